@@ -1,0 +1,39 @@
+"""Three bots and two players, each a process of its own, meet in a multicast group: `python examples/arena.py`."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import rx_multicast_ipc as ipc
+
+BOTS = ("announcer", "welcome", "logger")
+PLAYERS = ("Ann", "Bob")
+HERE = Path(__file__).parent
+
+
+def start(script: str, *arguments: str) -> subprocess.Popen[bytes]:
+    return subprocess.Popen([sys.executable, str(HERE / f"{script}.py"), *arguments])
+
+
+def main() -> int:
+    processes: list[subprocess.Popen[bytes]] = []
+    with ipc.open_channel() as channel:
+        try:
+            processes += [start(bot) for bot in BOTS]
+            for _ in BOTS:
+                ready = ipc.run(channel.wait_for_message(lambda m: m.text.startswith("ready:"), timeout=30))
+                print(f"{ready.text[6:]} listens on {ready.address}:{ready.port}", flush=True)
+            players = [start("player", name) for name in PLAYERS]
+            processes += players
+            for player in players:
+                player.wait(timeout=30)
+            print("arena -> everyone: arena:closed", flush=True)
+            ipc.run(channel.broadcast("arena:closed"))
+            return max(process.wait(timeout=30) for process in processes)
+        finally:
+            for process in processes:
+                process.kill()
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,390 @@
+"""A channel: one process's end of a multicast group."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from types import TracebackType
+from typing import Any, Self, TypeVar
+
+import msgspec
+from reactivex import Observable
+from reactivex.abc import DisposableBase, ObserverBase, SchedulerBase
+from reactivex.disposable import Disposable, SerialDisposable
+from reactivex.scheduler.periodicscheduler import PeriodicScheduler
+from reactivex.subject import AsyncSubject
+
+from .backlog import Backlog, Predicate
+from .errors import ChannelClosed, InvalidOption
+from .group import DEFAULT_GROUP, DEFAULT_PORT, LOOPBACK, Group, Payload, as_payload, check_port
+from .hop import at_home_of, loop_of
+from .message import Address, Message
+from .sinks import Send, send_all, send_to
+from .source import HotSource
+from .statistics import Statistics
+from .transport import OpenTransport, Transport
+from .transport.udp import UdpTransport
+
+_T = TypeVar("_T")
+
+RECEIVE_BUFFER = 4 * 1024 * 1024
+"""Bytes of kernel buffer that a channel asks for."""
+
+BACKLOG = 1024
+"""Messages that a channel keeps for the next wait."""
+
+
+class Channel:
+    """One process's end of a multicast group: what it hears, and ways to speak. Made by :func:`open_channel`.
+
+    Everything is delivered on one thread, the channel's *home*, serially and in arrival order. Subscribers that
+    bring an asyncio scheduler (``await`` does) are served on their loop instead. A channel is a context
+    manager, ``with`` and ``async with``, that closes it at the end.
+    """
+
+    def __init__(
+        self,
+        group: Group,
+        open_transport: OpenTransport = UdpTransport,
+        *,
+        receive_buffer: int = RECEIVE_BUFFER,
+        backlog: int = BACKLOG,
+        echo: bool = True,
+    ) -> None:
+        _check_count("receive_buffer", receive_buffer, "bytes")
+        _check_count("backlog", backlog, "messages")
+        self._echo = echo
+        self._messages: HotSource[Message] = HotSource(self._refusal)
+        self._batches: HotSource[list[Message]] = HotSource(self._refusal)
+        self._closing: AsyncSubject[None] = AsyncSubject()
+        self._transport = open_transport(group, receive_buffer=receive_buffer)
+        self._backlog = Backlog(self._transport, backlog)
+        try:
+            self._transport.start(self._deliver, self._end)
+        except BaseException:
+            self._transport.close()
+            raise
+
+    @property
+    def messages(self) -> Observable[Message]:
+        """Hot: every message of the group, and every direct one, from subscription on; completes on close."""
+        return self._messages
+
+    @property
+    def batches(self) -> Observable[list[Message]]:
+        """Hot: the same messages, one list (at least one message; not to be changed) for each read."""
+        return self._batches
+
+    @property
+    def group(self) -> Group:
+        """Which group, on which port, over which interface."""
+        return self._transport.group
+
+    @property
+    def sender_address(self) -> Address:
+        """This channel's own ``(address, port)``: where its messages come from, and where replies to them go."""
+        return self._transport.sender_address
+
+    @property
+    def scheduler(self) -> PeriodicScheduler:
+        """Runs timers on the channel's own thread, serial with delivery. They run on after close."""
+        return self._transport.scheduler
+
+    @property
+    def statistics(self) -> Statistics:
+        """What was counted since the channel was opened."""
+        discarded = self._messages.discarded + self._batches.discarded
+        return msgspec.structs.replace(self._transport.statistics, discarded=discarded)
+
+    @property
+    def transport(self) -> Transport:
+        """What carries its datagrams."""
+        return self._transport
+
+    @property
+    def closed(self) -> bool:
+        """Whether the channel was closed."""
+        return self._transport.closed
+
+    def broadcast(self, data: Payload) -> Observable[None]:
+        """Cold: each subscription sends ``data`` to everyone in the group, this channel too, and emits None.
+
+        Args:
+            data: text (sent as UTF-8) or bytes-like, 65 507 bytes at most (IPv6: 65 527).
+
+        Raises:
+            InvalidPayload, PayloadTooLarge: at once.
+            ChannelClosed: at once, or from the Observable if closed before it was subscribed.
+            SendFailed: from the Observable.
+        """
+        return Send(self._open_transport, self._payload(data))
+
+    def send(self, data: Payload, port: int, address: str) -> Observable[None]:
+        """Cold: each subscription sends ``data`` to one address and emits None.
+
+        Args:
+            data: as for :meth:`broadcast`.
+            port: UDP port.
+            address: a numeric address; or a host name, looked up on a thread of its own at every
+                subscription; ``""`` is this machine.
+
+        Raises:
+            InvalidPayload, PayloadTooLarge, InvalidPort, InvalidAddress, ChannelClosed: at once.
+            InvalidAddress: from the Observable, for a name that stands for no usable address.
+            SendFailed: from the Observable.
+        """
+        return send_to(self._open_transport, self._payload(data), check_port(port), address)
+
+    def reply(self, message: Message, data: Payload) -> Observable[None]:
+        """Cold: each subscription sends ``data`` to the one process that sent ``message``. See :meth:`send`."""
+        return send_to(
+            self._open_transport, self._payload(data), check_port(message.port, "reply port"), message.address
+        )
+
+    def broadcast_all(
+        self, source: Observable[Any] | Iterable[Payload], *, rate: float | None = None
+    ) -> Observable[int]:
+        """Cold: each subscription sends every payload of ``source``, in order, and emits how many were sent.
+
+        Args:
+            source: payloads: an Observable, or an iterable.
+            rate: messages a second; None sends as fast as ``source`` gives, which can drown receivers.
+
+        Raises:
+            InvalidOption, InvalidPayload: at once, for what is no source or no rate.
+            SendFailed, InvalidPayload, PayloadTooLarge: from the Observable; the later ones are not sent.
+        """
+        return send_all(self._open_transport, source, rate, self.scheduler)
+
+    def wait_for_message(
+        self, predicate: Predicate | None = None, *, timeout: float | None = None
+    ) -> Observable[Message]:
+        """Cold: emits the next message that matches, and completes.
+
+        A wait starts where the one before ended, the first where the channel was opened, so nothing is lost
+        between two of them (up to ``backlog`` messages). What it passes over is gone for later waits.
+        Waits that overlap see the same messages.
+
+        Args:
+            predicate: chooses: any true value matches; None takes every message. What it raises ends the wait.
+            timeout: seconds; None waits for ever.
+
+        Raises:
+            InvalidOption: at once, for a timeout that is no number of seconds.
+            ChannelClosed: at once or from the Observable.
+            MessageTimeout: from the Observable.
+        """
+        _ = self._open_transport
+        return self._backlog.wait(predicate, _check_timeout(timeout))
+
+    def request(self, data: Payload, predicate: Predicate, *, timeout: float | None = None) -> Observable[Message]:
+        """Cold: each subscription broadcasts ``data``, then emits the first answer that matches, and completes.
+
+        It listens before it sends, never takes the channel's own messages for an answer, and leaves what does
+        not match to :meth:`wait_for_message`. ``ops.retry(3)`` asks again.
+
+        Args:
+            data: as for :meth:`broadcast`.
+            predicate: chooses the answer.
+            timeout: seconds; None waits for ever.
+
+        Raises:
+            As for :meth:`broadcast` and :meth:`wait_for_message`.
+        """
+        transport = self._open_transport
+        payload = self._payload(data)
+        own = transport.sender_address
+
+        def is_answer(message: Message) -> object:
+            return message.sender != own and predicate(message)
+
+        return self._backlog.request(lambda: transport.send(payload), is_answer, _check_timeout(timeout))
+
+    def unbind(self) -> Observable[None]:
+        """Cold: closes the channel, completes ``messages``, and emits None when that is done; idempotent."""
+
+        def subscribe(observer: ObserverBase[None], scheduler: SchedulerBase | None = None) -> DisposableBase:
+            receiver = at_home_of(scheduler, observer)
+            if self._transport.ended:
+                receiver.on_next(None)
+                receiver.on_completed()
+                return Disposable()
+            subscription = self._closing.subscribe(receiver)
+            self._transport.close(wait=False)
+            return subscription
+
+        return Observable(subscribe)
+
+    def close(self, *, wait: bool = True) -> None:
+        """Close the channel and complete ``messages``; idempotent. When it returns, nothing more is delivered.
+
+        Args:
+            wait: False returns at once, and the channel closes as soon as a running subscriber ends. True
+                waits for that, for 5 seconds at most; on the delivering thread it does not wait.
+        """
+        self._transport.close(wait=wait)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        self.close()
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        await self.unbind()
+
+    def __repr__(self) -> str:
+        address, port = self.sender_address
+        return f"<Channel {self.group}, sending from {address}:{port}{', closed' if self.closed else ''}>"
+
+    @property
+    def _open_transport(self) -> Transport:
+        error = self._refusal()
+        if error is not None:
+            raise error
+        return self._transport
+
+    def _refusal(self) -> Exception | None:
+        return ChannelClosed() if self._transport.closed else None
+
+    def _payload(self, data: Payload) -> bytes:
+        return as_payload(data, self._transport.group.payload_limit)
+
+    def _deliver(self, batch: list[Message]) -> None:
+        if not self._echo:
+            own = self.sender_address
+            batch = [message for message in batch if message.sender != own]
+            if not batch:
+                return
+        if self._batches.observed:
+            self._batches.emit((batch,))
+        if self._messages.observed:
+            self._messages.emit(batch)
+        self._backlog.put(batch)
+
+    def _end(self, fault: Exception | None) -> None:
+        self._batches.end(fault)
+        self._messages.end(fault)
+        self._backlog.end(fault or ChannelClosed())
+        self._closing.on_next(None)
+        self._closing.on_completed()
+
+
+def open_channel(
+    port: int = DEFAULT_PORT,
+    group: str = DEFAULT_GROUP,
+    *,
+    interface: str = LOOPBACK,
+    ttl: int | None = None,
+    receive_buffer: int = RECEIVE_BUFFER,
+    backlog: int = BACKLOG,
+    echo: bool = True,
+) -> Channel:
+    """Bind and join at once, and listen until closed.
+
+    Args:
+        port: UDP port, 1 to 65 535, shared with every other process that opens it.
+        group: the multicast group's address: 224.0.0.0/4, or ff00::/8 on a network interface.
+        interface: ``"loopback"``: this machine alone, no network needed, no packet leaves it. ``"default"``: the
+            interface that the system's multicast route picks. Or an interface's name (``"eth0"``), or one of
+            this machine's addresses (``"192.0.2.7"``).
+        ttl: how many networks a datagram may enter; 1 on a network, 0 on loopback, if not given.
+        receive_buffer: bytes of kernel buffer to ask for; ``statistics`` says how many were granted.
+        backlog: messages kept for the next :meth:`Channel.wait_for_message`.
+        echo: whether the channel hears what it sends to the group itself.
+
+    Raises:
+        InvalidPort, InvalidGroup, InvalidInterface, InvalidTTL, InvalidOption: a mistake in the call.
+        PortInUse: another program holds the port without sharing it.
+        NoRoute: the interface is down, or no route leads to the group.
+        CannotOpen: the system refused for another reason.
+    """
+    return Channel(
+        Group.of(port, group, interface, ttl), receive_buffer=receive_buffer, backlog=backlog, echo=echo
+    )
+
+
+def with_socket(
+    use: Callable[[Channel], Observable[_T]],
+    port: int = DEFAULT_PORT,
+    group: str = DEFAULT_GROUP,
+    *,
+    interface: str = LOOPBACK,
+    ttl: int | None = None,
+    receive_buffer: int = RECEIVE_BUFFER,
+    backlog: int = BACKLOG,
+    echo: bool = True,
+) -> Observable[_T | None]:
+    """Cold: each subscription opens a channel for ``use``, and closes it on completion, error or dispose.
+
+    Its operators' timers run on the channel's own thread, or on the event loop if subscribed from one.
+
+    Args:
+        use: gets the channel and returns an Observable, whose last value is the result (None if it has none).
+        port, group, interface, ttl, receive_buffer, backlog, echo: as for :func:`open_channel`.
+
+    Raises:
+        As :func:`open_channel`, from the Observable; mistakes in the call at once.
+    """
+    joined = Group.of(port, group, interface, ttl)
+
+    def subscribe(observer: ObserverBase[_T | None], scheduler: SchedulerBase | None = None) -> DisposableBase:
+        channel = Channel(joined, receive_buffer=receive_buffer, backlog=backlog, echo=echo)
+        on_loop = loop_of(scheduler) is not None
+        home = scheduler if on_loop else channel.scheduler
+        result: _T | None = None
+        inner = SerialDisposable()
+
+        def on_next(value: _T) -> None:
+            nonlocal result
+            result = value
+
+        def finish(end: Callable[[], None]) -> None:
+            channel.unbind().subscribe(on_completed=end, scheduler=home)
+
+        def on_error(error: Exception) -> None:
+            finish(lambda: observer.on_error(error))
+
+        def complete() -> None:
+            observer.on_next(result)
+            observer.on_completed()
+
+        def dispose() -> None:
+            inner.dispose()
+            channel.close(wait=not on_loop)
+
+        try:
+            conversation = use(channel)
+            if not isinstance(conversation, Observable):  # pyright: ignore[reportUnnecessaryIsInstance]
+                raise InvalidOption(
+                    f"with_socket's function must return an Observable, not {conversation!r}; "
+                    "return the pipeline, or reactivex.just(value)"
+                )
+        except Exception as error:
+            on_error(error)
+        else:
+            inner.disposable = conversation.subscribe(
+                on_next, on_error, lambda: finish(complete), scheduler=home
+            )
+        return Disposable(dispose)
+
+    return Observable(subscribe)
+
+
+def _check_count(name: str, value: int, unit: str) -> None:
+    if not isinstance(value, int) or isinstance(value, bool) or value < 1:  # pyright: ignore[reportUnnecessaryIsInstance]
+        raise InvalidOption(f"{name} is a number of {unit}, 1 or more, not {value!r}")
+
+
+def _check_timeout(timeout: float | None) -> float | None:
+    if timeout is None:
+        return None
+    if not isinstance(timeout, int | float) or isinstance(timeout, bool) or not timeout >= 0:  # pyright: ignore[reportUnnecessaryIsInstance]
+        raise InvalidOption(f"timeout is a number of seconds, 0 or more, not {timeout!r}; None waits for ever")
+    return float(timeout)

@@ -1,0 +1,177 @@
+"""What can go wrong, and what to do next.
+
+    MulticastError                    everything this library raises
+     ├─ InvalidArgument (ValueError)  a mistake in a call, raised by the call itself
+     │   ├─ InvalidPort               no UDP port number
+     │   ├─ InvalidGroup              no multicast address, or one this interface cannot carry
+     │   ├─ InvalidInterface          no interface of this machine
+     │   ├─ InvalidTTL                no TTL, or one that contradicts the interface
+     │   ├─ InvalidAddress            no destination that this channel may send to
+     │   ├─ InvalidPayload            neither str nor bytes-like
+     │   ├─ PayloadTooLarge           more than one datagram carries
+     │   └─ InvalidOption             another argument out of range or of the wrong type
+     ├─ CannotOpen                    the operating system refused the sockets
+     │   ├─ PortInUse                 another program holds the port alone
+     │   └─ NoRoute                   the interface is down, or nothing leads to the group
+     ├─ ChannelClosed                 the channel was closed, by you or by a fault
+     ├─ SendFailed                    the operating system refused a datagram
+     ├─ MessageTimeout (TimeoutError) nothing matched in time
+     ├─ DecodeFailed                  a datagram is not what its reader expects
+     ├─ BufferOverflow                a bounded queue with Overflow.ERROR is full
+     ├─ WouldDeadlock                 a blocking call on the thread it waits for
+     └─ Unsupported                   this transport or platform cannot do it
+
+Where the operating system caused an error, its ``OSError`` is the ``__cause__``.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from .message import Message
+
+
+class MulticastError(Exception):
+    """Base of every error that this library raises."""
+
+
+class InvalidArgument(MulticastError, ValueError):
+    """A mistake in a call. Nothing was opened and nothing was sent."""
+
+
+class InvalidPort(InvalidArgument):
+    """Not a UDP port number (RFC 768: 1 to 65 535)."""
+
+
+class InvalidGroup(InvalidArgument):
+    """Not a multicast address (RFC 5771, RFC 4291 section 2.7), or one that the interface cannot carry."""
+
+
+class InvalidInterface(InvalidArgument):
+    """Not an interface of this machine."""
+
+
+class InvalidTTL(InvalidArgument):
+    """Not a TTL (RFC 1112: 0 to 255), or one that contradicts the interface."""
+
+
+class InvalidAddress(InvalidArgument):
+    """Not a destination that this channel may send to."""
+
+
+class InvalidPayload(InvalidArgument, TypeError):
+    """Neither ``str`` nor bytes-like."""
+
+
+class PayloadTooLarge(InvalidArgument):
+    """More bytes than one UDP datagram carries. Nothing was sent.
+
+    Attributes:
+        size: bytes that were to be sent.
+        limit: bytes that one datagram carries: 65 507 over IPv4, 65 527 over IPv6 (RFC 768).
+    """
+
+    def __init__(self, size: int, limit: int) -> None:
+        self.size = size
+        self.limit = limit
+        super().__init__(size, limit)
+
+    def __str__(self) -> str:
+        return (
+            f"a payload of {self.size} bytes does not fit in one datagram, which carries {self.limit} at most; "
+            "split it, or send a reference to it"
+        )
+
+
+class InvalidOption(InvalidArgument):
+    """An argument out of its range or of the wrong type."""
+
+
+class CannotOpen(MulticastError):
+    """The operating system refused to set up the sockets; ``__cause__`` is its ``OSError``."""
+
+
+class PortInUse(CannotOpen):
+    """Another program holds the port and does not share it."""
+
+
+class NoRoute(CannotOpen):
+    """The interface is down, has no address, or no route leads to the group."""
+
+
+class ChannelClosed(MulticastError):
+    """The channel is closed. Open another one; a closed channel stays closed."""
+
+    def __init__(self, message: str = "this channel is closed; open another one with open_channel()") -> None:
+        super().__init__(message)
+
+
+class SendFailed(MulticastError):
+    """The operating system refused a datagram; ``__cause__`` is its ``OSError``.
+
+    Only the send that failed ends with it: the channel goes on, and ``ops.retry`` sends again.
+    """
+
+
+class MessageTimeout(MulticastError, TimeoutError):
+    """Nothing matched within ``seconds``.
+
+    Attributes:
+        seconds: how long was waited.
+    """
+
+    def __init__(self, seconds: float, waited_for: str = "message") -> None:
+        self.seconds = seconds
+        self._waited_for = waited_for
+        super().__init__(f"no {waited_for} within {seconds:g} s; wait longer, or ops.retry() to try again")
+
+    def __reduce__(self) -> tuple[type[MessageTimeout], tuple[float, str]]:
+        return type(self), (self.seconds, self._waited_for)
+
+
+class DecodeFailed(MulticastError):
+    """A datagram is not what its reader expects; ``__cause__`` is the decoder's own error.
+
+    Attributes:
+        message: the record that could not be decoded.
+    """
+
+    def __init__(self, message: Message, reason: BaseException) -> None:
+        self.message = message
+        self._reason = reason
+        super().__init__(message, reason)
+
+    def __str__(self) -> str:
+        message = self.message
+        return f"cannot decode {len(message.data)} bytes from {message.address}:{message.port}: {self._reason}"
+
+
+class BufferOverflow(MulticastError):
+    """A bounded queue with ``Overflow.ERROR`` is full: its reader is slower than its source.
+
+    Attributes:
+        capacity: items that the queue holds.
+    """
+
+    def __init__(self, capacity: int) -> None:
+        self.capacity = capacity
+        super().__init__(capacity)
+
+    def __str__(self) -> str:
+        return (
+            f"a queue of {self.capacity} items is full; read faster, raise the capacity, or choose what to lose "
+            "with Overflow.DROP_OLDEST or Overflow.DROP_LATEST"
+        )
+
+
+class WouldDeadlock(MulticastError, RuntimeError):
+    """A blocking call was made on the very thread that would end its wait."""
+
+
+class Unsupported(MulticastError, NotImplementedError):
+    """This transport or platform cannot do what was asked for."""
+
+
+class NeverSubscribedWarning(RuntimeWarning):
+    """A send was built and thrown away without being subscribed, so nothing was sent."""

@@ -1,0 +1,192 @@
+"""Which group a channel talks to, and over what. All validation of it is here."""
+
+from __future__ import annotations
+
+import ipaddress
+from typing import Final, Literal
+
+import msgspec
+
+from .errors import InvalidAddress, InvalidGroup, InvalidInterface, InvalidPayload, InvalidPort, InvalidTTL, PayloadTooLarge
+from .message import Family
+
+DEFAULT_PORT: Final = 61088
+DEFAULT_GROUP: Final = "224.0.2.1"
+LOOPBACK: Final = "loopback"
+DEFAULT_INTERFACE: Final = "default"
+
+PAYLOAD_LIMITS: Final[dict[Family, int]] = {"IPv4": 65_507, "IPv6": 65_527}
+"""Bytes of payload that one UDP datagram carries (RFC 768, RFC 791, RFC 8200)."""
+
+Payload = str | bytes | bytearray | memoryview
+"""What can be sent: text (as UTF-8) or anything bytes-like."""
+
+
+class Group(msgspec.Struct, frozen=True):
+    """A multicast group on a port, over an interface. Make one with :meth:`of`, which validates.
+
+    Attributes:
+        port: UDP port, 1 to 65 535.
+        address: the group's numeric address.
+        interface: ``"loopback"``, ``"default"``, an interface's name or one of its addresses.
+        ttl: how many networks a datagram may enter: 0 stays on this machine, 1 on this network (RFC 1112).
+    """
+
+    port: int
+    address: str
+    interface: str
+    ttl: int
+
+    @classmethod
+    def of(
+        cls,
+        port: int = DEFAULT_PORT,
+        address: str = DEFAULT_GROUP,
+        interface: str = LOOPBACK,
+        ttl: int | None = None,
+    ) -> Group:
+        """A validated group.
+
+        Raises:
+            InvalidPort, InvalidGroup, InvalidInterface, InvalidTTL: saying what would be right.
+        """
+        check_port(port)
+        ip = _check_group(address)
+        _check_interface(interface, ip)
+        return cls(port, str(ip), interface, _check_ttl(ttl, interface))
+
+    @property
+    def family(self) -> Family:
+        return "IPv6" if ":" in self.address else "IPv4"
+
+    @property
+    def is_loopback(self) -> bool:
+        """Whether no packet may leave this machine."""
+        return self.interface == LOOPBACK
+
+    @property
+    def payload_limit(self) -> int:
+        """Bytes that one datagram carries."""
+        return PAYLOAD_LIMITS[self.family]
+
+    def __str__(self) -> str:
+        address = f"[{self.address}]" if ":" in self.address else self.address
+        return f"{address}:{self.port} on {self.interface}"
+
+
+def check_port(port: int, what: str = "port") -> int:
+    """``port``, if it is a UDP port number; raises ``InvalidPort``."""
+    if not isinstance(port, int) or isinstance(port, bool):  # pyright: ignore[reportUnnecessaryIsInstance]
+        raise InvalidPort(f"{what} must be a whole number from 1 to 65535, not {port!r}")
+    if not 1 <= port <= 65_535:
+        hint = "; this sender gave no port, so it cannot be answered" if what == "reply port" else ""
+        raise InvalidPort(f"{what} must be from 1 to 65535, not {port}{hint}")
+    return port
+
+
+def as_payload(data: Payload, limit: int) -> bytes:
+    """``data`` as the bytes of one datagram: a copy, so that a buffer is free to be reused.
+
+    Raises:
+        InvalidPayload: neither ``str`` nor bytes-like, or text that UTF-8 cannot encode.
+        PayloadTooLarge: longer than ``limit`` bytes.
+    """
+    if type(data) is not bytes:
+        data = _to_bytes(data)
+    if len(data) > limit:
+        raise PayloadTooLarge(len(data), limit)
+    return data
+
+
+def check_destination(address: str, group: Group) -> bool:
+    """Whether ``address`` is numeric; a name (False) has yet to be resolved.
+
+    Raises:
+        InvalidAddress: of the wrong type or family, or outside this machine for a loopback channel.
+    """
+    if not isinstance(address, str):  # pyright: ignore[reportUnnecessaryIsInstance]
+        raise InvalidAddress(f"address must be a host name or a numeric address, not {address!r}")
+    try:
+        ip = ipaddress.ip_address(address)
+    except ValueError:
+        return False
+    family = "IPv6" if ip.version == 6 else "IPv4"
+    if family != group.family:
+        raise InvalidAddress(f"{address} is an {family} address, but this channel's group is {group.family}")
+    if group.is_loopback and not (ip.is_loopback or ip.is_multicast):
+        raise InvalidAddress(
+            f"{address} is not on this machine's loopback interface, which is all that this channel may use; "
+            'open it with interface="default", or name an interface, to talk to the network'
+        )
+    return True
+
+
+def _to_bytes(data: Payload) -> bytes:
+    if isinstance(data, str):
+        try:
+            return data.encode()
+        except UnicodeEncodeError as error:
+            raise InvalidPayload(f"text that UTF-8 cannot encode: {error}; send bytes instead") from error
+    try:
+        return bytes(memoryview(data))
+    except TypeError:
+        raise InvalidPayload(
+            f"a payload is str or bytes-like, not {type(data).__name__}; "
+            "encode it first, for example with str(), or msgspec.json.encode()"
+        ) from None
+
+
+def _check_group(address: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address:
+    advice = f'a group is a multicast address such as "{DEFAULT_GROUP}" (224.0.0.0/4) or "ff02::1:7" (ff00::/8)'
+    try:
+        ip = ipaddress.ip_address(address)
+    except ValueError:
+        raise InvalidGroup(f"{address!r} is no IP address; {advice}") from None
+    if not isinstance(address, str):  # pyright: ignore[reportUnnecessaryIsInstance]
+        raise InvalidGroup(f"{address!r} is no text; {advice}")
+    if not ip.is_multicast:
+        raise InvalidGroup(f"{address} is not a multicast address; {advice}")
+    if isinstance(ip, ipaddress.IPv6Address) and ip.scope_id:
+        raise InvalidGroup(f'{address} names a scope; write the group without it and pass interface="{ip.scope_id}"')
+    return ip
+
+
+def _check_interface(interface: str, group: ipaddress.IPv4Address | ipaddress.IPv6Address) -> None:
+    if not isinstance(interface, str) or not interface:  # pyright: ignore[reportUnnecessaryIsInstance]
+        raise InvalidInterface(
+            f'interface must be "{LOOPBACK}", "{DEFAULT_INTERFACE}", a name such as "eth0" or one of this '
+            f"machine's addresses, not {interface!r}"
+        )
+    if interface == LOOPBACK and group.version == 6:
+        raise InvalidGroup(
+            f"{group} is an IPv6 group, and host-only multicast needs IPv4; use an IPv4 group such as "
+            f'"{DEFAULT_GROUP}", or name a network interface: interface="eth0"'
+        )
+    family = interface_family(interface)
+    if family and family != group.version:
+        raise InvalidInterface(
+            f"{interface} is an IPv{family} address, but {group} is an IPv{group.version} group; "
+            "name an interface, or one of its addresses of the same version"
+        )
+
+
+def interface_family(interface: str) -> Literal[4, 6] | None:
+    """4 or 6 where ``interface`` is written as an address, else None."""
+    try:
+        return ipaddress.ip_address(interface).version
+    except ValueError:
+        return None
+
+
+def _check_ttl(ttl: int | None, interface: str) -> int:
+    loopback = interface == LOOPBACK
+    if ttl is None:
+        return 0 if loopback else 1
+    if not isinstance(ttl, int) or isinstance(ttl, bool) or not 0 <= ttl <= 255:  # pyright: ignore[reportUnnecessaryIsInstance]
+        raise InvalidTTL(f"ttl must be a whole number from 0 to 255, not {ttl!r}")
+    if loopback and ttl:
+        raise InvalidTTL(
+            f"ttl={ttl} would leave this machine, which a loopback channel never does; "
+            'leave ttl out, or pass interface="default" or a name'
+        )
+    return ttl

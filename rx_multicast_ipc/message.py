@@ -1,0 +1,50 @@
+"""The record of one received datagram."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import msgspec
+
+Family = Literal["IPv4", "IPv6"]
+Address = tuple[str, int]
+"""A host's numeric address and a UDP port."""
+
+_REPR_BYTES = 64
+
+
+class Message(msgspec.Struct, frozen=True, gc=False):
+    """One datagram, as it arrived.
+
+    Attributes:
+        data: the whole payload, 0 to 65 507 bytes (IPv6: 65 527).
+        address: the sender's numeric address, for example ``"127.0.0.1"``.
+        port: the sender's UDP port; 0 if it gave none, and then it cannot be answered.
+        family: ``"IPv4"`` or ``"IPv6"``.
+        received_at: seconds since the Unix epoch, by the clock of the scheduler that delivered it.
+        direct: sent to this channel alone, not to the group.
+    """
+
+    data: bytes
+    address: str = "127.0.0.1"
+    port: int = 0
+    family: Family = "IPv4"
+    received_at: float = 0.0
+    direct: bool = False
+
+    @property
+    def text(self) -> str:
+        """The payload as UTF-8; bytes that are not UTF-8 become U+FFFD."""
+        return self.data.decode("utf-8", "replace")
+
+    @property
+    def sender(self) -> Address:
+        """``(address, port)``: where a reply goes."""
+        return self.address, self.port
+
+    def __repr__(self) -> str:
+        shown = repr(self.data[:_REPR_BYTES])
+        if len(self.data) > _REPR_BYTES:
+            shown += f"... ({len(self.data)} bytes)"
+        direct = " direct" if self.direct else ""
+        return f"<Message {shown} from {self.address}:{self.port}{direct}>"

@@ -1,0 +1,30 @@
+"""What a channel counted."""
+
+from __future__ import annotations
+
+import msgspec
+
+
+class Statistics(msgspec.Struct, frozen=True, kw_only=True):
+    """What a channel counted since it was opened.
+
+    Attributes:
+        received: messages delivered by the sockets, the channel's own among them.
+        received_bytes: their payloads, in bytes.
+        sent: datagrams that the operating system accepted.
+        sent_bytes: their payloads, in bytes.
+        refused: datagrams that the operating system refused (each was a ``SendFailed``).
+        dropped: datagrams that the kernel dropped because a receive buffer of this channel was full
+            (Linux: ``SO_MEMINFO``, exact; ``None`` where the platform does not tell).
+        discarded: messages that an asyncio subscriber lost because its loop did not keep up.
+        receive_buffer: bytes of receive buffer that the kernel granted to each socket.
+    """
+
+    received: int = 0
+    received_bytes: int = 0
+    sent: int = 0
+    sent_bytes: int = 0
+    refused: int = 0
+    dropped: int | None = None
+    discarded: int = 0
+    receive_buffer: int = 0

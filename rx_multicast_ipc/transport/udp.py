@@ -1,0 +1,242 @@
+"""The live transport: UDP sockets, read on a thread of the channel's own."""
+
+from __future__ import annotations
+
+import atexit
+import logging
+import os
+import socket
+import threading
+import time
+from collections.abc import Callable
+from contextlib import ExitStack, suppress
+
+from reactivex.abc import DisposableBase
+from reactivex.scheduler.periodicscheduler import PeriodicScheduler
+
+from ..errors import ChannelClosed
+from ..group import Group
+from ..message import Address, Message
+from ..statistics import Statistics
+from . import _sockets
+from ._thread import IoThread
+from .base import Deliver, Ended
+
+_log = logging.getLogger("rx_multicast_ipc")
+
+_BATCH = 64
+"""Datagrams taken from one socket before the other one has its turn."""
+
+_DATAGRAM = 65_535
+"""Bytes that no datagram exceeds (RFC 768)."""
+
+_CLOSE_WAIT = 5.0
+"""Seconds that close waits for a delivery under way."""
+
+_EXIT_WAIT = 0.5
+"""Seconds that the end of the interpreter waits for all of them together."""
+
+_DROP_CHECK = 1.0
+"""Seconds between two looks at the kernel's drop counters while messages arrive."""
+
+
+class UdpTransport:
+    """Two sockets: one bound to the group, which hears it, and one of its own, which sends and hears replies.
+
+    A reply to the second one's address reaches this transport and no other, however many processes share
+    the group's port. See :class:`rx_multicast_ipc.transport.base.Transport` for the contract.
+    """
+
+    def __init__(self, group: Group, *, receive_buffer: int, listen: bool = True) -> None:
+        self.group = group
+        self._lock = threading.Lock()
+        self._closed = False
+        self._gone = threading.Event()
+        self._deliver: Deliver | None = None
+        self._ended: Ended | None = None
+        self._fault: Exception | None = None
+        self._sent = self._sent_bytes = self._refused = 0
+        self._received = self._received_bytes = 0
+        self._drops_reported = 0
+        self._drop_check: DisposableBase | None = None
+        self._final: Statistics | None = None
+        self._thread = IoThread(f"rx_multicast_ipc {group}")
+
+        with ExitStack() as undo:
+            nic = _sockets.find_nic(group)
+            self._listener: socket.socket | None = None
+            if listen:  # first: on Windows a send needs somebody who joined
+                plan = _sockets.receive_plan(group, nic, receive_buffer)
+                self._listener = undo.enter_context(_sockets.open_socket(group, plan))
+            plan = _sockets.send_plan(group, nic, receive_buffer)
+            self._sender = undo.enter_context(_sockets.open_socket(group, plan))
+            self.sender_address = _sockets.sender_address(group, nic, self._sender)
+            self._receive_buffer = _sockets.granted_receive_buffer(self._sender)
+            undo.pop_all()
+        _open.add(self)
+
+    def start(self, deliver: Deliver, ended: Ended) -> None:
+        assert self._listener is not None and self._deliver is None, "start() is for a listening transport, once"
+        self._deliver = deliver
+        self._ended = ended
+        self._thread.watch(
+            {
+                self._listener: self._reader(self._listener, direct=False),
+                self._sender: self._reader(self._sender, direct=True),
+            }
+        )
+
+    @property
+    def scheduler(self) -> PeriodicScheduler:
+        return self._thread.scheduler
+
+    @property
+    def closed(self) -> bool:
+        return self._closed
+
+    @property
+    def ended(self) -> bool:
+        return self._gone.is_set()
+
+    @property
+    def statistics(self) -> Statistics:
+        with self._lock:
+            return self._final or self._count()
+
+    def send(self, payload: bytes, destination: Address | None = None) -> None:
+        with self._lock:  # also keeps the descriptor from being closed and reused under the call
+            if self._closed:
+                raise ChannelClosed
+            try:
+                self._sender.sendto(payload, destination or (self.group.address, self.group.port))
+            except OSError as error:
+                self._refused += 1
+                raise _sockets.send_failed(self.group, destination, error) from error
+            self._sent += 1
+            self._sent_bytes += len(payload)
+
+    def call(self, action: Callable[[], None]) -> None:
+        self._thread.call(action)
+
+    def close(self, *, wait: bool = True) -> None:
+        with self._lock:
+            first, self._closed = not self._closed, True
+        if first and self._deliver is not None:
+            self._thread.call(self._end)
+        elif first:
+            self._end()
+        if wait and not self._thread.is_current and not self._gone.wait(_CLOSE_WAIT):
+            _log.warning(
+                "closing %s: a subscriber has kept the delivering thread busy for %g s; it closes when that ends",
+                self.group,
+                _CLOSE_WAIT,
+            )
+
+    def _end(self) -> None:
+        _open.discard(self)
+        if self._drop_check is not None:
+            self._drop_check.dispose()
+        with self._lock:
+            self._final = self._count()
+            for opened in self._sockets():
+                self._thread.unwatch(opened)
+                opened.close()
+        try:
+            if self._ended is not None:
+                self._ended(self._fault)
+        finally:
+            self._gone.set()
+
+    def _sockets(self) -> list[socket.socket]:
+        return [self._sender] if self._listener is None else [self._listener, self._sender]
+
+    def _count(self) -> Statistics:
+        drops = [_sockets.kernel_drops(opened) for opened in self._sockets()]
+        known = [count for count in drops if count is not None]
+        return Statistics(
+            received=self._received,
+            received_bytes=self._received_bytes,
+            sent=self._sent,
+            sent_bytes=self._sent_bytes,
+            refused=self._refused,
+            dropped=sum(known) if len(known) == len(drops) else None,
+            receive_buffer=self._receive_buffer,
+        )
+
+    def _reader(self, opened: socket.socket, *, direct: bool) -> Callable[[], None]:
+        family = self.group.family
+        receive = opened.recvfrom
+        deliver = self._deliver
+        assert deliver is not None
+
+        def read() -> None:
+            now = time.time()
+            batch: list[Message] = []
+            try:
+                for _ in range(_BATCH):
+                    data, sender = receive(_DATAGRAM)
+                    batch.append(Message(data, sender[0], sender[1], family, now, direct))
+            except BlockingIOError:
+                pass
+            except OSError as error:
+                if not _sockets.is_transient(error):
+                    self._fault = error
+            if batch:
+                self._received += len(batch)
+                self._received_bytes += sum([len(message.data) for message in batch])
+                if self._drop_check is None:
+                    self._drop_check = self.scheduler.schedule_relative(_DROP_CHECK, self._check_drops)
+                deliver(batch)
+            if self._fault is not None:
+                self.close(wait=False)
+
+        return read
+
+    def _check_drops(self, _scheduler: object, _state: object) -> None:
+        self._drop_check = None
+        dropped = self.statistics.dropped or 0
+        if dropped > self._drops_reported:
+            _log.warning(
+                "%s: the kernel dropped %d messages because this process reads too slowly (%d in all); "
+                "raise receive_buffer (%d bytes were granted), or do less in subscribers",
+                self.group,
+                dropped - self._drops_reported,
+                dropped,
+                self._receive_buffer,
+            )
+            self._drops_reported = dropped
+
+    def _forget(self) -> None:
+        """Let go of the parent's sockets in a forked child. Other threads are gone, and may have held locks."""
+        self._lock = threading.Lock()
+        self._closed = True
+        self._final = self._final or Statistics()
+        self._gone.set()
+        self._thread.forget()
+        for opened in self._sockets():
+            with suppress(OSError):
+                opened.close()
+
+
+_open: set[UdpTransport] = set()
+
+
+def _close_all() -> None:
+    """Close orderly at the end of the interpreter, without waiting for subscribers that do not end."""
+    transports = list(_open)
+    for transport in transports:
+        transport.close(wait=False)
+    deadline = time.monotonic() + _EXIT_WAIT
+    for transport in transports:
+        transport._gone.wait(max(0.0, deadline - time.monotonic()))  # pyright: ignore[reportPrivateUsage]
+
+
+def _forget_all() -> None:
+    for transport in list(_open):
+        transport._forget()  # pyright: ignore[reportPrivateUsage]
+    _open.clear()
+
+
+atexit.register(_close_all)
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_forget_all)
