@@ -1,4 +1,7 @@
-"""Ping, and wait for a pong with a time-out: `python examples/ping_pong.py pong` in one shell, `... ping` in another."""
+"""Ping, and wait for a pong with a time-out.
+
+`python examples/ping_pong.py pong` in one shell, `python examples/ping_pong.py ping` in another.
+"""
 
 import sys
 

@@ -1,11 +1,11 @@
 """Processes on one machine or several talk through a UDP multicast group, as Observables.
 
-    import rx_multicast_ipc as ipc
-    from reactivex import operators as ops
+import rx_multicast_ipc as ipc
+from reactivex import operators as ops
 
-    joins = ipc.messages().pipe(ops.filter(lambda m: m.text.startswith("join:")))
-    subscription = joins.subscribe(lambda m: print(m.text, "from", m.address, m.port))
-    ipc.run(ipc.broadcast("join:Ann"))
+joins = ipc.messages().pipe(ops.filter(lambda m: m.text.startswith("join:")))
+subscription = joins.subscribe(lambda m: print(m.text, "from", m.address, m.port))
+ipc.run(ipc.broadcast("join:Ann"))
 """
 
 from . import operators

@@ -121,8 +121,9 @@ class Backlog:
                 except Exception as error:
                     wait.fail(error)
                 if wait.active and timeout is not None:
+                    late = MessageTimeout(timeout, waited_for)
                     timer.disposable = transport.scheduler.schedule_relative(
-                        timeout, lambda _scheduler, _state: wait.fail(MessageTimeout(timeout, waited_for))
+                        timeout, lambda _scheduler, _state: wait.fail(late)
                     )
 
             def dispose() -> None:

@@ -61,7 +61,8 @@ def run(source: Observable[_T], *, timeout: float | None = None) -> _T:
     try:
         while not ends:
             changed.clear()  # first, so that what happens from here on ends the wait
-            pause = scheduler.run_due()
+            scheduler.run_due(time.monotonic())
+            pause = scheduler.until_next()
             left = deadline - time.monotonic()
             if timeout is not None and left <= 0 and not ends:
                 raise MessageTimeout(timeout, "end of the Observable")
@@ -92,7 +93,7 @@ def to_async_iterable(
         BufferOverflow: in the loop, with ``Overflow.ERROR``, after the items that did fit.
         Exception: in the loop, whatever ``source`` ended with.
     """
-    if not isinstance(capacity, int) or capacity < 1:  # pyright: ignore[reportUnnecessaryIsInstance]
+    if not isinstance(capacity, int) or capacity < 1:
         raise InvalidOption(f"capacity is a number of items, 1 or more, not {capacity!r}")
     return _Iterable(source, capacity, Overflow(overflow))
 

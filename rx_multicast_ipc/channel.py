@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from types import TracebackType
-from typing import Any, Self, TypeVar
+from typing import Self, TypeVar
 
 import msgspec
 from reactivex import Observable
@@ -18,9 +18,10 @@ from .errors import ChannelClosed, InvalidOption
 from .group import DEFAULT_GROUP, DEFAULT_PORT, LOOPBACK, Group, Payload, as_payload, check_port
 from .hop import at_home_of, loop_of
 from .message import Address, Message
-from .sinks import Send, send_all, send_to
+from .sinks import Send, send_to
 from .source import HotSource
 from .statistics import Statistics
+from .transfer import Payloads, send_all
 from .transport import OpenTransport, Transport
 from .transport.udp import UdpTransport
 
@@ -140,9 +141,7 @@ class Channel:
             self._open_transport, self._payload(data), check_port(message.port, "reply port"), message.address
         )
 
-    def broadcast_all(
-        self, source: Observable[Any] | Iterable[Payload], *, rate: float | None = None
-    ) -> Observable[int]:
+    def broadcast_all(self, source: Payloads, *, rate: float | None = None) -> Observable[int]:
         """Cold: each subscription sends every payload of ``source``, in order, and emits how many were sent.
 
         Args:
@@ -305,9 +304,7 @@ def open_channel(
         NoRoute: the interface is down, or no route leads to the group.
         CannotOpen: the system refused for another reason.
     """
-    return Channel(
-        Group.of(port, group, interface, ttl), receive_buffer=receive_buffer, backlog=backlog, echo=echo
-    )
+    return Channel(Group.of(port, group, interface, ttl), receive_buffer=receive_buffer, backlog=backlog, echo=echo)
 
 
 def with_socket(
@@ -361,7 +358,7 @@ def with_socket(
 
         try:
             conversation = use(channel)
-            if not isinstance(conversation, Observable):  # pyright: ignore[reportUnnecessaryIsInstance]
+            if not isinstance(conversation, Observable):
                 raise InvalidOption(
                     f"with_socket's function must return an Observable, not {conversation!r}; "
                     "return the pipeline, or reactivex.just(value)"
@@ -369,22 +366,20 @@ def with_socket(
         except Exception as error:
             on_error(error)
         else:
-            inner.disposable = conversation.subscribe(
-                on_next, on_error, lambda: finish(complete), scheduler=home
-            )
+            inner.disposable = conversation.subscribe(on_next, on_error, lambda: finish(complete), scheduler=home)
         return Disposable(dispose)
 
     return Observable(subscribe)
 
 
 def _check_count(name: str, value: int, unit: str) -> None:
-    if not isinstance(value, int) or isinstance(value, bool) or value < 1:  # pyright: ignore[reportUnnecessaryIsInstance]
+    if not isinstance(value, int) or isinstance(value, bool) or value < 1:
         raise InvalidOption(f"{name} is a number of {unit}, 1 or more, not {value!r}")
 
 
 def _check_timeout(timeout: float | None) -> float | None:
     if timeout is None:
         return None
-    if not isinstance(timeout, int | float) or isinstance(timeout, bool) or not timeout >= 0:  # pyright: ignore[reportUnnecessaryIsInstance]
+    if not isinstance(timeout, int | float) or isinstance(timeout, bool) or not timeout >= 0:
         raise InvalidOption(f"timeout is a number of seconds, 0 or more, not {timeout!r}; None waits for ever")
     return float(timeout)

@@ -7,7 +7,15 @@ from typing import Final, Literal
 
 import msgspec
 
-from .errors import InvalidAddress, InvalidGroup, InvalidInterface, InvalidPayload, InvalidPort, InvalidTTL, PayloadTooLarge
+from .errors import (
+    InvalidAddress,
+    InvalidGroup,
+    InvalidInterface,
+    InvalidPayload,
+    InvalidPort,
+    InvalidTTL,
+    PayloadTooLarge,
+)
 from .message import Family
 
 DEFAULT_PORT: Final = 61088
@@ -76,7 +84,7 @@ class Group(msgspec.Struct, frozen=True):
 
 def check_port(port: int, what: str = "port") -> int:
     """``port``, if it is a UDP port number; raises ``InvalidPort``."""
-    if not isinstance(port, int) or isinstance(port, bool):  # pyright: ignore[reportUnnecessaryIsInstance]
+    if not isinstance(port, int) or isinstance(port, bool):
         raise InvalidPort(f"{what} must be a whole number from 1 to 65535, not {port!r}")
     if not 1 <= port <= 65_535:
         hint = "; this sender gave no port, so it cannot be answered" if what == "reply port" else ""
@@ -104,7 +112,7 @@ def check_destination(address: str, group: Group) -> bool:
     Raises:
         InvalidAddress: of the wrong type or family, or outside this machine for a loopback channel.
     """
-    if not isinstance(address, str):  # pyright: ignore[reportUnnecessaryIsInstance]
+    if not isinstance(address, str):
         raise InvalidAddress(f"address must be a host name or a numeric address, not {address!r}")
     try:
         ip = ipaddress.ip_address(address)
@@ -142,7 +150,7 @@ def _check_group(address: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address:
         ip = ipaddress.ip_address(address)
     except ValueError:
         raise InvalidGroup(f"{address!r} is no IP address; {advice}") from None
-    if not isinstance(address, str):  # pyright: ignore[reportUnnecessaryIsInstance]
+    if not isinstance(address, str):
         raise InvalidGroup(f"{address!r} is no text; {advice}")
     if not ip.is_multicast:
         raise InvalidGroup(f"{address} is not a multicast address; {advice}")
@@ -152,7 +160,7 @@ def _check_group(address: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address:
 
 
 def _check_interface(interface: str, group: ipaddress.IPv4Address | ipaddress.IPv6Address) -> None:
-    if not isinstance(interface, str) or not interface:  # pyright: ignore[reportUnnecessaryIsInstance]
+    if not isinstance(interface, str) or not interface:
         raise InvalidInterface(
             f'interface must be "{LOOPBACK}", "{DEFAULT_INTERFACE}", a name such as "eth0" or one of this '
             f"machine's addresses, not {interface!r}"
@@ -182,7 +190,7 @@ def _check_ttl(ttl: int | None, interface: str) -> int:
     loopback = interface == LOOPBACK
     if ttl is None:
         return 0 if loopback else 1
-    if not isinstance(ttl, int) or isinstance(ttl, bool) or not 0 <= ttl <= 255:  # pyright: ignore[reportUnnecessaryIsInstance]
+    if not isinstance(ttl, int) or isinstance(ttl, bool) or not 0 <= ttl <= 255:
         raise InvalidTTL(f"ttl must be a whole number from 0 to 255, not {ttl!r}")
     if loopback and ttl:
         raise InvalidTTL(

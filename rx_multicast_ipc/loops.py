@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from threading import Lock
-from typing import Any, TypeVar
+from typing import Any, TypeVar, cast
 
 from reactivex import Observable
 from reactivex.abc import DisposableBase, ObserverBase, SchedulerBase
@@ -49,7 +49,7 @@ def repeat_for(count: int, fn: Callable[[], Any]) -> Observable[int]:
         InvalidOption: at once, for a count that is no whole number.
         Exception: from the Observable, whatever ``fn`` or its Observable raised.
     """
-    if not isinstance(count, int) or isinstance(count, bool) or count < 0:  # pyright: ignore[reportUnnecessaryIsInstance]
+    if not isinstance(count, int) or isinstance(count, bool) or count < 0:
         raise InvalidOption(f"count is a whole number, 0 or more, not {count!r}")
 
     def subscribe(observer: ObserverBase[int], scheduler: SchedulerBase | None = None) -> DisposableBase:
@@ -110,7 +110,7 @@ class _Loop:
                 self._observer.on_error(error)
                 return
             if isinstance(result, Observable):
-                source: Observable[Any] = result
+                source = cast("Observable[Any]", result)
                 self.turning.disposable = source.subscribe(
                     self._keep, self._observer.on_error, self.turn, scheduler=self._scheduler
                 )

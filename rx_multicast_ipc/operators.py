@@ -69,14 +69,16 @@ def wait_for_message(
             def on_completed() -> None:
                 end(lambda: observer.on_error(SequenceContainsNoElementsError("the stream completed without a match")))
 
-            def on_timeout(_scheduler: object, _state: object) -> None:
-                if timeout is not None and not timer.is_disposed:
-                    end(lambda: observer.on_error(MessageTimeout(timeout)))
-
             subscription.disposable = source.subscribe(
                 on_next, lambda error: end(lambda: observer.on_error(error)), on_completed, scheduler=scheduler
             )
             if timeout is not None and not timer.is_disposed:
+                late = MessageTimeout(timeout)
+
+                def on_timeout(_scheduler: object, _state: object) -> None:
+                    if not timer.is_disposed:
+                        end(lambda: observer.on_error(late))
+
                 clock = scheduler or TimeoutScheduler.singleton()
                 timer.disposable = clock.schedule_relative(timeout, on_timeout)
             return CompositeDisposable(subscription, timer)
@@ -175,7 +177,7 @@ def on_backpressure_buffer(
         InvalidOption: at once, for a capacity under 1.
         BufferOverflow: from the Observable, with ``Overflow.ERROR``, after what is queued.
     """
-    if not isinstance(capacity, int) or isinstance(capacity, bool) or capacity < 1:  # pyright: ignore[reportUnnecessaryIsInstance]
+    if not isinstance(capacity, int) or isinstance(capacity, bool) or capacity < 1:
         raise InvalidOption(f"capacity is a number of items, 1 or more, not {capacity!r}")
     policy = Overflow(overflow)
 

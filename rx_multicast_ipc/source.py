@@ -83,17 +83,14 @@ class HotSource(Observable[_T]):
         observer = observers[0]
         on_next = observer.on_next
         try:
-            for index in range(index, len(items)):
-                on_next(items[index])
-                if self._observers is not observers:
-                    break
+            while index < len(items) and self._observers is observers:
+                index += 1
+                on_next(items[index - 1])
         except Exception as error:
             self._detach(observer, error)
-        return index + 1
+        return index
 
-    def _subscribe_core(
-        self, observer: ObserverBase[_T], scheduler: SchedulerBase | None = None
-    ) -> DisposableBase:
+    def _subscribe_core(self, observer: ObserverBase[_T], scheduler: SchedulerBase | None = None) -> DisposableBase:
         receiver = at_home_of(scheduler, observer, self._count_discarded)
         refusal = self._refusal()
         if refusal is None:

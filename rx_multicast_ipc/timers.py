@@ -55,33 +55,24 @@ class TimerScheduler(PeriodicScheduler):
     ) -> DisposableBase:
         return self.schedule_relative(self.to_datetime(duetime) - self.now, action, state)
 
-    def run_due(self) -> float | None:
-        """Run every action that is due by now.
+    def until_next(self) -> float | None:
+        """Seconds until the next action is due, 0 or more; None if none is queued."""
+        with self._lock:
+            heap = self._drop_cancelled_heads()
+            return max(0.0, heap[0][0] - time.monotonic()) if heap else None
 
-        Returns:
-            Seconds until the next one, or None if nothing is queued.
-        """
-        now = time.monotonic()
+    def run_due(self, now: float) -> None:
+        """Run every action that is due by ``now`` (``time.monotonic`` seconds), but none that those schedule."""
         with self._lock:
             last = self._count
         while True:
             with self._lock:
                 heap = self._drop_cancelled_heads()
-                if not heap:
-                    return None
-                due, number, timer = heap[0]
-                if due > now:
-                    return max(0.0, due - time.monotonic())
-                if number > last:
-                    return 0.0  # scheduled by an action of this very round: let the owner read first
-                heapq.heappop(heap)
+                if not heap or heap[0][0] > now or heap[0][1] > last:
+                    return
+                timer = heapq.heappop(heap)[2]
                 timer.queued = False
             timer.run(self)
-
-    def is_idle(self) -> bool:
-        """Whether no timer is queued."""
-        with self._lock:
-            return len(self._heap) == self._cancelled
 
     def forget(self) -> None:
         """Drop everything that is queued, without waiting for any lock (for a forked child)."""
@@ -120,7 +111,7 @@ class TimerScheduler(PeriodicScheduler):
 
 
 class _Timer(DisposableBase):
-    __slots__ = ("_scheduler", "_action", "_state", "_result", "cancelled", "queued")
+    __slots__ = ("_action", "_result", "_scheduler", "_state", "cancelled", "queued")
 
     def __init__(self, scheduler: TimerScheduler, action: ScheduledAction[Any], state: Any) -> None:
         self._scheduler = scheduler

@@ -22,9 +22,7 @@ from ..message import Address
 
 Platform = Literal["linux", "darwin", "win32"]
 
-PLATFORM: Final[Platform] = (
-    "win32" if sys.platform == "win32" else "darwin" if sys.platform == "darwin" else "linux"
-)
+PLATFORM: Final[Platform] = "win32" if sys.platform == "win32" else "darwin" if sys.platform == "darwin" else "linux"
 
 SEND_BUFFER: Final = 1 << 20
 """Bytes of send buffer to ask for. macOS starts with 9216, less than one large datagram."""
@@ -61,9 +59,9 @@ Plan = Sequence[Option | Bind]
 
 
 class Nic(NamedTuple):
-    """A network interface, as far as the system calls need to know it: index 0 and no address mean any."""
+    """A network interface, as far as the system calls need to know it: number 0 (its index) and no address mean any."""
 
-    index: int = 0
+    number: int = 0
     address: str = ""
 
 
@@ -107,7 +105,7 @@ def receive_plan(group: Group, nic: Nic, receive_buffer: int, platform: Platform
     if platform == "win32":
         plan += _loop(group)  # there, looping back is the receiver's choice
     # Bound to the group it takes no unicast from others on the port. Windows cannot bind to a group.
-    plan.append(Bind("" if platform == "win32" else group.address, group.port, nic.index if _needs_scope(group) else 0))
+    plan.append(Bind("" if platform == "win32" else group.address, group.port, nic.number))
     plan.append(_join(group, nic, platform))
     return plan
 
@@ -160,7 +158,7 @@ def sender_address(group: Group, nic: Nic, sender: socket.socket) -> Address:
         with socket.socket(_family(group), socket.SOCK_DGRAM) as probe, suppress(OSError):
             for option in _outgoing(group, nic, PLATFORM):
                 _set(probe, option)
-            probe.connect(_socket_address(group, Bind(group.address, group.port, nic.index)))
+            probe.connect(_socket_address(group, Bind(group.address, group.port, nic.number)))
             host = probe.getsockname()[0]
     return host, port
 
@@ -195,10 +193,12 @@ def send_failed(group: Group, destination: Address | None, error: OSError) -> Se
 
 
 _TRANSIENT: Final = frozenset(
-    number
-    for name in ("ECONNRESET", "ECONNREFUSED", "ENETDOWN", "ENETRESET", "ENETUNREACH", "EHOSTUNREACH", "EINTR", "ENOBUFS")
-    + ("WSAECONNRESET", "WSAENETRESET", "WSAENETDOWN", "EMSGSIZE", "WSAEMSGSIZE", "ENOMEM")
-    if (number := getattr(errno, name, None)) is not None
+    getattr(errno, name)
+    for name in (
+        *("ECONNREFUSED", "ECONNRESET", "EHOSTUNREACH", "EINTR", "EMSGSIZE", "ENETDOWN", "ENETRESET", "ENETUNREACH"),
+        *("ENOBUFS", "ENOMEM", "WSAECONNRESET", "WSAEMSGSIZE", "WSAENETDOWN", "WSAENETRESET"),
+    )
+    if hasattr(errno, name)
 )
 
 _SEND_ADVICE: Final[dict[int, str]] = {
@@ -258,10 +258,6 @@ def _family(group: Group) -> socket.AddressFamily:
     return socket.AF_INET if group.family == "IPv4" else socket.AF_INET6
 
 
-def _needs_scope(group: Group) -> bool:
-    return group.family == "IPv6"
-
-
 def _socket_address(group: Group, bind: Bind) -> tuple[str, int] | tuple[str, int, int, int]:
     if group.family == "IPv4":
         return bind.address, bind.port
@@ -292,7 +288,7 @@ def _loop(group: Group) -> list[Option]:
 def _join(group: Group, nic: Nic, platform: Platform) -> Option:
     packed = ipaddress.ip_address(group.address).packed
     if group.family == "IPv6":
-        return Option("IPPROTO_IPV6", "IPV6_JOIN_GROUP", packed + struct.pack("=I", nic.index))
+        return Option("IPPROTO_IPV6", "IPV6_JOIN_GROUP", packed + struct.pack("=I", nic.number))
     if platform == "win32" or (platform == "darwin" and nic.address):
         return Option("IPPROTO_IP", "IP_ADD_MEMBERSHIP", packed + _ip_or_index(nic))
     return Option("IPPROTO_IP", "IP_ADD_MEMBERSHIP", packed + _mreqn_tail(nic))
@@ -302,22 +298,22 @@ def _outgoing(group: Group, nic: Nic, platform: Platform) -> list[Option]:
     if nic == Nic():
         return []
     if group.family == "IPv6":
-        return [Option("IPPROTO_IPV6", "IPV6_MULTICAST_IF", nic.index)]
+        return [Option("IPPROTO_IPV6", "IPV6_MULTICAST_IF", nic.number)]
     if platform == "linux":
         # The address as well: by index alone, loopback sends from 0.0.0.0.
         return [Option("IPPROTO_IP", "IP_MULTICAST_IF", bytes(4) + _mreqn_tail(nic))]
     if platform == "darwin" and not nic.address:
-        return [Option("IPPROTO_IP", "IP_MULTICAST_IFINDEX", nic.index)]
+        return [Option("IPPROTO_IP", "IP_MULTICAST_IFINDEX", nic.number)]
     return [Option("IPPROTO_IP", "IP_MULTICAST_IF", _ip_or_index(nic))]
 
 
 def _mreqn_tail(nic: Nic) -> bytes:
-    return ipaddress.IPv4Address(nic.address or "0.0.0.0").packed + struct.pack("=i", nic.index)
+    return ipaddress.IPv4Address(nic.address or "0.0.0.0").packed + struct.pack("=i", nic.number)
 
 
 def _ip_or_index(nic: Nic) -> bytes:
     """An interface as four bytes: its address, or its index written as 0.0.0.N (Windows)."""
-    return ipaddress.IPv4Address(nic.address).packed if nic.address else struct.pack("!I", nic.index)
+    return ipaddress.IPv4Address(nic.address).packed if nic.address else struct.pack("!I", nic.number)
 
 
 def _number(name: str) -> int:

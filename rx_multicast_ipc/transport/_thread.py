@@ -5,9 +5,10 @@ from __future__ import annotations
 import selectors
 import socket
 import threading
+import time
+from collections import deque
 from collections.abc import Callable
 from contextlib import suppress
-
 
 from ..timers import TimerScheduler
 from ..unhandled import report
@@ -41,11 +42,11 @@ class IoThread:
 
     def _reset(self) -> None:
         self._lock = threading.Lock()
-        self._thread: threading.Thread | None = None
         self._ident: int | None = None
         self._selector: selectors.BaseSelector | None = None
         self._wake_ends: tuple[socket.socket, ...] = ()
         self._watched = 0
+        self._posted: deque[Callable[[], None]] = deque()
 
     @property
     def is_current(self) -> bool:
@@ -74,24 +75,28 @@ class IoThread:
         """Run ``action`` on this thread: at once when already there, else as soon as it is free."""
         if self.is_current:
             action()
-        else:
-            self.scheduler.schedule(lambda _scheduler, _state: action())
+            return
+        self._posted.append(action)
+        if len(self._posted) == 1:  # else somebody woke it already
+            self._wake()
 
-    def join(self, timeout: float) -> None:
-        """Wait until the thread has ended."""
-        thread = self._thread
-        if thread is not None and not self.is_current:
-            thread.join(timeout)
+    def run_posted(self) -> None:
+        """Run what other threads posted so far; on this thread only.
+
+        Between reading and delivering, so that a message never overtakes what was asked for before it was sent.
+        """
+        for _ in range(len(self._posted)):
+            action = self._posted.popleft()
+            try:
+                action()
+            except BaseException as error:
+                report(error)
 
     def forget(self) -> None:
         """Become a thread that was never started, without waiting for a lock (for a forked child)."""
-        selector, wake_ends = self._selector, self._wake_ends
+        self._release()
         self._reset()
         self.scheduler.forget()
-        if selector is not None:
-            selector.close()
-        for end in wake_ends:
-            end.close()
 
     def _wake(self) -> None:
         if self.is_current:
@@ -114,19 +119,24 @@ class IoThread:
             end.setblocking(False)
         selector = self._selector = selectors.DefaultSelector()
         selector.register(woken, selectors.EVENT_READ, lambda: woken.recv(4096))
-        self._thread = DeliveringThread(target=self._run, args=(selector,), name=self._name, daemon=True)
-        self._thread.start()
+        try:
+            DeliveringThread(target=self._run, args=(selector,), name=self._name, daemon=True).start()
+        except BaseException:
+            self._release()
+            raise
         return selector
 
     def _run(self, selector: selectors.BaseSelector) -> None:
         self._ident = threading.get_ident()
-        while True:
+        while not self._ended(selector):
             try:
-                timeout = self.scheduler.run_due()
-                if self._ended(selector):
-                    return
-                for key, _ in selector.select(timeout):
+                pause = 0 if self._posted else self.scheduler.until_next()
+                events = selector.select(pause)
+                now = time.monotonic()
+                for key, _ in events:  # before timers: what arrived in time beats its time-out
                     key.data()
+                self.run_posted()
+                self.scheduler.run_due(now)
             except BaseException as error:  # not even sys.exit() in a subscriber ends the reading
                 report(error)
 
@@ -134,11 +144,15 @@ class IoThread:
         with self._lock:
             if self._selector is not selector:  # a subscriber forked, and this is the child
                 return True
-            if self._watched or not self.scheduler.is_idle():
+            if self._watched or self._posted or self.scheduler.until_next() is not None:
                 return False
-            selector.close()
-            for end in self._wake_ends:
-                end.close()
-            self._thread = self._ident = self._selector = None
-            self._wake_ends = ()
+            self._release()
             return True
+
+    def _release(self) -> None:
+        if self._selector is not None:
+            self._selector.close()
+        for end in self._wake_ends:
+            end.close()
+        self._ident = self._selector = None
+        self._wake_ends = ()

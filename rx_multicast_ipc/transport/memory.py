@@ -43,7 +43,7 @@ class Wire:
     """
 
     def __init__(self, scheduler: VirtualTimeScheduler, latency: float) -> None:
-        if not isinstance(latency, int | float) or latency < 0:  # pyright: ignore[reportUnnecessaryIsInstance]
+        if not isinstance(latency, int | float) or latency < 0:
             raise InvalidOption(f"latency is a number of seconds, 0 or more, not {latency!r}")
         self.scheduler = scheduler
         self._latency = float(latency)
@@ -65,9 +65,7 @@ class Wire:
         for end in self._ends:
             direct = end.sender_address == destination and sender.reaches(end)
             if direct or end.hears(sender, destination):
-                message = Message(
-                    payload, *sender.sender_address, sender.group.family, now + self._latency, direct
-                )
+                message = Message(payload, *sender.sender_address, sender.group.family, now + self._latency, direct)
                 end.arrive(message, self._latency)
 
 

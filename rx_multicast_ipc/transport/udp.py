@@ -76,7 +76,8 @@ class UdpTransport:
         _open.add(self)
 
     def start(self, deliver: Deliver, ended: Ended) -> None:
-        assert self._listener is not None and self._deliver is None, "start() is for a listening transport, once"
+        assert self._listener is not None, "opened with listen=False"
+        assert self._deliver is None, "started twice"
         self._deliver = deliver
         self._ended = ended
         self._thread.watch(
@@ -166,10 +167,13 @@ class UdpTransport:
     def _reader(self, opened: socket.socket, *, direct: bool) -> Callable[[], None]:
         family = self.group.family
         receive = opened.recvfrom
+        run_posted = self._thread.run_posted
         deliver = self._deliver
         assert deliver is not None
 
         def read() -> None:
+            if self._closed:
+                return  # closed by what the other socket just brought
             now = time.time()
             batch: list[Message] = []
             try:
@@ -186,7 +190,9 @@ class UdpTransport:
                 self._received_bytes += sum([len(message.data) for message in batch])
                 if self._drop_check is None:
                     self._drop_check = self.scheduler.schedule_relative(_DROP_CHECK, self._check_drops)
-                deliver(batch)
+                run_posted()
+                if not self._closed:
+                    deliver(batch)
             if self._fault is not None:
                 self.close(wait=False)
 

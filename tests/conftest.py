@@ -1,0 +1,34 @@
+from __future__ import annotations
+
+import socket
+from collections.abc import Iterator
+
+import pytest
+
+import rx_multicast_ipc as ipc
+from rx_multicast_ipc.unhandled import UnhandledErrorHook
+
+
+@pytest.fixture
+def port() -> int:
+    """A UDP port that nobody uses."""
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]
+
+
+@pytest.fixture
+def channel(port: int) -> Iterator[ipc.Channel]:
+    """A channel on loopback."""
+    with ipc.open_channel(port) as opened:
+        yield opened
+
+
+@pytest.fixture(autouse=True)
+def unhandled() -> Iterator[list[BaseException]]:
+    """What subscribers raised and nobody handled. A test that expects such errors clears the list."""
+    errors: list[BaseException] = []
+    previous: UnhandledErrorHook = ipc.set_unhandled_error_hook(errors.append)
+    yield errors
+    ipc.set_unhandled_error_hook(previous)
+    assert errors == []

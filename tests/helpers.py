@@ -1,0 +1,142 @@
+"""What several tests need."""
+
+from __future__ import annotations
+
+import os
+import socket
+import struct
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import Generic, TypeVar
+
+import pytest
+
+import rx_multicast_ipc as ipc
+from reactivex import Observable
+
+T = TypeVar("T")
+
+PATIENCE = 20.0
+"""Seconds after which a test gives up on something that should have happened."""
+
+ROOT = Path(__file__).parent.parent
+
+
+class Seen(Generic[T]):
+    """Subscribes at once, keeps what comes, and lets a test wait for it."""
+
+    def __init__(self, source: Observable[T]) -> None:
+        self.values: list[T] = []
+        self.error: Exception | None = None
+        self.completed = False
+        self.threads: set[int] = set()
+        self._changed = threading.Condition()
+        self.subscription = source.subscribe(self._next, self._error, self._completed)
+
+    def wait_for(self, condition: Callable[[Seen[T]], object]) -> Seen[T]:
+        with self._changed:
+            assert self._changed.wait_for(lambda: condition(self), PATIENCE), f"still waiting, with {self}"
+        return self
+
+    def wait_for_count(self, count: int) -> list[T]:
+        return self.wait_for(lambda seen: len(seen.values) >= count).values
+
+    def wait_for_end(self) -> Seen[T]:
+        return self.wait_for(lambda seen: seen.completed or seen.error)
+
+    def _next(self, value: T) -> None:
+        with self._changed:
+            self.values.append(value)
+            self.threads.add(threading.get_ident())
+            self._changed.notify_all()
+
+    def _error(self, error: Exception) -> None:
+        with self._changed:
+            self.error = error
+            self._changed.notify_all()
+
+    def _completed(self) -> None:
+        with self._changed:
+            self.completed = True
+            self._changed.notify_all()
+
+    def __repr__(self) -> str:
+        return f"<Seen {len(self.values)} values, error {self.error!r}, completed {self.completed}>"
+
+
+def wait_until(condition: Callable[[], object]) -> None:
+    """Wait for something that gives no sign of its own, such as another thread's end."""
+    deadline = time.monotonic() + PATIENCE
+    while not condition():
+        assert time.monotonic() < deadline, "it did not happen"
+        time.sleep(0.002)
+
+
+def open_descriptors() -> int:
+    return len(os.listdir("/proc/self/fd"))
+
+
+@contextmanager
+def nothing_left_behind() -> Iterator[None]:
+    """The block ends with no more threads and descriptors than it began with, give or take a moment."""
+    threads, descriptors = threading.active_count(), open_descriptors()
+    yield
+    wait_until(lambda: threading.active_count() <= threads and open_descriptors() <= descriptors)
+
+
+def raw_sender() -> socket.socket:
+    """A plain socket that sends to loopback multicast, as another program would."""
+    sender = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+    sender.setsockopt(
+        socket.IPPROTO_IP, socket.IP_MULTICAST_IF, bytes(4) + socket.inet_aton("127.0.0.1") + struct.pack("=i", 1)
+    )
+    sender.setsockopt(socket.IPPROTO_IP, socket.IP_MULTICAST_TTL, 0)
+    sender.bind(("127.0.0.1", 0))
+    return sender
+
+
+def python(code: str, *arguments: object) -> subprocess.Popen[str]:
+    """Another Python process that runs ``code`` in development mode, with pipes."""
+    return subprocess.Popen(
+        [sys.executable, "-X", "dev", "-c", code, *map(str, arguments)],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        cwd=ROOT,
+    )
+
+
+def finish(process: subprocess.Popen[str], text: str = "") -> str:
+    """What the process printed, once it ended well and with nothing on stderr."""
+    try:
+        out, err = process.communicate(text, timeout=PATIENCE)
+    finally:
+        process.kill()
+    assert (process.returncode, err) == (0, "")
+    return out
+
+
+def in_namespace(script: str, *arguments: object) -> list[str]:
+    """A command that runs a shell script in a network namespace with only loopback up, as an unprivileged user."""
+    return [
+        *("unshare", "-n"),
+        *("sh", "-c", f"ip link set lo up && {script}", "sh", *map(str, arguments)),
+    ]
+
+
+def namespaces() -> bool:
+    with suppress(OSError, subprocess.SubprocessError):
+        return subprocess.run(in_namespace("true"), capture_output=True, timeout=PATIENCE, check=False).returncode == 0
+    return False
+
+
+needs_linux = pytest.mark.skipif(sys.platform != "linux", reason="Linux alone tells this")
+needs_namespaces = pytest.mark.skipif(not namespaces(), reason="needs the right to make network namespaces, and ip(8)")
+
+__all__ = ["ipc"]

@@ -1,0 +1,329 @@
+"""Python and Node processes talk to each other: this package and npm's multicast-ipc, which it succeeds.
+
+The npm package joins its group on the interface that the system's multicast route picks. So a second pytest
+runs these tests, in a network namespace of its own where that is loopback; no packet leaves the namespace.
+"""
+
+from __future__ import annotations
+
+import os
+import queue
+import shlex
+import shutil
+import signal
+import subprocess
+import sys
+import threading
+from base64 import b64decode, b64encode
+from functools import partial
+from pathlib import Path
+from types import TracebackType
+from typing import Final, NamedTuple, Self, TypeVar
+from xml.etree import ElementTree
+
+import pytest
+from reactivex import Observable
+
+import rx_multicast_ipc as ipc
+
+_T = TypeVar("_T")
+
+NPM_PACKAGE: Final = "multicast-ipc@1.0.5"
+
+THIS: Final = sys.modules[__name__]
+
+TIMEOUT: Final = 20.0
+"""Seconds for each step of a test."""
+
+OUTSIDE: Final = "RX_MULTICAST_IPC_INTEROP_OUTSIDE"
+"""Tells the second pytest which network namespace the first one is in."""
+
+NETWORK: Final = "ip link set lo up && ip route add 224.0.0.0/4 dev lo src 127.0.0.1"
+
+# Port and group are given, for without them npm's broadcast rejects. While npm's waitForMessage is not waiting,
+# messages are lost to it, and it stops for a moment after each that its filter refuses: hence "listening".
+NODE_SCRIPT: Final = """
+const ipc = require('multicast-ipc');
+const is = (text) => (message) => message.toString() === text;
+const isNot = (text) => (message) => message.toString() !== text;
+const tell = (heard) => console.log('heard', heard.address, heard.port, heard.message.toString('base64'));
+ipc.withSocket(%d, '%s', (api) => {
+  api._socket.on('newListener', (event) => { if (event === 'message') console.log('listening'); });
+  %s
+}).catch((error) => { console.error(error); process.exitCode = 1; });
+"""
+
+every_payload = pytest.mark.parametrize(
+    "payload",
+    [
+        pytest.param(bytes(range(256)), id="every byte"),
+        pytest.param(b"", id="empty"),
+        pytest.param(bytes(range(256)) * 255 + bytes(227), id="largest"),
+    ],
+)
+
+
+@every_payload
+def test_node_waits_for_and_hears_the_very_bytes_that_python_broadcasts(payload: bytes) -> None:
+    with ipc.open_channel() as channel, Node("return api.waitForMessage(isNot('decoy')).then(tell);") as node:
+        node.expect_listening()
+        run(channel.broadcast("decoy"))
+        node.expect_listening()
+        run(channel.broadcast(payload))
+        assert node.heard() == (payload, channel.sender_address)
+
+
+@every_payload
+def test_python_waits_for_and_hears_the_very_bytes_that_node_broadcasts(payload: bytes) -> None:
+    broadcast = f"""
+        const payload = Buffer.from('{b64encode(payload).decode()}', 'base64');
+        return api.broadcast('decoy').then(() => api.broadcast(payload));
+    """
+    with ipc.open_channel() as channel, Node(broadcast):
+        message = run(channel.wait_for_message(lambda m: m.data != b"decoy"))
+        assert message.data == payload
+
+
+def test_a_direct_reply_from_node_reaches_the_channel_that_asked_and_no_other() -> None:
+    reply = "return api.waitForMessage(is('question')).then((req) => api.send('answer', req.port, req.address));"
+    with ipc.open_channel() as asking, ipc.open_channel() as other, Node(reply) as node:
+        heard_by_other: list[ipc.Message] = []
+        other.messages.subscribe(heard_by_other.append)
+        node.expect_listening()
+        answer = run(asking.request("question", lambda m: m.data == b"answer"))
+        assert answer.direct is True
+        read_all(other, asking)
+        assert [m.data for m in heard_by_other] == [b"question", b"end", b"end"]
+
+
+def test_a_direct_reply_from_python_reaches_the_node_process_that_asked_and_no_channel() -> None:
+    ask = """
+        const answer = api.waitForMessage(is('answer'));
+        return api.broadcast('question').then(() => answer).then(tell);
+    """
+    with ipc.open_channel() as answering, ipc.open_channel() as other, Node(ask) as node:
+        heard_by_other: list[ipc.Message] = []
+        other.messages.subscribe(heard_by_other.append)
+        question = run(answering.wait_for_message(lambda m: m.data == b"question"))
+        node.expect_listening()
+        node.expect_listening()  # its own question came back to it
+        run(answering.reply(question, "answer"))
+        assert node.heard() == (b"answer", answering.sender_address)
+        read_all(other, answering)
+        assert [m.data for m in heard_by_other] == [b"question", b"end", b"end"]
+
+
+def test_node_pings_and_python_answers() -> None:
+    ping = """
+        const pong = api.waitForMessage(is('pong'));
+        return api.broadcast('ping').then(() => pong).then(tell);
+    """
+    with ipc.open_channel() as channel, Node(ping) as node:
+        run(channel.wait_for_message(lambda m: m.data == b"ping"))
+        node.expect_listening()
+        node.expect_listening()  # its own ping came back to it
+        run(channel.broadcast("pong"))
+        assert node.heard() == (b"pong", channel.sender_address)
+
+
+def test_python_pings_and_node_answers() -> None:
+    pong = "return api.waitForMessage(is('ping')).then(() => api.broadcast('pong'));"
+    with ipc.open_channel() as channel, Node(pong) as node:
+        node.expect_listening()
+        answer = run(channel.request("ping", lambda m: m.data == b"pong"))
+        assert answer.port == ipc.DEFAULT_PORT  # npm sends from the port that it shares
+
+
+def test_python_channels_talk_on_after_node_unbound_and_exited() -> None:
+    leave = "return api.waitForMessage(is('leave')).then(() => api.unbind()).then(() => console.log('unbound'));"
+    with ipc.open_channel() as one, ipc.open_channel() as other, Node(leave) as node:
+        node.expect_listening()
+        run(one.broadcast("leave"))
+        assert node.line() == "unbound"
+        assert node.exit_code() == 0
+        run(one.broadcast("still here"))
+        assert run(other.wait_for_message(lambda m: m.data == b"still here")).sender == one.sender_address
+
+
+def test_node_hears_the_other_python_channels_after_one_unbound() -> None:
+    stay = "return api.waitForMessage(is('still here')).then(tell);"
+    with ipc.open_channel() as leaving, ipc.open_channel() as staying, Node(stay) as node:
+        node.expect_listening()
+        run(leaving.unbind())
+        run(staying.broadcast("still here"))
+        assert node.heard() == (b"still here", staying.sender_address)
+
+
+CONVERSE: Final = "return api.waitForMessage(is('from Python')).then(() => api.broadcast('from Node'));"
+
+
+def test_python_opens_the_port_that_node_has_open_and_both_hear_each_other() -> None:
+    with Node(CONVERSE) as node:
+        node.expect_listening()
+        with ipc.open_channel() as channel:
+            run(channel.request("from Python", lambda m: m.data == b"from Node"))
+
+
+def test_node_opens_the_port_that_python_has_open_and_both_hear_each_other() -> None:
+    with ipc.open_channel() as channel, Node(CONVERSE) as node:
+        node.expect_listening()
+        run(channel.request("from Python", lambda m: m.data == b"from Node"))
+
+
+class Heard(NamedTuple):
+    """What npm's waitForMessage gave."""
+
+    data: bytes
+    sender: tuple[str, int]
+
+
+class Node:
+    """A Node process, and what it prints. ``body`` is the callback of npm's withSocket."""
+
+    def __init__(self, body: str) -> None:
+        script = NODE_SCRIPT % (ipc.DEFAULT_PORT, ipc.DEFAULT_GROUP, body)
+        self._process = subprocess.Popen(["node", "-e", script], stdout=subprocess.PIPE, text=True)
+        self._lines: queue.SimpleQueue[str] = queue.SimpleQueue()
+        self._reader = threading.Thread(target=self._read)
+        self._reader.start()
+
+    def line(self) -> str:
+        """The next line; a note in parentheses if there is none."""
+        try:
+            return self._lines.get(timeout=TIMEOUT)
+        except queue.Empty:
+            return f"(Node printed nothing for {TIMEOUT:g} s)"
+
+    def expect_listening(self) -> None:
+        """Wait until it is ready for one message."""
+        assert self.line() == "listening"
+
+    def heard(self) -> Heard:
+        """Wait for the message that it tells of."""
+        line = self.line()
+        assert line.startswith("heard ")
+        _, address, port, data = line.split(" ", 3)
+        return Heard(b64decode(data), (address, int(port)))
+
+    def exit_code(self) -> int:
+        """Wait for its end."""
+        return self._process.wait(TIMEOUT)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        self._process.kill()
+        self._process.wait()
+        self._reader.join()
+
+    def _read(self) -> None:
+        assert self._process.stdout is not None
+        with self._process.stdout as output:
+            for line in output:
+                self._lines.put(line.removesuffix("\n"))
+        self._lines.put("(Node ended)")
+
+
+def run(source: Observable[_T]) -> _T:
+    return ipc.run(source, timeout=TIMEOUT)
+
+
+def read_all(channel: ipc.Channel, sender: ipc.Channel) -> None:
+    """Wait until ``channel`` has read what was sent so far, at its group's socket and at its own."""
+    run(sender.broadcast("end"))
+    run(channel.wait_for_message(lambda m: m.data == b"end" and not m.direct))
+    address, port = channel.sender_address
+    run(sender.send("end", port, address))
+    run(channel.wait_for_message(lambda m: m.data == b"end" and m.direct))
+
+
+@pytest.fixture(autouse=True)
+def _inside_a_namespace(request: pytest.FixtureRequest) -> None:  # pyright: ignore[reportUnusedFunction]
+    """Outside, what a test does is replaced by the result that it had inside."""
+    outside = os.environ.get(OUTSIDE)
+    if outside is not None:
+        assert outside != network_namespace(), "not in a namespace of its own"
+        return
+    results: dict[str, str] = request.getfixturevalue("results_inside")
+    request.node.obj = partial(report, results[request.node.name])
+
+
+def report(failure: str, **_parameters: object) -> None:
+    if failure:
+        pytest.fail(failure, pytrace=False)
+
+
+@pytest.fixture(scope="session")
+def results_inside(
+    request: pytest.FixtureRequest,
+    enter_namespace: list[str],
+    node_modules: Path,
+    tmp_path_factory: pytest.TempPathFactory,
+) -> dict[str, str]:
+    """How each selected test of this file failed inside; nothing for one that passed."""
+    tests = [item for item in request.session.items if isinstance(item, pytest.Function) and item.module is THIS]
+    results = tmp_path_factory.mktemp("interop") / "results.xml"
+    options = ["--override-ini=addopts=", "--override-ini=junit_logging=out-err", "-pno:cacheprovider"]
+    options += ["--override-ini=junit_log_passing_tests=false", f"--junit-xml={results}"]
+    inner = subprocess.Popen(
+        [*enter_namespace, sys.executable, "-m", "pytest", *options, *(f"{test.path}::{test.name}" for test in tests)],
+        cwd=request.config.rootpath,
+        env=os.environ | {OUTSIDE: network_namespace(), "NODE_PATH": str(node_modules), "PYTEST_ADDOPTS": ""},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        start_new_session=True,  # a process group, so that its Node processes can be ended with it
+    )
+    with inner:
+        try:
+            output, _ = inner.communicate(timeout=2 * TIMEOUT * len(tests))
+        except BaseException:
+            os.killpg(inner.pid, signal.SIGKILL)
+            raise
+    failures = {test.name: f"it was not run inside the namespace:\n{output}" for test in tests}
+    for case in ElementTree.parse(results).iter("testcase") if results.exists() else ():
+        passed = len(case) == 0  # in JUnit's format what is wrong with a test case is in its children
+        failures[case.attrib["name"]] = "" if passed else "\n".join(["inside the namespace:", *case.itertext()])
+    return failures
+
+
+def network_namespace() -> str:
+    return os.readlink("/proc/self/ns/net")
+
+
+@pytest.fixture(scope="session")
+def enter_namespace() -> list[str]:
+    """The start of a command line: what follows runs in a new network namespace."""
+    for tool in ("unshare", "ip"):
+        if shutil.which(tool) is None:
+            pytest.skip(f"needs a network namespace (Linux), and there is no {tool} here")
+    refusals: list[str] = []
+    for option in ("-n", "-Urn"):  # the second one for who is not root
+        enter = ["unshare", option, "sh", "-c", f'{NETWORK} && exec "$@"', "sh"]
+        attempt = subprocess.run([*enter, "true"], capture_output=True, text=True, timeout=TIMEOUT, check=False)
+        if attempt.returncode == 0:
+            return enter
+        refusals.append(attempt.stderr.strip())
+    pytest.skip(f"cannot make a network namespace: {'; '.join(refusals)}")
+
+
+@pytest.fixture(scope="session")
+def node_modules(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Where npm installed the package."""
+    for tool in ("node", "npm"):
+        if shutil.which(tool) is None:
+            pytest.skip(f"needs Node.js, and there is no {tool} here")
+    folder = tmp_path_factory.mktemp("npm")
+    install = ["npm", "install", "--prefix", str(folder), "--ignore-scripts", "--no-audit", "--no-fund", NPM_PACKAGE]
+    try:
+        done = subprocess.run(
+            [*install, "--fetch-retries=1"], cwd=folder, capture_output=True, text=True, timeout=120, check=False
+        )
+    except subprocess.TimeoutExpired:
+        pytest.skip(f"{shlex.join(install)} did not end (offline?)")
+    if done.returncode != 0:
+        pytest.skip(f"{shlex.join(install)} failed (offline?): {done.stderr.strip()}")
+    return folder / "node_modules"
