@@ -15,6 +15,7 @@ from .errors import (
     InvalidPort,
     InvalidTTL,
     PayloadTooLarge,
+    Unsupported,
 )
 from .message import Family
 
@@ -25,6 +26,8 @@ DEFAULT_INTERFACE: Final = "default"
 
 PAYLOAD_LIMITS: Final[dict[Family, int]] = {"IPv4": 65_507, "IPv6": 65_527}
 """Bytes of payload that one UDP datagram carries (RFC 768, RFC 791, RFC 8200)."""
+
+_LINK_LOCAL_SCOPE: Final = 2
 
 Payload = str | bytes | bytearray | memoryview
 """What can be sent: text (as UTF-8) or anything bytes-like."""
@@ -170,6 +173,13 @@ def _check_interface(interface: str, group: ipaddress.IPv4Address | ipaddress.IP
             f"{group} is an IPv6 group, and host-only multicast needs IPv4; use an IPv4 group such as "
             f'"{DEFAULT_GROUP}", or name a network interface: interface="eth0"'
         )
+    if interface == "all":
+        raise Unsupported(
+            'interface="all" is not supported yet; open one channel for each interface, and reactivex.merge '
+            "their messages"
+        )
+    if interface == DEFAULT_INTERFACE and group.version == 6 and group.packed[1] & 0x0F <= _LINK_LOCAL_SCOPE:
+        raise InvalidGroup(f'{group} belongs to one link (RFC 4291); name the interface: interface="eth0"')
     family = interface_family(interface)
     if family and family != group.version:
         raise InvalidInterface(

@@ -15,9 +15,9 @@ from pathlib import Path
 from typing import Generic, TypeVar
 
 import pytest
+from reactivex import Observable
 
 import rx_multicast_ipc as ipc
-from reactivex import Observable
 
 T = TypeVar("T")
 

@@ -49,7 +49,9 @@ def test_a_message_says_who_sent_it_and_when(channel: ipc.Channel) -> None:
 
 
 @pytest.mark.parametrize("payload", [b"bytes", bytearray(b"bytes"), memoryview(b"bytes"), "bytes"])
-def test_text_and_anything_bytes_like_can_be_sent(channel: ipc.Channel, payload: str | bytes | bytearray | memoryview) -> None:
+def test_text_and_anything_bytes_like_can_be_sent(
+    channel: ipc.Channel, payload: str | bytes | bytearray | memoryview
+) -> None:
     ipc.run(channel.broadcast(payload))
     assert ipc.run(channel.wait_for_message(timeout=5)).data == b"bytes"
 

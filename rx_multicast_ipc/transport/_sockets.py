@@ -74,11 +74,13 @@ def find_nic(group: Group, platform: Platform = PLATFORM) -> Nic:
         return Nic()
     version = interface_family(interface)
     if version == 4:
-        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
-            try:
+        try:
+            with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
                 probe.bind((interface, 0))
-            except OSError as error:
-                raise InvalidInterface(f"{interface} is not an address of this machine; {_choices()}") from error
+        except OSError as error:
+            if error.errno != errno.EADDRNOTAVAIL:
+                raise cannot_open(group, error) from error
+            raise InvalidInterface(f"{interface} is not an address of this machine; {_choices()}") from error
         return Nic(0, interface)
     if version == 6:
         scope = ipaddress.IPv6Address(interface).scope_id
@@ -134,7 +136,7 @@ def open_socket(group: Group, plan: Plan) -> socket.socket:
     try:
         opened = socket.socket(_family(group), socket.SOCK_DGRAM)
     except OSError as error:
-        raise _cannot_open(group, error) from error
+        raise cannot_open(group, error) from error
     try:
         for step in plan:
             if isinstance(step, Bind):
@@ -144,7 +146,7 @@ def open_socket(group: Group, plan: Plan) -> socket.socket:
         opened.setblocking(False)
     except OSError as error:
         opened.close()
-        raise _cannot_open(group, error) from error
+        raise cannot_open(group, error) from error
     except BaseException:
         opened.close()
         raise
@@ -155,7 +157,7 @@ def sender_address(group: Group, nic: Nic, sender: socket.socket) -> Address:
     """Where datagrams of ``sender`` to the group come from. Nothing is sent."""
     host, port = sender.getsockname()[:2]
     if ipaddress.ip_address(host.partition("%")[0]).is_unspecified:
-        with socket.socket(_family(group), socket.SOCK_DGRAM) as probe, suppress(OSError):
+        with suppress(OSError), socket.socket(_family(group), socket.SOCK_DGRAM) as probe:
             for option in _outgoing(group, nic, PLATFORM):
                 _set(probe, option)
             probe.connect(_socket_address(group, Bind(group.address, group.port, nic.number)))
@@ -185,6 +187,29 @@ def is_transient(error: OSError) -> bool:
     return error.errno in _TRANSIENT
 
 
+def cannot_open(group: Group, error: OSError) -> MulticastError:
+    """``error``, met while opening, as advice that a user can act on."""
+    number = error.errno
+    why = f"cannot open {group}: {_reason(error)}"
+    if number == errno.EADDRINUSE:
+        return PortInUse(
+            f"{why}; another program holds port {group.port} without sharing it (SO_REUSEADDR): "
+            "stop it, or choose another port"
+        )
+    if number in (errno.ENODEV, errno.ENETUNREACH, errno.EADDRNOTAVAIL, errno.EHOSTUNREACH):
+        return NoRoute(
+            f'{why}; no route leads to the group there: use interface="loopback" for this machine alone, '
+            "or name an interface that is up and has an address"
+        )
+    if number == errno.EACCES:
+        return CannotOpen(f"{why}; ports below 1024 need privileges: choose a higher one")
+    if number in (errno.EMFILE, errno.ENFILE):
+        return CannotOpen(f"{why}; close channels that are no longer needed, or raise the limit (ulimit -n)")
+    if number in (errno.EAFNOSUPPORT, errno.EPROTONOSUPPORT):
+        return Unsupported(f"{why}; this machine has no {group.family}: choose a group of the other version")
+    return CannotOpen(why)
+
+
 def send_failed(group: Group, destination: Address | None, error: OSError) -> SendFailed:
     """``error`` as advice that a user can act on."""
     where = f"{destination[0]}:{destination[1]}" if destination else str(group)
@@ -211,28 +236,6 @@ _SEND_ADVICE: Final[dict[int, str]] = {
     errno.EMSGSIZE: "the interface carries no payload of this size: send smaller ones",
     errno.EINVAL: "this interface cannot reach that address: choose another interface",
 }
-
-
-def _cannot_open(group: Group, error: OSError) -> MulticastError:
-    number = error.errno
-    why = f"cannot open {group}: {_reason(error)}"
-    if number == errno.EADDRINUSE:
-        return PortInUse(
-            f"{why}; another program holds port {group.port} without sharing it (SO_REUSEADDR): "
-            "stop it, or choose another port"
-        )
-    if number in (errno.ENODEV, errno.ENETUNREACH, errno.EADDRNOTAVAIL, errno.EHOSTUNREACH):
-        return NoRoute(
-            f'{why}; no route leads to the group there: use interface="loopback" for this machine alone, '
-            "or name an interface that is up and has an address"
-        )
-    if number == errno.EACCES:
-        return CannotOpen(f"{why}; ports below 1024 need privileges: choose a higher one")
-    if number in (errno.EMFILE, errno.ENFILE):
-        return CannotOpen(f"{why}; close channels that are no longer needed, or raise the limit (ulimit -n)")
-    if number in (errno.EAFNOSUPPORT, errno.EPROTONOSUPPORT):
-        return Unsupported(f"{why}; this machine has no {group.family}: choose a group of the other version")
-    return CannotOpen(why)
 
 
 def _reason(error: OSError) -> str:

@@ -114,12 +114,12 @@ class IoThread:
         """The running thread's selector; with the lock held."""
         if self._selector is not None:
             return self._selector
-        self._wake_ends = waker, woken = socket.socketpair()
-        for end in (waker, woken):
-            end.setblocking(False)
-        selector = self._selector = selectors.DefaultSelector()
-        selector.register(woken, selectors.EVENT_READ, lambda: woken.recv(4096))
         try:
+            self._wake_ends = waker, woken = socket.socketpair()
+            waker.setblocking(False)
+            woken.setblocking(False)
+            selector = self._selector = selectors.DefaultSelector()
+            selector.register(woken, selectors.EVENT_READ, lambda: woken.recv(4096))
             DeliveringThread(target=self._run, args=(selector,), name=self._name, daemon=True).start()
         except BaseException:
             self._release()

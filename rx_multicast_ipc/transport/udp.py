@@ -52,7 +52,7 @@ class UdpTransport:
         self._lock = threading.Lock()
         self._closed = False
         self._gone = threading.Event()
-        self._deliver: Deliver | None = None
+        self._started = False
         self._ended: Ended | None = None
         self._fault: Exception | None = None
         self._sent = self._sent_bytes = self._refused = 0
@@ -77,15 +77,16 @@ class UdpTransport:
 
     def start(self, deliver: Deliver, ended: Ended) -> None:
         assert self._listener is not None, "opened with listen=False"
-        assert self._deliver is None, "started twice"
-        self._deliver = deliver
         self._ended = ended
-        self._thread.watch(
-            {
-                self._listener: self._reader(self._listener, direct=False),
-                self._sender: self._reader(self._sender, direct=True),
-            }
-        )
+        readers = {
+            self._listener: self._reader(self._listener, deliver, direct=False),
+            self._sender: self._reader(self._sender, deliver, direct=True),
+        }
+        try:
+            self._thread.watch(readers)
+        except OSError as error:
+            raise _sockets.cannot_open(self.group, error) from error
+        self._started = True
 
     @property
     def scheduler(self) -> PeriodicScheduler:
@@ -122,7 +123,7 @@ class UdpTransport:
     def close(self, *, wait: bool = True) -> None:
         with self._lock:
             first, self._closed = not self._closed, True
-        if first and self._deliver is not None:
+        if first and self._started:
             self._thread.call(self._end)
         elif first:
             self._end()
@@ -164,12 +165,10 @@ class UdpTransport:
             receive_buffer=self._receive_buffer,
         )
 
-    def _reader(self, opened: socket.socket, *, direct: bool) -> Callable[[], None]:
+    def _reader(self, opened: socket.socket, deliver: Deliver, *, direct: bool) -> Callable[[], None]:
         family = self.group.family
         receive = opened.recvfrom
         run_posted = self._thread.run_posted
-        deliver = self._deliver
-        assert deliver is not None
 
         def read() -> None:
             if self._closed:

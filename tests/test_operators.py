@@ -1,0 +1,205 @@
+from __future__ import annotations
+
+import dataclasses
+import threading
+import time
+from typing import Any
+
+import msgspec
+import pytest
+import reactivex as rx
+from hypothesis import given
+from hypothesis import strategies as st
+from reactivex import operators as ops
+from reactivex.internal import SequenceContainsNoElementsError
+from reactivex.testing import TestScheduler
+
+import rx_multicast_ipc as ipc
+from rx_multicast_ipc.operators import Format
+from rx_multicast_ipc.testing import Event, Marbles
+
+from .helpers import Seen
+
+
+class Reading(msgspec.Struct):
+    sensor: str
+    celsius: float
+
+
+@dataclasses.dataclass
+class Point:
+    x: int
+    y: int
+
+
+def stream(*payloads: bytes) -> rx.Observable[ipc.Message]:
+    return rx.from_iterable(ipc.Message(payload) for payload in payloads)
+
+
+class TestWaitForMessage:
+    def test_emits_the_first_match_and_completes(self) -> None:
+        waiting = stream(b"a", b"b", b"b").pipe(ipc.operators.wait_for_message(lambda m: m.data == b"b"))
+        assert Seen(waiting).values == [ipc.Message(b"b")]
+
+    def test_without_a_predicate_takes_the_first(self) -> None:
+        assert ipc.run(stream(b"a", b"b").pipe(ipc.operators.wait_for_message())).data == b"a"
+
+    def test_times_out_in_the_time_of_its_scheduler(self) -> None:
+        marbles = Marbles(TestScheduler())
+        expected = marbles.events("-(a|)")
+        recording = marbles.record(marbles.cold("-ab-c").pipe(ipc.operators.wait_for_message(bool, timeout=3)))
+        late = marbles.record(rx.never().pipe(ipc.operators.wait_for_message(timeout=3.0)))
+        marbles.scheduler.start()
+        assert recording.events == expected
+        assert late.events == [Event(3.0, "error", (ipc.MessageTimeout, str(ipc.MessageTimeout(3))))]
+
+    def test_a_raising_predicate_ends_it(self) -> None:
+        with pytest.raises(ZeroDivisionError):
+            ipc.run(stream(b"a").pipe(ipc.operators.wait_for_message(lambda m: 1 // 0)))
+
+    def test_a_stream_without_a_match_says_so(self) -> None:
+        with pytest.raises(SequenceContainsNoElementsError, match="without a match"):
+            ipc.run(stream(b"a").pipe(ipc.operators.wait_for_message(lambda m: False)))
+
+
+class TestDecode:
+    @pytest.mark.parametrize("format", ["json", "msgpack"])
+    @given(sensor=st.text(), celsius=st.floats(allow_nan=False, allow_infinity=False))
+    def test_gives_back_what_encode_took(self, format: Format, sensor: str, celsius: float) -> None:
+        reading = Reading(sensor, celsius)
+        encoded = ipc.run(rx.just(reading).pipe(ipc.operators.encode(format=format)))
+        decoded = stream(encoded).pipe(ipc.operators.decode(Reading, format=format))
+        assert ipc.run(decoded) == reading
+
+    def test_knows_dataclasses_and_generic_types(self) -> None:
+        assert ipc.run(stream(b'{"x":1,"y":2}').pipe(ipc.operators.decode(Point))) == Point(1, 2)
+        assert ipc.run(stream(b"[1,2]").pipe(ipc.operators.decode(list[int]))) == [1, 2]
+        assert ipc.run(stream(b"3").pipe(ipc.operators.decode(int))) == 3
+
+    def test_takes_any_callable(self) -> None:
+        assert ipc.run(stream(b"abc").pipe(ipc.operators.decode(lambda data: data.decode().upper()))) == "ABC"
+
+    def test_a_bad_datagram_is_logged_and_the_stream_goes_on(self, caplog: pytest.LogCaptureFixture) -> None:
+        good = stream(b'{"x":1,"y":2}', b"nonsense", b'{"x":"1"}', b'{"x":3,"y":4}').pipe(ipc.operators.decode(Point))
+        assert Seen(good).values == [Point(1, 2), Point(3, 4)]
+        assert caplog.text.count("cannot decode") == 2
+
+    def test_skips_silently_if_told_so(self, caplog: pytest.LogCaptureFixture) -> None:
+        assert Seen(stream(b"x", b"1").pipe(ipc.operators.decode(int, on_error="skip"))).values == [1]
+        assert caplog.text == ""
+
+    def test_ends_the_stream_if_told_so_and_says_which_datagram(self) -> None:
+        seen = Seen(stream(b"1", b"x", b"2").pipe(ipc.operators.decode(int, on_error="raise")))
+        assert seen.values == [1]
+        assert isinstance(seen.error, ipc.DecodeFailed)
+        assert seen.error.message.data == b"x"
+        assert isinstance(seen.error.__cause__, msgspec.DecodeError)
+
+    def test_hands_bad_datagrams_to_a_callable(self) -> None:
+        bad: list[ipc.DecodeFailed] = []
+        assert Seen(stream(b"x", b"1").pipe(ipc.operators.decode(int, on_error=bad.append))).values == [1]
+        assert [failure.message.data for failure in bad] == [b"x"]
+
+    def test_mistakes_are_told_at_once(self) -> None:
+        with pytest.raises(ipc.InvalidOption, match="json"):
+            ipc.operators.decode(int, format="xml")  # type: ignore[arg-type]
+        with pytest.raises(ipc.InvalidOption, match="callable"):
+            ipc.operators.decode(int, on_error="ignore")  # type: ignore[arg-type]
+
+    def test_what_cannot_be_encoded_ends_the_stream(self) -> None:
+        with pytest.raises(TypeError):
+            ipc.run(rx.just(object()).pipe(ipc.operators.encode()))
+
+    def test_encode_takes_any_callable(self) -> None:
+        assert ipc.run(rx.just("abc").pipe(ipc.operators.encode(str.encode))) == b"abc"
+
+
+class TestOnBackpressureBuffer:
+    """The source gives 0 to 9 at once; the subscriber runs in virtual time, later."""
+
+    def run(self, overflow: ipc.Overflow, **options: Any) -> Seen[int]:
+        scheduler = TestScheduler()
+        buffer = ipc.operators.on_backpressure_buffer(4, overflow, scheduler=scheduler, **options)
+        seen = Seen(rx.range(10).pipe(buffer))
+        assert seen.values == []
+        scheduler.start()
+        return seen
+
+    def test_drop_oldest_keeps_the_newest(self) -> None:
+        seen = self.run(ipc.Overflow.DROP_OLDEST)
+        assert (seen.values, seen.completed) == ([6, 7, 8, 9], True)
+
+    def test_drop_latest_keeps_the_oldest(self) -> None:
+        seen = self.run(ipc.Overflow.DROP_LATEST)
+        assert (seen.values, seen.completed) == ([0, 1, 2, 3], True)
+
+    def test_error_ends_the_stream_after_what_is_queued(self) -> None:
+        seen = self.run(ipc.Overflow.ERROR)
+        assert seen.values == [0, 1, 2, 3]
+        assert isinstance(seen.error, ipc.BufferOverflow)
+        assert seen.error.capacity == 4
+
+    def test_tells_what_it_drops(self) -> None:
+        dropped: list[int] = []
+        self.run(ipc.Overflow.DROP_OLDEST, on_overflow=dropped.append)
+        assert dropped == [0, 1, 2, 3, 4, 5]
+
+    def test_an_error_of_the_source_comes_after_what_is_queued(self) -> None:
+        scheduler = TestScheduler()
+        source = rx.of(1, 2).pipe(ops.concat(rx.throw(KeyError("x"))))
+        seen = Seen(source.pipe(ipc.operators.on_backpressure_buffer(4, scheduler=scheduler)))
+        scheduler.start()
+        assert seen.values == [1, 2]
+        assert isinstance(seen.error, KeyError)
+
+    def test_a_slow_subscriber_does_not_hold_up_the_channel(self, channel: ipc.Channel) -> None:
+        busy, release = threading.Event(), threading.Event()
+
+        def work(_: ipc.Message) -> None:
+            busy.set()
+            release.wait(10)
+
+        buffer = ipc.operators.on_backpressure_buffer(10)
+        slow = Seen(channel.messages.pipe(buffer, ops.do_action(work), ops.take(11)))
+        quick = Seen(channel.messages)
+        ipc.run(channel.broadcast("0"))
+        assert busy.wait(10)
+        ipc.run(channel.broadcast_all(map(str, range(1, 500))))
+        quick.wait_for_count(500)
+        release.set()
+        texts = [message.text for message in slow.wait_for_end().values]
+        assert texts == ["0", *(str(number) for number in range(490, 500))]
+
+    def test_in_a_run_the_subscriber_has_the_calling_thread(self, channel: ipc.Channel) -> None:
+        threads: set[int] = set()
+        numbers = channel.messages.pipe(
+            ipc.operators.on_backpressure_buffer(100),
+            ops.do_action(lambda _: threads.add(threading.get_ident())),
+            ops.take(20),
+            ops.count(),
+        )
+        sending = channel.broadcast_all(map(str, range(20)), rate=5000).pipe(ops.ignore_elements())
+        assert ipc.run(rx.merge(numbers, sending), timeout=10) == 20
+        assert threads == {threading.get_ident()}
+
+    def test_disposing_ends_its_thread(self, channel: ipc.Channel) -> None:
+        before = threading.active_count()
+        subscription = channel.messages.pipe(ipc.operators.on_backpressure_buffer(10)).subscribe()
+        ipc.run(channel.broadcast("x"))
+        subscription.dispose()
+        deadline = time.monotonic() + 10
+        while threading.active_count() > before:
+            assert time.monotonic() < deadline
+            time.sleep(0.001)
+
+    def test_a_subscriber_that_raises_is_reported(self, unhandled: list[BaseException]) -> None:
+        scheduler = TestScheduler()
+        rx.range(3).pipe(ipc.operators.on_backpressure_buffer(4, scheduler=scheduler)).subscribe(lambda _: 1 // 0)
+        scheduler.start()
+        assert [type(error) for error in unhandled] == [ZeroDivisionError]
+        unhandled.clear()
+
+    @pytest.mark.parametrize("capacity", [0, -1, 1.5, True])
+    def test_a_capacity_that_is_none_is_refused(self, capacity: int) -> None:
+        with pytest.raises(ipc.InvalidOption, match="1 or more"):
+            ipc.operators.on_backpressure_buffer(capacity)

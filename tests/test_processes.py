@@ -1,0 +1,174 @@
+"""What becomes of channels when processes are interrupted, end, or fork."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+
+import pytest
+
+import rx_multicast_ipc as ipc
+
+from .helpers import PATIENCE, finish, needs_linux, python
+
+pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="POSIX signals and fork")
+
+SAYS_WHEN_DISPOSED = """
+import sys
+import rx_multicast_ipc as ipc
+from reactivex import operators as ops
+try:
+    ipc.run(ipc.with_socket(
+        lambda api: api.messages.pipe(
+            ops.finally_action(lambda: print("disposed", flush=True)),
+            ops.merge(api.broadcast("ready")),
+        ),
+        int(sys.argv[1]),
+    ))
+except KeyboardInterrupt:
+    import threading
+    for thread in threading.enumerate():
+        if thread is not threading.current_thread():
+            thread.join(5)
+    print("threads", threading.active_count())
+"""
+
+
+def start_and_wait_until_ready(channel: ipc.Channel, code: str) -> subprocess.Popen[str]:
+    process = python(code, channel.group.port)
+    ipc.run(channel.wait_for_message(lambda m: m.data == b"ready", timeout=PATIENCE))
+    return process
+
+
+def test_ctrl_c_during_run_disposes_and_closes(channel: ipc.Channel) -> None:
+    process = start_and_wait_until_ready(channel, SAYS_WHEN_DISPOSED)
+    process.send_signal(signal.SIGINT)
+    started = time.monotonic()
+    assert finish(process).split() == ["disposed", "threads", "1"]
+    assert time.monotonic() - started < PATIENCE
+
+
+def test_sigterm_during_run_ends_the_process_without_a_word(channel: ipc.Channel) -> None:
+    process = start_and_wait_until_ready(channel, SAYS_WHEN_DISPOSED)
+    process.send_signal(signal.SIGTERM)
+    _, err = process.communicate(timeout=PATIENCE)
+    assert (process.returncode, err) == (-signal.SIGTERM, "")
+
+
+@pytest.mark.parametrize("busy", ["idle", "a running subscriber", "a pending timer", "a subscriber that never ends"])
+def test_a_process_may_end_with_channels_open(channel: ipc.Channel, busy: str) -> None:
+    code = f"""
+import sys, threading, time
+import rx_multicast_ipc as ipc
+channel = ipc.open_channel(int(sys.argv[1]))
+inside = threading.Event()
+def subscriber(message):
+    inside.set()
+    if {busy!r} == "a running subscriber":
+        time.sleep(0.1)
+    if {busy!r} == "a subscriber that never ends":
+        threading.Event().wait()
+channel.messages.subscribe(subscriber)
+ipc.messages(int(sys.argv[1])).subscribe()
+if {busy!r} == "a pending timer":
+    channel.scheduler.schedule_relative(1000.0, lambda *_: None)
+ipc.run(channel.broadcast("ready"))
+inside.wait()
+print("end")
+"""
+    assert finish(start_and_wait_until_ready(channel, code)) == "end\n"
+
+
+def test_messages_complete_at_the_end_of_the_interpreter(channel: ipc.Channel) -> None:
+    code = """
+import sys
+import rx_multicast_ipc as ipc
+channel = ipc.open_channel(int(sys.argv[1]))
+channel.messages.subscribe(on_completed=lambda: print("completed"))
+ipc.run(channel.broadcast("ready"))
+"""
+    assert finish(start_and_wait_until_ready(channel, code)) == "completed\n"
+
+
+FORKS = """
+import os, sys, warnings
+import rx_multicast_ipc as ipc
+from reactivex import operators as ops
+warnings.simplefilter("ignore", DeprecationWarning)  # 3.12 warns of any fork beside threads
+port = int(sys.argv[1])
+channel = ipc.open_channel(port, backlog=4096)
+ipc.messages(port).subscribe()
+reading, writing = os.pipe()
+child = os.fork()
+if child == 0:
+    def kind(use):
+        try:
+            ipc.run(use(), timeout=5)
+        except ipc.MulticastError as error:
+            return type(error).__name__
+        return "nothing raised"
+    print(kind(lambda: channel.broadcast("x")), kind(channel.wait_for_message), kind(lambda: channel.messages))
+    channel.close()
+    print(ipc.run(channel.unbind(), timeout=5))
+    with ipc.open_channel(port) as own:
+        ipc.run(own.broadcast("from the child"))
+        print(ipc.run(own.wait_for_message(lambda m: m.text.startswith("from"), timeout=5)).text)
+    shared = []
+    ipc.messages(port).pipe(ops.filter(lambda m: m.text == "shared"), ops.take(1)).subscribe(shared.append)
+    ipc.run(ipc.broadcast("shared", port))
+    while not shared:
+        pass
+    sys.stdout.flush()
+    os.read(reading, 1)  # stay while the parent reads
+    os._exit(0)
+heard = channel.messages.pipe(ops.filter(lambda m: m.text.isdigit()), ops.take(1000), ops.count())
+sending = channel.broadcast_all(map(str, range(1000)), rate=20_000).pipe(ops.ignore_elements())
+counted = ipc.run(heard.pipe(ops.merge(sending)), timeout=15)
+directs = channel.messages.pipe(ops.filter(lambda m: m.direct), ops.take(100), ops.count())
+replies = ipc.repeat_for(100, lambda: channel.send("x", channel.sender_address[1], "127.0.0.1"))
+counted_directs = ipc.run(directs.pipe(ops.merge(replies.pipe(ops.ignore_elements()))), timeout=15)
+os.write(writing, b"x")
+os.waitpid(child, 0)
+print("parent", counted, counted_directs, channel.statistics.dropped)
+"""
+
+
+@needs_linux
+def test_after_a_fork_the_child_steals_nothing_and_has_channels_of_its_own(port: int) -> None:
+    out = finish(python(FORKS, port))
+    assert out.splitlines() == [
+        "ChannelClosed ChannelClosed ChannelClosed",
+        "None",
+        "from the child",
+        "parent 1000 100 0",
+    ]
+
+
+@needs_linux
+def test_multiprocessing_workers_started_beside_an_open_channel_work(port: int) -> None:
+    code = """
+import sys, multiprocessing, warnings
+warnings.simplefilter("ignore", DeprecationWarning)
+import rx_multicast_ipc as ipc
+def work(port):
+    ipc.run(ipc.broadcast("from a worker", port))
+if __name__ == "__main__":
+    with ipc.open_channel(int(sys.argv[1])) as channel:
+        worker = multiprocessing.get_context("fork").Process(target=work, args=(int(sys.argv[1]),))
+        worker.start()
+        print(ipc.run(channel.wait_for_message(timeout=10)).text)
+        worker.join()
+        print(worker.exitcode)
+"""
+    assert finish(python(code, port)).splitlines() == ["from a worker", "0"]
+
+
+def test_a_killed_process_leaves_the_port_to_others(channel: ipc.Channel) -> None:
+    process = start_and_wait_until_ready(channel, SAYS_WHEN_DISPOSED)
+    os.kill(process.pid, signal.SIGKILL)
+    process.communicate(timeout=PATIENCE)
+    ipc.run(channel.broadcast("x"))
+    assert ipc.run(channel.wait_for_message(timeout=5)).text == "x"
