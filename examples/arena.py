@@ -1,5 +1,6 @@
 """Three bots and two players, each a process of its own, meet in a multicast group: `python examples/arena.py`."""
 
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -12,7 +13,14 @@ HERE = Path(__file__).parent
 
 
 def start(script: str, *arguments: str) -> subprocess.Popen[bytes]:
-    return subprocess.Popen([sys.executable, str(HERE / f"{script}.py"), *arguments])
+    # All share one terminal: a line has to be written as a whole, which unbuffered output is not.
+    environment = {**os.environ, "PYTHONUNBUFFERED": ""}
+    return subprocess.Popen([sys.executable, str(HERE / f"{script}.py"), *arguments], env=environment)
+
+
+def say(line: str) -> None:
+    sys.stdout.write(f"{line}\n")
+    sys.stdout.flush()
 
 
 def main() -> int:
@@ -22,12 +30,12 @@ def main() -> int:
             processes += [start(bot) for bot in BOTS]
             for _ in BOTS:
                 ready = ipc.run(channel.wait_for_message(lambda m: m.text.startswith("ready:"), timeout=30))
-                print(f"{ready.text[6:]} listens on {ready.address}:{ready.port}", flush=True)
+                say(f"{ready.text[6:]} listens on {ready.address}:{ready.port}")
             players = [start("player", name) for name in PLAYERS]
             processes += players
             for player in players:
                 player.wait(timeout=30)
-            print("arena -> everyone: arena:closed", flush=True)
+            say("arena -> everyone: arena:closed")
             ipc.run(channel.broadcast("arena:closed"))
             return max(process.wait(timeout=30) for process in processes)
         finally:

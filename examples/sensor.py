@@ -32,14 +32,15 @@ def watch() -> None:
     """The warmest reading so far, whenever it changes; what is no Reading is skipped."""
     with ipc.open_channel(PORT) as channel:
         warmest = channel.messages.pipe(
-            ops.take_while(lambda m: m.data != b"end"),
+            ops.filter(lambda m: m.data != b"end"),
             ipc.operators.decode(Reading),
             ops.map(lambda reading: reading.celsius),
             ops.scan(max),
             ops.distinct_until_changed(),
         )
+        warmest.subscribe(lambda celsius: print(f"warmest so far: {celsius} °C", flush=True))
         print("watching", flush=True)
-        ipc.run(warmest.pipe(ops.do_action(lambda celsius: print(f"warmest so far: {celsius} °C", flush=True))))
+        ipc.run(channel.wait_for_message(lambda m: m.data == b"end"))
 
 
 if __name__ == "__main__":

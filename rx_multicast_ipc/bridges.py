@@ -30,7 +30,8 @@ def run(source: Observable[_T], *, timeout: float | None = None) -> _T:
     """Subscribe, block until ``source`` ends, and return its last value.
 
     It starts no thread: timers of operators in ``source`` run on the calling thread. Ctrl-C and a time-out
-    dispose of the subscription.
+    dispose of the subscription; an interrupt while ``source`` is still being subscribed to leaves what it set
+    up so far to the end of the interpreter.
 
     Args:
         source: what to wait for.

@@ -9,15 +9,16 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Generic, TypeVar
+from typing import Any, Generic, TypeVar
 
 import pytest
 from reactivex import Observable
 
 import rx_multicast_ipc as ipc
+from rx_multicast_ipc.source import HotSource
 
 T = TypeVar("T")
 
@@ -77,12 +78,23 @@ def wait_until(condition: Callable[[], object]) -> None:
         time.sleep(0.002)
 
 
+def is_observed(source: Observable[Any]) -> bool:
+    """Whether anybody is subscribed to a channel's messages or batches."""
+    assert isinstance(source, HotSource)
+    return source.observed
+
+
+def divide_by_zero(*_: object) -> None:
+    """A subscriber or action that raises."""
+    raise ZeroDivisionError
+
+
 def open_descriptors() -> int:
     return len(os.listdir("/proc/self/fd"))
 
 
 @contextmanager
-def nothing_left_behind() -> Iterator[None]:
+def nothing_left_behind() -> Generator[None]:
     """The block ends with no more threads and descriptors than it began with, give or take a moment."""
     threads, descriptors = threading.active_count(), open_descriptors()
     yield

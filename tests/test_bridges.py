@@ -4,17 +4,19 @@ import asyncio
 import gc
 import threading
 import time
-from collections.abc import AsyncIterator, Coroutine
+from collections.abc import AsyncIterator, Callable, Coroutine
 from typing import Any, TypeVar
 
 import pytest
 import reactivex as rx
 from reactivex import operators as ops
 from reactivex.internal import SequenceContainsNoElementsError
+from reactivex.scheduler import NewThreadScheduler
+from reactivex.scheduler.eventloop import AsyncIOScheduler
 
 import rx_multicast_ipc as ipc
 
-from .helpers import PATIENCE, Seen, nothing_left_behind, raw_sender, wait_until
+from .helpers import PATIENCE, Seen, divide_by_zero, is_observed, nothing_left_behind, raw_sender, wait_until
 
 T = TypeVar("T")
 
@@ -32,6 +34,11 @@ def on_loop(main: Coroutine[Any, Any, T]) -> T:
         return result
 
     return asyncio.run(watched(), debug=True)
+
+
+def note_threads(threads: set[int]) -> Callable[[rx.Observable[T]], rx.Observable[T]]:
+    """An operator that keeps on which threads values pass it."""
+    return ops.do_action(lambda _: threads.add(threading.get_ident()))
 
 
 def test_run_returns_the_last_value() -> None:
@@ -58,15 +65,17 @@ def test_a_run_that_times_out_disposes_of_its_subscription() -> None:
 
 def test_run_runs_the_timers_of_operators_on_the_calling_thread_and_starts_none(channel: ipc.Channel) -> None:
     with raw_sender() as sender:
+
+        def flood(_: int) -> None:
+            for _ in range(2000):
+                sender.sendto(b"x", ("224.0.2.1", channel.group.port))
+
         threads = threading.active_count()
         most: list[int] = []
         counted = channel.messages.pipe(
             ops.timeout(5.0), ops.do_action(lambda _: most.append(threading.active_count())), ops.take(2000)
         )
-        sending = rx.timer(0.01).pipe(
-            ops.do_action(lambda _: [sender.sendto(b"x", ("224.0.2.1", channel.group.port)) for _ in range(2000)]),
-            ops.ignore_elements(),
-        )
+        sending = rx.timer(0.01).pipe(ops.do_action(flood), ops.ignore_elements())
         assert ipc.run(rx.merge(counted, sending).pipe(ops.count())) == 2000
         assert max(most) == threads
 
@@ -122,7 +131,7 @@ def test_await_wakes_its_loop_at_once(port: int) -> None:
 def test_subscribed_with_an_asyncio_scheduler_everything_happens_on_its_loop(port: int) -> None:
     async def main() -> set[int]:
         threads: set[int] = set()
-        note = ops.do_action(lambda _: threads.add(threading.get_ident()))
+        note = note_threads(threads)
         async with ipc.open_channel(port) as channel:
             hearing = asyncio.ensure_future(channel.messages.pipe(note, ops.take(3)))
             await asyncio.sleep(0)
@@ -138,14 +147,16 @@ def test_subscribed_with_an_asyncio_scheduler_everything_happens_on_its_loop(por
 def test_with_socket_on_a_loop_stays_on_it_and_leaves_nothing(port: int) -> None:
     async def main() -> set[int]:
         threads: set[int] = set()
-        note = ops.do_action(lambda _: threads.add(threading.get_ident()))
+        note = note_threads(threads)
         conversation = ipc.with_socket(
             lambda api: api.broadcast("x").pipe(
                 note, ops.flat_map(lambda _: api.wait_for_message(timeout=5)), note, ops.delay(0.001), note
             ),
             port,
         )
-        assert (await conversation).text == "x"  # type: ignore[union-attr]
+        message = await conversation
+        assert message is not None
+        assert message.text == "x"
         return threads
 
     with nothing_left_behind():
@@ -161,7 +172,7 @@ def test_cancelling_an_await_disposes_of_its_subscription(port: int) -> None:
                 task.cancel()
                 with pytest.raises(asyncio.CancelledError):
                     await task
-            assert not channel.messages.observed  # type: ignore[attr-defined]
+            assert not is_observed(channel.messages)
             await channel.broadcast("kept")
             assert (await channel.wait_for_message(timeout=5)).text == "kept"
 
@@ -206,10 +217,10 @@ def test_leaving_an_async_for_disposes_of_its_subscription_at_once(port: int) ->
 
             hearing = asyncio.ensure_future(loop())
             await asyncio.sleep(0)
-            assert channel.messages.observed  # type: ignore[attr-defined]
+            assert is_observed(channel.messages)
             await channel.broadcast("y")
             await hearing
-            assert not channel.messages.observed  # type: ignore[attr-defined]
+            assert not is_observed(channel.messages)
 
     on_loop(main())
 
@@ -235,7 +246,7 @@ def test_an_async_for_raises_what_its_source_ended_with() -> None:
 
 def test_an_async_for_is_fed_from_any_thread() -> None:
     async def main() -> list[int]:
-        source = rx.interval(0.001, scheduler=rx.scheduler.NewThreadScheduler()).pipe(ops.take(20))
+        source = rx.interval(0.001, scheduler=NewThreadScheduler()).pipe(ops.take(20))
         return [value async for value in ipc.to_async_iterable(source)]
 
     assert on_loop(main()) == list(range(20))
@@ -256,14 +267,13 @@ def test_an_async_for_that_falls_behind_loses_what_its_policy_says(overflow: ipc
 
 
 def test_an_async_for_with_the_error_policy_gets_what_did_fit_and_then_the_error() -> None:
-    async def main() -> list[int]:
-        got: list[int] = []
+    async def main() -> None:
+        stream = aiter(ipc.to_async_iterable(rx.of(0, 1, 2, 3), capacity=2, overflow=ipc.Overflow.ERROR))
+        assert [await anext(stream), await anext(stream)] == [0, 1]
         with pytest.raises(ipc.BufferOverflow, match="2 items"):
-            async for value in ipc.to_async_iterable(rx.of(0, 1, 2, 3), capacity=2, overflow=ipc.Overflow.ERROR):
-                got.append(value)
-        return got
+            await anext(stream)
 
-    assert on_loop(main()) == [0, 1]
+    on_loop(main())
 
 
 def test_an_async_step_that_times_out_loses_nothing(port: int) -> None:
@@ -281,7 +291,7 @@ def test_an_async_step_that_times_out_loses_nothing(port: int) -> None:
 def test_a_subscriber_that_raises_on_a_loop_is_detached_and_reported(port: int, unhandled: list[BaseException]) -> None:
     async def main() -> None:
         async with ipc.open_channel(port) as channel:
-            bad = channel.messages.subscribe(lambda _: 1 // 0, scheduler=asyncio_scheduler())
+            bad = channel.messages.subscribe(divide_by_zero, scheduler=AsyncIOScheduler(asyncio.get_running_loop()))
             good = asyncio.ensure_future(channel.messages.pipe(ops.take(3), ops.count()))
             await asyncio.sleep(0)
             await channel.broadcast_all(["abc"] * 3)
@@ -291,12 +301,6 @@ def test_a_subscriber_that_raises_on_a_loop_is_detached_and_reported(port: int, 
     on_loop(main())
     assert [type(error) for error in unhandled] == [ZeroDivisionError]
     unhandled.clear()
-
-
-def asyncio_scheduler() -> rx.scheduler.eventloop.AsyncIOScheduler:
-    from reactivex.scheduler.eventloop import AsyncIOScheduler
-
-    return AsyncIOScheduler(asyncio.get_running_loop())
 
 
 def test_a_loop_that_falls_far_behind_loses_the_oldest_and_counts_them(

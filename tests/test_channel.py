@@ -6,7 +6,7 @@ import pytest
 
 import rx_multicast_ipc as ipc
 
-from .helpers import Seen, nothing_left_behind, raw_sender
+from .helpers import Seen, is_observed, nothing_left_behind, raw_sender
 
 
 def test_a_broadcast_reaches_every_channel_of_the_group_its_own_among_them(channel: ipc.Channel, port: int) -> None:
@@ -140,7 +140,7 @@ def test_what_is_counted_stays_readable_after_close(channel: ipc.Channel) -> Non
 
 def test_a_timer_on_the_channels_scheduler_is_serial_with_delivery_and_outlives_close(channel: ipc.Channel) -> None:
     ran = threading.Event()
-    channel.scheduler.schedule_relative(0.05, lambda *_: ran.set())
+    channel.scheduler.schedule_relative(0.05, lambda _scheduler, _state: ran.set())
     channel.close()
     assert ran.wait(5)
 
@@ -172,4 +172,4 @@ def test_repr_says_where_and_does_not_subscribe(channel: ipc.Channel) -> None:
         f"<Channel 224.0.2.1:{channel.group.port} on loopback, sending from 127.0.0.1:{channel.sender_address[1]}>"
     )
     repr(channel.messages)
-    assert not channel.messages.observed  # type: ignore[attr-defined]
+    assert not is_observed(channel.messages)

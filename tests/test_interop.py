@@ -8,13 +8,13 @@ from __future__ import annotations
 
 import os
 import queue
-import shlex
 import shutil
 import signal
 import subprocess
 import sys
 import threading
 from base64 import b64decode, b64encode
+from contextlib import suppress
 from functools import partial
 from pathlib import Path
 from types import TracebackType
@@ -101,16 +101,17 @@ def test_a_direct_reply_from_python_reaches_the_node_process_that_asked_and_no_c
         const answer = api.waitForMessage(is('answer'));
         return api.broadcast('question').then(() => answer).then(tell);
     """
-    with ipc.open_channel() as answering, ipc.open_channel() as other, Node(ask) as node:
-        heard_by_other: list[ipc.Message] = []
-        other.messages.subscribe(heard_by_other.append)
+    with ipc.open_channel() as answering, Node(ask) as node:
         question = run(answering.wait_for_message(lambda m: m.data == b"question"))
         node.expect_listening()
         node.expect_listening()  # its own question came back to it
-        run(answering.reply(question, "answer"))
-        assert node.heard() == (b"answer", answering.sender_address)
-        read_all(other, answering)
-        assert [m.data for m in heard_by_other] == [b"question", b"end", b"end"]
+        with ipc.open_channel() as other:  # what is sent to a shared port goes to who opened it last
+            heard_by_other: list[ipc.Message] = []
+            other.messages.subscribe(heard_by_other.append)
+            run(answering.reply(question, "answer"))
+            assert node.heard() == (b"answer", answering.sender_address)
+            read_all(other, answering)
+            assert [m.data for m in heard_by_other] == [b"end", b"end"]
 
 
 def test_node_pings_and_python_answers() -> None:
@@ -268,10 +269,12 @@ def results_inside(
     results = tmp_path_factory.mktemp("interop") / "results.xml"
     options = ["--override-ini=addopts=", "--override-ini=junit_logging=out-err", "-pno:cacheprovider"]
     options += ["--override-ini=junit_log_passing_tests=false", f"--junit-xml={results}"]
+    environment = {OUTSIDE: network_namespace(), "NODE_PATH": str(node_modules), "PYTEST_ADDOPTS": ""}
+    environment["NODE_NO_WARNINGS"] = "1"  # npm's package uses what Node deprecated
     inner = subprocess.Popen(
         [*enter_namespace, sys.executable, "-m", "pytest", *options, *(f"{test.path}::{test.name}" for test in tests)],
         cwd=request.config.rootpath,
-        env=os.environ | {OUTSIDE: network_namespace(), "NODE_PATH": str(node_modules), "PYTEST_ADDOPTS": ""},
+        env=os.environ | environment,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,
@@ -281,7 +284,8 @@ def results_inside(
         try:
             output, _ = inner.communicate(timeout=2 * TIMEOUT * len(tests))
         except BaseException:
-            os.killpg(inner.pid, signal.SIGKILL)
+            with suppress(ProcessLookupError):
+                os.killpg(inner.pid, signal.SIGKILL)
             raise
     failures = {test.name: f"it was not run inside the namespace:\n{output}" for test in tests}
     for case in ElementTree.parse(results).iter("testcase") if results.exists() else ():
@@ -317,13 +321,13 @@ def node_modules(tmp_path_factory: pytest.TempPathFactory) -> Path:
         if shutil.which(tool) is None:
             pytest.skip(f"needs Node.js, and there is no {tool} here")
     folder = tmp_path_factory.mktemp("npm")
-    install = ["npm", "install", "--prefix", str(folder), "--ignore-scripts", "--no-audit", "--no-fund", NPM_PACKAGE]
+    install = ["npm", "install", f"--prefix={folder}", NPM_PACKAGE, "--ignore-scripts", "--no-audit", "--no-fund"]
+    install += ["--loglevel=error", "--fetch-retries=1"]
     try:
-        done = subprocess.run(
-            [*install, "--fetch-retries=1"], cwd=folder, capture_output=True, text=True, timeout=120, check=False
-        )
+        done = subprocess.run(install, cwd=folder, capture_output=True, text=True, timeout=120, check=False)
     except subprocess.TimeoutExpired:
-        pytest.skip(f"{shlex.join(install)} did not end (offline?)")
+        pytest.skip(f"npm install {NPM_PACKAGE} did not end (offline?)")
     if done.returncode != 0:
-        pytest.skip(f"{shlex.join(install)} failed (offline?): {done.stderr.strip()}")
+        reason = done.stderr.partition("\n")[0] or f"exit code {done.returncode}"
+        pytest.skip(f"npm install {NPM_PACKAGE} failed (offline?): {reason}")
     return folder / "node_modules"

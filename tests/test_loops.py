@@ -125,9 +125,11 @@ def test_turns_run_on_the_subscriptions_scheduler() -> None:
     async def main() -> None:
         done = asyncio.get_running_loop().create_future()
         threads: set[int] = set()
-        action = lambda value: rx.timer(0.001).pipe(  # noqa: E731
-            ops.do_action(lambda _: threads.add(threading.get_ident())), ops.map(lambda _: value - 1)
-        )
+
+        def action(value: int) -> rx.Observable[int]:
+            noted = rx.timer(0.001).pipe(ops.do_action(lambda _: threads.add(threading.get_ident())))
+            return noted.pipe(ops.map(lambda _: value - 1))
+
         ipc.repeat_while(lambda value: value > 0, action, 3).subscribe(
             done.set_result, scheduler=AsyncIOScheduler(asyncio.get_running_loop())
         )
@@ -141,10 +143,13 @@ def test_turns_that_end_on_other_threads_are_taken_one_by_one() -> None:
     running: list[int] = []
     most: list[int] = []
 
+    def end(_: int) -> None:
+        running.pop()
+
     def turn() -> rx.Observable[int]:
         running.append(1)
         most.append(len(running))
-        return rx.timer(0).pipe(ops.do_action(lambda _: running.pop()))
+        return rx.timer(0).pipe(ops.do_action(end))
 
     assert Seen(ipc.repeat_for(200, turn)).wait_for_end().values == [0]
     assert max(most) == 1

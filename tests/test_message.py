@@ -7,7 +7,7 @@ import rx_multicast_ipc as ipc
 
 def test_a_message_cannot_be_changed() -> None:
     with pytest.raises(AttributeError):
-        ipc.Message(b"x").data = b"y"  # type: ignore[misc]
+        ipc.Message(b"x").data = b"y"  # pyright: ignore[reportAttributeAccessIssue]
 
 
 def test_messages_with_equal_fields_are_equal_and_hash_alike() -> None:

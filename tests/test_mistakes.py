@@ -56,7 +56,7 @@ def test_an_interface_that_is_no_name(interface: Any) -> None:
 
 
 def test_an_interface_of_the_other_ip_version() -> None:
-    with pytest.raises(ipc.InvalidInterface, match="IPv6 address, but 224.0.2.1 is an IPv4 group"):
+    with pytest.raises(ipc.InvalidInterface, match=r"IPv6 address, but 224\.0\.2\.1 is an IPv4 group"):
         ipc.open_channel(61088, interface="fe80::1")
 
 
@@ -91,7 +91,12 @@ def test_a_size_that_is_none(option: str, value: Any) -> None:
 
 @pytest.mark.parametrize("data", [5, None, 1.5, ["x"], {"a": 1}, object()])
 def test_a_payload_that_is_neither_text_nor_bytes(channel: ipc.Channel, data: Any) -> None:
-    for send in (channel.broadcast, lambda x: channel.send(x, 1, "127.0.0.1"), ipc.broadcast):  # type: ignore[misc]
+    sends: tuple[Callable[[Any], object], ...] = (
+        channel.broadcast,
+        lambda x: channel.send(x, 1, "127.0.0.1"),
+        ipc.broadcast,
+    )
+    for send in sends:
         with pytest.raises(ipc.InvalidPayload, match=f"not {type(data).__name__}; encode it first"):
             send(data)
     assert channel.statistics.sent == 0
@@ -120,8 +125,10 @@ def test_a_destination_that_a_loopback_channel_may_not_send_to(channel: ipc.Chan
 def test_a_name_that_stands_for_another_machine_is_no_destination_on_loopback(
     channel: ipc.Channel, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    found: list[Any] = [(socket.AF_INET, socket.SOCK_DGRAM, 17, "", ("192.0.2.7", 0))]
-    monkeypatch.setattr("socket.getaddrinfo", lambda *_: found)
+    def look_up(*_: object) -> list[Any]:
+        return [(socket.AF_INET, socket.SOCK_DGRAM, 17, "", ("192.0.2.7", 0))]
+
+    monkeypatch.setattr("socket.getaddrinfo", look_up)
     with pytest.raises(ipc.InvalidAddress, match="not on this machine's loopback"):
         ipc.run(channel.send("x", 61088, "elsewhere.example"), timeout=5)
     assert channel.statistics.sent == 0

@@ -2,7 +2,6 @@ from __future__ import annotations
 
 import dataclasses
 import threading
-import time
 from typing import Any
 
 import msgspec
@@ -18,7 +17,7 @@ import rx_multicast_ipc as ipc
 from rx_multicast_ipc.operators import Format
 from rx_multicast_ipc.testing import Event, Marbles
 
-from .helpers import Seen
+from .helpers import Seen, divide_by_zero, wait_until
 
 
 class Reading(msgspec.Struct):
@@ -102,9 +101,9 @@ class TestDecode:
 
     def test_mistakes_are_told_at_once(self) -> None:
         with pytest.raises(ipc.InvalidOption, match="json"):
-            ipc.operators.decode(int, format="xml")  # type: ignore[arg-type]
+            ipc.operators.decode(int, format="xml")  # pyright: ignore[reportArgumentType]
         with pytest.raises(ipc.InvalidOption, match="callable"):
-            ipc.operators.decode(int, on_error="ignore")  # type: ignore[arg-type]
+            ipc.operators.decode(int, on_error="ignore")  # pyright: ignore[reportArgumentType]
 
     def test_what_cannot_be_encoded_ends_the_stream(self) -> None:
         with pytest.raises(TypeError):
@@ -187,14 +186,11 @@ class TestOnBackpressureBuffer:
         subscription = channel.messages.pipe(ipc.operators.on_backpressure_buffer(10)).subscribe()
         ipc.run(channel.broadcast("x"))
         subscription.dispose()
-        deadline = time.monotonic() + 10
-        while threading.active_count() > before:
-            assert time.monotonic() < deadline
-            time.sleep(0.001)
+        wait_until(lambda: threading.active_count() <= before)
 
     def test_a_subscriber_that_raises_is_reported(self, unhandled: list[BaseException]) -> None:
         scheduler = TestScheduler()
-        rx.range(3).pipe(ipc.operators.on_backpressure_buffer(4, scheduler=scheduler)).subscribe(lambda _: 1 // 0)
+        rx.range(3).pipe(ipc.operators.on_backpressure_buffer(4, scheduler=scheduler)).subscribe(divide_by_zero)
         scheduler.start()
         assert [type(error) for error in unhandled] == [ZeroDivisionError]
         unhandled.clear()

@@ -18,16 +18,16 @@ pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="POSIX signals a
 
 SAYS_WHEN_DISPOSED = """
 import sys
+import reactivex as rx
 import rx_multicast_ipc as ipc
 from reactivex import operators as ops
+port = int(sys.argv[1])
+listening = ipc.with_socket(
+    lambda api: api.messages.pipe(ops.finally_action(lambda: print("disposed", flush=True))), port
+)
+once_in_run = rx.timer(0).pipe(ops.flat_map(lambda _: ipc.broadcast("ready", port)))
 try:
-    ipc.run(ipc.with_socket(
-        lambda api: api.messages.pipe(
-            ops.finally_action(lambda: print("disposed", flush=True)),
-            ops.merge(api.broadcast("ready")),
-        ),
-        int(sys.argv[1]),
-    ))
+    ipc.run(rx.merge(listening, once_in_run))
 except KeyboardInterrupt:
     import threading
     for thread in threading.enumerate():
@@ -91,6 +91,18 @@ channel.messages.subscribe(on_completed=lambda: print("completed"))
 ipc.run(channel.broadcast("ready"))
 """
     assert finish(start_and_wait_until_ready(channel, code)) == "completed\n"
+
+
+def test_a_script_may_end_with_the_send_that_its_own_subscribers_hear(port: int) -> None:
+    code = """
+import sys
+import rx_multicast_ipc as ipc
+ipc.messages(int(sys.argv[1])).subscribe(lambda m: print(m.text))
+for text in "abc":
+    ipc.run(ipc.broadcast(text, int(sys.argv[1])))
+"""
+    for _ in range(5):
+        assert finish(python(code, port)).split() == ["a", "b", "c"]
 
 
 FORKS = """

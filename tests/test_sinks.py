@@ -101,9 +101,12 @@ def test_retry_sends_again(channel: ipc.Channel) -> None:
 
 
 def test_a_send_that_nobody_subscribed_to_warns_when_it_is_thrown_away(channel: ipc.Channel) -> None:
-    with pytest.warns(ipc.NeverSubscribedWarning, match="b'forgotten' was never subscribed"):
+    def forget() -> None:
         channel.broadcast("forgotten")
         gc.collect()
+
+    with pytest.warns(ipc.NeverSubscribedWarning, match="b'forgotten' was never subscribed"):
+        forget()
 
 
 def test_a_send_in_a_pipeline_that_was_subscribed_does_not_warn(channel: ipc.Channel) -> None:
@@ -168,7 +171,12 @@ def test_a_name_that_stands_for_nothing_errs_with_advice(channel: ipc.Channel) -
 def test_a_send_that_is_disposed_of_during_its_look_up_sends_nothing(channel: ipc.Channel) -> None:
     release: list[Callable[[], None]] = []
     with patch("threading.Thread") as thread:
-        thread.side_effect = lambda target, **_: (release.append(target), thread.return_value)[1]  # type: ignore[misc]
+
+        def hold(target: Callable[[], None], **_: object) -> Any:
+            release.append(target)
+            return thread.return_value
+
+        thread.side_effect = hold
         sending = channel.send("x", channel.sender_address[1], "localhost").subscribe()
     sending.dispose()
     release[0]()
@@ -195,7 +203,7 @@ def test_broadcast_all_passes_on_the_error_of_its_source_after_what_came_before(
 
 def test_a_bad_payload_in_the_middle_ends_the_transfer_there(channel: ipc.Channel) -> None:
     with pytest.raises(ipc.InvalidPayload, match="int"):
-        ipc.run(channel.broadcast_all(["a", 5, "b"]))  # type: ignore[list-item]
+        ipc.run(channel.broadcast_all(["a", 5, "b"]))  # pyright: ignore[reportArgumentType]
     assert texts(channel, 1) == ["a"]
     assert_silent(channel)
 
@@ -211,7 +219,7 @@ def test_broadcast_all_stops_when_it_is_disposed_of(channel: ipc.Channel) -> Non
 @pytest.mark.parametrize("source", ["text", b"bytes", 5, None])
 def test_broadcast_all_of_what_is_no_source_is_refused_at_once(channel: ipc.Channel, source: object) -> None:
     with pytest.raises(ipc.InvalidPayload, match="iterable or Observable"):
-        channel.broadcast_all(source)  # type: ignore[arg-type]
+        channel.broadcast_all(source)  # pyright: ignore[reportArgumentType]
 
 
 @pytest.mark.parametrize("rate", [0, -1, "fast", True, float("nan")])

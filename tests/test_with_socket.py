@@ -7,6 +7,7 @@ import reactivex as rx
 from reactivex import operators as ops
 
 import rx_multicast_ipc as ipc
+from rx_multicast_ipc.timers import TimerScheduler
 
 from .helpers import Seen, nothing_left_behind, wait_until
 
@@ -84,7 +85,7 @@ def test_what_cannot_be_opened_errs_the_observable(port: int) -> None:
 
 def test_a_function_that_returns_no_observable_is_told_so(port: int) -> None:
     with pytest.raises(ipc.InvalidOption, match="must return an Observable, not None"):
-        ipc.run(ipc.with_socket(lambda api: None, port))  # type: ignore[arg-type, return-value]
+        ipc.run(ipc.with_socket(lambda api: None, port))  # pyright: ignore[reportArgumentType]
 
 
 def test_a_conversation_can_go_on_after_unbind(port: int) -> None:
@@ -100,15 +101,17 @@ def test_a_wait_after_unbind_fails_instead_of_waiting_for_ever(port: int) -> Non
 
 def test_timers_of_a_conversation_run_on_the_channels_thread(port: int) -> None:
     names: list[str] = []
-    note = ops.do_action(lambda _: names.append(threading.current_thread().name))
-    ipc.run(ipc.with_socket(lambda api: rx.timer(0.01).pipe(note), port))
+    timer = rx.timer(0.01).pipe(ops.do_action(lambda _: names.append(threading.current_thread().name)))
+    ipc.run(ipc.with_socket(lambda api: timer, port))
     assert names == [f"rx_multicast_ipc 224.0.2.1:{port} on loopback"]
 
 
 def test_fifteen_waits_that_time_out_leave_nothing(port: int) -> None:
-    def use(api: ipc.Channel) -> rx.Observable[object]:
+    def use(api: ipc.Channel) -> rx.Observable[float | None]:
+        timers = api.transport.scheduler
+        assert isinstance(timers, TimerScheduler)
         waiting = api.wait_for_message(timeout=0.001).pipe(ops.catch(lambda _error, _source: rx.just(None)))
-        return ipc.repeat_for(15, lambda: waiting).pipe(ops.map(lambda _: api.transport.scheduler.until_next()))  # type: ignore[attr-defined]
+        return ipc.repeat_for(15, lambda: waiting).pipe(ops.map(lambda _: timers.until_next()))
 
     assert ipc.run(ipc.with_socket(use, port)) is None
 

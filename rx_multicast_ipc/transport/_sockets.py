@@ -107,7 +107,10 @@ def receive_plan(group: Group, nic: Nic, receive_buffer: int, platform: Platform
     if platform == "win32":
         plan += _loop(group)  # there, looping back is the receiver's choice
     # Bound to the group it takes no unicast from others on the port. Windows cannot bind to a group.
-    plan.append(Bind("" if platform == "win32" else group.address, group.port, nic.number))
+    if platform == "win32":
+        plan.append(Bind("", group.port))
+    else:
+        plan.append(Bind(group.address, group.port, nic.number if group.family == "IPv6" else 0))
     plan.append(_join(group, nic, platform))
     return plan
 

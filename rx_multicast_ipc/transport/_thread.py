@@ -7,13 +7,13 @@ import socket
 import threading
 import time
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 
 from ..timers import TimerScheduler
 from ..unhandled import report
 
-Reader = Callable[[], None]
+Reader = Callable[[], object]
 
 
 class DeliveringThread(threading.Thread):
@@ -53,7 +53,7 @@ class IoThread:
         """Whether the caller is on this thread."""
         return threading.get_ident() == self._ident
 
-    def watch(self, readers: dict[socket.socket, Reader]) -> None:
+    def watch(self, readers: Mapping[socket.socket, Reader]) -> None:
         """Call each reader on this thread whenever its socket has something to read."""
         with self._lock:
             try:

@@ -10,6 +10,7 @@ import threading
 import time
 from collections.abc import Callable
 from contextlib import ExitStack, suppress
+from functools import partial
 
 from reactivex.abc import DisposableBase
 from reactivex.scheduler.periodicscheduler import PeriodicScheduler
@@ -53,6 +54,8 @@ class UdpTransport:
         self._closed = False
         self._gone = threading.Event()
         self._started = False
+        self._readers: dict[socket.socket, Callable[[], bool]] = {}
+        self._deliver: Deliver | None = None
         self._ended: Ended | None = None
         self._fault: Exception | None = None
         self._sent = self._sent_bytes = self._refused = 0
@@ -77,13 +80,14 @@ class UdpTransport:
 
     def start(self, deliver: Deliver, ended: Ended) -> None:
         assert self._listener is not None, "opened with listen=False"
+        self._deliver = deliver
         self._ended = ended
-        readers = {
-            self._listener: self._reader(self._listener, deliver, direct=False),
-            self._sender: self._reader(self._sender, deliver, direct=True),
+        self._readers = {
+            self._listener: partial(self._read, self._listener, False),
+            self._sender: partial(self._read, self._sender, True),
         }
         try:
-            self._thread.watch(readers)
+            self._thread.watch(self._readers)
         except OSError as error:
             raise _sockets.cannot_open(self.group, error) from error
         self._started = True
@@ -165,37 +169,43 @@ class UdpTransport:
             receive_buffer=self._receive_buffer,
         )
 
-    def _reader(self, opened: socket.socket, deliver: Deliver, *, direct: bool) -> Callable[[], None]:
+    def _read(self, opened: socket.socket, direct: bool) -> bool:
+        """Deliver what one turn of reading brings; at home. Whether it brought anything."""
+        if self._closed:
+            return False  # closed by what the other socket just brought
+        now = time.time()
         family = self.group.family
-        receive = opened.recvfrom
-        run_posted = self._thread.run_posted
+        batch: list[Message] = []
+        try:
+            for _ in range(_BATCH):
+                data, sender = opened.recvfrom(_DATAGRAM)
+                batch.append(Message(data, sender[0], sender[1], family, now, direct))
+        except BlockingIOError:
+            pass
+        except OSError as error:
+            if not _sockets.is_transient(error):
+                self._fault = error
+        if batch:
+            self._received += len(batch)
+            self._received_bytes += sum([len(message.data) for message in batch])
+            if self._drop_check is None:
+                self._drop_check = self.scheduler.schedule_relative(_DROP_CHECK, self._check_drops)
+            self._thread.run_posted()
+            if not self._closed and self._deliver is not None:
+                self._deliver(batch)
+        if self._fault is not None:
+            self.close(wait=False)
+        return bool(batch)
 
-        def read() -> None:
-            if self._closed:
-                return  # closed by what the other socket just brought
-            now = time.time()
-            batch: list[Message] = []
-            try:
-                for _ in range(_BATCH):
-                    data, sender = receive(_DATAGRAM)
-                    batch.append(Message(data, sender[0], sender[1], family, now, direct))
-            except BlockingIOError:
+    def _finish(self, deadline: float) -> None:
+        """Deliver what has arrived, and close; at the end of the interpreter."""
+
+        def finish(_scheduler: object, _state: object) -> None:
+            while any(read() for read in self._readers.values()) and time.monotonic() < deadline:
                 pass
-            except OSError as error:
-                if not _sockets.is_transient(error):
-                    self._fault = error
-            if batch:
-                self._received += len(batch)
-                self._received_bytes += sum([len(message.data) for message in batch])
-                if self._drop_check is None:
-                    self._drop_check = self.scheduler.schedule_relative(_DROP_CHECK, self._check_drops)
-                run_posted()
-                if not self._closed:
-                    deliver(batch)
-            if self._fault is not None:
-                self.close(wait=False)
+            self.close(wait=False)
 
-        return read
+        self.scheduler.schedule(finish)  # as a timer, which runs only after what was read is delivered
 
     def _check_drops(self, _scheduler: object, _state: object) -> None:
         self._drop_check = None
@@ -227,11 +237,14 @@ _open: set[UdpTransport] = set()
 
 
 def _close_all() -> None:
-    """Close orderly at the end of the interpreter, without waiting for subscribers that do not end."""
+    """Close orderly at the end of the interpreter, without waiting for subscribers that do not end.
+
+    What has arrived is delivered first, so that a script may end with the send that its own subscribers hear.
+    """
     transports = list(_open)
-    for transport in transports:
-        transport.close(wait=False)
     deadline = time.monotonic() + _EXIT_WAIT
+    for transport in transports:
+        transport._finish(deadline)  # pyright: ignore[reportPrivateUsage]
     for transport in transports:
         transport._gone.wait(max(0.0, deadline - time.monotonic()))  # pyright: ignore[reportPrivateUsage]
 

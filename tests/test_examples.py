@@ -1,0 +1,141 @@
+"""Every example does what it says, started as a user would start it."""
+
+from __future__ import annotations
+
+import signal
+import subprocess
+import sys
+from collections.abc import Generator
+from contextlib import contextmanager
+
+import pytest
+
+import rx_multicast_ipc as ipc
+
+from .helpers import PATIENCE, ROOT
+
+EXAMPLES = ROOT / "examples"
+
+
+@contextmanager
+def example(name: str, *arguments: str) -> Generator[subprocess.Popen[str]]:
+    process = subprocess.Popen(
+        [sys.executable, "-X", "dev", str(EXAMPLES / f"{name}.py"), *arguments],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        encoding="utf-8",
+    )
+    try:
+        yield process
+    finally:
+        process.kill()
+        process.communicate()
+
+
+def output(process: subprocess.Popen[str], text: str = "") -> list[str]:
+    out, err = process.communicate(text, timeout=PATIENCE)
+    assert (process.returncode, err) == (0, "")
+    return out.splitlines()
+
+
+def read_line(process: subprocess.Popen[str]) -> str:
+    assert process.stdout is not None
+    return process.stdout.readline().strip()
+
+
+def say(process: subprocess.Popen[str], line: str) -> None:
+    assert process.stdin is not None
+    process.stdin.write(f"{line}\n")
+    process.stdin.flush()
+
+
+def test_hello_is_heard() -> None:
+    with example("hello") as hello:
+        (line,) = output(hello)
+    assert line.startswith("'hello' from 127.0.0.1, port ")
+
+
+def test_the_arena_prints_who_said_what_to_whom() -> None:
+    with example("arena") as arena:
+        lines = output(arena)
+    for name in ("Ann", "Bob"):
+        assert lines.count(f"{name} -> everyone: join:{name}") == 1
+        assert lines.count(f"welcome -> {name} alone: Welcome {name}!") == 1
+        assert lines.count(f"{name} hears, alone: Welcome {name}!") == 1
+        assert lines.count(f"announcer -> everyone: Player {name} has entered the arena!") == 1
+        assert lines.count(f"{name} hears, with everyone: Player {name} has entered the arena!") == 1
+        assert sum(line.startswith("logger:") and line.endswith(f"said 'join:{name}'") for line in lines) == 1
+    assert lines[-1] == "arena -> everyone: arena:closed"
+
+
+@pytest.mark.parametrize("bot", ["announcer", "welcome", "logger"])
+def test_a_bot_ends_when_the_arena_closes(bot: str) -> None:
+    with ipc.open_channel() as channel, example(bot) as process:
+        ipc.run(channel.wait_for_message(lambda m: m.text == f"ready:{bot}", timeout=PATIENCE))
+        ipc.run(channel.broadcast("arena:closed"))
+        output(process)
+
+
+def test_ping_is_answered_by_pong() -> None:
+    with ipc.open_channel() as channel, example("ping_pong", "pong") as pong:
+        ipc.run(channel.wait_for_message(lambda m: m.text == "pong is here", timeout=PATIENCE))
+        with example("ping_pong", "ping") as ping:
+            assert output(ping)[0].startswith("pong from 127.0.0.1:")
+        output(pong)
+
+
+def test_ping_alone_gives_up_in_time() -> None:
+    with example("ping_pong", "ping") as ping:
+        out, err = ping.communicate(timeout=PATIENCE)
+    assert (ping.returncode, err) == (1, "")
+    assert out.startswith("nobody answered: no answer within 0.5 s")
+
+
+def test_requests_of_several_clients_are_answered() -> None:
+    with example("request_reply", "serve", "3") as service:
+        assert read_line(service) == "serving"
+        for a, b in ((6, 7), (0, 5), (-3, 4)):
+            with example("request_reply", "ask", str(a), str(b)) as client:
+                assert output(client) == [f"{a} x {b} = {a * b}"]
+        output(service)
+
+
+def test_the_sensor_stream_is_typed_and_skips_what_is_no_reading() -> None:
+    with example("sensor", "watch") as watcher:
+        assert read_line(watcher) == "watching"
+        ipc.run(ipc.broadcast(b"no reading", 61091))
+        with example("sensor", "publish") as publisher:
+            output(publisher)
+        out, err = watcher.communicate(timeout=PATIENCE)
+    assert watcher.returncode == 0
+    assert out.splitlines()[-1] == "warmest so far: 20.99 °C"
+    assert "cannot decode 10 bytes" in err
+
+
+def test_a_chat_of_two() -> None:
+    with example("chat", "Ann") as ann:
+        assert read_line(ann) == "* Ann came in"
+        with example("chat", "Bob") as bob:
+            assert read_line(bob) == "* Bob came in"
+            assert read_line(ann) == "* Bob came in"
+            say(bob, "hi Ann")
+            assert read_line(ann) == "Bob: hi Ann"
+            assert read_line(bob) == "Bob: hi Ann"
+            output(bob)
+        assert read_line(ann) == "* Bob left"
+        output(ann)
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="POSIX signals")
+def test_ctrl_c_ends_the_chat_without_a_traceback() -> None:
+    with example("chat", "Ann") as ann:
+        assert read_line(ann) == "* Ann came in"
+        ann.send_signal(signal.SIGINT)
+        output(ann, "\n")
+
+
+def test_examples_are_short() -> None:
+    for path in EXAMPLES.glob("*.py"):
+        assert len(path.read_text(encoding="utf-8").splitlines()) <= 60, path.name
