@@ -111,7 +111,12 @@ class SendFailed(MulticastError):
     """The operating system refused a datagram; ``__cause__`` is its ``OSError``.
 
     Only the send that failed ends with it: the channel goes on, and ``ops.retry`` sends again.
+
+    Attributes:
+        sent: how many datagrams of the same ``broadcast_all`` went before it.
     """
+
+    sent: int = 0
 
 
 class MessageTimeout(MulticastError, TimeoutError):

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
+from functools import partial
+from itertools import islice
+from math import inf
 from typing import Any, Final
 
 from reactivex import Observable
@@ -11,10 +14,10 @@ from reactivex.abc import DisposableBase, ObserverBase, SchedulerBase
 from reactivex.disposable import CompositeDisposable, Disposable, SerialDisposable
 from reactivex.scheduler.periodicscheduler import PeriodicScheduler
 
-from .errors import InvalidOption, InvalidPayload
+from .errors import InvalidOption, InvalidPayload, SendFailed
 from .group import Payload, as_payload
 from .hop import at_home_of
-from .sinks import Sender
+from .transport import Transport
 
 Payloads = Observable[Any] | Iterable[Payload]
 """Payloads to send: an Observable, or an iterable."""
@@ -22,12 +25,17 @@ Payloads = Observable[Any] | Iterable[Payload]
 _SHORTEST_PAUSE: Final = 0.001
 """Seconds: a faster rate sends several datagrams after each pause."""
 
+_CHUNK: Final = 256
+"""Payloads taken from an iterable before they are sent."""
 
-def send_all(sender: Sender, source: Payloads, rate: float | None, scheduler: PeriodicScheduler) -> Observable[int]:
+
+def send_all(
+    transport: Transport, source: Payloads, rate: float | None, scheduler: PeriodicScheduler
+) -> Observable[int]:
     """Cold: sends every payload of ``source`` to the group, in order, and emits how many were sent.
 
     Args:
-        sender: sends them.
+        transport: sends them.
         source: payloads; its error ends the transfer, after what came before it.
         rate: datagrams a second; None for as fast as the source gives them.
         scheduler: runs the pauses.
@@ -38,7 +46,7 @@ def send_all(sender: Sender, source: Payloads, rate: float | None, scheduler: Pe
         raise InvalidOption(f"rate is a number of messages a second, more than 0, not {rate!r}")
 
     def subscribe(observer: ObserverBase[int], given: SchedulerBase | None = None) -> DisposableBase:
-        transfer = _Transfer(sender, at_home_of(given, observer))
+        transfer = _Transfer(transport, at_home_of(given, observer))
         if rate is not None:
             return _pace(transfer, source, rate, scheduler)
         if isinstance(source, Observable):
@@ -55,33 +63,44 @@ def send_all(sender: Sender, source: Payloads, rate: float | None, scheduler: Pe
 class _Transfer:
     """One subscription: sends, counts, and tells its observer how it ended."""
 
-    def __init__(self, sender: Sender, observer: ObserverBase[int]) -> None:
-        self._sender = sender
+    def __init__(self, transport: Transport, observer: ObserverBase[int]) -> None:
+        self._transport = transport
         self._observer = observer
-        self._limit = sender.group.payload_limit
+        self._limit = transport.group.payload_limit
         self.source = SerialDisposable()
         self.sent = 0
 
     def push(self, data: Payload) -> None:
         """Send one."""
         try:
-            self._sender.send(as_payload(data, self._limit))
+            self._transport.send(as_payload(data, self._limit))
         except Exception as error:
             self.fail(error)
         else:
             self.sent += 1
 
-    def pull(self, payloads: Iterator[Payload], most: int | None = None) -> None:
-        """Send what the iterator gives, until ``most`` were sent in all."""
-        while not self.source.is_disposed and (most is None or self.sent < most):
+    def pull(self, payloads: Iterator[Payload], most: float = inf) -> None:
+        """Send what the iterator gives, many at a time, until ``most`` were sent in all."""
+        end: Callable[[], None] | None = None
+        while end is None and self.sent < most and not self.source.is_disposed:
+            chunk: list[bytes] = []
             try:
-                data = next(payloads)
-            except StopIteration:
-                self.finish()
+                some = islice(payloads, int(min(_CHUNK, most - self.sent)))
+                chunk.extend(as_payload(data, self._limit) for data in some)  # keeps what came before a bad one
             except Exception as error:
-                self.fail(error)
+                end = partial(self.fail, error)
             else:
-                self.push(data)
+                if not chunk:
+                    end = self.finish
+            try:
+                self._transport.send_many(chunk)
+            except Exception as error:
+                end = partial(self.fail, error)
+                self.sent += error.sent if isinstance(error, SendFailed) else 0
+            else:
+                self.sent += len(chunk)
+        if end is not None:
+            end()
 
     def finish(self) -> None:
         self.source.dispose()
@@ -90,6 +109,8 @@ class _Transfer:
 
     def fail(self, error: Exception) -> None:
         self.source.dispose()
+        if isinstance(error, SendFailed):
+            error.sent = self.sent
         self._observer.on_error(error)
 
 

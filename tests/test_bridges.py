@@ -77,7 +77,7 @@ def test_run_runs_the_timers_of_operators_on_the_calling_thread_and_starts_none(
         )
         sending = rx.timer(0.01).pipe(ops.do_action(flood), ops.ignore_elements())
         assert ipc.run(rx.merge(counted, sending).pipe(ops.count())) == 2000
-        assert max(most) == threads
+        assert max(most) <= threads
 
 
 def test_timers_of_a_run_fire_in_order_and_on_time() -> None:

@@ -101,7 +101,7 @@ def turns_of(scheduler: SchedulerBase | None) -> list[int]:
     ipc.repeat_while(lambda value: value > 0, turn, TURNS).subscribe(last.append, scheduler=scheduler)
     if isinstance(scheduler, TestScheduler):
         scheduler.start()
-    assert threading.active_count() == threads
+    assert threading.active_count() <= threads
     return [*last, count]
 
 
@@ -115,7 +115,7 @@ def test_a_hundred_thousand_turns_on_an_event_loop_need_no_stack_and_no_thread()
         threads = threading.active_count()
         loop = ipc.repeat_for(TURNS, lambda: rx.just(1))
         last = await loop.pipe(ops.do_action(lambda _: None))
-        assert threading.active_count() == threads
+        assert threading.active_count() <= threads
         return last
 
     assert asyncio.run(main()) == 0

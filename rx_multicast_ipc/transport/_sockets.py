@@ -28,7 +28,7 @@ SEND_BUFFER: Final = 1 << 20
 """Bytes of send buffer to ask for. macOS starts with 9216, less than one large datagram."""
 
 _MISSING: Final[dict[Platform, dict[str, int]]] = {
-    "linux": {"IP_MULTICAST_ALL": 49, "IPV6_MULTICAST_ALL": 29, "SO_RCVBUFFORCE": 33, "SO_MEMINFO": 55},
+    "linux": {"IP_MULTICAST_ALL": 49, "IPV6_MULTICAST_ALL": 29, "SO_RCVBUFFORCE": 33, "SO_MEMINFO": 55, "UDP_GRO": 104},
     "darwin": {"IP_MULTICAST_IFINDEX": 66},
     "win32": {},
 }
@@ -92,8 +92,10 @@ def find_nic(group: Group, platform: Platform = PLATFORM) -> Nic:
     return Nic(_index(interface))
 
 
-def receive_plan(group: Group, nic: Nic, receive_buffer: int, platform: Platform = PLATFORM) -> Plan:
-    """How the socket that listens to the group is set up."""
+def receive_plan(
+    group: Group, nic: Nic, receive_buffer: int, platform: Platform = PLATFORM, *, trains: bool = False
+) -> Plan:
+    """How the socket that listens to the group is set up; with ``trains`` it may be given many datagrams as one."""
     plan: list[Option | Bind] = [*_sharing(platform)]
     if group.family == "IPv6":
         plan.append(Option("IPPROTO_IPV6", "IPV6_V6ONLY", 1))
@@ -112,6 +114,8 @@ def receive_plan(group: Group, nic: Nic, receive_buffer: int, platform: Platform
     else:
         plan.append(Bind(group.address, group.port, nic.number if group.family == "IPv6" else 0))
     plan.append(_join(group, nic, platform))
+    if trains:
+        plan.append(Option("IPPROTO_UDP", "UDP_GRO", 1, best_effort=True))
     return plan
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Protocol
 
 from reactivex.scheduler.periodicscheduler import PeriodicScheduler
@@ -66,6 +66,15 @@ class Transport(Protocol):
 
         Raises:
             SendFailed: the system refused it.
+            ChannelClosed: after close.
+        """
+        ...
+
+    def send_many(self, payloads: Sequence[bytes]) -> None:
+        """Send datagrams to the group, in order, together where that is cheaper; from any thread.
+
+        Raises:
+            SendFailed: the system refused one; its ``sent`` says how many of these went before it.
             ChannelClosed: after close.
         """
         ...

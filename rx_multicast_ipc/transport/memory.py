@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import errno
 import ipaddress
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from itertools import cycle
 
 from reactivex.scheduler import VirtualTimeScheduler
@@ -122,6 +122,14 @@ class MemoryTransport:
         self._wire.carry(self, payload, target)
         self._sent += 1
         self._sent_bytes += len(payload)
+
+    def send_many(self, payloads: Sequence[bytes]) -> None:
+        for number, payload in enumerate(payloads):
+            try:
+                self.send(payload)
+            except SendFailed as error:
+                error.sent = number
+                raise
 
     def call(self, action: Callable[[], None]) -> None:
         action()

@@ -8,28 +8,22 @@ import os
 import socket
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import ExitStack, suppress
 from functools import partial
 
 from reactivex.abc import DisposableBase
 from reactivex.scheduler.periodicscheduler import PeriodicScheduler
 
-from ..errors import ChannelClosed
+from ..errors import ChannelClosed, SendFailed
 from ..group import Group
 from ..message import Address, Message
 from ..statistics import Statistics
-from . import _sockets
+from . import _batch, _sockets
 from ._thread import IoThread
 from .base import Deliver, Ended
 
 _log = logging.getLogger("rx_multicast_ipc")
-
-_BATCH = 64
-"""Datagrams taken from one socket before the other one has its turn."""
-
-_DATAGRAM = 65_535
-"""Bytes that no datagram exceeds (RFC 768)."""
 
 _CLOSE_WAIT = 5.0
 """Seconds that close waits for a delivery under way."""
@@ -55,6 +49,7 @@ class UdpTransport:
         self._gone = threading.Event()
         self._started = False
         self._readers: dict[socket.socket, Callable[[], bool]] = {}
+        self._reader: _batch.Reader = _batch.PlainReader(group.family)
         self._deliver: Deliver | None = None
         self._ended: Ended | None = None
         self._fault: Exception | None = None
@@ -69,7 +64,7 @@ class UdpTransport:
             nic = _sockets.find_nic(group)
             self._listener: socket.socket | None = None
             if listen:  # first: on Windows a send needs somebody who joined
-                plan = _sockets.receive_plan(group, nic, receive_buffer)
+                plan = _sockets.receive_plan(group, nic, receive_buffer, trains=_batch.HAS_BATCHES)
                 self._listener = undo.enter_context(_sockets.open_socket(group, plan))
             plan = _sockets.send_plan(group, nic, receive_buffer)
             self._sender = undo.enter_context(_sockets.open_socket(group, plan))
@@ -82,6 +77,7 @@ class UdpTransport:
         assert self._listener is not None, "opened with listen=False"
         self._deliver = deliver
         self._ended = ended
+        self._reader = _batch.reader(self.group.family)
         self._readers = {
             self._listener: partial(self._read, self._listener, False),
             self._sender: partial(self._read, self._sender, True),
@@ -120,6 +116,21 @@ class UdpTransport:
                 raise _sockets.send_failed(self.group, destination, error) from error
             self._sent += 1
             self._sent_bytes += len(payload)
+
+    def send_many(self, payloads: Sequence[bytes]) -> None:
+        destination = self.group.address, self.group.port
+        with self._lock:
+            if self._closed:
+                raise ChannelClosed
+            sent = _batch.send_many(self._sender, payloads, destination)
+            self._sent += sent
+            self._sent_bytes += sum(map(len, payloads[:sent]))
+        for number in range(sent, len(payloads)):
+            try:
+                self.send(payloads[number])
+            except SendFailed as error:
+                error.sent = number
+                raise
 
     def call(self, action: Callable[[], None]) -> None:
         self._thread.call(action)
@@ -173,15 +184,9 @@ class UdpTransport:
         """Deliver what one turn of reading brings; at home. Whether it brought anything."""
         if self._closed:
             return False  # closed by what the other socket just brought
-        now = time.time()
-        family = self.group.family
         batch: list[Message] = []
         try:
-            for _ in range(_BATCH):
-                data, sender = opened.recvfrom(_DATAGRAM)
-                batch.append(Message(data, sender[0], sender[1], family, now, direct))
-        except BlockingIOError:
-            pass
+            batch = self._reader.read(opened, time.time(), direct)
         except OSError as error:
             if not _sockets.is_transient(error):
                 self._fault = error

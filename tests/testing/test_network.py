@@ -126,7 +126,7 @@ def test_no_thread_is_started(network: VirtualNetwork, scheduler: TestScheduler)
     scheduler.start()
     for channel in channels:
         channel.close()
-    assert threading.active_count() == threads
+    assert threading.active_count() <= threads
 
 
 @pytest.mark.parametrize("latency", [-1, "x"])

@@ -8,7 +8,7 @@ from reactivex.testing import TestScheduler
 
 from rx_multicast_ipc.group import Group
 from rx_multicast_ipc.message import Message
-from rx_multicast_ipc.transport import OpenTransport, Transport
+from rx_multicast_ipc.transport import OpenTransport, Transport, _batch
 from rx_multicast_ipc.transport.memory import VirtualHost, Wire
 from rx_multicast_ipc.transport.udp import UdpTransport
 
@@ -86,8 +86,15 @@ def virtual(port: int) -> Rig:
     return Rig(VirtualHost(wire, "10.0.0.1"), Group.of(port, interface="default"), lambda: scheduler.advance_by(0.005))
 
 
-@pytest.fixture(params=[udp, virtual], ids=lambda kind: kind.__name__)
-def rig(request: pytest.FixtureRequest, port: int) -> Iterator[Rig]:
+def udp_one_by_one(port: int) -> Rig:
+    """Live UDP as on a machine without batch system calls."""
+    return udp(port)
+
+
+@pytest.fixture(params=[udp, udp_one_by_one, virtual], ids=lambda kind: kind.__name__)
+def rig(request: pytest.FixtureRequest, port: int, monkeypatch: pytest.MonkeyPatch) -> Iterator[Rig]:
+    if request.param is udp_one_by_one:
+        monkeypatch.setattr(_batch, "HAS_BATCHES", False)
     made: Rig = request.param(port)
     yield made
     made.close()

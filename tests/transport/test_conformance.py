@@ -186,3 +186,46 @@ def test_batches_are_never_empty(rig: Rig) -> None:
         end.transport.send(b"x")
     rig.until(lambda: len(end.messages) == 100)
     assert all(end.batches)
+
+
+@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(
+    runs=st.lists(
+        st.tuples(
+            st.one_of(st.sampled_from([0, 1, 64, 1000, 8193, 40_000, 65_507]), st.integers(0, 2000)), st.integers(1, 9)
+        ),
+        max_size=7,
+    )
+)
+def test_many_sent_at_once_arrive_whole_and_in_order_whatever_their_sizes(
+    rig: Rig, runs: list[tuple[int, int]]
+) -> None:
+    payloads = [bytes([number % 256]) * size for number, (size, times) in enumerate(runs) for _ in range(times)]
+    end = rig.start()
+    end.transport.send_many(payloads)
+    rig.until(lambda: len(end.messages) == len(payloads))
+    end.transport.close()
+    assert [message.data for message in end.messages] == payloads
+    counted = end.transport.statistics
+    assert (counted.sent, counted.sent_bytes) == (len(payloads), sum(map(len, payloads)))
+    assert (counted.received, counted.received_bytes) == (counted.sent, counted.sent_bytes)
+
+
+def test_many_sent_at_once_by_several_ends_keep_their_senders(rig: Rig) -> None:
+    listener, *senders = [rig.start() for _ in range(4)]
+    for turn in range(10):
+        for number, sender in enumerate(senders):
+            sender.transport.send_many([bytes([number, turn])] * (number + 1))
+    rig.until(lambda: len(listener.messages) == 60)
+    for number, sender in enumerate(senders):
+        own = [message for message in listener.messages if message.sender == sender.transport.sender_address]
+        assert [tuple(message.data) for message in own] == [
+            (number, turn) for turn in range(10) for _ in range(number + 1)
+        ]
+
+
+def test_many_cannot_be_sent_after_close(rig: Rig) -> None:
+    end = rig.start()
+    end.transport.close()
+    with pytest.raises(ChannelClosed):
+        end.transport.send_many([b"x"])

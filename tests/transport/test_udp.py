@@ -150,7 +150,7 @@ def test_a_read_that_fails_because_of_a_peer_or_a_link_is_no_fault(name: str) ->
 def test_a_failure_half_way_through_opening_leaves_nothing_open(
     port: int, failing: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def fail(*_: object) -> None:
+    def fail(*_: object, **__: object) -> None:
         raise OSError(errno.EMFILE, "Too many open files")
 
     monkeypatch.setattr(_sockets, failing, fail)
