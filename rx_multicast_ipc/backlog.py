@@ -162,7 +162,7 @@ class _Wait:
                 self._observer.on_next(message)
                 self._observer.on_completed()
             except Exception as error:
-                detach(self._observer, error)
+                detach(self._observer.on_error, error)
         return bool(matched)
 
     def fail(self, error: Exception) -> None:
@@ -172,7 +172,7 @@ class _Wait:
                 self._observer.on_error(error)
             except Exception as raised:
                 if raised is not error:
-                    detach(self._observer, raised)
+                    detach(self._observer.on_error, raised)
 
 
 def _active(waits: list[_Wait]) -> list[_Wait]:

@@ -85,4 +85,4 @@ class LoopObserver(ObserverBase[_T]):
                 end()
         except Exception as error:
             self._items.clear()
-            detach(self._observer, error)
+            detach(self._observer.on_error, error)

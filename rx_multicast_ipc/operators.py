@@ -263,7 +263,7 @@ class _BoundedQueue:
                 self._observer.on_next(item)
             except Exception as error:
                 self.source.dispose()
-                detach(self._observer, error)
+                detach(self._observer.on_error, error)
                 return
         else:
             return

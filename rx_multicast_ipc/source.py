@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Iterator
 from threading import Lock
-from typing import TypeVar
+from typing import Any, Generic, TypeVar
 
 from reactivex import Observable
 from reactivex.abc import DisposableBase, ObserverBase, SchedulerBase
 from reactivex.disposable import Disposable
+from reactivex.internal import default_error, noop
+from reactivex.typing import OnCompleted, OnError, OnNext
 
 from .errors import ChannelClosed
-from .hop import at_home_of
-from .unhandled import detach
+from .hop import LoopObserver, loop_of
+from .unhandled import detach, report
 
 _T = TypeVar("_T")
 
@@ -31,7 +33,7 @@ class HotSource(Observable[_T]):
     def __init__(self, refusal: Callable[[], Exception | None]) -> None:
         super().__init__()
         self._gate = Lock()
-        self._observers: tuple[ObserverBase[_T], ...] = ()
+        self._subscribers: tuple[_Subscriber[_T], ...] = ()
         self._refusal = refusal
         self._ended = False
         self._discarded = 0
@@ -44,71 +46,114 @@ class HotSource(Observable[_T]):
     @property
     def observed(self) -> bool:
         """Whether anybody is subscribed."""
-        return bool(self._observers)
+        return bool(self._subscribers)
 
-    def emit(self, items: Sequence[_T]) -> None:
+    def emit(self, items: Iterable[_T]) -> None:
         """Deliver ``items`` in order to everybody; on the delivering thread only."""
-        index = 0
-        while index < len(items):
-            observers = self._observers
-            if len(observers) == 1:
-                index = self._emit_to_one(observers, items, index)
-            else:
-                item = items[index]
-                for observer in observers:
+        remaining = iter(items)
+        for item in remaining:
+            subscribers = self._subscribers
+            if len(subscribers) == 1:
+                self._emit_to_one(subscribers, item, remaining)
+                continue
+            for subscriber in subscribers:
+                if not subscriber.stopped:
                     try:
-                        observer.on_next(item)
+                        subscriber.on_next(item)
                     except Exception as error:
-                        self._detach(observer, error)
-                index += 1
-                if not observers:
-                    return
+                        self._detach(subscriber, error)
 
     def end(self, error: Exception | None = None) -> None:
         """Complete, or err, everybody and every later subscriber; on the delivering thread only."""
         with self._gate:
             self._ended = True
-            observers, self._observers = self._observers, ()
-        for observer in observers:
+            subscribers, self._subscribers = self._subscribers, ()
+        for subscriber in subscribers:
+            if subscriber.stopped:
+                continue
+            subscriber.stopped = True
             try:
                 if error is None:
-                    observer.on_completed()
+                    subscriber.on_completed()
                 else:
-                    observer.on_error(error)
+                    subscriber.on_error(error)
             except Exception as raised:
                 if raised is not error:  # else: a subscriber without on_error, told all the same
-                    self._detach(observer, raised)
+                    detach(subscriber.on_error, raised)
 
-    def _emit_to_one(self, observers: tuple[ObserverBase[_T], ...], items: Sequence[_T], index: int) -> int:
-        observer = observers[0]
-        on_next = observer.on_next
-        try:
-            while index < len(items) and self._observers is observers:
-                index += 1
-                on_next(items[index - 1])
-        except Exception as error:
-            self._detach(observer, error)
-        return index
+    def subscribe(
+        self,
+        on_next: ObserverBase[_T] | OnNext[_T] | None = None,
+        on_error: OnError | None = None,
+        on_completed: OnCompleted | None = None,
+        *,
+        scheduler: SchedulerBase | None = None,
+    ) -> DisposableBase:
+        """As every Observable's, but without a layer that would cost a call an item: what it keeps is kept here."""
+        if loop_of(scheduler) is not None:
+            return super().subscribe(on_next, on_error, on_completed, scheduler=scheduler)
+        if hasattr(on_next, "on_next"):
+            observer: Any = on_next
+            subscriber = _Subscriber[_T](observer.on_next, observer.on_error, observer.on_completed)
+        else:
+            handle: Any = on_next
+            subscriber = _Subscriber[_T](handle or noop, on_error or default_error, on_completed or noop)
+        return self._add(subscriber)
 
     def _subscribe_core(self, observer: ObserverBase[_T], scheduler: SchedulerBase | None = None) -> DisposableBase:
-        receiver = at_home_of(scheduler, observer, self._count_discarded)
+        loop = loop_of(scheduler)
+        receiver = observer if loop is None else LoopObserver(observer, loop, self._count_discarded)
+        return self._add(_Subscriber[_T](receiver.on_next, receiver.on_error, receiver.on_completed))
+
+    def _add(self, subscriber: _Subscriber[_T]) -> DisposableBase:
         refusal = self._refusal()
         if refusal is None:
             with self._gate:
                 if not self._ended:
-                    self._observers = (*self._observers, receiver)
-                    return Disposable(lambda: self._remove(receiver))
-        observer.on_error(refusal or self._refusal() or ChannelClosed())
+                    self._subscribers = (*self._subscribers, subscriber)
+                    return Disposable(lambda: self._remove(subscriber))
+        subscriber.on_error(refusal or self._refusal() or ChannelClosed())
         return Disposable()
 
-    def _remove(self, observer: ObserverBase[_T]) -> None:
-        if observer in self._observers:
-            with self._gate:
-                self._observers = tuple([other for other in self._observers if other is not observer])
+    def _emit_to_one(self, subscribers: tuple[_Subscriber[_T], ...], item: _T, remaining: Iterator[_T]) -> None:
+        """Deliver ``item``, and what remains as long as nobody comes or goes."""
+        (subscriber,) = subscribers
+        on_next = subscriber.on_next
+        try:
+            on_next(item)
+            if self._subscribers is subscribers:
+                for item in remaining:
+                    on_next(item)
+                    if self._subscribers is not subscribers:
+                        return
+        except Exception as error:
+            self._detach(subscriber, error)
 
-    def _detach(self, observer: ObserverBase[_T], error: Exception) -> None:
-        self._remove(observer)
-        detach(observer, error)
+    def _remove(self, subscriber: _Subscriber[_T]) -> None:
+        subscriber.stopped = True
+        with self._gate:
+            if subscriber in self._subscribers:
+                self._subscribers = tuple([other for other in self._subscribers if other is not subscriber])
+
+    def _detach(self, subscriber: _Subscriber[_T], error: Exception) -> None:
+        stopped = subscriber.stopped
+        self._remove(subscriber)
+        if stopped:  # it disposed of itself before it raised
+            report(error)
+        else:
+            detach(subscriber.on_error, error)
 
     def _count_discarded(self) -> None:
         self._discarded += 1
+
+
+class _Subscriber(Generic[_T]):
+    """One subscription; once stopped it is called no more."""
+
+    __slots__ = ("on_completed", "on_error", "on_next", "stopped")
+
+    def __init__(self, on_next: OnNext[_T], on_error: OnError, on_completed: OnCompleted) -> None:
+        self.on_next = on_next
+        self.on_error = on_error
+        self.on_completed = on_completed
+        self.stopped = False

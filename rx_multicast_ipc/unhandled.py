@@ -5,9 +5,8 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable
 from contextlib import suppress
-from typing import Any
 
-from reactivex.abc import ObserverBase
+from reactivex.typing import OnError
 
 UnhandledErrorHook = Callable[[BaseException], None]
 
@@ -48,8 +47,8 @@ def report(error: BaseException) -> None:
         _log_error(error)
 
 
-def detach(observer: ObserverBase[Any], error: Exception) -> None:
+def detach(on_error: OnError, error: Exception) -> None:
     """Report what a subscriber raised, and end its chain so that the operators in it let go of what they hold."""
     report(error)
     with suppress(Exception):  # a chain without on_error of its own raises what was just reported
-        observer.on_error(error)
+        on_error(error)

@@ -60,7 +60,13 @@ _SENDERS: Final = 1024
 
 
 class Reader(Protocol):
-    """Takes what has arrived at a non-blocking socket."""
+    """Takes what has arrived at a non-blocking socket.
+
+    Attributes:
+        bytes_read: payload bytes of all messages so far.
+    """
+
+    bytes_read: int
 
     def read(self, opened: socket.socket, now: float, direct: bool) -> list[Message]:
         """Up to a few dozen messages, in order; none if nothing is there. Raises ``OSError``."""
@@ -76,12 +82,14 @@ class PlainReader:
 
     def __init__(self, family: Family) -> None:
         self._family: Family = family
+        self.bytes_read = 0
 
     def read(self, opened: socket.socket, now: float, direct: bool) -> list[Message]:
         batch: list[Message] = []
         try:
             for _ in range(_SLOTS):
                 data, sender = opened.recvfrom(_SLOT)
+                self.bytes_read += len(data)
                 batch.append(Message(data, sender[0], sender[1], self._family, now, direct))
         except BlockingIOError:
             pass
@@ -100,6 +108,7 @@ class BatchReader:
 
     def __init__(self, family: Family) -> None:
         self._family: Family = family
+        self.bytes_read = 0
         self._arena = mmap.mmap(-1, _SLOT * _SLOTS, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS)
         self._names = bytearray(_NAME * _SLOTS)
         self._controls = bytearray(_CONTROL * _SLOTS)
@@ -170,6 +179,7 @@ class BatchReader:
 
     def _adapt(self, sizes: list[int], messages: int) -> None:
         filled = sum(sizes)
+        self.bytes_read += filled
         if filled > _CRAMPED * len(sizes):
             self._large = filled > _LARGE * messages
             if self._slots > _FEW_SLOTS:
@@ -183,6 +193,7 @@ class BatchReader:
         try:
             for _ in range(_FEW_SLOTS):
                 data, ancillary, _, sender = opened.recvmsg(_SLOT, _CONTROL)
+                self.bytes_read += len(data)
                 each = _GRO_SIZE.unpack_from(ancillary[0][2])[0] if ancillary else len(data)
                 self._large = each > _LARGE
                 payloads = _packed(each, len(data)).unpack(data) if ancillary else (data,)

@@ -54,7 +54,7 @@ class UdpTransport:
         self._ended: Ended | None = None
         self._fault: Exception | None = None
         self._sent = self._sent_bytes = self._refused = 0
-        self._received = self._received_bytes = 0
+        self._received = 0
         self._drops_reported = 0
         self._drop_check: DisposableBase | None = None
         self._final: Statistics | None = None
@@ -172,7 +172,7 @@ class UdpTransport:
         known = [count for count in drops if count is not None]
         return Statistics(
             received=self._received,
-            received_bytes=self._received_bytes,
+            received_bytes=self._reader.bytes_read,
             sent=self._sent,
             sent_bytes=self._sent_bytes,
             refused=self._refused,
@@ -192,7 +192,6 @@ class UdpTransport:
                 self._fault = error
         if batch:
             self._received += len(batch)
-            self._received_bytes += sum([len(message.data) for message in batch])
             if self._drop_check is None:
                 self._drop_check = self.scheduler.schedule_relative(_DROP_CHECK, self._check_drops)
             self._thread.run_posted()

@@ -1,0 +1,52 @@
+"""One side of one contender, driven by lines of JSON: ``python -m benchmarks.worker NAME send|receive PORT CORE``."""
+
+from __future__ import annotations
+
+import importlib
+import json
+import os
+import sys
+import time
+from typing import Any
+
+QUIET = 0.25
+"""Seconds without a message after which nothing more is expected."""
+
+
+def receive(receiver: Any, expected: int, limit: float) -> dict[str, float]:
+    """Wait until all came, or none for a while."""
+    deadline = time.perf_counter() + limit
+    seen, changed = -1, time.perf_counter()
+    while seen < expected and time.perf_counter() < deadline:
+        time.sleep(0.001)
+        if receiver.count != seen:
+            seen, changed = receiver.count, time.perf_counter()
+        elif time.perf_counter() - changed > QUIET and seen > 0:
+            break
+    return {"count": seen, "last": changed, "cpu": time.process_time()}
+
+
+def main() -> None:
+    name, role, port, core = sys.argv[1], sys.argv[2], int(sys.argv[3]), int(sys.argv[4])
+    os.sched_setaffinity(0, {core})
+    module = importlib.import_module(f"benchmarks.contenders.{name}")
+    end = module.Sender(port) if role == "send" else module.Receiver(port)
+    print(json.dumps({"ready": True}), flush=True)
+    for line in sys.stdin:
+        order = json.loads(line)
+        if role == "send":
+            payload = bytes(order["size"])
+            started, cpu = time.perf_counter(), time.process_time()
+            seconds = end.send(payload, order["count"], order["rate"])
+            answer = {"seconds": seconds, "started": started, "cpu": time.process_time() - cpu}
+        elif order["do"] == "start":
+            end.count = 0
+            answer = {"cpu": time.process_time()}
+        else:
+            answer = receive(end, order["expected"], order["limit"])
+        print(json.dumps(answer), flush=True)
+    end.close()
+
+
+if __name__ == "__main__":
+    main()
