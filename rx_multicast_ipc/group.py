@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import ipaddress
-from typing import Final, Literal
+import socket
+from typing import Final, NamedTuple
 
 import msgspec
 
@@ -28,6 +28,7 @@ PAYLOAD_LIMITS: Final[dict[Family, int]] = {"IPv4": 65_507, "IPv6": 65_527}
 """Bytes of payload that one UDP datagram carries (RFC 768, RFC 791, RFC 8200)."""
 
 _LINK_LOCAL_SCOPE: Final = 2
+_LOOPBACK6: Final = bytes(15) + b"\x01"
 
 Payload = str | bytes | bytearray | memoryview
 """What can be sent: text (as UTF-8) or anything bytes-like."""
@@ -117,19 +118,55 @@ def check_destination(address: str, group: Group) -> bool:
     """
     if not isinstance(address, str):
         raise InvalidAddress(f"address must be a host name or a numeric address, not {address!r}")
-    try:
-        ip = ipaddress.ip_address(address)
-    except ValueError:
+    ip = Ip.parse(address)
+    if ip is None:
         return False
-    family = "IPv6" if ip.version == 6 else "IPv4"
-    if family != group.family:
-        raise InvalidAddress(f"{address} is an {family} address, but this channel's group is {group.family}")
+    if ip.family != group.family:
+        raise InvalidAddress(f"{address} is an {ip.family} address, but this channel's group is {group.family}")
     if group.is_loopback and not (ip.is_loopback or ip.is_multicast):
         raise InvalidAddress(
             f"{address} is not on this machine's loopback interface, which is all that this channel may use; "
             'open it with interface="default", or name an interface, to talk to the network'
         )
     return True
+
+
+class Ip(NamedTuple):
+    """A numeric address: of the socket module, because ``ipaddress`` takes longer to load than to write this.
+
+    Attributes:
+        packed: its 4 or 16 bytes.
+        scope: what stands behind ``%`` in an IPv6 address: an interface's name or index.
+    """
+
+    packed: bytes
+    scope: str = ""
+
+    @classmethod
+    def parse(cls, text: str) -> Ip | None:
+        """The address that ``text`` is, or None if it is none."""
+        try:
+            if ":" not in text:
+                return cls(socket.inet_pton(socket.AF_INET, text))
+            text, _, scope = text.partition("%")
+            return cls(socket.inet_pton(socket.AF_INET6, text), scope)
+        except (OSError, ValueError):  # ValueError: a NUL or what is no ASCII
+            return None
+
+    @property
+    def family(self) -> Family:
+        return "IPv4" if len(self.packed) == 4 else "IPv6"
+
+    @property
+    def is_multicast(self) -> bool:
+        return self.packed[0] >> 4 == 0xE if len(self.packed) == 4 else self.packed[0] == 0xFF
+
+    @property
+    def is_loopback(self) -> bool:
+        return self.packed[0] == 127 if len(self.packed) == 4 else self.packed == _LOOPBACK6
+
+    def __str__(self) -> str:
+        return socket.inet_ntop(socket.AF_INET if len(self.packed) == 4 else socket.AF_INET6, self.packed)
 
 
 def _to_bytes(data: Payload) -> bytes:
@@ -147,28 +184,25 @@ def _to_bytes(data: Payload) -> bytes:
         ) from None
 
 
-def _check_group(address: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address:
+def _check_group(address: str) -> Ip:
     advice = f'a group is a multicast address such as "{DEFAULT_GROUP}" (224.0.0.0/4) or "ff02::1:7" (ff00::/8)'
-    try:
-        ip = ipaddress.ip_address(address)
-    except ValueError:
-        raise InvalidGroup(f"{address!r} is no IP address; {advice}") from None
-    if not isinstance(address, str):
-        raise InvalidGroup(f"{address!r} is no text; {advice}")
+    ip = Ip.parse(address) if isinstance(address, str) else None
+    if ip is None:
+        raise InvalidGroup(f"{address!r} is no IP address; {advice}")
     if not ip.is_multicast:
         raise InvalidGroup(f"{address} is not a multicast address; {advice}")
-    if isinstance(ip, ipaddress.IPv6Address) and ip.scope_id:
-        raise InvalidGroup(f'{address} names a scope; write the group without it and pass interface="{ip.scope_id}"')
+    if ip.scope:
+        raise InvalidGroup(f'{address} names a scope; write the group without it and pass interface="{ip.scope}"')
     return ip
 
 
-def _check_interface(interface: str, group: ipaddress.IPv4Address | ipaddress.IPv6Address) -> None:
+def _check_interface(interface: str, group: Ip) -> None:
     if not isinstance(interface, str) or not interface:
         raise InvalidInterface(
             f'interface must be "{LOOPBACK}", "{DEFAULT_INTERFACE}", a name such as "eth0" or one of this '
             f"machine's addresses, not {interface!r}"
         )
-    if interface == LOOPBACK and group.version == 6:
+    if interface == LOOPBACK and group.family == "IPv6":
         raise InvalidGroup(
             f"{group} is an IPv6 group, and host-only multicast needs IPv4; use an IPv4 group such as "
             f'"{DEFAULT_GROUP}", or name a network interface: interface="eth0"'
@@ -178,22 +212,14 @@ def _check_interface(interface: str, group: ipaddress.IPv4Address | ipaddress.IP
             'interface="all" is not supported yet; open one channel for each interface, and reactivex.merge '
             "their messages"
         )
-    if interface == DEFAULT_INTERFACE and group.version == 6 and group.packed[1] & 0x0F <= _LINK_LOCAL_SCOPE:
+    if interface == DEFAULT_INTERFACE and group.family == "IPv6" and group.packed[1] & 0x0F <= _LINK_LOCAL_SCOPE:
         raise InvalidGroup(f'{group} belongs to one link (RFC 4291); name the interface: interface="eth0"')
-    family = interface_family(interface)
-    if family and family != group.version:
+    address = Ip.parse(interface)
+    if address is not None and address.family != group.family:
         raise InvalidInterface(
-            f"{interface} is an IPv{family} address, but {group} is an IPv{group.version} group; "
+            f"{interface} is an {address.family} address, but {group} is an {group.family} group; "
             "name an interface, or one of its addresses of the same version"
         )
-
-
-def interface_family(interface: str) -> Literal[4, 6] | None:
-    """4 or 6 where ``interface`` is written as an address, else None."""
-    try:
-        return ipaddress.ip_address(interface).version
-    except ValueError:
-        return None
 
 
 def _check_ttl(ttl: int | None, interface: str) -> int:

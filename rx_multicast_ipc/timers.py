@@ -57,12 +57,14 @@ class TimerScheduler(PeriodicScheduler):
 
     def until_next(self) -> float | None:
         """Seconds until the next action is due, 0 or more; None if none is queued."""
-        with self._lock:
-            heap = self._drop_cancelled_heads()
-            return max(0.0, heap[0][0] - time.monotonic()) if heap else None
+        due = self._next_due()
+        return None if due is None else max(0.0, due - time.monotonic())
 
     def run_due(self, now: float) -> None:
         """Run every action that is due by ``now`` (``time.monotonic`` seconds), but none that those schedule."""
+        due = self._next_due()
+        if due is None or due > now:
+            return
         with self._lock:
             last = self._count
         while True:
@@ -73,6 +75,17 @@ class TimerScheduler(PeriodicScheduler):
                 timer = heapq.heappop(heap)[2]
                 timer.queued = False
             timer.run(self)
+
+    def _next_due(self) -> float | None:
+        try:
+            due, _, timer = self._heap[0]  # without the lock: asked for at every turn of the owner's loop
+            if not timer.cancelled:
+                return due
+        except IndexError:
+            pass
+        with self._lock:
+            heap = self._drop_cancelled_heads()
+            return heap[0][0] if heap else None
 
     def forget(self) -> None:
         """Drop everything that is queued, without waiting for any lock (for a forked child)."""

@@ -68,7 +68,8 @@ class Receiver:
 
     def _receive(self) -> None:
         while True:
-            self.count += max(0, self._library.receive_some(self._socket.fileno()))
+            received = max(0, self._library.receive_some(self._socket.fileno()))  # first: it blocks
+            self.count += received
 
     def close(self) -> None:
         pass

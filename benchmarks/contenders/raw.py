@@ -5,6 +5,7 @@ from __future__ import annotations
 import socket
 import struct
 import threading
+from contextlib import suppress
 
 from .base import paced
 
@@ -20,10 +21,12 @@ def sender_socket() -> socket.socket:
     return sender
 
 
-def receiver_socket(port: int) -> socket.socket:
+def receiver_socket(port: int, buffer: int = 4 << 20) -> socket.socket:
     receiver = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
     receiver.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-    receiver.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4 << 20)
+    receiver.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, buffer)
+    with suppress(OSError):
+        receiver.setsockopt(socket.SOL_SOCKET, 33, buffer)  # SO_RCVBUFFORCE, for root
     receiver.setsockopt(socket.IPPROTO_IP, 49, 0)
     receiver.bind((GROUP, port))
     membership = socket.inet_aton(GROUP) + LOOPBACK + struct.pack("=i", 1)

@@ -48,6 +48,7 @@ _TRAIN: Final = 64
 """Datagrams that one UDP_SEGMENT send may make, on every kernel that has it."""
 
 _TRAIN_BYTES: Final = 65_507
+_DONTWAIT: Final = 0x40  # MSG_DONTWAIT, which the socket module has on Unix only
 _NAME: Final = 28  # sizeof(struct sockaddr_in6)
 _CONTROL: Final = 32
 _HEADER: Final = struct.Struct("=QI4xQQQQi4xI4x")  # struct mmsghdr
@@ -126,6 +127,7 @@ class BatchReader:
         self._at = _address_of(self._headers)
         self._sizes = memoryview(self._headers).cast("I")[14::16]
         self._control_sizes = memoryview(self._headers).cast("Q")[5::8]
+        self._used = 0
         self._slots = _FEW_SLOTS
         self._large = False
         self._senders: dict[bytes, Address] = {}
@@ -133,13 +135,21 @@ class BatchReader:
     def read(self, opened: socket.socket, now: float, direct: bool) -> list[Message]:
         if self._large:
             return self._read_large(opened, now, direct)
-        self._headers[:] = self._fresh
-        count = _recvmmsg(opened.fileno(), self._at, self._slots, socket.MSG_DONTWAIT, None)
+        self._headers[: self._used] = self._fresh[: self._used]
+        count = _recvmmsg(opened.fileno(), self._at, self._slots, _DONTWAIT, None)
+        self._used = _HEADER.size * count
         if count <= 0:
+            self._used = 0
             number = ctypes.get_errno()
             if count == 0 or number in (errno.EAGAIN, errno.EINTR):
                 return []
             raise OSError(number, os.strerror(number))
+        if count == 1 and not self._control_sizes[0]:
+            size = self._sizes[0]
+            self.bytes_read += size
+            self._large = size > _LARGE
+            address, port = self._sender(bytes(self._names[:_NAME]))
+            return [Message(self._arena[:size], address, port, self._family, now, direct)]
         sizes = self._sizes[:count].tolist()
         payloads, counts = self._payloads(sizes)
         self._adapt(sizes, len(payloads))
@@ -282,7 +292,7 @@ def _send_unequal(opened: socket.socket, payloads: list[bytes], destination: Any
         headers = bytearray().join(
             _HEADER.pack(at_name, len(name), at + _VECTOR.size * number, 1, 0, 0, 0, 0) for number in range(len(some))
         )
-        done = _sendmmsg(opened.fileno(), _address_of(headers), len(some), socket.MSG_DONTWAIT)
+        done = _sendmmsg(opened.fileno(), _address_of(headers), len(some), _DONTWAIT)
         if done < len(some):
             return start + max(done, 0)
     return len(payloads)

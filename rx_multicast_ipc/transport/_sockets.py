@@ -8,7 +8,6 @@ macOS; "IPPROTO_IP Socket Options" and "Using SO_REUSEADDR and SO_EXCLUSIVEADDRU
 from __future__ import annotations
 
 import errno
-import ipaddress
 import socket
 import struct
 import sys
@@ -17,7 +16,7 @@ from contextlib import suppress
 from typing import Final, Literal, NamedTuple
 
 from ..errors import CannotOpen, InvalidInterface, MulticastError, NoRoute, PortInUse, SendFailed, Unsupported
-from ..group import DEFAULT_INTERFACE, LOOPBACK, Group, interface_family
+from ..group import DEFAULT_INTERFACE, LOOPBACK, Group, Ip
 from ..message import Address
 
 Platform = Literal["linux", "darwin", "win32"]
@@ -72,8 +71,8 @@ def find_nic(group: Group, platform: Platform = PLATFORM) -> Nic:
         return Nic(_index("lo0" if platform == "darwin" else "lo") if platform != "win32" else 0, "127.0.0.1")
     if interface == DEFAULT_INTERFACE:
         return Nic()
-    version = interface_family(interface)
-    if version == 4:
+    ip = Ip.parse(interface)
+    if ip is not None and ip.family == "IPv4":
         try:
             with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
                 probe.bind((interface, 0))
@@ -82,8 +81,8 @@ def find_nic(group: Group, platform: Platform = PLATFORM) -> Nic:
                 raise cannot_open(group, error) from error
             raise InvalidInterface(f"{interface} is not an address of this machine; {_choices()}") from error
         return Nic(0, interface)
-    if version == 6:
-        scope = ipaddress.IPv6Address(interface).scope_id
+    if ip is not None:
+        scope = ip.scope
         if not scope:
             raise InvalidInterface(
                 f'{interface} does not say which interface it is on; name the interface, or write "{interface}%name"'
@@ -163,7 +162,7 @@ def open_socket(group: Group, plan: Plan) -> socket.socket:
 def sender_address(group: Group, nic: Nic, sender: socket.socket) -> Address:
     """Where datagrams of ``sender`` to the group come from. Nothing is sent."""
     host, port = sender.getsockname()[:2]
-    if ipaddress.ip_address(host.partition("%")[0]).is_unspecified:
+    if host in ("0.0.0.0", "::"):
         with suppress(OSError), socket.socket(_family(group), socket.SOCK_DGRAM) as probe:
             for option in _outgoing(group, nic, PLATFORM):
                 _set(probe, option)
@@ -296,7 +295,7 @@ def _loop(group: Group) -> list[Option]:
 
 
 def _join(group: Group, nic: Nic, platform: Platform) -> Option:
-    packed = ipaddress.ip_address(group.address).packed
+    packed = _packed(group.address)
     if group.family == "IPv6":
         return Option("IPPROTO_IPV6", "IPV6_JOIN_GROUP", packed + struct.pack("=I", nic.number))
     if platform == "win32" or (platform == "darwin" and nic.address):
@@ -317,13 +316,17 @@ def _outgoing(group: Group, nic: Nic, platform: Platform) -> list[Option]:
     return [Option("IPPROTO_IP", "IP_MULTICAST_IF", _ip_or_index(nic))]
 
 
+def _packed(address: str) -> bytes:
+    return socket.inet_pton(socket.AF_INET6 if ":" in address else socket.AF_INET, address)
+
+
 def _mreqn_tail(nic: Nic) -> bytes:
-    return ipaddress.IPv4Address(nic.address or "0.0.0.0").packed + struct.pack("=i", nic.number)
+    return _packed(nic.address or "0.0.0.0") + struct.pack("=i", nic.number)
 
 
 def _ip_or_index(nic: Nic) -> bytes:
     """An interface as four bytes: its address, or its index written as 0.0.0.N (Windows)."""
-    return ipaddress.IPv4Address(nic.address).packed if nic.address else struct.pack("!I", nic.number)
+    return _packed(nic.address) if nic.address else struct.pack("!I", nic.number)
 
 
 def _number(name: str) -> int:

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import errno
-import ipaddress
 from collections.abc import Callable, Sequence
 from itertools import cycle
 
 from reactivex.scheduler import VirtualTimeScheduler
 
 from ..errors import ChannelClosed, InvalidAddress, InvalidOption, SendFailed
-from ..group import Group
+from ..group import Group, Ip
 from ..message import Address, Message
 from ..statistics import Statistics
 from .base import Deliver, Ended
@@ -23,10 +22,10 @@ class VirtualHost:
     """One host of a virtual network; opens transports the way :class:`OpenTransport` says."""
 
     def __init__(self, wire: Wire, address: str) -> None:
-        try:
-            self.address = str(ipaddress.ip_address(address))
-        except ValueError:
-            raise InvalidAddress(f'a virtual host has a numeric address such as "10.0.0.1", not {address!r}') from None
+        ip = Ip.parse(address)
+        if ip is None:
+            raise InvalidAddress(f'a virtual host has a numeric address such as "10.0.0.1", not {address!r}')
+        self.address = str(ip)
         self._wire = wire
 
     def __call__(self, group: Group, *, receive_buffer: int, listen: bool = True) -> MemoryTransport:

@@ -48,7 +48,7 @@ class UdpTransport:
         self._closed = False
         self._gone = threading.Event()
         self._started = False
-        self._readers: dict[socket.socket, Callable[[], bool]] = {}
+        self._readers: dict[socket.socket, Callable[[], int]] = {}
         self._reader: _batch.Reader = _batch.PlainReader(group.family)
         self._deliver: Deliver | None = None
         self._ended: Ended | None = None
@@ -180,10 +180,10 @@ class UdpTransport:
             receive_buffer=self._receive_buffer,
         )
 
-    def _read(self, opened: socket.socket, direct: bool) -> bool:
-        """Deliver what one turn of reading brings; at home. Whether it brought anything."""
+    def _read(self, opened: socket.socket, direct: bool) -> int:
+        """Deliver what one turn of reading brings, and return how many messages that was; at home."""
         if self._closed:
-            return False  # closed by what the other socket just brought
+            return 0  # closed by what the other socket just brought
         batch: list[Message] = []
         try:
             batch = self._reader.read(opened, time.time(), direct)
@@ -199,7 +199,7 @@ class UdpTransport:
                 self._deliver(batch)
         if self._fault is not None:
             self.close(wait=False)
-        return bool(batch)
+        return len(batch)
 
     def _finish(self, deadline: float) -> None:
         """Deliver what has arrived, and close; at the end of the interpreter."""

@@ -1,0 +1,72 @@
+"""Measure side by side, in one run: ``python -m benchmarks``. Prints a table; writes results.json and throughput.svg.
+
+Everything runs in a network namespace with only loopback, if one can be had; else on loopback.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import platform
+import shutil
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+from typing import Any
+
+from . import costs, growth, roundtrip, startup, throughput
+from .report import draw, table
+
+HERE = Path(__file__).parent
+NAMESPACE = "RX_MULTICAST_IPC_BENCHMARK_NAMESPACE"
+LOOPBACK_ONLY = 'ip link set lo up && ip route add 224.0.0.0/4 dev lo src 127.0.0.1 && exec "$@"'
+
+
+def main() -> None:
+    options = parse()
+    if NAMESPACE not in os.environ:
+        environment = {**os.environ, NAMESPACE: "1", "NODE_PATH": install_npm()}
+        command = [sys.executable, "-m", "benchmarks", *sys.argv[1:]]
+        inside = ["unshare", "-n", "sh", "-c", LOOPBACK_ONLY, "sh"]
+        possible = shutil.which("unshare") and subprocess.run([*inside, "true"], capture_output=True).returncode == 0
+        sys.exit(subprocess.run([*(inside if possible else []), *command], env=environment).returncode)
+    results: dict[str, Any] = {
+        "machine": f"{platform.system()}, {os.cpu_count()} cores, Python {platform.python_version()}",
+        "throughput": throughput.measure(
+            tuple(options.contenders), tuple(options.sizes), options.passes, options.seconds, options.before
+        ),
+        "costs": costs.measure(options.passes),
+        "roundtrip": roundtrip.measure(options.passes, options.trips, options.before),
+        "growth": growth.measure(min(options.passes, 3)),
+        "startup": startup.measure(options.passes),
+    }
+    (options.output / "results.json").write_text(json.dumps(results, indent=1))
+    draw(results, options.output / "throughput.svg")
+    print(table(results))
+
+
+def parse() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
+    parser.add_argument("--passes", type=int, default=5, help="times that everything is measured; medians are told")
+    parser.add_argument("--seconds", type=float, default=0.4, help="length of one probe of throughput")
+    parser.add_argument("--trips", type=int, default=4000, help="round trips a pass")
+    parser.add_argument("--sizes", type=int, nargs="+", default=throughput.SIZES, help="bytes of payload")
+    parser.add_argument("--contenders", nargs="+", default=throughput.CONTENDERS)
+    parser.add_argument("--before", help="folder of an older checkout of this package, to compare with")
+    parser.add_argument("--output", type=Path, default=HERE, help="folder for results.json and throughput.svg")
+    return parser.parse_args()
+
+
+def install_npm() -> str:
+    """A folder with the npm package in it, or without if it cannot be had."""
+    folder = Path(tempfile.gettempdir()) / "rx_multicast_ipc_benchmark_npm"
+    if shutil.which("npm") and not (folder / "node_modules" / "multicast-ipc").exists():
+        folder.mkdir(exist_ok=True)
+        subprocess.run(["npm", "install", "--silent", "multicast-ipc@1.0.5"], cwd=folder, capture_output=True)
+    return str(folder / "node_modules")
+
+
+if __name__ == "__main__":
+    main()
