@@ -54,6 +54,7 @@ class Channel:
         _check_count("receive_buffer", receive_buffer, "bytes")
         _check_count("backlog", backlog, "messages")
         self._echo = echo
+        self._payload_limit = group.payload_limit
         self._messages: HotSource[Message] = HotSource(self._refusal)
         self._batches: HotSource[list[Message]] = HotSource(self._refusal)
         self._closing: AsyncSubject[None] = AsyncSubject()
@@ -117,7 +118,10 @@ class Channel:
             ChannelClosed: at once, or from the Observable if closed before it was subscribed.
             SendFailed: from the Observable.
         """
-        return Send(self._open_transport, self._payload(data))
+        transport = self._transport
+        if transport.closed:
+            raise ChannelClosed
+        return Send(transport, as_payload(data, self._payload_limit))
 
     def send(self, data: Payload, port: int, address: str) -> Observable[None]:
         """Cold: each subscription sends ``data`` to one address and emits None.
@@ -244,16 +248,15 @@ class Channel:
 
     @property
     def _open_transport(self) -> Transport:
-        error = self._refusal()
-        if error is not None:
-            raise error
+        if self._transport.closed:
+            raise ChannelClosed
         return self._transport
 
     def _refusal(self) -> Exception | None:
         return ChannelClosed() if self._transport.closed else None
 
     def _payload(self, data: Payload) -> bytes:
-        return as_payload(data, self._transport.group.payload_limit)
+        return as_payload(data, self._payload_limit)
 
     def _deliver(self, batch: list[Message]) -> None:
         if not self._echo:

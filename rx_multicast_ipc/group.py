@@ -103,11 +103,10 @@ def as_payload(data: Payload, limit: int) -> bytes:
         InvalidPayload: neither ``str`` nor bytes-like, or text that UTF-8 cannot encode.
         PayloadTooLarge: longer than ``limit`` bytes.
     """
-    if type(data) is not bytes:
-        data = _to_bytes(data)
-    if len(data) > limit:
-        raise PayloadTooLarge(len(data), limit)
-    return data
+    payload = data if type(data) is bytes else _to_bytes(data)
+    if len(payload) > limit:
+        raise PayloadTooLarge(len(payload), limit)
+    return payload
 
 
 def check_destination(address: str, group: Group) -> bool:

@@ -39,11 +39,12 @@ class Sender(Protocol):
 class _ColdSend(Observable[None]):
     """One datagram for each subscription, and a warning if there never was one."""
 
+    _subscribed = False
+
     def __init__(self, sender: Sender, payload: bytes) -> None:
         # Not Observable's own: the lock that it makes costs more than the rest and is hardly ever used.
         self._sender = sender
         self._payload = payload
-        self._subscribed = False
 
     @cached_property
     def lock(self) -> Any:  # pyright: ignore[reportIncompatibleVariableOverride]
@@ -59,7 +60,7 @@ class _ColdSend(Observable[None]):
             observer.on_completed()
 
     def __del__(self) -> None:
-        if not getattr(self, "_subscribed", True):
+        if not self._subscribed:
             shown = repr(self._payload[:_SHOWN_BYTES]) + ("..." if len(self._payload) > _SHOWN_BYTES else "")
             warnings.warn(
                 f"sending {shown} was never subscribed, so nothing was sent; "
@@ -80,7 +81,8 @@ class Send(_ColdSend):
     """
 
     def __init__(self, sender: Sender, payload: bytes, destination: Address | None = None) -> None:
-        super().__init__(sender, payload)
+        self._sender = sender
+        self._payload = payload
         self._destination = destination
 
     def subscribe(
@@ -94,8 +96,11 @@ class Send(_ColdSend):
         """As every Observable's, at a tenth of its cost: there is nothing to schedule and nothing to detach,
         because it has sent and ended before it returns."""
         self._subscribed = True
-        observer: Any = on_next if hasattr(on_next, "on_next") else Observer(on_next, on_error, on_completed)  # pyright: ignore[reportArgumentType]
-        self._send(self._destination, observer)
+        if on_next is None and on_error is None and on_completed is None:
+            self._sender.send(self._payload, self._destination)
+        else:
+            observer: Any = on_next if hasattr(on_next, "on_next") else Observer(on_next, on_error, on_completed)  # pyright: ignore[reportArgumentType]
+            self._send(self._destination, observer)
         return _NOTHING
 
 

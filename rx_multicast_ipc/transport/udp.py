@@ -44,6 +44,7 @@ class UdpTransport:
 
     def __init__(self, group: Group, *, receive_buffer: int, listen: bool = True) -> None:
         self.group = group
+        self._destination: Address = group.address, group.port
         self._lock = threading.Lock()
         self._closed = False
         self._gone = threading.Event()
@@ -110,7 +111,7 @@ class UdpTransport:
             if self._closed:
                 raise ChannelClosed
             try:
-                self._sender.sendto(payload, destination or (self.group.address, self.group.port))
+                self._sender.sendto(payload, destination or self._destination)
             except OSError as error:
                 self._refused += 1
                 raise _sockets.send_failed(self.group, destination, error) from error
@@ -118,11 +119,10 @@ class UdpTransport:
             self._sent_bytes += len(payload)
 
     def send_many(self, payloads: Sequence[bytes]) -> None:
-        destination = self.group.address, self.group.port
         with self._lock:
             if self._closed:
                 raise ChannelClosed
-            sent = _batch.send_many(self._sender, payloads, destination)
+            sent = _batch.send_many(self._sender, payloads, self._destination)
             self._sent += sent
             self._sent_bytes += sum(map(len, payloads[:sent]))
         for number in range(sent, len(payloads)):
