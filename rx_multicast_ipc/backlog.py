@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import time
 from collections import deque
 from collections.abc import Callable, Sequence
 from typing import TypeAlias
@@ -22,6 +23,9 @@ Predicate: TypeAlias = Callable[[Message], object]
 
 _log = logging.getLogger("rx_multicast_ipc")
 
+_WARNING_PAUSE = 1.0
+"""Seconds between two warnings of the same kind."""
+
 
 class Backlog:
     """The messages that nobody waited for yet, the oldest going first when there are too many.
@@ -40,6 +44,7 @@ class Backlog:
         self._messages: deque[Message] = deque(maxlen=capacity)
         self._capacity = capacity
         self._lost = 0
+        self._next_warning = 0.0
         self._waits: list[_Wait] = []
         self._claims: list[_Wait] = []
         self._error: Exception | None = None
@@ -90,7 +95,8 @@ class Backlog:
         return taken
 
     def _begin_wait(self, wait: _Wait) -> None:
-        if self._lost:
+        if self._lost and time.monotonic() >= self._next_warning:
+            self._next_warning = time.monotonic() + _WARNING_PAUSE
             _log.warning(
                 "%s: %d messages were lost because more than %d arrived between two waits; raise backlog=",
                 self._transport.group,
@@ -161,7 +167,7 @@ class _Wait:
             try:
                 self._observer.on_next(message)
                 self._observer.on_completed()
-            except Exception as error:
+            except BaseException as error:
                 detach(self._observer.on_error, error)
         return bool(matched)
 
@@ -170,7 +176,7 @@ class _Wait:
             self.active = False
             try:
                 self._observer.on_error(error)
-            except Exception as raised:
+            except BaseException as raised:
                 if raised is not error:
                     detach(self._observer.on_error, raised)
 

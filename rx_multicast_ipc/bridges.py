@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import math
 import threading
 import time
 from collections import deque
-from collections.abc import AsyncIterable, AsyncIterator, Awaitable
+from collections.abc import AsyncIterable, AsyncIterator
+from contextlib import suppress
 from typing import Generic, TypeVar
 
 from reactivex import Observable
@@ -15,12 +17,15 @@ from reactivex.disposable import SerialDisposable
 from reactivex.internal.exceptions import SequenceContainsNoElementsError
 from reactivex.scheduler.eventloop import AsyncIOScheduler
 
-from .errors import BufferOverflow, InvalidOption, MessageTimeout, WouldDeadlock
+from .arguments import check_count, check_timeout
+from .errors import BufferOverflow, MessageTimeout, WouldDeadlock
 from .overflow import Overflow
 from .timers import TimerScheduler
-from .transport import on_delivering_thread
+from .unhandled import on_delivering_thread
 
 _T = TypeVar("_T")
+
+_log = logging.getLogger("rx_multicast_ipc")
 
 _INTERRUPT_CHECK = 0.5
 """Seconds: Windows notices Ctrl-C only between two waits."""
@@ -43,6 +48,7 @@ def run(source: Observable[_T], *, timeout: float | None = None) -> _T:
         reactivex.internal.SequenceContainsNoElementsError: ``source`` ended without a value.
         Exception: whatever ``source`` ended with.
     """
+    timeout = check_timeout(timeout)
     if on_delivering_thread():
         raise WouldDeadlock(
             "run() in a subscriber would wait for the thread that it blocks; "
@@ -65,6 +71,8 @@ def run(source: Observable[_T], *, timeout: float | None = None) -> _T:
             scheduler.run_due(time.monotonic())
             pause = scheduler.until_next()
             left = deadline - time.monotonic()
+            if left <= 0:
+                subscription.dispose()  # first: what it had delivered by then still counts
             if timeout is not None and left <= 0 and not ends:
                 raise MessageTimeout(timeout, "end of the Observable")
             if not ends:
@@ -84,6 +92,8 @@ def to_async_iterable(
 ) -> AsyncIterable[_T]:
     """``async for`` over ``source``: each loop subscribes on its event loop, and disposes when it is left.
 
+    Items that are lost because the loop's body is slower than ``source`` are logged.
+
     Args:
         source: what to iterate over.
         capacity: items that wait for the loop's body.
@@ -94,8 +104,7 @@ def to_async_iterable(
         BufferOverflow: in the loop, with ``Overflow.ERROR``, after the items that did fit.
         Exception: in the loop, whatever ``source`` ended with.
     """
-    if not isinstance(capacity, int) or capacity < 1:
-        raise InvalidOption(f"capacity is a number of items, 1 or more, not {capacity!r}")
+    check_count("capacity", capacity, "items")
     return _Iterable(source, capacity, Overflow(overflow))
 
 
@@ -123,6 +132,7 @@ class _Queue(Generic[_T]):
         self._capacity = capacity
         self._overflow = overflow
         self._items: deque[_T] = deque()
+        self._dropped = 0
         self._ends: list[Exception | None] = []
         self._changed = asyncio.Event()
 
@@ -130,13 +140,15 @@ class _Queue(Generic[_T]):
         if self._ends:
             return
         if len(self._items) >= self._capacity:
-            if self._overflow is Overflow.DROP_LATEST:
-                return
             if self._overflow is Overflow.ERROR:
                 self.subscription.dispose()
                 self.end(BufferOverflow(self._capacity))
                 return
-            self._items.popleft()
+            self._dropped += 1
+            if self._overflow is Overflow.DROP_LATEST:
+                return
+            with suppress(IndexError):  # the loop took it this very moment
+                self._items.popleft()
         self._items.append(item)
         self._notify()
 
@@ -151,6 +163,14 @@ class _Queue(Generic[_T]):
             self._changed.clear()
             if not self._items and not self._ends:
                 await self._changed.wait()
+        if self._dropped:
+            _log.warning(
+                "an async for loop is slower than its source and lost %d items (%s, capacity %d)",
+                self._dropped,
+                self._overflow.value,
+                self._capacity,
+            )
+            self._dropped = 0
         return self._items.popleft()
 
     def dispose(self) -> None:
@@ -160,22 +180,31 @@ class _Queue(Generic[_T]):
     def _notify(self) -> None:
         if threading.get_ident() == self._thread:
             self._changed.set()
+        elif self.loop.is_closed():
+            self.subscription.dispose()
         elif not self._changed.is_set():
             self.loop.call_soon_threadsafe(self._changed.set)
 
 
 class _Iterator(AsyncIterator[_T]):
-    """Separate from its queue, which the source refers to, so that a loop that is left lets go of it at once."""
+    """Separate from its queue, which the source refers to, so that a loop that is left lets go of it."""
 
     def __init__(self, queue: _Queue[_T]) -> None:
         self._queue = queue
 
-    def __anext__(self) -> Awaitable[_T]:
-        return self._queue.get()
+    async def __anext__(self) -> _T:
+        try:
+            return await self._queue.get()
+        except BaseException:
+            del self  # else the traceback would keep it, and with it the subscription
+            raise
 
     async def aclose(self) -> None:
         """Dispose of the subscription; what is queued can still be taken."""
         self._queue.dispose()
 
     def __del__(self) -> None:
-        self._queue.dispose()
+        # Not right here: the collector may come by while this very thread holds a lock that disposing wants.
+        # A queue whose loop is gone disposes of itself when the next item comes.
+        with suppress(RuntimeError):
+            self._queue.loop.call_soon_threadsafe(self._queue.dispose)

@@ -13,6 +13,7 @@ from reactivex.disposable import Disposable, SerialDisposable
 from reactivex.scheduler.periodicscheduler import PeriodicScheduler
 from reactivex.subject import AsyncSubject
 
+from .arguments import check_count, check_timeout
 from .backlog import Backlog, Predicate
 from .errors import ChannelClosed, InvalidOption
 from .group import DEFAULT_GROUP, DEFAULT_PORT, LOOPBACK, Group, Payload, as_payload, check_port
@@ -51,8 +52,8 @@ class Channel:
         backlog: int = BACKLOG,
         echo: bool = True,
     ) -> None:
-        _check_count("receive_buffer", receive_buffer, "bytes")
-        _check_count("backlog", backlog, "messages")
+        check_count("receive_buffer", receive_buffer, "bytes")
+        check_count("backlog", backlog, "messages")
         self._echo = echo
         self._payload_limit = group.payload_limit
         self._messages: HotSource[Message] = HotSource(self._refusal)
@@ -141,16 +142,19 @@ class Channel:
 
     def reply(self, message: Message, data: Payload) -> Observable[None]:
         """Cold: each subscription sends ``data`` to the one process that sent ``message``. See :meth:`send`."""
-        return send_to(
-            self._open_transport, self._payload(data), check_port(message.port, "reply port"), message.address
-        )
+        if not isinstance(message, Message):
+            raise InvalidOption(f"reply() answers a Message, not {message!r}")
+        port = check_port(message.port, "reply port")
+        return send_to(self._open_transport, self._payload(data), port, message.address)
 
     def broadcast_all(self, source: Payloads, *, rate: float | None = None) -> Observable[int]:
         """Cold: each subscription sends every payload of ``source``, in order, and emits how many were sent.
 
         Args:
-            source: payloads: an Observable, or an iterable.
-            rate: messages a second; None sends as fast as ``source`` gives, which can drown receivers.
+            source: payloads: an Observable, or an iterable. A sequence (a list, a tuple) is sent many at a time,
+                runs of equal sizes at a tenth of the cost; an iterator one by one, for it may wait for answers.
+            rate: messages a second; None sends as fast as ``source`` gives, which can drown receivers. With a
+                rate an iterable is taken from on the channel's own thread, so it must not block.
 
         Raises:
             InvalidOption, InvalidPayload: at once, for what is no source or no rate.
@@ -165,7 +169,8 @@ class Channel:
 
         A wait starts where the one before ended, the first where the channel was opened, so nothing is lost
         between two of them (up to ``backlog`` messages). What it passes over is gone for later waits.
-        Waits that overlap see the same messages.
+        Waits that overlap see the same messages. On asyncio use ``timeout=`` rather than ``asyncio.wait_for``: a
+        cancellation that meets its message on the way to the loop loses it.
 
         Args:
             predicate: chooses: any true value matches; None takes every message. What it raises ends the wait.
@@ -177,7 +182,7 @@ class Channel:
             MessageTimeout: from the Observable.
         """
         _ = self._open_transport
-        return self._backlog.wait(predicate, _check_timeout(timeout))
+        return self._backlog.wait(predicate, check_timeout(timeout))
 
     def request(self, data: Payload, predicate: Predicate, *, timeout: float | None = None) -> Observable[Message]:
         """Cold: each subscription broadcasts ``data``, then emits the first answer that matches, and completes.
@@ -200,7 +205,7 @@ class Channel:
         def is_answer(message: Message) -> object:
             return message.sender != own and predicate(message)
 
-        return self._backlog.request(lambda: transport.send(payload), is_answer, _check_timeout(timeout))
+        return self._backlog.request(lambda: transport.send(payload), is_answer, check_timeout(timeout))
 
     def unbind(self) -> Observable[None]:
         """Cold: closes the channel, completes ``messages``, and emits None when that is done; idempotent."""
@@ -333,6 +338,8 @@ def with_socket(
         As :func:`open_channel`, from the Observable; mistakes in the call at once.
     """
     joined = Group.of(port, group, interface, ttl)
+    check_count("receive_buffer", receive_buffer, "bytes")
+    check_count("backlog", backlog, "messages")
 
     def subscribe(observer: ObserverBase[_T | None], scheduler: SchedulerBase | None = None) -> DisposableBase:
         channel = Channel(joined, receive_buffer=receive_buffer, backlog=backlog, echo=echo)
@@ -357,7 +364,7 @@ def with_socket(
 
         def dispose() -> None:
             inner.dispose()
-            channel.close(wait=not on_loop)
+            channel.close(wait=False)  # whoever disposes may hold a lock that a running subscriber wants
 
         try:
             conversation = use(channel)
@@ -366,23 +373,12 @@ def with_socket(
                     f"with_socket's function must return an Observable, not {conversation!r}; "
                     "return the pipeline, or reactivex.just(value)"
                 )
+            inner.disposable = conversation.subscribe(on_next, on_error, lambda: finish(complete), scheduler=home)
         except Exception as error:
             on_error(error)
-        else:
-            inner.disposable = conversation.subscribe(on_next, on_error, lambda: finish(complete), scheduler=home)
+        except BaseException:  # Ctrl-C while it is being set up
+            channel.close(wait=False)
+            raise
         return Disposable(dispose)
 
     return Observable(subscribe)
-
-
-def _check_count(name: str, value: int, unit: str) -> None:
-    if not isinstance(value, int) or isinstance(value, bool) or value < 1:
-        raise InvalidOption(f"{name} is a number of {unit}, 1 or more, not {value!r}")
-
-
-def _check_timeout(timeout: float | None) -> float | None:
-    if timeout is None:
-        return None
-    if not isinstance(timeout, int | float) or isinstance(timeout, bool) or not timeout >= 0:
-        raise InvalidOption(f"timeout is a number of seconds, 0 or more, not {timeout!r}; None waits for ever")
-    return float(timeout)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections import deque
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Final, TypeVar
 
 from reactivex.abc import ObserverBase, SchedulerBase
@@ -26,11 +27,15 @@ def loop_of(scheduler: SchedulerBase | None) -> asyncio.AbstractEventLoop | None
 
 
 def at_home_of(
-    scheduler: SchedulerBase | None, observer: ObserverBase[_T], on_discard: Callable[[], None] | None = None
+    scheduler: SchedulerBase | None, observer: ObserverBase[_T], on_discard: Callable[[_T], None] | None = None
 ) -> ObserverBase[_T]:
     """``observer``, called on the event loop of ``scheduler`` if it has one."""
     loop = loop_of(scheduler)
     return observer if loop is None else LoopObserver(observer, loop, on_discard)
+
+
+class LoopClosed(Exception):
+    """The loop of a subscriber is gone, and with it the subscriber."""
 
 
 class LoopObserver(ObserverBase[_T]):
@@ -45,7 +50,10 @@ class LoopObserver(ObserverBase[_T]):
     """
 
     def __init__(
-        self, observer: ObserverBase[_T], loop: asyncio.AbstractEventLoop, on_discard: Callable[[], None] | None = None
+        self,
+        observer: ObserverBase[_T],
+        loop: asyncio.AbstractEventLoop,
+        on_discard: Callable[[_T], None] | None = None,
     ) -> None:
         self._observer = observer
         self._loop = loop
@@ -56,9 +64,10 @@ class LoopObserver(ObserverBase[_T]):
 
     def on_next(self, value: _T) -> None:
         if len(self._items) >= LOOP_CAPACITY:
-            self._items.popleft()
-            if self._on_discard is not None:
-                self._on_discard()
+            with suppress(IndexError):  # the loop took it this very moment
+                oldest = self._items.popleft()
+                if self._on_discard is not None:
+                    self._on_discard(oldest)
         self._items.append(value)
         self._wake()
 
@@ -73,6 +82,10 @@ class LoopObserver(ObserverBase[_T]):
     def _wake(self) -> None:
         if not self._woken:
             self._woken = True
+            if self._loop.is_closed():
+                with suppress(BaseException):  # so that the chain lets go of what it holds; nobody is there to care
+                    self._observer.on_error(LoopClosed())
+                raise LoopClosed
             self._loop.call_soon_threadsafe(self._drain)
 
     def _drain(self) -> None:

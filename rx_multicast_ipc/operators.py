@@ -5,19 +5,22 @@ from __future__ import annotations
 import logging
 from collections import deque
 from collections.abc import Callable
+from contextlib import suppress
 from threading import Lock
-from typing import Any, Literal, TypeVar, cast
+from typing import Any, Literal, TypeVar
 
 import msgspec
 from reactivex import Observable
 from reactivex.abc import DisposableBase, ObserverBase, SchedulerBase
 from reactivex.disposable import CompositeDisposable, Disposable, SerialDisposable
-from reactivex.internal.exceptions import SequenceContainsNoElementsError
+from reactivex.internal.exceptions import DisposedException, SequenceContainsNoElementsError
 from reactivex.scheduler import EventLoopScheduler, TimeoutScheduler
 
+from .arguments import check_count, check_timeout
 from .errors import BufferOverflow, DecodeFailed, InvalidOption, MessageTimeout
 from .message import Message
 from .overflow import Overflow
+from .timers import DeliveringScheduler
 from .unhandled import detach
 
 _T = TypeVar("_T")
@@ -46,11 +49,13 @@ def wait_for_message(
         reactivex.internal.SequenceContainsNoElementsError: from the Observable, if the source completes first.
         Exception: from the Observable, whatever ``predicate`` raised.
     """
+    timeout = check_timeout(timeout)
 
     def operator(source: Observable[Message]) -> Observable[Message]:
         def subscribe(observer: ObserverBase[Message], scheduler: SchedulerBase | None = None) -> DisposableBase:
             timer = SerialDisposable()
             subscription = SerialDisposable()
+            once = Lock()
 
             def on_next(message: Message) -> None:
                 try:
@@ -62,6 +67,8 @@ def wait_for_message(
                     end(lambda: (observer.on_next(message), observer.on_completed()))
 
             def end(action: Callable[[], object]) -> None:
+                if not once.acquire(blocking=False):
+                    return  # the match and the time-out met
                 timer.dispose()
                 subscription.dispose()
                 action()
@@ -169,22 +176,22 @@ def on_backpressure_buffer(
         capacity: items that wait for the subscriber.
         overflow: what goes when they are too many.
         scheduler: where the subscriber runs. If None: the subscription's scheduler (``run`` brings the
-            calling thread), or else one thread for the subscription. With a channel's own scheduler
-            nothing is gained: it is the thread that reads.
+            calling thread, ``await`` its loop), or else, and in ``with_socket``, one thread for the subscription.
         on_overflow: called with each item that is dropped, on the source's thread.
 
     Raises:
         InvalidOption: at once, for a capacity under 1.
         BufferOverflow: from the Observable, with ``Overflow.ERROR``, after what is queued.
     """
-    if not isinstance(capacity, int) or isinstance(capacity, bool) or capacity < 1:
-        raise InvalidOption(f"capacity is a number of items, 1 or more, not {capacity!r}")
+    check_count("capacity", capacity, "items")
     policy = Overflow(overflow)
 
     def operator(source: Observable[_T]) -> Observable[_T]:
         def subscribe(observer: ObserverBase[_T], given: SchedulerBase | None = None) -> DisposableBase:
-            own = EventLoopScheduler(exit_if_empty=True) if scheduler is None and given is None else None
-            where = scheduler or given or cast(EventLoopScheduler, own)
+            own: EventLoopScheduler | None = None
+            where = scheduler or given
+            if where is None or (scheduler is None and isinstance(where, DeliveringScheduler)):
+                where = own = EventLoopScheduler()  # the thread that reads is no way out
             queue = _BoundedQueue(observer, where, capacity, policy, on_overflow)
             queue.source.disposable = source.subscribe(queue.put, queue.end, queue.end, scheduler=given)
             return CompositeDisposable(queue.source, queue.drains, Disposable(own.dispose if own else None))
@@ -246,10 +253,11 @@ class _BoundedQueue:
 
     def _drain_later(self) -> None:
         with self._lock:
-            if self._draining:
+            if self._draining or self.drains.is_disposed:
                 return
             self._draining = True
-        self.drains.disposable = self._scheduler.schedule(self._drain)
+        with suppress(DisposedException):  # it was disposed of this very moment
+            self.drains.disposable = self._scheduler.schedule(self._drain)
 
     def _drain(self, _scheduler: object, _state: object) -> None:
         while not self.drains.is_disposed:
@@ -274,6 +282,7 @@ class _BoundedQueue:
 def _decoder(type_: Any, format: Format) -> Callable[[bytes], Any]:
     codec = _codec(format)
     known = isinstance(type_, type) or not callable(type_) or hasattr(type_, "__origin__")
+    known = known or hasattr(type_, "__supertype__")  # NewType
     return codec.Decoder(type_).decode if known else type_
 
 

@@ -5,20 +5,21 @@ from __future__ import annotations
 import os
 from collections.abc import Callable
 from contextlib import suppress
-from threading import Lock
+from threading import RLock
 from typing import Final, NamedTuple
 
 from reactivex import Observable
 from reactivex.abc import DisposableBase, ObserverBase, SchedulerBase
 from reactivex.disposable import CompositeDisposable, Disposable
 
+from .arguments import check_count
 from .channel import RECEIVE_BUFFER, Channel
 from .errors import ChannelClosed
 from .group import DEFAULT_GROUP, DEFAULT_PORT, LOOPBACK, Group, Payload, as_payload, check_port
-from .hop import loop_of
 from .message import Address, Message
 from .sinks import Send, send_to
 from .transport import Transport
+from .transport._sockets import look_up
 from .transport.udp import UdpTransport
 
 _UNUSED_BUFFER: Final = 4096
@@ -46,17 +47,16 @@ def messages(
         InvalidPort, InvalidGroup, InvalidInterface, InvalidTTL: a mistake in the call, at once.
         CannotOpen, InvalidInterface: from the Observable.
     """
-    key = _Key(Group.of(port, group, interface, ttl), receive_buffer)
+    key = _Key(Group.of(port, group, interface, ttl), check_count("receive_buffer", receive_buffer, "bytes"))
 
     def subscribe(observer: ObserverBase[Message], scheduler: SchedulerBase | None = None) -> DisposableBase:
-        wait = loop_of(scheduler) is None  # an event loop must not be kept waiting
         channel = _acquire(key)
         try:
             subscription = channel.messages.subscribe(observer, scheduler=scheduler)
         except BaseException:
-            _release(key, channel, wait=wait)
+            _release(key, channel)
             raise
-        return CompositeDisposable(subscription, Disposable(lambda: _release(key, channel, wait=wait)))
+        return CompositeDisposable(subscription, Disposable(lambda: _release(key, channel)))
 
     return Observable(subscribe)
 
@@ -120,19 +120,20 @@ class _Shared:
 
 
 _channels: dict[_Key, _Shared] = {}
-_lock = Lock()
+_lock = RLock()  # a signal handler may subscribe while its thread does
 
 
 def _acquire(key: _Key) -> Channel:
     with _lock:
         shared = _channels.get(key)
         if shared is None or shared.channel.closed:
-            shared = _channels[key] = _Shared(Channel(key.group, receive_buffer=key.receive_buffer, backlog=1))
+            shared = _Shared(Channel(key.group, receive_buffer=key.receive_buffer, backlog=1))
+            _channels[key] = shared
         shared.users += 1
         return shared.channel
 
 
-def _release(key: _Key, channel: Channel, *, wait: bool) -> None:
+def _release(key: _Key, channel: Channel) -> None:
     with _lock:
         shared = _channels.get(key)
         if shared is None or shared.channel is not channel:
@@ -141,7 +142,7 @@ def _release(key: _Key, channel: Channel, *, wait: bool) -> None:
         if shared.users:
             return
         del _channels[key]
-    channel.close(wait=wait)
+    channel.close(wait=False)  # whoever disposes may hold a lock that a running subscriber wants
 
 
 class _SharedSender:
@@ -162,6 +163,11 @@ class _SharedSender:
         finally:
             transport.close()
 
+    has_names = True
+
+    def look_up(self, name: str) -> str:
+        return look_up(name, self.group)
+
     def call(self, action: Callable[[], None]) -> None:
         transport = self._open()
         if transport is not None:
@@ -180,7 +186,7 @@ class _SharedSender:
 def _forget_all() -> None:
     """Start afresh in a forked child: the channels are the parent's, and the lock may have been held."""
     global _lock
-    _lock = Lock()
+    _lock = RLock()
     _channels.clear()
 
 

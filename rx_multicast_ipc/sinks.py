@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import socket
 import threading
 import warnings
 from collections.abc import Callable
@@ -15,7 +14,7 @@ from reactivex.disposable import Disposable
 from reactivex.observer import Observer
 from reactivex.typing import OnCompleted, OnError, OnNext
 
-from .errors import InvalidAddress, NeverSubscribedWarning
+from .errors import InvalidAddress, NeverSubscribedWarning, Unsupported
 from .group import Group, check_destination
 from .hop import at_home_of
 from .message import Address
@@ -32,6 +31,11 @@ class Sender(Protocol):
     def group(self) -> Group: ...
 
     def send(self, payload: bytes, destination: Address | None = None) -> None: ...
+
+    @property
+    def has_names(self) -> bool: ...
+
+    def look_up(self, name: str) -> str: ...
 
     def call(self, action: Callable[[], None]) -> None: ...
 
@@ -64,7 +68,8 @@ class _ColdSend(Observable[None]):
             shown = repr(self._payload[:_SHOWN_BYTES]) + ("..." if len(self._payload) > _SHOWN_BYTES else "")
             warnings.warn(
                 f"sending {shown} was never subscribed, so nothing was sent; "
-                "pass it to run(), await it, subscribe() to it, or return it from flat_map",
+                "pass it to run(), await it, subscribe() to it, or return it from flat_map "
+                "(a fallback that may not be needed belongs in reactivex.defer)",
                 NeverSubscribedWarning,
                 stacklevel=2,
                 source=self,
@@ -125,7 +130,8 @@ class SendToName(_ColdSend):
 
         def look_up() -> None:
             try:
-                numeric = _look_up(self._name, self._sender.group)
+                numeric = self._sender.look_up(self._name)
+                check_destination(numeric, self._sender.group)
             except InvalidAddress as error:
                 finish(lambda failure=error: receiver.on_error(failure))
             else:
@@ -144,15 +150,6 @@ def send_to(sender: Sender, payload: bytes, port: int, address: str) -> Observab
         address = "127.0.0.1" if sender.group.family == "IPv4" else "::1"
     if check_destination(address, sender.group):
         return Send(sender, payload, (address, port))
+    if not sender.has_names:
+        raise Unsupported(f"a virtual network has no host names; send to a host's numeric address, not {address!r}")
     return SendToName(sender, payload, address, port)
-
-
-def _look_up(name: str, group: Group) -> str:
-    family = socket.AF_INET if group.family == "IPv4" else socket.AF_INET6
-    try:
-        found = socket.getaddrinfo(name, None, family, socket.SOCK_DGRAM)
-    except (OSError, UnicodeError) as error:
-        raise InvalidAddress(f"cannot find a host called {name!r}: {error}; check the name") from error
-    numeric = str(found[0][4][0])
-    check_destination(numeric, group)
-    return numeric

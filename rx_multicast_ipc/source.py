@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
-from threading import Lock
-from typing import Any, Generic, TypeVar
+from threading import RLock
+from typing import Any, Generic, TypeVar, cast
 
 from reactivex import Observable
 from reactivex.abc import DisposableBase, ObserverBase, SchedulerBase
@@ -13,7 +13,7 @@ from reactivex.internal import default_error, noop
 from reactivex.typing import OnCompleted, OnError, OnNext
 
 from .errors import ChannelClosed
-from .hop import LoopObserver, loop_of
+from .hop import LoopClosed, LoopObserver, loop_of
 from .unhandled import detach, report
 
 _T = TypeVar("_T")
@@ -32,7 +32,7 @@ class HotSource(Observable[_T]):
 
     def __init__(self, refusal: Callable[[], Exception | None]) -> None:
         super().__init__()
-        self._gate = Lock()
+        self._gate = RLock()  # a signal handler may dispose while its thread subscribes
         self._subscribers: tuple[_Subscriber[_T], ...] = ()
         self._refusal = refusal
         self._ended = False
@@ -53,14 +53,14 @@ class HotSource(Observable[_T]):
         remaining = iter(items)
         for item in remaining:
             subscribers = self._subscribers
-            if len(subscribers) == 1:
+            if len(subscribers) == 1 and not subscribers[0].stopped:
                 self._emit_to_one(subscribers, item, remaining)
                 continue
             for subscriber in subscribers:
                 if not subscriber.stopped:
                     try:
                         subscriber.on_next(item)
-                    except Exception as error:
+                    except BaseException as error:
                         self._detach(subscriber, error)
 
     def end(self, error: Exception | None = None) -> None:
@@ -77,7 +77,9 @@ class HotSource(Observable[_T]):
                     subscriber.on_completed()
                 else:
                     subscriber.on_error(error)
-            except Exception as raised:
+            except LoopClosed:
+                pass
+            except BaseException as raised:
                 if raised is not error:  # else: a subscriber without on_error, told all the same
                     detach(subscriber.on_error, raised)
 
@@ -126,7 +128,7 @@ class HotSource(Observable[_T]):
                     on_next(item)
                     if self._subscribers is not subscribers:
                         return
-        except Exception as error:
+        except BaseException as error:
             self._detach(subscriber, error)
 
     def _remove(self, subscriber: _Subscriber[_T]) -> None:
@@ -135,16 +137,18 @@ class HotSource(Observable[_T]):
             if subscriber in self._subscribers:
                 self._subscribers = tuple([other for other in self._subscribers if other is not subscriber])
 
-    def _detach(self, subscriber: _Subscriber[_T], error: Exception) -> None:
+    def _detach(self, subscriber: _Subscriber[_T], error: BaseException) -> None:
         stopped = subscriber.stopped
         self._remove(subscriber)
-        if stopped:  # it disposed of itself before it raised
+        if isinstance(error, LoopClosed):
+            return
+        if stopped and isinstance(error, Exception):  # it disposed of itself before it raised
             report(error)
         else:
             detach(subscriber.on_error, error)
 
-    def _count_discarded(self) -> None:
-        self._discarded += 1
+    def _count_discarded(self, item: _T) -> None:
+        self._discarded += len(cast("list[Any]", item)) if isinstance(item, list) else 1
 
 
 class _Subscriber(Generic[_T]):

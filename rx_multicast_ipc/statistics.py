@@ -15,8 +15,9 @@ class Statistics(msgspec.Struct, frozen=True, kw_only=True):
         sent_bytes: their payloads, in bytes.
         refused: datagrams that the operating system refused (each was a ``SendFailed``).
         dropped: datagrams that the kernel dropped because a receive buffer of this channel was full
-            (Linux: ``SO_MEMINFO``, exact; ``None`` where the platform does not tell).
-        discarded: messages that an asyncio subscriber lost because its loop did not keep up.
+            (Linux: ``SO_MEMINFO``; ``None`` where the platform does not tell). Exact for datagrams that were sent
+            one by one; those that ``broadcast_all`` sent together are dropped together and count once, so at least.
+        discarded: messages that subscribers on event loops lost because their loops did not keep up.
         receive_buffer: bytes of receive buffer that the kernel granted to each socket.
     """
 

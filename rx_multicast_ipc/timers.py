@@ -5,14 +5,14 @@ from __future__ import annotations
 import heapq
 import time
 from collections.abc import Callable
-from threading import Lock
+from threading import RLock
 from typing import Any, TypeVar
 
 from reactivex.abc import DisposableBase, ScheduledAction, SchedulerBase
 from reactivex.scheduler.periodicscheduler import PeriodicScheduler
 from reactivex.typing import AbsoluteTime, RelativeTime
 
-from .unhandled import report
+from .unhandled import on_delivering_thread, report
 
 _TState = TypeVar("_TState")
 
@@ -36,7 +36,7 @@ class TimerScheduler(PeriodicScheduler):
         self._forget()
 
     def _forget(self) -> None:
-        self._lock = Lock()
+        self._lock = RLock()  # a signal handler may schedule while its thread does
         self._heap: list[tuple[float, int, _Timer]] = []
         self._count = 0
         self._cancelled = 0
@@ -123,6 +123,10 @@ class TimerScheduler(PeriodicScheduler):
                 self._cancelled = 0
 
 
+class DeliveringScheduler(TimerScheduler):
+    """The scheduler of a thread that reads and delivers."""
+
+
 class _Timer(DisposableBase):
     __slots__ = ("_action", "_result", "_scheduler", "_state", "cancelled", "queued")
 
@@ -139,7 +143,9 @@ class _Timer(DisposableBase):
             return
         try:
             result = self._action(scheduler, self._state)
-        except Exception as error:
+        except BaseException as error:
+            if not isinstance(error, Exception) and not on_delivering_thread():
+                raise
             report(error)
             return
         if isinstance(result, DisposableBase):

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import partial
 from itertools import islice
-from math import inf
+from threading import Lock
 from typing import Any, Final
 
 from reactivex import Observable
@@ -14,7 +14,8 @@ from reactivex.abc import DisposableBase, ObserverBase, SchedulerBase
 from reactivex.disposable import CompositeDisposable, Disposable, SerialDisposable
 from reactivex.scheduler.periodicscheduler import PeriodicScheduler
 
-from .errors import InvalidOption, InvalidPayload, SendFailed
+from .arguments import check_rate
+from .errors import ChannelClosed, InvalidPayload, SendFailed
 from .group import Payload, as_payload
 from .hop import at_home_of
 from .transport import Transport
@@ -25,8 +26,11 @@ Payloads = Observable[Any] | Iterable[Payload]
 _SHORTEST_PAUSE: Final = 0.001
 """Seconds: a faster rate sends several datagrams after each pause."""
 
+_MOST_CREDIT: Final = 0.01
+"""Seconds of being late that a paced transfer catches up with; what is beyond is not made up for."""
+
 _CHUNK: Final = 256
-"""Payloads taken from an iterable before they are sent."""
+"""Payloads of a sequence that are sent together."""
 
 
 def send_all(
@@ -42,19 +46,19 @@ def send_all(
     """
     if isinstance(source, str | bytes | bytearray | memoryview) or not isinstance(source, Observable | Iterable):
         raise InvalidPayload("broadcast_all() takes an iterable or Observable of payloads; broadcast() sends one")
-    if rate is not None and (isinstance(rate, bool) or not isinstance(rate, int | float) or not rate > 0):
-        raise InvalidOption(f"rate is a number of messages a second, more than 0, not {rate!r}")
+    check_rate(rate)
 
     def subscribe(observer: ObserverBase[int], given: SchedulerBase | None = None) -> DisposableBase:
         transfer = _Transfer(transport, at_home_of(given, observer))
         if rate is not None:
-            return _pace(transfer, source, rate, scheduler)
+            return _Pace(transfer, rate, scheduler).begin(source, given)
         if isinstance(source, Observable):
             transfer.source.disposable = source.subscribe(
                 transfer.push, transfer.fail, transfer.finish, scheduler=given
             )
         else:
-            transfer.pull(iter(source))
+            # An iterator may wait for the answer to what it gave before: only a sequence is taken many at a time.
+            transfer.pull(iter(source), _CHUNK if isinstance(source, Sequence) else 1)
         return transfer.source
 
     return Observable(subscribe)
@@ -64,99 +68,153 @@ class _Transfer:
     """One subscription: sends, counts, and tells its observer how it ended."""
 
     def __init__(self, transport: Transport, observer: ObserverBase[int]) -> None:
-        self._transport = transport
+        self.transport = transport
         self._observer = observer
         self._limit = transport.group.payload_limit
         self.source = SerialDisposable()
         self.sent = 0
 
+    @property
+    def over(self) -> bool:
+        return self.source.is_disposed
+
     def push(self, data: Payload) -> None:
         """Send one."""
+        if self.over:
+            return  # a source that does not listen when it is told to stop
         try:
-            self._transport.send(as_payload(data, self._limit))
+            self.transport.send(as_payload(data, self._limit))
         except Exception as error:
             self.fail(error)
         else:
             self.sent += 1
 
-    def pull(self, payloads: Iterator[Payload], most: float = inf) -> None:
-        """Send what the iterator gives, many at a time, until ``most`` were sent in all."""
+    def pull(self, payloads: Iterator[Payload], chunk: int) -> None:
+        """Send all that the iterator gives, so many at a time."""
+        while not self.over:
+            self.pull_some(payloads, chunk)
+
+    def pull_some(self, payloads: Iterator[Payload], most: int) -> None:
+        """Send the next ones together; end where the iterator does."""
+        some: list[bytes] = []
         end: Callable[[], None] | None = None
-        while end is None and self.sent < most and not self.source.is_disposed:
-            chunk: list[bytes] = []
-            try:
-                some = islice(payloads, int(min(_CHUNK, most - self.sent)))
-                chunk.extend(as_payload(data, self._limit) for data in some)  # keeps what came before a bad one
-            except Exception as error:
-                end = partial(self.fail, error)
-            else:
-                if not chunk:
-                    end = self.finish
-            try:
-                self._transport.send_many(chunk)
-            except Exception as error:
-                end = partial(self.fail, error)
-                self.sent += error.sent if isinstance(error, SendFailed) else 0
-            else:
-                self.sent += len(chunk)
+        try:
+            # Keeps what came before a bad one.
+            some.extend(as_payload(data, self._limit) for data in islice(payloads, most))
+        except Exception as error:
+            end = partial(self.fail, error)
+        else:
+            if len(some) < most:
+                end = self.finish
+        try:
+            if some:
+                self.transport.send_many(some)
+        except Exception as error:
+            self.sent += error.sent if isinstance(error, SendFailed) else 0
+            end = partial(self.fail, error)
+        else:
+            self.sent += len(some)
         if end is not None:
             end()
 
     def finish(self) -> None:
-        self.source.dispose()
-        self._observer.on_next(self.sent)
-        self._observer.on_completed()
+        if not self.over:
+            self.source.dispose()
+            self._observer.on_next(self.sent)
+            self._observer.on_completed()
 
     def fail(self, error: Exception) -> None:
-        self.source.dispose()
-        if isinstance(error, SendFailed):
-            error.sent = self.sent
-        self._observer.on_error(error)
+        if not self.over:
+            self.source.dispose()
+            if isinstance(error, SendFailed):
+                error.sent = self.sent
+            self._observer.on_error(error)
 
 
-def _pace(transfer: _Transfer, source: Payloads, rate: float, scheduler: PeriodicScheduler) -> DisposableBase:
-    queue = _Queue(source)
-    pause = max(_SHORTEST_PAUSE, 1 / rate)
-    started = scheduler.now
-    timer = SerialDisposable()
+class _Pace:
+    """Sends at a steady rate on a scheduler, and sleeps while there is nothing to send.
 
-    def tick(_scheduler: object, _state: object) -> None:
-        elapsed = (scheduler.now - started).total_seconds()
-        due = 1 + int(elapsed * rate + 1e-6)  # virtual clocks count whole microseconds
-        transfer.pull(queue, due if queue.exhausting else min(due, transfer.sent + len(queue)))
-        if not transfer.source.is_disposed:
-            timer.disposable = scheduler.schedule_relative(pause, tick)
+    Args:
+        transfer: sends.
+        rate: datagrams a second.
+        scheduler: where.
+    """
 
-    first = scheduler.schedule(tick)  # not in timer: on its own thread it may have set that already
-    return CompositeDisposable(transfer.source, first, timer, Disposable(queue.dispose))
+    def __init__(self, transfer: _Transfer, rate: float, scheduler: PeriodicScheduler) -> None:
+        self._transfer = transfer
+        self._rate = rate
+        self._scheduler = scheduler
+        self._next = self._now()
+        self._arrived: deque[Any] = deque()
+        self._payloads: Iterator[Any] | None = None
+        self._end: Callable[[], None] | None = None
+        self._lock = Lock()
+        self._ticking = False
+        self._disposed = False
 
-
-class _Queue(Iterator[Any]):
-    """What an iterable gives, or what an Observable gave so far, to be taken one by one."""
-
-    def __init__(self, source: Payloads) -> None:
-        self._items: deque[Any] = deque()
-        self._error: Exception | None = None
-        self.exhausting = not isinstance(source, Observable)
-        """Whether the end is reached by taking; else more may come by itself."""
-        self._iterator: Iterator[Any] = iter(()) if isinstance(source, Observable) else iter(source)
-        self._subscription: DisposableBase = Disposable()
+    def begin(self, source: Payloads, given: SchedulerBase | None) -> DisposableBase:
         if isinstance(source, Observable):
-            self._subscription = source.subscribe(self._items.append, self._end, self._end)
+            self._transfer.source.disposable = source.subscribe(
+                self._arrive,
+                lambda error: self._ended(partial(self._transfer.fail, error)),
+                lambda: self._ended(self._transfer.finish),
+                scheduler=given,
+            )
+        else:
+            self._payloads = iter(source)
+            self._tick_soon()
+        return CompositeDisposable(self._transfer.source, Disposable(self._dispose))
 
-    def __len__(self) -> int:
-        return len(self._items)
+    def _arrive(self, data: Any) -> None:
+        self._arrived.append(data)
+        self._tick_soon()
 
-    def __next__(self) -> Any:
-        if self._items:
-            return self._items.popleft()
-        if self._error is not None:
-            raise self._error
-        return next(self._iterator)
+    def _ended(self, end: Callable[[], None]) -> None:
+        self._end = end
+        self._tick_soon()
 
-    def dispose(self) -> None:
-        self._subscription.dispose()
+    def _tick_soon(self) -> None:
+        with self._lock:
+            if self._ticking:
+                return
+            self._ticking = True
+            now = self._now()
+            self._next = max(self._next, now)  # time without anything to send is not made up for
+        self._tick_in(self._next - now)
 
-    def _end(self, error: Exception | None = None) -> None:
-        self._error = error
-        self.exhausting = True
+    def _tick_in(self, seconds: float) -> None:
+        self._scheduler.schedule_relative(max(0.0, seconds), self._tick)
+
+    def _tick(self, _scheduler: object, _state: object) -> None:
+        transfer = self._transfer
+        if self._disposed or transfer.over:
+            return
+        if transfer.transport.closed:
+            transfer.fail(ChannelClosed())
+            return
+        now = self._now()
+        since = max(self._next, now - _MOST_CREDIT)
+        due = 1 + int((now - since) * self._rate + 1e-6)  # virtual clocks count whole microseconds
+        before = transfer.sent
+        if self._payloads is not None:
+            transfer.pull_some(self._payloads, due)
+        else:
+            some = [self._arrived.popleft() for _ in range(min(due, len(self._arrived)))]
+            transfer.pull_some(iter(some), len(some))
+            if not self._arrived and self._end is not None:
+                self._end()
+        self._next = since + (transfer.sent - before) / self._rate
+        if transfer.over:
+            return
+        if self._payloads is None:
+            with self._lock:
+                self._ticking = bool(self._arrived or self._end)
+            if not self._ticking:
+                return
+        self._tick_in(max(self._next - now, _SHORTEST_PAUSE))
+
+    def _now(self) -> float:
+        return self._scheduler.to_seconds(self._scheduler.now)
+
+    def _dispose(self) -> None:
+        self._disposed = True

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import logging
+import os
+import threading
 from collections.abc import Callable
 from contextlib import suppress
 
@@ -42,13 +44,35 @@ def report(error: BaseException) -> None:
     """Hand ``error`` to the hook; a hook that raises is logged, never let through."""
     try:
         _hook(error)
-    except Exception:
+    except BaseException:
         _log.exception("the unhandled-error hook raised")
         _log_error(error)
 
 
-def detach(on_error: OnError, error: Exception) -> None:
-    """Report what a subscriber raised, and end its chain so that the operators in it let go of what they hold."""
+class DeliveringThread(threading.Thread):
+    """The type of every thread that delivers messages."""
+
+    process = 0
+
+    def run(self) -> None:
+        self.process = os.getpid()
+        super().run()
+
+
+def on_delivering_thread() -> bool:
+    """Whether the caller is a subscriber on a delivering thread (and not in a process forked from it)."""
+    thread = threading.current_thread()
+    return isinstance(thread, DeliveringThread) and thread.process == os.getpid()
+
+
+def detach(on_error: OnError, error: BaseException) -> None:
+    """Report what a subscriber raised, and end its chain so that the operators in it let go of what they hold.
+
+    Not even ``sys.exit()`` or a cancellation in one subscriber ends a delivering thread, which others share.
+    Elsewhere (virtual time, an event loop) such an exception is the caller's, and is raised again.
+    """
+    if not isinstance(error, Exception) and not on_delivering_thread():
+        raise error
     report(error)
-    with suppress(Exception):  # a chain without on_error of its own raises what was just reported
-        on_error(error)
+    with suppress(BaseException):  # a chain without on_error of its own raises what was just reported
+        on_error(error if isinstance(error, Exception) else RuntimeError(f"a subscriber raised {error!r}"))

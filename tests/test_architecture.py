@@ -18,7 +18,7 @@ PACKAGE = ROOT / "rx_multicast_ipc"
 LAYERS = (
     {"message", "overflow", "statistics", "unhandled"},
     {"errors"},
-    {"group", "timers"},
+    {"arguments", "group", "timers"},
     {"transport"},
     {"hop"},
     {"source", "sinks", "backlog"},
@@ -31,7 +31,7 @@ LAYERS = (
 """Rooms by height: each may import from those below it."""
 
 NARROW = {
-    "operators": {"errors", "message", "overflow", "unhandled"},
+    "operators": {"arguments", "errors", "message", "overflow", "timers", "unhandled"},
     "loops": {"errors"},
     "transport": {"errors", "group", "message", "statistics", "timers", "unhandled"},
     "testing": {"channel", "errors", "group", "transport"},

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import gc
 import threading
 import time
@@ -15,6 +16,7 @@ from reactivex.scheduler import NewThreadScheduler
 from reactivex.scheduler.eventloop import AsyncIOScheduler
 
 import rx_multicast_ipc as ipc
+from rx_multicast_ipc import shared
 
 from .helpers import PATIENCE, Seen, divide_by_zero, is_observed, nothing_left_behind, raw_sender, wait_until
 
@@ -330,3 +332,58 @@ def test_async_with_closes_after_an_exception_too(port: int) -> None:
         on_loop(main())
     assert seen[0].closed
     gc.collect()
+
+
+def test_the_next_item_of_a_fresh_iterator_can_be_awaited(port: int) -> None:
+    async def main() -> str:
+        async with ipc.open_channel(port) as channel:
+            asyncio.get_running_loop().call_later(0.02, channel.broadcast("x").subscribe)
+            return (await anext(aiter(ipc.to_async_iterable(channel.messages)))).text
+
+    assert on_loop(main()) == "x"
+
+
+def test_an_iterator_that_is_collected_anywhere_takes_no_lock(port: int) -> None:
+    """The collector may come by while this very thread holds a lock that disposing wants."""
+
+    async def abandon() -> None:
+        cycle: list[object] = [aiter(ipc.to_async_iterable(ipc.messages(port)))]
+        cycle.append(cycle)
+        await asyncio.sleep(0)
+
+    on_loop(abandon())
+    with shared._lock:  # pyright: ignore[reportPrivateUsage]
+        collecting = threading.Thread(target=gc.collect)
+        collecting.start()
+        collecting.join(5)
+        assert not collecting.is_alive()
+    ipc.run(ipc.broadcast("wakes it", port))
+    wait_until(lambda: not any(key.group.port == port for key in shared._channels))  # pyright: ignore[reportPrivateUsage]
+
+
+def test_a_wait_with_a_timeout_loses_nothing_however_short(port: int) -> None:
+    async def main() -> list[str]:
+        async with ipc.open_channel(port, backlog=10_000) as channel:
+            sending = asyncio.ensure_future(channel.broadcast_all(map(str, range(500)), rate=4000))
+            texts: list[str] = []
+            while len(texts) < 500:
+                with contextlib.suppress(ipc.MessageTimeout):
+                    texts.append((await channel.wait_for_message(timeout=0.0004)).text)
+            await sending
+            return texts
+
+    assert on_loop(main()) == [str(number) for number in range(500)]
+
+
+def test_a_slow_async_for_is_told_what_it_lost(caplog: pytest.LogCaptureFixture) -> None:
+    async def main() -> None:
+        await anext(aiter(ipc.to_async_iterable(rx.from_iterable(range(10)), capacity=3)))
+
+    on_loop(main())
+    assert "lost 7 items (drop_oldest, capacity 3)" in caplog.text
+
+
+@pytest.mark.parametrize("timeout", [-1, "5", float("nan")])
+def test_a_timeout_of_run_that_is_none_is_refused(timeout: float) -> None:
+    with pytest.raises(ipc.InvalidOption, match="seconds"):
+        ipc.run(rx.just(1), timeout=timeout)

@@ -1,8 +1,14 @@
 from __future__ import annotations
 
+import asyncio
+import sys
 import threading
+import time
+from typing import Any
 
 import pytest
+import reactivex as rx
+from reactivex import operators as ops
 
 import rx_multicast_ipc as ipc
 
@@ -173,3 +179,70 @@ def test_repr_says_where_and_does_not_subscribe(channel: ipc.Channel) -> None:
     )
     repr(channel.messages)
     assert not is_observed(channel.messages)
+
+
+def test_disposing_under_an_operators_lock_never_waits_for_the_thread_that_wants_it(port: int) -> None:
+    """``merge`` holds its lock while it delivers, and ``take`` disposes in there."""
+    busy = threading.Event()
+
+    def work(message: ipc.Message) -> ipc.Message:
+        busy.set()
+        threading.Event().wait(0.002)
+        return message
+
+    ending: rx.Subject[str] = rx.Subject()
+    merged: rx.Observable[Any] = rx.merge(ending, ipc.messages(port).pipe(ops.map(work)))
+    seen = Seen(merged.pipe(ops.filter(lambda value: value == "end"), ops.take(1)))
+    with raw_sender() as sender:
+        for _ in range(200):
+            sender.sendto(b"x", ("224.0.2.1", port))
+        assert busy.wait(5)
+        started = time.monotonic()
+        ending.on_next("end")
+    assert seen.completed
+    assert time.monotonic() - started < 4  # closing waits 5 s for a thread that does not come back
+
+
+@pytest.mark.parametrize("kind", [SystemExit, asyncio.CancelledError, KeyboardInterrupt])
+def test_not_even_an_exit_in_a_subscriber_hurts_another_or_the_channel(
+    channel: ipc.Channel, unhandled: list[BaseException], kind: type[BaseException]
+) -> None:
+    def leave(_: object = None) -> None:
+        raise kind
+
+    channel.messages.subscribe(leave)
+    channel.messages.subscribe(on_completed=leave)
+    good = Seen(channel.messages)
+    ipc.run(channel.broadcast_all(["a", "b", "c"]))
+    assert len(good.wait_for_count(3)) == 3
+    assert ipc.run(channel.wait_for_message(timeout=5)).text == "a"
+    assert ipc.run(channel.unbind(), timeout=5) is None
+    assert [type(error) for error in unhandled] == [kind, kind]
+    unhandled.clear()
+
+
+def test_a_far_timer_leaves_the_channel_hearing(channel: ipc.Channel) -> None:
+    channel.wait_for_message(lambda m: m.text == "never", timeout=400 * 86_400).subscribe()
+    ipc.run(channel.broadcast("x"))
+    assert ipc.run(channel.request("?", bool, timeout=0.01).pipe(ops.catch(rx.just(None)))) is None
+
+
+def test_waking_the_thread_from_many_threads_loses_no_wait(channel: ipc.Channel) -> None:
+    interval = sys.getswitchinterval()
+    sys.setswitchinterval(1e-6)
+    try:
+        for _ in range(60):
+            waits: list[Seen[ipc.Message]] = []
+
+            def wait() -> None:
+                waits.append(Seen(channel.wait_for_message(timeout=0.01)))  # noqa: B023
+
+            threads = [threading.Thread(target=wait) for _ in range(8)]
+            for thread in threads:
+                thread.start()
+            for thread in threads:
+                thread.join()
+            for seen in waits:
+                assert isinstance(seen.wait_for_end().error, ipc.MessageTimeout)
+    finally:
+        sys.setswitchinterval(interval)

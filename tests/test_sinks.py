@@ -2,9 +2,10 @@ from __future__ import annotations
 
 import errno
 import gc
+import signal
 import socket
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from random import Random
 from typing import Any
 from unittest.mock import patch
@@ -14,11 +15,13 @@ import reactivex as rx
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from reactivex import operators as ops
+from reactivex.abc import SchedulerBase
+from reactivex.scheduler import ImmediateScheduler
 from reactivex.testing import TestScheduler
 
 import rx_multicast_ipc as ipc
 
-from .helpers import Seen, wait_until
+from .helpers import Seen, finish, python, wait_until
 
 
 def texts(channel: ipc.Channel, count: int) -> list[str]:
@@ -226,3 +229,45 @@ def test_broadcast_all_of_what_is_no_source_is_refused_at_once(channel: ipc.Chan
 def test_a_rate_that_is_none_is_refused_at_once(channel: ipc.Channel, rate: float) -> None:
     with pytest.raises(ipc.InvalidOption, match="messages a second"):
         channel.broadcast_all(["x"], rate=rate)
+
+
+@pytest.mark.parametrize("scheduler", [None, ImmediateScheduler()], ids=["none", "immediate"])
+def test_nothing_is_sent_after_a_failure_even_by_a_source_that_does_not_stop(
+    channel: ipc.Channel, scheduler: SchedulerBase | None
+) -> None:
+    errors: list[Exception] = []
+    channel.broadcast_all(rx.of("a", 5, "b")).subscribe(on_error=errors.append, scheduler=scheduler)
+    assert [type(error) for error in errors] == [ipc.InvalidPayload]
+    assert texts(channel, 1) == ["a"]
+    assert_silent(channel)
+
+
+def test_an_iterator_may_wait_for_the_answer_to_what_it_gave(channel: ipc.Channel) -> None:
+    def conversation() -> Iterator[str]:
+        for text in ("a", "b", "c"):
+            yield text
+            assert ipc.run(channel.wait_for_message(timeout=5)).text == text
+
+    assert ipc.run(channel.broadcast_all(conversation()), timeout=10) == 3
+
+
+def test_a_signal_handler_may_close_what_its_thread_is_sending_on(port: int) -> None:
+    code = """
+import os, signal, sys
+import rx_multicast_ipc as ipc
+channel = ipc.open_channel(int(sys.argv[1]))
+def leave(*_):
+    channel.close()
+    print("closed", channel.closed, flush=True)
+    sys.exit()
+signal.signal(signal.SIGUSR1, leave)
+print("sending", flush=True)
+while True:
+    channel.broadcast("x").subscribe()
+"""
+    for _ in range(5):
+        process = python(code, port)
+        assert process.stdout is not None
+        assert process.stdout.readline() == "sending\n"
+        process.send_signal(signal.SIGUSR1)
+        assert finish(process) == "closed True\n"

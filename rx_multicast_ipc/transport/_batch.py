@@ -20,6 +20,7 @@ import mmap
 import os
 import socket
 import struct
+import time
 from collections.abc import Sequence
 from functools import lru_cache
 from itertools import groupby, repeat
@@ -69,7 +70,7 @@ class Reader(Protocol):
 
     bytes_read: int
 
-    def read(self, opened: socket.socket, now: float, direct: bool) -> list[Message]:
+    def read(self, opened: socket.socket, direct: bool) -> list[Message]:
         """Up to a few dozen messages, in order; none if nothing is there. Raises ``OSError``."""
         ...
 
@@ -85,13 +86,16 @@ class PlainReader:
         self._family: Family = family
         self.bytes_read = 0
 
-    def read(self, opened: socket.socket, now: float, direct: bool) -> list[Message]:
+    def read(self, opened: socket.socket, direct: bool) -> list[Message]:
         batch: list[Message] = []
+        now = 0.0
         try:
             for _ in range(_SLOTS):
                 data, sender = opened.recvfrom(_SLOT)
+                now = now or time.time()
                 self.bytes_read += len(data)
-                batch.append(Message(data, sender[0], sender[1], self._family, now, direct))
+                address = sender[0] if self._family == "IPv4" else _sockets.ipv6_text(sender[0], sender[3])
+                batch.append(Message(data, address, sender[1], self._family, now, direct))
         except BlockingIOError:
             pass
         except OSError:
@@ -132,9 +136,9 @@ class BatchReader:
         self._large = False
         self._senders: dict[bytes, Address] = {}
 
-    def read(self, opened: socket.socket, now: float, direct: bool) -> list[Message]:
+    def read(self, opened: socket.socket, direct: bool) -> list[Message]:
         if self._large:
-            return self._read_large(opened, now, direct)
+            return self._read_large(opened, direct)
         self._headers[: self._used] = self._fresh[: self._used]
         count = _recvmmsg(opened.fileno(), self._at, self._slots, _DONTWAIT, None)
         self._used = _HEADER.size * count
@@ -144,6 +148,7 @@ class BatchReader:
             if count == 0 or number in (errno.EAGAIN, errno.EINTR):
                 return []
             raise OSError(number, os.strerror(number))
+        now = time.time()
         if count == 1 and not self._control_sizes[0]:
             size = self._sizes[0]
             self.bytes_read += size
@@ -198,16 +203,19 @@ class BatchReader:
         elif len(sizes) == self._slots:
             self._slots = _SLOTS
 
-    def _read_large(self, opened: socket.socket, now: float, direct: bool) -> list[Message]:
+    def _read_large(self, opened: socket.socket, direct: bool) -> list[Message]:
         batch: list[Message] = []
+        now = 0.0
         try:
             for _ in range(_FEW_SLOTS):
                 data, ancillary, _, sender = opened.recvmsg(_SLOT, _CONTROL)
+                now = now or time.time()
                 self.bytes_read += len(data)
                 each = _GRO_SIZE.unpack_from(ancillary[0][2])[0] if ancillary else len(data)
                 self._large = each > _LARGE
                 payloads = _packed(each, len(data)).unpack(data) if ancillary else (data,)
-                batch += map(Message, payloads, *map(repeat, (sender[0], sender[1], self._family, now, direct)))
+                address = sender[0] if self._family == "IPv4" else _sockets.ipv6_text(sender[0], sender[3])
+                batch += map(Message, payloads, *map(repeat, (address, sender[1], self._family, now, direct)))
                 if not self._large:
                     break
         except BlockingIOError:
@@ -322,8 +330,7 @@ def _decode_name(name: bytes) -> Address:
     if family == socket.AF_INET:
         return socket.inet_ntoa(name[4:8]), port
     address = socket.inet_ntop(socket.AF_INET6, name[8:24])
-    (scope,) = struct.unpack_from("=I", name, 24)
-    return socket.getnameinfo((address, port, 0, scope), socket.NI_NUMERICHOST | socket.NI_NUMERICSERV)[0], port
+    return _sockets.ipv6_text(address, struct.unpack_from("=I", name, 24)[0]), port
 
 
 def _encode_name(family: int, destination: Any) -> bytearray:

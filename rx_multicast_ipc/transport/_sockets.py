@@ -15,7 +15,16 @@ from collections.abc import Sequence
 from contextlib import suppress
 from typing import Final, Literal, NamedTuple
 
-from ..errors import CannotOpen, InvalidInterface, MulticastError, NoRoute, PortInUse, SendFailed, Unsupported
+from ..errors import (
+    CannotOpen,
+    InvalidAddress,
+    InvalidInterface,
+    MulticastError,
+    NoRoute,
+    PortInUse,
+    SendFailed,
+    Unsupported,
+)
 from ..group import DEFAULT_INTERFACE, LOOPBACK, Group, Ip
 from ..message import Address
 
@@ -88,7 +97,7 @@ def find_nic(group: Group, platform: Platform = PLATFORM) -> Nic:
                 f'{interface} does not say which interface it is on; name the interface, or write "{interface}%name"'
             )
         return Nic(int(scope) if scope.isdigit() else _index(scope))
-    return Nic(_index(interface))
+    return Nic(_index(interface), "127.0.0.1" if interface in ("lo", "lo0") and group.family == "IPv4" else "")
 
 
 def receive_plan(
@@ -168,7 +177,31 @@ def sender_address(group: Group, nic: Nic, sender: socket.socket) -> Address:
                 _set(probe, option)
             probe.connect(_socket_address(group, Bind(group.address, group.port, nic.number)))
             host = probe.getsockname()[0]
+            if group.family == "IPv6":
+                host = ipv6_text(host, probe.getsockname()[3])
+    elif group.family == "IPv6":
+        host = ipv6_text(host, sender.getsockname()[3])
     return host, port
+
+
+def ipv6_text(address: str, scope: int) -> str:
+    """An IPv6 address with the name of its link, where it has one: without it nothing can be sent there."""
+    return f"{address}%{socket.if_indextoname(scope)}" if scope else address
+
+
+def ipv6_destination(destination: Address) -> tuple[str, int, int, int]:
+    """The opposite: what the system calls take. A 2-tuple would lose the link."""
+    address, _, scope = destination[0].partition("%")
+    return address, destination[1], 0, int(scope) if scope.isdigit() else socket.if_nametoindex(scope) if scope else 0
+
+
+def look_up(name: str, group: Group) -> str:
+    """The numeric address of a host, of the group's family; blocks until the system's resolver answers."""
+    try:
+        found = socket.getaddrinfo(name, None, _family(group), socket.SOCK_DGRAM)
+    except (OSError, UnicodeError) as error:
+        raise InvalidAddress(f"cannot find a host called {name!r}: {error}; check the name") from error
+    return str(found[0][4][0])
 
 
 def granted_receive_buffer(opened: socket.socket) -> int:

@@ -10,8 +10,11 @@ from collections import deque
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 
-from ..timers import TimerScheduler
-from ..unhandled import report
+from ..timers import DeliveringScheduler
+from ..unhandled import DeliveringThread, report
+
+_LONGEST_WAIT = 3600.0
+"""Seconds: the system calls that wait take no more than some weeks."""
 
 Reader = Callable[[], int]
 """Reads, and returns how many messages it delivered."""
@@ -26,15 +29,6 @@ _WORTH_IT = 16
 """Messages a read that are worth a wake-up."""
 
 
-class DeliveringThread(threading.Thread):
-    """The type of every thread that delivers messages."""
-
-
-def on_delivering_thread() -> bool:
-    """Whether the caller is a subscriber on a delivering thread."""
-    return isinstance(threading.current_thread(), DeliveringThread)
-
-
 class IoThread:
     """A thread that lives while there is something to watch or to wait for, and no longer.
 
@@ -47,14 +41,15 @@ class IoThread:
 
     def __init__(self, name: str) -> None:
         self._name = name
-        self.scheduler = TimerScheduler(self._wake)
+        self.scheduler = DeliveringScheduler(self._wake)
         self._reset()
 
     def _reset(self) -> None:
-        self._lock = threading.Lock()
+        self._lock = threading.RLock()  # a signal handler may close what its thread was just using
         self._ident: int | None = None
         self._selector: selectors.BaseSelector | None = None
         self._wake_ends: tuple[socket.socket, ...] = ()
+        self._woken = False
         self._watched = 0
         self._posted: deque[Callable[[], None]] = deque()
 
@@ -87,8 +82,7 @@ class IoThread:
             action()
             return
         self._posted.append(action)
-        if len(self._posted) == 1:  # else somebody woke it already
-            self._wake()
+        self._wake()
 
     def run_posted(self) -> None:
         """Run what other threads posted so far; on this thread only.
@@ -116,8 +110,10 @@ class IoThread:
             self._interrupt()
 
     def _interrupt(self) -> None:
-        with suppress(OSError):  # a full pipe wakes as well
-            if self._wake_ends:
+        """End the wait under way, or the next one; with the lock held."""
+        if self._wake_ends and not self._woken:
+            self._woken = True
+            with suppress(BlockingIOError):
                 self._wake_ends[0].send(b"\0")
 
     def _start(self) -> selectors.BaseSelector:
@@ -132,6 +128,7 @@ class IoThread:
 
             def wake() -> int:
                 woken.recv(4096)
+                self._woken = False  # before what was asked for is looked at
                 return 0
 
             selector.register(woken, selectors.EVENT_READ, wake)
@@ -147,6 +144,8 @@ class IoThread:
         while self._watched or not self._ended(selector):
             try:
                 pause = 0 if self._posted else self.scheduler.until_next()
+                if pause is not None:
+                    pause = min(pause, _LONGEST_WAIT)
                 events = selector.select(pause)
                 now = time.monotonic()
                 read = 0
@@ -176,3 +175,4 @@ class IoThread:
             end.close()
         self._ident = self._selector = None
         self._wake_ends = ()
+        self._woken = False

@@ -70,6 +70,15 @@ class Transport(Protocol):
         """
         ...
 
+    @property
+    def has_names(self) -> bool:
+        """Whether there are host names, for :meth:`look_up`."""
+        ...
+
+    def look_up(self, name: str) -> str:
+        """The numeric address of a host; may block for long. Raises ``InvalidAddress``."""
+        ...
+
     def send_many(self, payloads: Sequence[bytes]) -> None:
         """Send datagrams to the group, in order, together where that is cheaper; from any thread.
 

@@ -8,7 +8,7 @@ from itertools import cycle
 
 from reactivex.scheduler import VirtualTimeScheduler
 
-from ..errors import ChannelClosed, InvalidAddress, InvalidOption, SendFailed
+from ..errors import ChannelClosed, InvalidAddress, InvalidOption, SendFailed, Unsupported
 from ..group import Group, Ip
 from ..message import Address, Message
 from ..statistics import Statistics
@@ -121,6 +121,11 @@ class MemoryTransport:
         self._wire.carry(self, payload, target)
         self._sent += 1
         self._sent_bytes += len(payload)
+
+    has_names = False
+
+    def look_up(self, name: str) -> str:
+        raise Unsupported(f"a virtual network has no host names, so no {name!r}")
 
     def send_many(self, payloads: Sequence[bytes]) -> None:
         for number, payload in enumerate(payloads):

@@ -45,7 +45,8 @@ class UdpTransport:
     def __init__(self, group: Group, *, receive_buffer: int, listen: bool = True) -> None:
         self.group = group
         self._destination: Address = group.address, group.port
-        self._lock = threading.Lock()
+        self._is_ipv6 = group.family == "IPv6"
+        self._lock = threading.RLock()  # a signal handler may close while its thread sends
         self._closed = False
         self._gone = threading.Event()
         self._started = False
@@ -72,12 +73,12 @@ class UdpTransport:
             self.sender_address = _sockets.sender_address(group, nic, self._sender)
             self._receive_buffer = _sockets.granted_receive_buffer(self._sender)
             undo.pop_all()
-        _open.add(self)
 
     def start(self, deliver: Deliver, ended: Ended) -> None:
         assert self._listener is not None, "opened with listen=False"
         self._deliver = deliver
         self._ended = ended
+        _open.add(self)
         self._reader = _batch.reader(self.group.family)
         self._readers = {
             self._listener: partial(self._read, self._listener, False),
@@ -111,12 +112,20 @@ class UdpTransport:
             if self._closed:
                 raise ChannelClosed
             try:
-                self._sender.sendto(payload, destination or self._destination)
+                if destination is not None and self._is_ipv6:
+                    self._sender.sendto(payload, _sockets.ipv6_destination(destination))
+                else:
+                    self._sender.sendto(payload, destination or self._destination)
             except OSError as error:
                 self._refused += 1
                 raise _sockets.send_failed(self.group, destination, error) from error
             self._sent += 1
             self._sent_bytes += len(payload)
+
+    has_names = True
+
+    def look_up(self, name: str) -> str:
+        return _sockets.look_up(name, self.group)
 
     def send_many(self, payloads: Sequence[bytes]) -> None:
         with self._lock:
@@ -142,7 +151,9 @@ class UdpTransport:
             self._thread.call(self._end)
         elif first:
             self._end()
-        if wait and not self._thread.is_current and not self._gone.wait(_CLOSE_WAIT):
+        if not wait or self._thread.is_current or self._lock._is_owned():  # pyright: ignore
+            return
+        if not self._gone.wait(_CLOSE_WAIT):
             _log.warning(
                 "closing %s: a subscriber has kept the delivering thread busy for %g s; it closes when that ends",
                 self.group,
@@ -186,10 +197,11 @@ class UdpTransport:
             return 0  # closed by what the other socket just brought
         batch: list[Message] = []
         try:
-            batch = self._reader.read(opened, time.time(), direct)
+            batch = self._reader.read(opened, direct)
         except OSError as error:
             if not _sockets.is_transient(error):
-                self._fault = error
+                self._fault = ChannelClosed(f"{self.group} cannot be read any more: {error}; open another channel")
+                self._fault.__cause__ = error
         if batch:
             self._received += len(batch)
             if self._drop_check is None:
@@ -216,7 +228,7 @@ class UdpTransport:
         dropped = self.statistics.dropped or 0
         if dropped > self._drops_reported:
             _log.warning(
-                "%s: the kernel dropped %d messages because this process reads too slowly (%d in all); "
+                "%s: the kernel dropped %d messages or more because this process reads too slowly (%d in all); "
                 "raise receive_buffer (%d bytes were granted), or do less in subscribers",
                 self.group,
                 dropped - self._drops_reported,
@@ -227,7 +239,7 @@ class UdpTransport:
 
     def _forget(self) -> None:
         """Let go of the parent's sockets in a forked child. Other threads are gone, and may have held locks."""
-        self._lock = threading.Lock()
+        self._lock = threading.RLock()
         self._closed = True
         self._final = self._final or Statistics()
         self._gone.set()
@@ -248,7 +260,8 @@ def _close_all() -> None:
     transports = list(_open)
     deadline = time.monotonic() + _EXIT_WAIT
     for transport in transports:
-        transport._finish(deadline)  # pyright: ignore[reportPrivateUsage]
+        with suppress(RuntimeError):  # no thread can be started any more
+            transport._finish(deadline)  # pyright: ignore[reportPrivateUsage]
     for transport in transports:
         transport._gone.wait(max(0.0, deadline - time.monotonic()))  # pyright: ignore[reportPrivateUsage]
 

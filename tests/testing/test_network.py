@@ -138,3 +138,27 @@ def test_a_latency_that_is_none_is_refused(scheduler: TestScheduler, latency: fl
 def test_a_host_that_is_no_address_is_refused(network: VirtualNetwork) -> None:
     with pytest.raises(ipc.InvalidAddress, match="numeric address"):
         network.open_channel(host="bot")
+
+
+def test_a_paced_transfer_does_not_make_up_for_time_when_there_was_nothing_to_send(
+    network: VirtualNetwork, marbles: Marbles
+) -> None:
+    one = network.open_channel()
+    recording = marbles.record(texts(one))
+    late = marbles.hot("----------(abc|)")  # all at once, after a second
+    one.broadcast_all(late, rate=10).subscribe(scheduler=marbles.scheduler)
+    marbles.scheduler.start()
+    assert recording.events == [Event(1.2, "next", "a"), Event(1.3, "next", "b"), Event(1.4, "next", "c")]
+
+
+def test_time_operators_of_a_paced_source_run_in_virtual_time(network: VirtualNetwork, marbles: Marbles) -> None:
+    one = network.open_channel()
+    source = rx.interval(1.0).pipe(ops.take(3), ops.map(str))
+    recording = marbles.record(one.broadcast_all(source, rate=10))
+    marbles.scheduler.advance_by(10)
+    assert recording.values == [3]
+
+
+def test_a_virtual_network_has_no_names(network: VirtualNetwork) -> None:
+    with pytest.raises(ipc.Unsupported, match="numeric address"):
+        network.open_channel().send("x", 61088, "localhost")

@@ -158,7 +158,7 @@ def test_a_plan_is_what_the_kernel_then_reports() -> None:
 
 @needs_linux
 def test_finding_a_name_and_an_address() -> None:
-    assert _sockets.find_nic(Group.of(interface="lo")) == Nic(socket.if_nametoindex("lo"))
+    assert _sockets.find_nic(Group.of(interface="lo")) == Nic(socket.if_nametoindex("lo"), "127.0.0.1")
     assert _sockets.find_nic(Group.of(interface="127.0.0.1")) == Nic(0, "127.0.0.1")
     assert _sockets.find_nic(Group.of(interface="default")) == Nic()
     by_scope = Group.of(61088, "ff02::1:7", "fe80::1%lo")
