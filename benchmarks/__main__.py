@@ -13,6 +13,7 @@ import shutil
 import subprocess
 import sys
 import tempfile
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +21,7 @@ from . import costs, growth, roundtrip, startup, throughput
 from .report import draw, table
 
 HERE = Path(__file__).parent
+SECTIONS = ("throughput", "costs", "roundtrip", "growth", "startup")
 NAMESPACE = "RX_MULTICAST_IPC_BENCHMARK_NAMESPACE"
 LOOPBACK_ONLY = 'ip link set lo up && ip route add 224.0.0.0/4 dev lo src 127.0.0.1 && exec "$@"'
 
@@ -32,17 +34,22 @@ def main() -> None:
         inside = ["unshare", "-n", "sh", "-c", LOOPBACK_ONLY, "sh"]
         possible = shutil.which("unshare") and subprocess.run([*inside, "true"], capture_output=True).returncode == 0
         sys.exit(subprocess.run([*(inside if possible else []), *command], env=environment).returncode)
-    results: dict[str, Any] = {
-        "machine": f"{platform.system()}, {os.cpu_count()} cores, Python {platform.python_version()}",
-        "throughput": throughput.measure(
-            tuple(options.contenders), tuple(options.sizes), options.passes, options.seconds, options.before
+    path = options.output / "results.json"
+    results: dict[str, Any] = json.loads(path.read_text()) if path.exists() else {}
+    results["machine"] = f"{platform.system()}, {os.cpu_count()} cores, Python {platform.python_version()}"
+    passes = options.passes
+    sections: dict[str, Callable[[], Any]] = {
+        "throughput": lambda: throughput.measure(
+            tuple(options.contenders), tuple(options.sizes), passes, options.seconds, options.before
         ),
-        "costs": costs.measure(options.passes),
-        "roundtrip": roundtrip.measure(options.passes, options.trips, options.before),
-        "growth": growth.measure(min(options.passes, 3)),
-        "startup": startup.measure(options.passes),
+        "costs": lambda: costs.measure(passes),
+        "roundtrip": lambda: roundtrip.measure(passes, options.trips, options.before),
+        "growth": lambda: growth.measure(min(passes, 3)),
+        "startup": lambda: startup.measure(passes),
     }
-    (options.output / "results.json").write_text(json.dumps(results, indent=1))
+    for name in options.sections:
+        results[name] = sections[name]()
+        path.write_text(json.dumps(results, indent=1))
     draw(results, options.output / "throughput.svg")
     print(table(results))
 
@@ -54,6 +61,9 @@ def parse() -> argparse.Namespace:
     parser.add_argument("--trips", type=int, default=4000, help="round trips a pass")
     parser.add_argument("--sizes", type=int, nargs="+", default=throughput.SIZES, help="bytes of payload")
     parser.add_argument("--contenders", nargs="+", default=throughput.CONTENDERS)
+    parser.add_argument(
+        "--sections", nargs="+", default=SECTIONS, choices=SECTIONS, help="the others' results are kept"
+    )
     parser.add_argument("--before", help="folder of an older checkout of this package, to compare with")
     parser.add_argument("--output", type=Path, default=HERE, help="folder for results.json and throughput.svg")
     return parser.parse_args()

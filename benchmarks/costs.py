@@ -24,8 +24,8 @@ from .throughput import Link
 from .workers import Worker
 
 SIZE = 64
-DATAGRAMS = 20_000
-BUFFER = 32 << 20
+DATAGRAMS = 40_000
+BUFFER = 64 << 20
 """Bytes of receive buffer to ask for, so that all of them fit where the system grants it."""
 
 SENDS = 40_000

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import json
 import os
-import resource
 import sys
 import time
 from collections.abc import Callable
@@ -19,6 +18,7 @@ import rx_multicast_ipc as ipc
 from rx_multicast_ipc.source import HotSource
 
 from .contenders import raw
+from .memory import peak
 from .throughput import Link
 from .workers import Worker
 
@@ -94,9 +94,9 @@ def passing(number: int) -> float:
 
         channel.batches.subscribe(on_batch)
         ipc.run(channel.broadcast_all((bytes(64) for _ in range(5000)), rate=100_000))
-        before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+        before = peak()
         ipc.run(channel.broadcast_all((bytes(64) for _ in range(number)), rate=400_000))
-        return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before
+        return peak() - before
 
 
 def measure(passes: int) -> dict[str, dict[str, list[float]]]:

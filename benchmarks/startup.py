@@ -5,19 +5,23 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+from pathlib import Path
 
 CODE = """
-import resource, time
+import time
 started = time.perf_counter()
 import {module}
-print(time.perf_counter() - started, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)
+print(time.perf_counter() - started)
+from benchmarks.memory import resident
+print(resident())
 """
+ROOT = Path(__file__).parent.parent
 MODULES = ("reactivex", "rx_multicast_ipc")
 
 
 def measure(passes: int) -> dict[str, list[dict[str, float]]]:
     """Milliseconds and KiB by module, one a pass; the first, with cold caches, is not counted."""
-    environment = {**os.environ, "PYTHONDONTWRITEBYTECODE": ""}  # as installed: compiled once
+    environment = {**os.environ, "PYTHONDONTWRITEBYTECODE": "", "PYTHONPATH": str(ROOT)}  # as installed: compiled once
     found: dict[str, list[dict[str, float]]] = {module: [] for module in MODULES}
     for turn in range(passes * 4 + 1):
         for module in MODULES:

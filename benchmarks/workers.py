@@ -25,6 +25,7 @@ class Worker:
             stderr=subprocess.DEVNULL,
             text=True,
             env=environment,
+            cwd="/",  # else the folder that this runs in comes before ``path``
         )
         try:
             self.answer()

@@ -1,4 +1,4 @@
-"""Plain Python sockets: a sendto loop and a blocking recvfrom loop that only counts."""
+"""Plain Python sockets: a sendto loop, and a blocking recvfrom loop that filters, maps and calls a function."""
 
 from __future__ import annotations
 
@@ -61,8 +61,12 @@ class Receiver:
     def _receive(self) -> None:
         recvfrom = self._socket.recvfrom
         while True:
-            recvfrom(65_535)
-            self.count += 1
+            data, sender = recvfrom(65_535)
+            if sender[1] > 0:  # the work of the others: a filter, a map and a subscriber
+                self._on_next(data)
+
+    def _on_next(self, _: bytes) -> None:
+        self.count += 1
 
     def close(self) -> None:
         pass  # ends with its process

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import select
 import selectors
 import socket
 import threading
@@ -9,6 +10,7 @@ import time
 from collections import deque
 from collections.abc import Callable, Mapping
 from contextlib import suppress
+from typing import Any
 
 from ..timers import DeliveringScheduler
 from ..unhandled import DeliveringThread, report
@@ -19,7 +21,7 @@ _LONGEST_WAIT = 3600.0
 Reader = Callable[[], int]
 """Reads, and returns how many messages it delivered."""
 
-_FEW_READS = 1
+_FEW_READS = 0
 """Reads in a row that found a few messages, more than one, after which it pays to let more arrive."""
 
 _GATHER = 100e-6
@@ -27,6 +29,57 @@ _GATHER = 100e-6
 
 _WORTH_IT = 16
 """Messages a read that are worth a wake-up."""
+
+
+class _Epoll:
+    """Waits for sockets with epoll(7), at half the cost of a selector."""
+
+    def __init__(self) -> None:
+        self._epoll = select.epoll()
+        self._readers: dict[int, Reader] = {}
+        self.wait = self._epoll.poll
+        """Takes seconds, or None for ever; returns what :meth:`reader` takes."""
+
+    def register(self, watched: socket.socket, reader: Reader) -> None:
+        self._epoll.register(watched, select.EPOLLIN)
+        self._readers[watched.fileno()] = reader
+
+    def unregister(self, watched: socket.socket) -> None:
+        del self._readers[watched.fileno()]
+        self._epoll.unregister(watched)
+
+    def reader(self, event: Any) -> Reader:
+        return self._readers.get(event[0], _nobody)
+
+    def close(self) -> None:
+        self._epoll.close()
+
+
+class _Selector:
+    """Waits for sockets with what the platform has."""
+
+    def __init__(self) -> None:
+        self._selector = selectors.DefaultSelector()
+        self.wait = self._selector.select
+
+    def register(self, watched: socket.socket, reader: Reader) -> None:
+        self._selector.register(watched, selectors.EVENT_READ, reader)
+
+    def unregister(self, watched: socket.socket) -> None:
+        self._selector.unregister(watched)
+
+    def reader(self, event: Any) -> Reader:
+        return event[0].data
+
+    def close(self) -> None:
+        self._selector.close()
+
+
+def _nobody() -> int:
+    return 0
+
+
+_new_poller = _Epoll if hasattr(select, "epoll") else _Selector
 
 
 class IoThread:
@@ -47,7 +100,7 @@ class IoThread:
     def _reset(self) -> None:
         self._lock = threading.RLock()  # a signal handler may close what its thread was just using
         self._ident: int | None = None
-        self._selector: selectors.BaseSelector | None = None
+        self._poller: _Epoll | _Selector | None = None
         self._wake_ends: tuple[socket.socket, ...] = ()
         self._woken = False
         self._watched = 0
@@ -62,9 +115,9 @@ class IoThread:
         """Call each reader on this thread whenever its socket has something to read."""
         with self._lock:
             try:
-                selector = self._start()
+                poller = self._start()
                 for watched, reader in readers.items():
-                    selector.register(watched, selectors.EVENT_READ, reader)
+                    poller.register(watched, reader)
                     self._watched += 1
             finally:
                 self._interrupt()
@@ -72,8 +125,8 @@ class IoThread:
     def unwatch(self, watched: socket.socket) -> None:
         """Stop watching; on this thread only, and before the socket is closed."""
         with self._lock, suppress(KeyError):
-            if self._selector is not None:
-                self._selector.unregister(watched)
+            if self._poller is not None:
+                self._poller.unregister(watched)
                 self._watched -= 1
 
     def call(self, action: Callable[[], None]) -> None:
@@ -116,42 +169,44 @@ class IoThread:
             with suppress(BlockingIOError):
                 self._wake_ends[0].send(b"\0")
 
-    def _start(self) -> selectors.BaseSelector:
-        """The running thread's selector; with the lock held."""
-        if self._selector is not None:
-            return self._selector
+    def _start(self) -> _Epoll | _Selector:
+        """The running thread's poller; with the lock held."""
+        if self._poller is not None:
+            return self._poller
         try:
             self._wake_ends = waker, woken = socket.socketpair()
             waker.setblocking(False)
             woken.setblocking(False)
-            selector = self._selector = selectors.DefaultSelector()
+            poller = self._poller = _new_poller()
 
             def wake() -> int:
                 woken.recv(4096)
                 self._woken = False  # before what was asked for is looked at
                 return 0
 
-            selector.register(woken, selectors.EVENT_READ, wake)
-            DeliveringThread(target=self._run, args=(selector,), name=self._name, daemon=True).start()
+            poller.register(woken, wake)
+            DeliveringThread(target=self._run, args=(poller,), name=self._name, daemon=True).start()
         except BaseException:
             self._release()
             raise
-        return selector
+        return poller
 
-    def _run(self, selector: selectors.BaseSelector) -> None:
+    def _run(self, poller: _Epoll | _Selector) -> None:
         self._ident = threading.get_ident()
+        wait, reader = poller.wait, poller.reader
         few = 0
-        while self._watched or not self._ended(selector):
+        while self._watched or not self._ended(poller):
             try:
                 pause = 0 if self._posted else self.scheduler.until_next()
                 if pause is not None:
                     pause = min(pause, _LONGEST_WAIT)
-                events = selector.select(pause)
+                events = wait(pause)
                 now = time.monotonic()
                 read = 0
-                for key, _ in events:  # before timers: what arrived in time beats its time-out
-                    read += key.data()
-                self.run_posted()
+                for event in events:  # before timers: what arrived in time beats its time-out
+                    read += reader(event)()
+                if self._posted:
+                    self.run_posted()
                 few = few + 1 if 1 < read < _WORTH_IT else 0
                 if few > _FEW_READS:
                     time.sleep(_GATHER)
@@ -159,9 +214,9 @@ class IoThread:
             except BaseException as error:  # not even sys.exit() in a subscriber ends the reading
                 report(error)
 
-    def _ended(self, selector: selectors.BaseSelector) -> bool:
+    def _ended(self, poller: _Epoll | _Selector) -> bool:
         with self._lock:
-            if self._selector is not selector:  # a subscriber forked, and this is the child
+            if self._poller is not poller:  # a subscriber forked, and this is the child
                 return True
             if self._watched or self._posted or self.scheduler.until_next() is not None:
                 return False
@@ -169,10 +224,10 @@ class IoThread:
             return True
 
     def _release(self) -> None:
-        if self._selector is not None:
-            self._selector.close()
+        if self._poller is not None:
+            self._poller.close()
         for end in self._wake_ends:
             end.close()
-        self._ident = self._selector = None
+        self._ident = self._poller = None
         self._wake_ends = ()
         self._woken = False
