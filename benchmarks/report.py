@@ -42,7 +42,7 @@ def table(results: dict[str, Any]) -> str:
     lines += ["| what | measured | compared with | ratio |", "|---|--:|--:|--:|"]
     lines += [f"| {what} | {a:,.4g} | {b:,.4g} | {a / b:.2f} |" for what, a, b in ratios(results, rates)]
     growth = results["growth"]
-    lines += ["", "| growth | " + "; ".join(UNITS.values()) + " |", "|---|---|"]
+    lines += ["", "| what grows | what it costs |", "|---|---|"]
     for name, values in growth.items():
         told = ", ".join(f"{point}: {median(some):,.1f}" for point, some in values.items())
         lines.append(f"| {name} ({UNITS[name]}) | {told} |")

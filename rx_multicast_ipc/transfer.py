@@ -69,6 +69,7 @@ class _Transfer:
 
     def __init__(self, transport: Transport, observer: ObserverBase[int]) -> None:
         self.transport = transport
+        self._send = transport.send
         self._observer = observer
         self._limit = transport.group.payload_limit
         self.source = SerialDisposable()
@@ -80,10 +81,10 @@ class _Transfer:
 
     def push(self, data: Payload) -> None:
         """Send one."""
-        if self.over:
+        if self.source.is_disposed:
             return  # a source that does not listen when it is told to stop
         try:
-            self.transport.send(as_payload(data, self._limit))
+            self._send(as_payload(data, self._limit))
         except Exception as error:
             self.fail(error)
         else:

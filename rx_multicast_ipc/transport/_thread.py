@@ -27,7 +27,7 @@ _FEW_READS = 0
 _GATHER = 100e-6
 """Seconds to let them arrive: a wake-up costs more than a message, as for network cards' interrupts."""
 
-_WORTH_IT = 16
+_WORTH_IT = 8
 """Messages a read that are worth a wake-up."""
 
 

@@ -112,10 +112,12 @@ class UdpTransport:
             if self._closed:
                 raise ChannelClosed
             try:
-                if destination is not None and self._is_ipv6:
-                    self._sender.sendto(payload, _sockets.ipv6_destination(destination))
+                if destination is None:
+                    self._sender.sendto(payload, self._destination)
                 else:
-                    self._sender.sendto(payload, destination or self._destination)
+                    self._sender.sendto(
+                        payload, _sockets.ipv6_destination(destination) if self._is_ipv6 else destination
+                    )
             except OSError as error:
                 self._refused += 1
                 raise _sockets.send_failed(self.group, destination, error) from error
