@@ -26,12 +26,10 @@ def loop_of(scheduler: SchedulerBase | None) -> asyncio.AbstractEventLoop | None
     return None
 
 
-def at_home_of(
-    scheduler: SchedulerBase | None, observer: ObserverBase[_T], on_discard: Callable[[_T], None] | None = None
-) -> ObserverBase[_T]:
+def at_home_of(scheduler: SchedulerBase | None, observer: ObserverBase[_T]) -> ObserverBase[_T]:
     """``observer``, called on the event loop of ``scheduler`` if it has one."""
     loop = loop_of(scheduler)
-    return observer if loop is None else LoopObserver(observer, loop, on_discard)
+    return observer if loop is None else LoopObserver(observer, loop)
 
 
 class LoopClosed(Exception):
