@@ -256,6 +256,27 @@ def test_a_channel_on_a_network_interface_talks_over_it(options: dict[str, objec
 
 
 @needs_namespaces
+def test_over_an_ipv6_link_own_messages_are_known_and_replies_keep_to_their_link() -> None:
+    code = """
+import rx_multicast_ipc as ipc
+from reactivex import operators as ops
+link = {"group": "ff02::1:7", "interface": "net1"}
+with ipc.open_channel(**{**link, "interface": "net0"}) as bot, ipc.open_channel(**link, echo=False) as asker:
+    bot.messages.pipe(ops.flat_map(lambda m: bot.reply(m, "welcome"))).subscribe()
+    heard = []
+    asker.messages.subscribe(heard.append)
+    answer = ipc.run(asker.request("hello", lambda m: True, timeout=10))
+    print(answer.text, answer.direct, answer.address.partition("%")[2], asker.sender_address[0].partition("%")[2])
+    print(*[m.text for m in heard])
+"""
+    # Duplicate address detection takes a second, in which a link-local address cannot be sent from.
+    script = f'echo 0 > /proc/sys/net/ipv6/conf/default/accept_dad && {LINK} && exec "$@"'
+    command = in_namespace(script, sys.executable, "-c", code)
+    out = subprocess.run(command, capture_output=True, text=True, timeout=PATIENCE, cwd=ROOT, check=False)
+    assert (out.stdout, out.stderr) == ("welcome True net1 net1\nwelcome\n", "")
+
+
+@needs_namespaces
 @pytest.mark.parametrize(
     ("options", "error"),
     [({"interface": "default"}, "NoRoute"), ({"interface": "default", "group": "ff05::1:7"}, "NoRoute")],
