@@ -26,7 +26,7 @@ socket.bind(0, '127.0.0.1', () => {
       if (sent < count || pending) setImmediate(turn); else console.log(JSON.stringify({seconds: elapsed()}));
     };
     turn();
-  });
+  }).on('close', () => process.exit());
   console.log('{"ready": true}');
 });
 """
