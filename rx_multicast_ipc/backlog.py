@@ -162,6 +162,10 @@ class _Wait:
         except Exception as error:
             self.fail(error)
             return False
+        except BaseException as error:  # sys.exit() in a predicate costs the others nothing
+            self.active = False
+            detach(self._observer.on_error, error)
+            return False
         if matched:
             self.active = False
             try:

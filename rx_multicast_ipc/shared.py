@@ -44,7 +44,7 @@ def messages(
         port, group, interface, ttl, receive_buffer: as for :func:`open_channel`.
 
     Raises:
-        InvalidPort, InvalidGroup, InvalidInterface, InvalidTTL: a mistake in the call, at once.
+        InvalidPort, InvalidGroup, InvalidInterface, InvalidTTL, InvalidOption: a mistake in the call, at once.
         CannotOpen, InvalidInterface: from the Observable.
     """
     key = _Key(Group.of(port, group, interface, ttl), check_count("receive_buffer", receive_buffer, "bytes"))

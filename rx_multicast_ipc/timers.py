@@ -33,9 +33,10 @@ class TimerScheduler(PeriodicScheduler):
     def __init__(self, wake: Callable[[], None]) -> None:
         super().__init__()
         self._wake = wake
-        self._forget()
+        self.forget()
 
-    def _forget(self) -> None:
+    def forget(self) -> None:
+        """Drop everything that is queued, without waiting for any lock (for a forked child)."""
         self._lock = RLock()  # a signal handler may schedule while its thread does
         self._heap: list[tuple[float, int, _Timer]] = []
         self._count = 0
@@ -86,10 +87,6 @@ class TimerScheduler(PeriodicScheduler):
         with self._lock:
             heap = self._drop_cancelled_heads()
             return heap[0][0] if heap else None
-
-    def forget(self) -> None:
-        """Drop everything that is queued, without waiting for any lock (for a forked child)."""
-        self._forget()
 
     def _add(self, due: float, action: ScheduledAction[Any], state: Any) -> DisposableBase:
         timer = _Timer(self, action, state)

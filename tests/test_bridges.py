@@ -183,8 +183,14 @@ def test_cancelling_an_await_disposes_of_its_subscription(port: int) -> None:
 
 def test_cancelling_a_with_socket_closes_its_socket(port: int) -> None:
     async def main() -> None:
-        task = asyncio.ensure_future(ipc.with_socket(lambda api: api.messages, port))
-        await asyncio.sleep(0.01)
+        opened = asyncio.Event()
+
+        def use(api: ipc.Channel) -> rx.Observable[ipc.Message]:
+            opened.set()
+            return api.messages
+
+        task = asyncio.ensure_future(ipc.with_socket(use, port))
+        await opened.wait()
         task.cancel()
         with pytest.raises(asyncio.CancelledError):
             await task

@@ -222,9 +222,20 @@ def test_not_even_an_exit_in_a_subscriber_hurts_another_or_the_channel(
 
 
 def test_a_far_timer_leaves_the_channel_hearing(channel: ipc.Channel) -> None:
-    channel.wait_for_message(lambda m: m.text == "never", timeout=400 * 86_400).subscribe()
+    seen = Seen(channel.messages)
+    far = Seen(channel.wait_for_message(lambda m: m.text == "never", timeout=400 * 86_400))
     ipc.run(channel.broadcast("x"))
-    assert ipc.run(channel.request("?", bool, timeout=0.01).pipe(ops.catch(rx.just(None)))) is None
+    assert seen.wait_for_count(1)[0].text == "x"
+    assert far.error is None
+
+
+def test_an_exit_in_a_predicate_ends_its_own_wait_only(channel: ipc.Channel, unhandled: list[BaseException]) -> None:
+    leaving, staying = Seen(channel.wait_for_message(lambda _: sys.exit())), Seen(channel.wait_for_message())
+    ipc.run(channel.broadcast("x"))
+    assert staying.wait_for_end().values[0].text == "x"
+    assert leaving.wait_for_end().error
+    assert [type(error) for error in unhandled] == [SystemExit]
+    unhandled.clear()
 
 
 def test_waking_the_thread_from_many_threads_loses_no_wait(channel: ipc.Channel) -> None:

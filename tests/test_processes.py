@@ -6,7 +6,6 @@ import os
 import signal
 import subprocess
 import sys
-import time
 
 import pytest
 
@@ -46,9 +45,7 @@ def start_and_wait_until_ready(channel: ipc.Channel, code: str) -> subprocess.Po
 def test_ctrl_c_during_run_disposes_and_closes(channel: ipc.Channel) -> None:
     process = start_and_wait_until_ready(channel, SAYS_WHEN_DISPOSED)
     process.send_signal(signal.SIGINT)
-    started = time.monotonic()
     assert finish(process).split() == ["disposed", "threads", "1"]
-    assert time.monotonic() - started < PATIENCE
 
 
 def test_sigterm_during_run_ends_the_process_without_a_word(channel: ipc.Channel) -> None:

@@ -94,8 +94,7 @@ class PlainReader:
                 data, sender = opened.recvfrom(_SLOT)
                 now = now or time.time()
                 self.bytes_read += len(data)
-                address = sender[0] if self._family == "IPv4" else _sockets.ipv6_text(sender[0], sender[3])
-                batch.append(Message(data, address, sender[1], self._family, now, direct))
+                batch.append(Message(data, _host(sender), sender[1], self._family, now, direct))
         except BlockingIOError:
             pass
         except OSError:
@@ -214,8 +213,7 @@ class BatchReader:
                 each = _GRO_SIZE.unpack_from(ancillary[0][2])[0] if ancillary else len(data)
                 self._large = each > _LARGE
                 payloads = _packed(each, len(data)).unpack(data) if ancillary else (data,)
-                address = sender[0] if self._family == "IPv4" else _sockets.ipv6_text(sender[0], sender[3])
-                batch += map(Message, payloads, *map(repeat, (address, sender[1], self._family, now, direct)))
+                batch += map(Message, payloads, *map(repeat, (_host(sender), sender[1], self._family, now, direct)))
                 if not self._large:
                     break
         except BlockingIOError:
@@ -321,6 +319,11 @@ def _packed(each: int, size: int) -> struct.Struct:
 
 def _address_of(buffer: Any) -> int:
     return ctypes.addressof(ctypes.c_char.from_buffer(buffer))
+
+
+def _host(sender: tuple[Any, ...]) -> str:
+    """The address in what the socket module gives: a pair for IPv4, four values for IPv6."""
+    return sender[0] if len(sender) == 2 else _sockets.ipv6_text(sender[0], sender[3])
 
 
 def _decode_name(name: bytes) -> Address:

@@ -21,14 +21,11 @@ _LONGEST_WAIT = 3600.0
 Reader = Callable[[], int]
 """Reads, and returns how many messages it delivered."""
 
-_FEW_READS = 0
-"""Reads in a row that found a few messages, more than one, after which it pays to let more arrive."""
+_WORTH_IT = 8
+"""Messages a read that are worth a wake-up. Fewer, but more than one, say that more are on their way."""
 
 _GATHER = 100e-6
-"""Seconds to let them arrive: a wake-up costs more than a message, as for network cards' interrupts."""
-
-_WORTH_IT = 8
-"""Messages a read that are worth a wake-up."""
+"""Seconds to let those arrive: a wake-up costs more than a message, as for network cards' interrupts."""
 
 
 class _Epoll:
@@ -194,7 +191,6 @@ class IoThread:
     def _run(self, poller: _Epoll | _Selector) -> None:
         self._ident = threading.get_ident()
         wait, reader = poller.wait, poller.reader
-        few = 0
         while self._watched or not self._ended(poller):
             try:
                 pause = 0 if self._posted else self.scheduler.until_next()
@@ -207,8 +203,7 @@ class IoThread:
                     read += reader(event)()
                 if self._posted:
                     self.run_posted()
-                few = few + 1 if 1 < read < _WORTH_IT else 0
-                if few > _FEW_READS:
+                if 1 < read < _WORTH_IT:
                     time.sleep(_GATHER)
                 self.scheduler.run_due(now)
             except BaseException as error:  # not even sys.exit() in a subscriber ends the reading

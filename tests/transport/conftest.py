@@ -8,7 +8,7 @@ from reactivex.testing import TestScheduler
 
 from rx_multicast_ipc.group import Group
 from rx_multicast_ipc.message import Message
-from rx_multicast_ipc.transport import OpenTransport, Transport, _batch
+from rx_multicast_ipc.transport import OpenTransport, Transport, _batch, _thread
 from rx_multicast_ipc.transport.memory import VirtualHost, Wire
 from rx_multicast_ipc.transport.udp import UdpTransport
 
@@ -87,7 +87,7 @@ def virtual(port: int) -> Rig:
 
 
 def udp_one_by_one(port: int) -> Rig:
-    """Live UDP as on a machine without batch system calls."""
+    """Live UDP as on a machine without batch system calls and epoll."""
     return udp(port)
 
 
@@ -95,6 +95,7 @@ def udp_one_by_one(port: int) -> Rig:
 def rig(request: pytest.FixtureRequest, port: int, monkeypatch: pytest.MonkeyPatch) -> Iterator[Rig]:
     if request.param is udp_one_by_one:
         monkeypatch.setattr(_batch, "HAS_BATCHES", False)
+        monkeypatch.setattr(_thread, "_new_poller", _thread._Selector)  # pyright: ignore[reportPrivateUsage]
     made: Rig = request.param(port)
     yield made
     made.close()

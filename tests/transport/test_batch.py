@@ -168,7 +168,7 @@ def test_a_failed_transfer_says_how_many_were_sent(port: int, monkeypatch: pytes
         assert raised.value.sent == 3
 
 
-def test_a_thousand_readers_leave_nothing_behind() -> None:
+def test_a_hundred_readers_leave_nothing_behind() -> None:
     with nothing_left_behind():
         for _ in range(100):
             BatchReader("IPv4")
