@@ -9,8 +9,10 @@ from reactivex.testing import TestScheduler
 from rx_multicast_ipc.group import Group
 from rx_multicast_ipc.message import Message
 from rx_multicast_ipc.transport import OpenTransport, Transport, _batch, _thread
-from rx_multicast_ipc.transport.memory import VirtualHost, Wire
+from rx_multicast_ipc.transport.link import Link
+from rx_multicast_ipc.transport.memory import VirtualHost
 from rx_multicast_ipc.transport.udp import UdpTransport
+from rx_multicast_ipc.transport.wire import Wire
 
 
 class Rig:
@@ -82,7 +84,7 @@ def udp(port: int) -> Rig:
 
 def virtual(port: int) -> Rig:
     scheduler = TestScheduler()
-    wire = Wire(scheduler, latency=0.01)
+    wire = Wire(scheduler, Link(latency=0.01))
     return Rig(VirtualHost(wire, "10.0.0.1"), Group.of(port, interface="default"), lambda: scheduler.advance_by(0.005))
 
 
