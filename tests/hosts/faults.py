@@ -46,8 +46,7 @@ class Faults:
 
     def lose(self, percent: float, ports: Sequence[str]) -> Fault:
         """Drop each UDP datagram (each fragment of it) on its way out of these ports with this probability."""
-        condition = f"meta l4proto udp numgen random mod 10000 < {round(percent * 100)}"
-        return self._drop([f'oifname "{port}" {condition}' for port in ports])
+        return self._drop([f'oifname "{port}" meta l4proto udp {_chance(percent)}' for port in ports])
 
     def separate(self, pairs: Sequence[tuple[str, str]]) -> Fault:
         """Drop every packet between these ports, in both directions."""
@@ -57,7 +56,6 @@ class Faults:
     def duplicate(self, percent: float, ports: Sequence[str]) -> Fault:
         """Send each UDP datagram out of these ports (by their full names) a second time with this probability."""
         counter = self._counter(_DEVICE)
-        random = f"numgen random mod 10000 < {round(percent * 100)}"
         lines: list[str] = []
         for number, port in enumerate(
             ports
@@ -65,7 +63,7 @@ class Faults:
             chain = f"{_DEVICE} {counter}_{number}"
             lines += [
                 f'add chain {chain} {{ type filter hook egress device "{port}" priority 0; }}',
-                f"add rule {chain} meta l4proto udp meta mark != 1 {random}"
+                f"add rule {chain} meta l4proto udp meta mark != 1 {_chance(percent)}"
                 f' meta mark set 1 counter name {counter} dup to "{port}"',
             ]
         return self._add(_DEVICE, counter, lines)
@@ -96,3 +94,8 @@ class Faults:
         fault = Fault(self._switch, table, counter)
         self._faults.append(fault)
         return fault
+
+
+def _chance(percent: float) -> str:
+    """A condition that holds so often, at random."""
+    return f"numgen random mod 10000 < {round(percent * 100)}" if percent < 100 else ""
