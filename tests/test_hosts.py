@@ -154,7 +154,6 @@ def test_a_pulled_cable_stops_everything_and_keeps_the_address(network: Network,
     a.send(b"unheard")
     assert c.hear() == b"unheard"
     b.host.push_cable()
-    wait_until(lambda: "state UP" in b.host.namespace.run("ip", "link", "show", "eth0"))
     a.send(b"heard")
     assert b.hear() == b"heard"
 

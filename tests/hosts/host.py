@@ -111,6 +111,7 @@ class Host:
     def link_up(self, name: str = "eth0") -> None:
         """The opposite; the default route over it, which went with it, is set again."""
         self.namespace.ip(f"link set {name} up")
+        self._network.wait_until_connected(self, name)
         self._restore_default_route(name)
 
     def flap(self, name: str = "eth0") -> None:
@@ -125,6 +126,7 @@ class Host:
     def push_cable(self, name: str = "eth0") -> None:
         """The opposite."""
         self._network.switch.ip(f"link set {self.interfaces[name].port} up")
+        self._network.wait_until_connected(self, name)
 
     def change_address(self, name: str, address: str) -> None:
         """Give the interface another IPv4 address (and prefix length) in place of the one it has."""
@@ -137,6 +139,7 @@ class Host:
         """Give the interface another name, as some systems do while they start."""
         self.namespace.ip(f"link set {name} down", f"link set {name} name {new}", f"link set {new} up")
         self.interfaces[new] = self.interfaces.pop(name)
+        self._network.wait_until_connected(self, new)
         if self._default_route == name:
             self.route_by_default(new)
 
@@ -156,6 +159,7 @@ class Host:
             # As on a wire, a train of datagrams (UDP_SEGMENT) travels as many packets, each lost or counted by itself.
             f"link set {name} up gso_max_segs 1",
         )
+        self._network.wait_until_connected(self, name)
         if self._default_route in ("", name):
             self.route_by_default(name)
 

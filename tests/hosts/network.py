@@ -7,6 +7,7 @@ import struct
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
 
+from ..helpers import wait_until
 from .faults import Fault, Faults
 from .host import Host, Interface
 from .namespace import Namespace
@@ -124,9 +125,17 @@ class Network:
             f"link set {port} master s{segment} up",
         )
 
+    def wait_until_connected(self, host: Host, name: str) -> None:
+        """Wait for what the kernel does after it said yes: the interface runs, and its port forwards."""
+        wait_until(lambda: "state UP" in host.namespace.run("ip", "link", "show", name))
+        self._wait_until_forwarding(host.interfaces[name].port)
+
     def close(self) -> None:
         """Kill the processes on the hosts, and let go of all namespaces."""
         self._undo.close()
+
+    def _wait_until_forwarding(self, port: str) -> None:
+        wait_until(lambda: "state forwarding" in self.switch.run("ip", "-d", "link", "show", port))
 
     def _receivers(self, host: Host | None) -> list[Host]:
         return self.hosts if host is None else [host]
@@ -151,6 +160,7 @@ class Network:
         self.switch.ip(
             f"link add {port} type veth peer name {end}", f"link set {port} master s{segment} up", f"link set {end} up"
         )
+        self._wait_until_forwarding(port)
         query = bytearray(struct.pack("!BBH4sBBH", 0x11, 1, 0, bytes(4), 2, 125, 0))
         struct.pack_into("!H", query, 2, _checksum(query))
         to_all = socket.inet_aton("224.0.0.1")

@@ -60,7 +60,6 @@ def flap(host: Host, _: int) -> int:
 def pull_and_push_the_cable(host: Host, _: int) -> int:
     host.pull_cable()
     host.push_cable()
-    wait_until(lambda: "state UP" in host.namespace.run("ip", "link", "show", "eth0"))
     return 0
 
 
@@ -114,7 +113,8 @@ class Party:
             return [text for text in expected if text not in self.heard]
 
     def duplicates(self) -> list[str]:
-        return [text for text, times in self.heard.items() if times > 1]
+        with self._arrived:
+            return [text for text, times in self.heard.items() if times > 1]
 
     def stop(self) -> None:
         self._stop.set()
