@@ -193,7 +193,9 @@ def source_address(group: Group, nic: Nic, platform: Platform = PLATFORM) -> str
         apply(probe, outgoing(group, nic, platform))
         probe.connect(_socket_address(group, Bind(group.address, group.port, nic.number)))
         name = probe.getsockname()
-        return name[0] if group.family == "IPv4" else ipv6_text(name[0], name[3])
+        is_link_local = name[0].startswith(("fe8", "fe9", "fea", "feb"))  # fe80::/10 (RFC 4291)
+        # The kernel itself names the link only if the group's scope is one link, too.
+        return ipv6_text(name[0], name[3] or nic.number) if is_link_local else name[0]
     return ""
 
 
@@ -214,7 +216,8 @@ def look_up(name: str, group: Group) -> str:
         found = socket.getaddrinfo(name, None, _family(group), socket.SOCK_DGRAM)
     except (OSError, UnicodeError) as error:
         raise InvalidAddress(f"cannot find a host called {name!r}: {error}; check the name") from error
-    return str(found[0][4][0])
+    address = found[0][4]
+    return ipv6_text(str(address[0]), int(address[3])) if len(address) == 4 else str(address[0])
 
 
 def granted_receive_buffer(opened: socket.socket) -> int:

@@ -211,16 +211,7 @@ class Sufferer(NamedTuple):
         return ""
 
 
-TO_COME: Final = {"re-created interfaces", "moved default routes"}
-
-
-@pytest.mark.parametrize(
-    "kind",
-    [
-        pytest.param(kind, marks=pytest.mark.xfail(strict=True, reason="to come") if kind in TO_COME else ())
-        for kind in TROUBLES
-    ],
-)
+@pytest.mark.parametrize("kind", TROUBLES)
 def test_every_message_sent_more_than_a_second_after_a_change_arrives(soak: Soak, kind: str) -> None:
     assert soak.missing[kind] == ""
 
