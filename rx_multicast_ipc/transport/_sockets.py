@@ -177,8 +177,9 @@ def sender_address(group: Group, nic: Nic, sender: socket.socket) -> Address:
                 _set(probe, option)
             probe.connect(_socket_address(group, Bind(group.address, group.port, nic.number)))
             host = probe.getsockname()[0]
-            if group.family == "IPv6":
-                host = ipv6_text(host, probe.getsockname()[3])
+            if host.startswith(("fe8", "fe9", "fea", "feb")):  # fe80::/10 (RFC 4291)
+                # The kernel itself names the link only if the group's scope is one link, too.
+                host = ipv6_text(host, probe.getsockname()[3] or nic.number)
     elif group.family == "IPv6":
         host = ipv6_text(host, sender.getsockname()[3])
     return host, port
@@ -201,7 +202,8 @@ def look_up(name: str, group: Group) -> str:
         found = socket.getaddrinfo(name, None, _family(group), socket.SOCK_DGRAM)
     except (OSError, UnicodeError) as error:
         raise InvalidAddress(f"cannot find a host called {name!r}: {error}; check the name") from error
-    return str(found[0][4][0])
+    address = found[0][4]
+    return ipv6_text(str(address[0]), int(address[3])) if len(address) == 4 else str(address[0])
 
 
 def granted_receive_buffer(opened: socket.socket) -> int:

@@ -95,15 +95,7 @@ with ipc.open_channel(interface="eth0") as channel:
     finish(process, "\n")
 
 
-@pytest.mark.parametrize(
-    "group",
-    [
-        IPV6_GROUPS[0],
-        pytest.param(
-            IPV6_GROUPS[1], marks=pytest.mark.xfail(strict=True, reason="sender_address does not name the link")
-        ),
-    ],
-)
+@pytest.mark.parametrize("group", IPV6_GROUPS)
 def test_ipv6_hosts_talk_by_their_link_local_addresses(network: Network, group: str) -> None:
     a, b, _ = network
     with channel_on(a, group) as asking, channel_on(b, group) as replying:
