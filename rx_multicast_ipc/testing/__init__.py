@@ -1,6 +1,18 @@
-"""Tests of protocols without sockets and without sleeping: a network in virtual time, and marbles."""
+"""Tests of protocols without sockets and without sleeping: a network in virtual time, marbles, and faults on demand."""
 
+from .faulty import FaultCounts, FaultOptions, FaultyNetwork, FaultyTransport
 from .marbles import Event, Marbles, Recording
 from .network import VirtualNetwork
+from .wrapper import TransportWrapper
 
-__all__ = ["Event", "Marbles", "Recording", "VirtualNetwork"]
+__all__ = [
+    "Event",
+    "FaultCounts",
+    "FaultOptions",
+    "FaultyNetwork",
+    "FaultyTransport",
+    "Marbles",
+    "Recording",
+    "TransportWrapper",
+    "VirtualNetwork",
+]
