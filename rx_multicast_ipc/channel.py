@@ -16,15 +16,15 @@ from reactivex.subject import AsyncSubject
 from .arguments import check_count, check_timeout
 from .backlog import Backlog, Predicate
 from .errors import ChannelClosed, InvalidOption
-from .group import DEFAULT_GROUP, DEFAULT_PORT, LOOPBACK, Group, Payload, as_payload, check_port
+from .group import DEFAULT_GROUP, DEFAULT_PORT, Group, Payload, as_payload, check_port
 from .hop import at_home_of, loop_of
 from .message import Address, Message
+from .opening import open_transport as open_current
 from .sinks import Send, send_to
 from .source import HotSource
 from .statistics import Statistics
 from .transfer import Payloads, send_all
 from .transport import OpenTransport, Transport
-from .transport.udp import UdpTransport
 
 _T = TypeVar("_T")
 
@@ -47,7 +47,7 @@ class Channel:
     def __init__(
         self,
         group: Group,
-        open_transport: OpenTransport = UdpTransport,
+        open_transport: OpenTransport = open_current,
         *,
         receive_buffer: int = RECEIVE_BUFFER,
         backlog: int = BACKLOG,
@@ -288,7 +288,7 @@ def open_channel(
     port: int = DEFAULT_PORT,
     group: str = DEFAULT_GROUP,
     *,
-    interface: str = LOOPBACK,
+    interface: str | None = None,
     ttl: int | None = None,
     receive_buffer: int = RECEIVE_BUFFER,
     backlog: int = BACKLOG,
@@ -301,7 +301,8 @@ def open_channel(
         group: the multicast group's address: 224.0.0.0/4, or ff00::/8 on a network interface.
         interface: ``"loopback"``: this machine alone, no network needed, no packet leaves it. ``"default"``: the
             interface that the system's multicast route picks. Or an interface's name (``"eth0"``), or one of
-            this machine's addresses (``"192.0.2.7"``).
+            this machine's addresses (``"192.0.2.7"``). None: what the environment variable
+            ``RX_MULTICAST_IPC_INTERFACE`` says, or else loopback.
         ttl: how many networks a datagram may enter; 1 on a network, 0 on loopback, if not given.
         receive_buffer: bytes of kernel buffer to ask for; ``statistics`` says how many were granted.
         backlog: messages kept for the next :meth:`Channel.wait_for_message`.
@@ -321,7 +322,7 @@ def with_socket(
     port: int = DEFAULT_PORT,
     group: str = DEFAULT_GROUP,
     *,
-    interface: str = LOOPBACK,
+    interface: str | None = None,
     ttl: int | None = None,
     receive_buffer: int = RECEIVE_BUFFER,
     backlog: int = BACKLOG,

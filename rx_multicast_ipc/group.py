@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import socket
 from typing import Final, NamedTuple
 
@@ -23,6 +24,8 @@ DEFAULT_PORT: Final = 61088
 DEFAULT_GROUP: Final = "224.0.2.1"
 LOOPBACK: Final = "loopback"
 DEFAULT_INTERFACE: Final = "default"
+INTERFACE_VARIABLE: Final = "RX_MULTICAST_IPC_INTERFACE"
+"""The environment variable that names the interface for calls that name none."""
 
 PAYLOAD_LIMITS: Final[dict[Family, int]] = {"IPv4": 65_507, "IPv6": 65_527}
 """Bytes of payload that one UDP datagram carries (RFC 768, RFC 791, RFC 8200)."""
@@ -54,16 +57,18 @@ class Group(msgspec.Struct, frozen=True):
         cls,
         port: int = DEFAULT_PORT,
         address: str = DEFAULT_GROUP,
-        interface: str = LOOPBACK,
+        interface: str | None = None,
         ttl: int | None = None,
     ) -> Group:
-        """A validated group.
+        """A validated group; on the interface that the environment names, or loopback, if the call names none.
 
         Raises:
             InvalidPort, InvalidGroup, InvalidInterface, InvalidTTL: saying what would be right.
         """
         check_port(port)
         ip = _check_group(address)
+        if interface is None:
+            interface = os.environ.get(INTERFACE_VARIABLE) or LOOPBACK
         _check_interface(interface, ip)
         return cls(port, str(ip), interface, _check_ttl(ttl, interface))
 

@@ -15,10 +15,11 @@ from reactivex.disposable import CompositeDisposable, Disposable
 from .arguments import check_count
 from .channel import RECEIVE_BUFFER, Channel
 from .errors import ChannelClosed
-from .group import DEFAULT_GROUP, DEFAULT_PORT, LOOPBACK, Group, Payload, as_payload, check_port
+from .group import DEFAULT_GROUP, DEFAULT_PORT, Group, Payload, as_payload, check_port
 from .message import Address, Message
+from .opening import current
 from .sinks import Send, send_to
-from .transport import Transport
+from .transport import OpenTransport, Transport
 from .transport._sockets import look_up
 from .transport.udp import UdpTransport
 
@@ -30,7 +31,7 @@ def messages(
     port: int = DEFAULT_PORT,
     group: str = DEFAULT_GROUP,
     *,
-    interface: str = LOOPBACK,
+    interface: str | None = None,
     ttl: int | None = None,
     receive_buffer: int = RECEIVE_BUFFER,
 ) -> Observable[Message]:
@@ -47,9 +48,11 @@ def messages(
         InvalidPort, InvalidGroup, InvalidInterface, InvalidTTL, InvalidOption: a mistake in the call, at once.
         CannotOpen, InvalidInterface: from the Observable.
     """
-    key = _Key(Group.of(port, group, interface, ttl), check_count("receive_buffer", receive_buffer, "bytes"))
+    joined = Group.of(port, group, interface, ttl)
+    check_count("receive_buffer", receive_buffer, "bytes")
 
     def subscribe(observer: ObserverBase[Message], scheduler: SchedulerBase | None = None) -> DisposableBase:
+        key = _Key(joined, receive_buffer, current())
         channel = _acquire(key)
         try:
             subscription = channel.messages.subscribe(observer, scheduler=scheduler)
@@ -66,7 +69,7 @@ def broadcast(
     port: int = DEFAULT_PORT,
     group: str = DEFAULT_GROUP,
     *,
-    interface: str = LOOPBACK,
+    interface: str | None = None,
     ttl: int | None = None,
 ) -> Observable[None]:
     """Cold: each subscription sends ``data`` to everyone in the group and emits None.
@@ -90,7 +93,7 @@ def send(
     *,
     group_port: int = DEFAULT_PORT,
     group: str = DEFAULT_GROUP,
-    interface: str = LOOPBACK,
+    interface: str | None = None,
     ttl: int | None = None,
 ) -> Observable[None]:
     """Cold: each subscription sends ``data`` to one address and emits None.
@@ -111,6 +114,7 @@ def send(
 class _Key(NamedTuple):
     group: Group
     receive_buffer: int
+    opened_by: OpenTransport
 
 
 class _Shared:
@@ -127,7 +131,7 @@ def _acquire(key: _Key) -> Channel:
     with _lock:
         shared = _channels.get(key)
         if shared is None or shared.channel.closed:
-            shared = _Shared(Channel(key.group, receive_buffer=key.receive_buffer, backlog=1))
+            shared = _Shared(Channel(key.group, key.opened_by, receive_buffer=key.receive_buffer, backlog=1))
             _channels[key] = shared
         shared.users += 1
         return shared.channel
@@ -157,13 +161,15 @@ class _SharedSender:
             with suppress(ChannelClosed):  # its last subscriber may leave at this very moment
                 transport.send(payload, destination)
                 return
-        transport = UdpTransport(self.group, receive_buffer=_UNUSED_BUFFER, listen=False)
+        transport = current()(self.group, receive_buffer=_UNUSED_BUFFER, listen=False)
         try:
             transport.send(payload, destination)
         finally:
             transport.close()
 
-    has_names = True
+    @property
+    def has_names(self) -> bool:
+        return current() is UdpTransport
 
     def look_up(self, name: str) -> str:
         return look_up(name, self.group)
@@ -178,7 +184,7 @@ class _SharedSender:
     def _open(self) -> Transport | None:
         with _lock:
             for key, shared in _channels.items():
-                if key.group == self.group and not shared.channel.closed:
+                if (key.group, key.opened_by) == (self.group, current()) and not shared.channel.closed:
                     return shared.channel.transport
         return None
 

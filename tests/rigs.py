@@ -13,8 +13,10 @@ from rx_multicast_ipc import Group
 from rx_multicast_ipc.testing import TransportWrapper
 from rx_multicast_ipc.testing.conformance import Rig
 from rx_multicast_ipc.transport import OpenTransport, Transport
-from rx_multicast_ipc.transport.memory import VirtualHost, Wire
+from rx_multicast_ipc.transport.link import Link
+from rx_multicast_ipc.transport.memory import VirtualHost
 from rx_multicast_ipc.transport.udp import UdpTransport
+from rx_multicast_ipc.transport.wire import Wire
 
 Wrap = Callable[[Transport], Transport]
 """Puts something around a transport."""
@@ -29,7 +31,7 @@ def udp(wrap: Wrap | None = None) -> Rig:
 def virtual(wrap: Wrap | None = None) -> Rig:
     """Each end on a host of its own."""
     scheduler = TestScheduler()
-    wire = Wire(scheduler, latency=0.01)
+    wire = Wire(scheduler, Link(latency=0.01))
     hosts = count(1)
 
     def open_transport(group: Group, *, receive_buffer: int, listen: bool = True) -> Transport:

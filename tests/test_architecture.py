@@ -20,7 +20,7 @@ LAYERS = (
     {"errors"},
     {"arguments", "group", "timers"},
     {"transport"},
-    {"hop"},
+    {"hop", "opening"},
     {"source", "sinks", "backlog"},
     {"transfer"},
     {"channel"},
@@ -33,8 +33,9 @@ LAYERS = (
 NARROW = {
     "operators": {"arguments", "errors", "message", "overflow", "timers", "unhandled"},
     "loops": {"errors"},
+    "opening": {"group", "transport"},
     "transport": {"errors", "group", "message", "statistics", "timers", "unhandled"},
-    "testing": {"channel", "errors", "group", "transport"},
+    "testing": {"channel", "errors", "group", "message", "opening", "source", "statistics", "transport", "unhandled"},
 }
 """Rooms that know less than their height lets them."""
 

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import math
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
+from contextlib import contextmanager
 from copy import copy
 from functools import partial
 from itertools import groupby
@@ -16,11 +17,11 @@ from reactivex.disposable import SingleAssignmentDisposable
 
 from ..channel import BACKLOG, RECEIVE_BUFFER, Channel
 from ..errors import InvalidOption
-from ..group import DEFAULT_GROUP, DEFAULT_PORT, LOOPBACK, Group
+from ..group import DEFAULT_GROUP, DEFAULT_PORT, Group
 from ..message import Message
+from ..opening import current, opened_by
 from ..statistics import Statistics
 from ..transport import Deliver, Ended, OpenTransport, Transport
-from ..transport.udp import UdpTransport
 from .wrapper import TransportWrapper
 
 _LONGEST_HOLD: Final = 0.1
@@ -84,7 +85,7 @@ class FaultyTransport(TransportWrapper):
         faults: see :class:`FaultOptions`.
 
     Raises:
-        InvalidOption: what is no probability, no seconds or no seed.
+        InvalidOption: a value out of its range.
     """
 
     def __init__(self, transport: Transport, **faults: Unpack[FaultOptions]) -> None:
@@ -174,20 +175,20 @@ class FaultyNetwork:
         with network.open_channel(61088) as channel:
             ...
 
-    It opens transports the way :class:`~rx_multicast_ipc.transport.OpenTransport` says. Each has faults of its own,
-    chosen by the seed and by how many were opened before it.
+    It opens transports the way :class:`~rx_multicast_ipc.transport.OpenTransport` says, each a :class:`FaultyTransport`
+    with faults of its own: the seed and how many were opened before it choose them.
 
     Args:
-        open_transport: opens what the faults are put around.
+        open_transport: opens what the faults are put around: by default, what the process opens anyway, live UDP.
         faults: see :class:`FaultOptions`.
 
     Raises:
-        InvalidOption: what is no probability, no seconds or no seed.
+        InvalidOption: a value out of its range.
     """
 
-    def __init__(self, open_transport: OpenTransport = UdpTransport, **faults: Unpack[FaultOptions]) -> None:
+    def __init__(self, open_transport: OpenTransport | None = None, **faults: Unpack[FaultOptions]) -> None:
         self._options = _Options(**faults)
-        self._open_transport = open_transport
+        self._open_transport = open_transport or current()
         self._transports: list[FaultyTransport] = []
 
     @property
@@ -209,7 +210,7 @@ class FaultyNetwork:
         port: int = DEFAULT_PORT,
         group: str = DEFAULT_GROUP,
         *,
-        interface: str = LOOPBACK,
+        interface: str | None = None,
         ttl: int | None = None,
         receive_buffer: int = RECEIVE_BUFFER,
         backlog: int = BACKLOG,
@@ -218,6 +219,16 @@ class FaultyNetwork:
         """An ordinary channel. Arguments and errors as for :func:`rx_multicast_ipc.open_channel`."""
         joined = Group.of(port, group, interface, ttl)
         return Channel(joined, self, receive_buffer=receive_buffer, backlog=backlog, echo=echo)
+
+    @contextmanager
+    def this_process(self) -> Generator[None]:
+        """Within the block this process has the bad link, without a change to what is tested.
+
+        What calls :func:`messages`, :func:`open_channel` or :func:`with_socket` of the package gets channels of this
+        network there. :func:`rx_multicast_ipc.send` sends to numeric addresses only.
+        """
+        with opened_by(self):
+            yield
 
 
 class _Link:

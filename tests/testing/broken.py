@@ -352,7 +352,11 @@ class TimersCannotBeDisposed(Times):
 
 class TimersEndWithIt(Times):
     def schedule(self, seconds: float, action: Any) -> Any:
-        return super().schedule(seconds, lambda scheduler, state: None if self.closed else action(scheduler, state))
+        def run(scheduler: Any, state: Any) -> None:
+            if not self.closed:
+                action(scheduler, state)
+
+        return super().schedule(seconds, run)
 
 
 class TimersHaveThreads(Times):
