@@ -34,7 +34,7 @@ NARROW = {
     "operators": {"arguments", "errors", "message", "overflow", "timers", "unhandled"},
     "loops": {"errors"},
     "transport": {"errors", "group", "message", "statistics", "timers", "unhandled"},
-    "testing": {"channel", "errors", "group", "transport"},
+    "testing": {"channel", "errors", "group", "message", "transport"},
 }
 """Rooms that know less than their height lets them."""
 
@@ -84,6 +84,14 @@ def test_importing_the_package_loads_no_extra_and_no_testing_kit() -> None:
     loaded = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.split()
     assert not {"pytest", "hypothesis", "anywidget", "textual"} & set(loaded)
     assert "rx_multicast_ipc.testing" not in loaded
+
+
+def test_the_pytest_plugin_loads_nothing_before_a_fixture_of_it_is_used() -> None:
+    code = (
+        "import sys, pytest; before = {*sys.modules}; import rx_multicast_ipc_pytest; print(*{*sys.modules} - before)"
+    )
+    loaded = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.split()
+    assert loaded == ["rx_multicast_ipc_pytest"]
 
 
 def test_every_public_name_is_there_and_documented() -> None:

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from reactivex import Observable
+from reactivex import operators as ops
 from reactivex.scheduler import VirtualTimeScheduler
+from reactivex.subject import Subject
 
 from ..channel import BACKLOG, Channel
 from ..group import DEFAULT_GROUP, DEFAULT_INTERFACE, DEFAULT_PORT, Group
-from ..transport.memory import VirtualHost, Wire
+from ..transport.memory import Datagram, VirtualHost, Wire
 
 
 class VirtualNetwork:
@@ -25,7 +28,18 @@ class VirtualNetwork:
     """
 
     def __init__(self, scheduler: VirtualTimeScheduler, *, latency: float = 0.0) -> None:
-        self._wire = Wire(scheduler, latency)
+        self._datagrams: Subject[Datagram] = Subject()
+        self._wire = Wire(scheduler, latency, self._datagrams.on_next)
+
+    @property
+    def datagrams(self) -> Observable[Datagram]:
+        """Hot: every datagram that anybody sends, at the time of sending, whoever hears it."""
+        return self._datagrams
+
+    def sends(self, channel: Channel) -> Observable[Datagram]:
+        """Hot: the datagrams that one channel sends."""
+        source = channel.sender_address
+        return self._datagrams.pipe(ops.filter(lambda datagram: datagram.source == source))
 
     def open_channel(
         self,

@@ -6,6 +6,7 @@ import errno
 from collections.abc import Callable, Sequence
 from itertools import cycle
 
+import msgspec
 from reactivex.scheduler import VirtualTimeScheduler
 
 from ..errors import ChannelClosed, InvalidAddress, InvalidOption, SendFailed, Unsupported
@@ -16,6 +17,22 @@ from .base import Deliver, Ended
 
 _EPHEMERAL_PORTS = range(49_152, 65_536)
 """The ports that a system gives out by itself (RFC 6335, section 6)."""
+
+
+class Datagram(msgspec.Struct, frozen=True, gc=False):
+    """A datagram that was sent on a virtual network.
+
+    Attributes:
+        time: when, in virtual seconds.
+        source: the sender's address and port.
+        destination: the address and port, of a group or of one process, that it was sent to.
+        payload: the whole of it.
+    """
+
+    time: float
+    source: Address
+    destination: Address
+    payload: bytes
 
 
 class VirtualHost:
@@ -39,13 +56,20 @@ class Wire:
     Args:
         scheduler: its clock.
         latency: seconds from every send to its delivery.
+        on_send: told of every datagram, before it is carried.
     """
 
-    def __init__(self, scheduler: VirtualTimeScheduler, latency: float) -> None:
+    def __init__(
+        self,
+        scheduler: VirtualTimeScheduler,
+        latency: float,
+        on_send: Callable[[Datagram], None] = lambda datagram: None,
+    ) -> None:
         if not isinstance(latency, int | float) or latency < 0:
             raise InvalidOption(f"latency is a number of seconds, 0 or more, not {latency!r}")
         self.scheduler = scheduler
         self._latency = float(latency)
+        self._on_send = on_send
         self._ends: list[MemoryTransport] = []
         self._ports = cycle(_EPHEMERAL_PORTS)
 
@@ -61,6 +85,7 @@ class Wire:
     def carry(self, sender: MemoryTransport, payload: bytes, destination: Address) -> None:
         """Schedule the delivery of one datagram at every end that hears it."""
         now = self.scheduler.to_seconds(self.scheduler.now)
+        self._on_send(Datagram(now, sender.sender_address, destination, payload))
         for end in self._ends:
             direct = end.sender_address == destination and sender.reaches(end)
             if direct or end.hears(sender, destination):
