@@ -13,6 +13,8 @@ from reactivex.typing import AbsoluteTime, RelativeTime
 
 from ..errors import InvalidOption, Unsupported, WouldDeadlock
 
+__tracebackhide__ = True  # pytest shows the line of the test instead
+
 _TState = TypeVar("_TState")
 
 _MICROSECOND: Final = timedelta(microseconds=1)

@@ -15,6 +15,8 @@ from .picture import Row, draw
 from .recording import Event, Recording
 from .sources import Subscriptions
 
+__tracebackhide__ = True  # pytest shows the line of the test instead
+
 
 class Place(NamedTuple):
     """A line of a test, which a failure found later points at."""

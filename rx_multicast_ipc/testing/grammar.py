@@ -20,6 +20,8 @@ from typing import Any, Final, NamedTuple
 from ..errors import InvalidOption
 from .recording import Event, Kind, comparable
 
+__tracebackhide__ = True  # pytest shows the line of the test instead
+
 _TOKEN: Final = re.compile(r"(?<!\S)(?P<number>\d+(?:\.\d+)?)(?P<unit>us|ms|s|m|h)(?!\S)|\S")
 
 _UNITS: Final = {"us": 1e-6, "ms": 1e-3, "s": 1.0, "m": 60.0, "h": 3600.0}

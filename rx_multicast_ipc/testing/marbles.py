@@ -19,6 +19,8 @@ from .recording import Event, Recording
 from .sources import Cold, Hot, Subscriptions
 from .written import message_of
 
+__tracebackhide__ = True  # pytest shows the line of the test instead
+
 _E = TypeVar("_E", bound=Expectation)
 
 _MARGIN = 10
@@ -160,7 +162,6 @@ class Marbles:
             InvalidOption: ``until`` is in the past.
             Exception: whatever code under test raised into the clock.
         """
-        __tracebackhide__ = True
         now = self.now
         if until is None:
             end = max(now, self._written_until, *(expectation.end for expectation in self._expectations))
@@ -177,7 +178,6 @@ class Marbles:
         Raises:
             AssertionError: as :meth:`run`; or something that was written has not had its time.
         """
-        __tracebackhide__ = True
         try:
             if self._to_run:
                 self.run()
@@ -212,7 +212,6 @@ class Marbles:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
-        __tracebackhide__ = True
         if kind is None:
             self.close()
         else:
@@ -259,7 +258,6 @@ class Marbles:
 
     def _check(self) -> None:
         """Fail with all that differs, at the place of the first; and not once more with the same."""
-        __tracebackhide__ = True
         now = self.now
         found = [(expectation, expectation.difference(now)) for expectation in self._expectations]
         differing = [(expectation, text) for expectation, text in found if text is not None]
@@ -274,5 +272,4 @@ class Marbles:
 
 
 def _fail(text: str, place: Place) -> NoReturn:
-    __tracebackhide__ = True
     raise AssertionError(text).with_traceback(place.traceback())

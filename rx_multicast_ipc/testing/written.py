@@ -19,6 +19,8 @@ from ..group import PAYLOAD_LIMITS, Ip, as_payload, check_port
 from ..message import Message
 from ..transport.memory import Datagram
 
+__tracebackhide__ = True  # pytest shows the line of the test instead
+
 _SENDER: Final = "10.0.0.1", 49_152
 """Who speaks where a message is written without its sender: the first port that a system gives out by itself."""
 
