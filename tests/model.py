@@ -116,13 +116,12 @@ class Channel:
             subscriber.next(heard)
         if any(request.active and request.offer(heard) for request in self.requests):
             return
-        waits = [wait for wait in self.waits if wait.active]
-        self.waits = waits
-        for wait in waits[:]:
+        offered = self.waits = [wait for wait in self.waits if wait.active]
+        for wait in offered:
             if wait.offer(heard) and wait.active:  # repeated
-                self.waits.remove(wait)
+                self.waits = [other for other in self.waits if other is not wait]
                 self.begin(wait, now)
-        if not waits:
+        if not offered:
             self.backlog.append(heard)
 
     def begin(self, wait: Wait, now: int) -> None:
