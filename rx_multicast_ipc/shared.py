@@ -3,23 +3,24 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from contextlib import suppress
 from threading import RLock
 from typing import Final, NamedTuple
 
+import msgspec
 from reactivex import Observable
 from reactivex.abc import DisposableBase, ObserverBase, SchedulerBase
 from reactivex.disposable import CompositeDisposable, Disposable
 
 from .arguments import check_count
 from .channel import RECEIVE_BUFFER, Channel
-from .errors import ChannelClosed
-from .group import DEFAULT_GROUP, DEFAULT_PORT, Group, Payload, as_payload, check_port
+from .errors import ChannelClosed, SendFailed
+from .group import DEFAULT_GROUP, DEFAULT_PORT, Group, Interfaces, Payload, as_payload, check_port
 from .message import Address, Message
 from .opening import current
 from .sinks import Send, send_to
-from .transport import OpenTransport, Transport
+from .transport import OpenTransport, Transport, WouldBlock
 from .transport._sockets import look_up
 from .transport.udp import UdpTransport
 
@@ -31,8 +32,9 @@ def messages(
     port: int = DEFAULT_PORT,
     group: str = DEFAULT_GROUP,
     *,
-    interface: str | None = None,
+    interface: Interfaces | None = None,
     ttl: int | None = None,
+    sources: Iterable[str] = (),
     receive_buffer: int = RECEIVE_BUFFER,
 ) -> Observable[Message]:
     """Hot: every message of a group, this process's own among them.
@@ -42,13 +44,14 @@ def messages(
     to them arrive here.
 
     Args:
-        port, group, interface, ttl, receive_buffer: as for :func:`open_channel`.
+        port, group, interface, ttl, sources, receive_buffer: as for :func:`open_channel`.
 
     Raises:
-        InvalidPort, InvalidGroup, InvalidInterface, InvalidTTL, InvalidOption: a mistake in the call, at once.
+        InvalidPort, InvalidGroup, InvalidInterface, InvalidTTL, InvalidAddress, InvalidOption: a mistake in the
+            call, at once.
         CannotOpen, InvalidInterface: from the Observable.
     """
-    joined = Group.of(port, group, interface, ttl)
+    joined = Group.of(port, group, interface, ttl, sources)
     check_count("receive_buffer", receive_buffer, "bytes")
 
     def subscribe(observer: ObserverBase[Message], scheduler: SchedulerBase | None = None) -> DisposableBase:
@@ -69,7 +72,7 @@ def broadcast(
     port: int = DEFAULT_PORT,
     group: str = DEFAULT_GROUP,
     *,
-    interface: str | None = None,
+    interface: Interfaces | None = None,
     ttl: int | None = None,
 ) -> Observable[None]:
     """Cold: each subscription sends ``data`` to everyone in the group and emits None.
@@ -93,7 +96,7 @@ def send(
     *,
     group_port: int = DEFAULT_PORT,
     group: str = DEFAULT_GROUP,
-    interface: str | None = None,
+    interface: Interfaces | None = None,
     ttl: int | None = None,
 ) -> Observable[None]:
     """Cold: each subscription sends ``data`` to one address and emits None.
@@ -164,6 +167,8 @@ class _SharedSender:
         transport = current()(self.group, receive_buffer=_UNUSED_BUFFER, listen=False)
         try:
             transport.send(payload, destination)
+        except WouldBlock as error:  # this socket is not there later
+            raise SendFailed(str(error)) from error.__cause__
         finally:
             transport.close()
 
@@ -181,10 +186,18 @@ class _SharedSender:
         else:
             action()
 
+    def when_room(self, action: Callable[[], None]) -> None:
+        transport = self._open()
+        if transport is not None:
+            transport.when_room(action)
+        else:
+            action()
+
     def _open(self) -> Transport | None:
         with _lock:
             for key, shared in _channels.items():
-                if (key.group, key.opened_by) == (self.group, current()) and not shared.channel.closed:
+                joined = msgspec.structs.replace(key.group, sources=())  # whom it hears does not matter here
+                if (joined, key.opened_by) == (self.group, current()) and not shared.channel.closed:
                     return shared.channel.transport
         return None
 

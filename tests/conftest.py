@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
@@ -8,11 +9,19 @@ import rx_multicast_ipc as ipc
 from rx_multicast_ipc.testing.conformance.rig import free_port
 from rx_multicast_ipc.unhandled import UnhandledErrorHook
 
+from . import npm
+
 
 @pytest.fixture
 def port() -> int:
     """A UDP port that nobody uses."""
     return free_port()
+
+
+@pytest.fixture(scope="session")
+def node_modules(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Where npm installed the package that this one succeeds."""
+    return npm.install(tmp_path_factory.mktemp("npm"))
 
 
 @pytest.fixture

@@ -21,7 +21,7 @@ from ..group import DEFAULT_GROUP, DEFAULT_PORT, Group
 from ..message import Message
 from ..opening import current, opened_by
 from ..statistics import Statistics
-from ..transport import Deliver, Ended, OpenTransport, Transport
+from ..transport import Changed, Deliver, Ended, OpenTransport, Transport
 from .wrapper import TransportWrapper
 
 _LONGEST_HOLD: Final = 0.1
@@ -109,10 +109,10 @@ class FaultyTransport(TransportWrapper):
             self.inner.statistics, received=self._received, received_bytes=self._received_bytes
         )
 
-    def start(self, deliver: Deliver, ended: Ended) -> None:
+    def start(self, deliver: Deliver, ended: Ended, changed: Changed | None = None) -> None:
         self._deliver = deliver
         self._ended = ended
-        self.inner.start(self._arrive, self._end)
+        self.inner.start(self._arrive, self._end, changed)
 
     def _arrive(self, batch: list[Message]) -> None:
         self._pass_on([parcel for message in batch for parcel in self._links[message.direct].carry(message)])

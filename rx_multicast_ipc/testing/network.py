@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from typing import Unpack
 
 from reactivex import Observable
+from reactivex import operators as ops
 from reactivex.scheduler import VirtualTimeScheduler
 
 from ..channel import BACKLOG, RECEIVE_BUFFER, Channel
@@ -63,6 +64,11 @@ class VirtualNetwork:
     def datagrams(self) -> Observable[Datagram]:
         """Hot: every datagram at the moment it is sent, whether or not it arrives."""
         return self._datagrams
+
+    def sends(self, channel: Channel) -> Observable[Datagram]:
+        """Hot: the datagrams that one channel sends."""
+        source = channel.sender_address
+        return self._datagrams.pipe(ops.filter(lambda datagram: datagram.source == source))
 
     @property
     def traffic(self) -> Traffic:

@@ -9,7 +9,7 @@ from reactivex.scheduler.periodicscheduler import PeriodicScheduler
 from ..group import Group
 from ..message import Address
 from ..statistics import Statistics
-from ..transport import Deliver, Ended, Transport
+from ..transport import Changed, Deliver, Ended, Transport
 
 
 class TransportWrapper:
@@ -31,6 +31,10 @@ class TransportWrapper:
         return self.inner.sender_address
 
     @property
+    def own_addresses(self) -> frozenset[Address]:
+        return self.inner.own_addresses
+
+    @property
     def scheduler(self) -> PeriodicScheduler:
         return self.inner.scheduler
 
@@ -46,8 +50,8 @@ class TransportWrapper:
     def ended(self) -> bool:
         return self.inner.ended
 
-    def start(self, deliver: Deliver, ended: Ended) -> None:
-        self.inner.start(deliver, ended)
+    def start(self, deliver: Deliver, ended: Ended, changed: Changed | None = None) -> None:
+        self.inner.start(deliver, ended, changed)
 
     def send(self, payload: bytes, destination: Address | None = None) -> None:
         self.inner.send(payload, destination)
@@ -61,6 +65,9 @@ class TransportWrapper:
 
     def send_many(self, payloads: Sequence[bytes]) -> None:
         self.inner.send_many(payloads)
+
+    def when_room(self, action: Callable[[], None]) -> None:
+        self.inner.when_room(action)
 
     def call(self, action: Callable[[], None]) -> None:
         self.inner.call(action)

@@ -11,10 +11,11 @@ from reactivex.scheduler import VirtualTimeScheduler
 from ..errors import ChannelClosed, InvalidAddress, SendFailed, Unsupported
 from ..group import Group
 from ..message import Address, Message
+from ..network_event import NetworkChange, NetworkEvent
 from ..statistics import Statistics
 from ..unhandled import report
-from ._sockets import send_failed
-from .base import Deliver, Ended
+from ._advice import send_failed
+from .base import Changed, Deliver, Ended
 from .wire import Wire
 
 _RECORD_COST = 256
@@ -55,6 +56,7 @@ class MemoryTransport:
         self._wire = wire
         self._deliver: Deliver | None = None
         self._ended: Ended | None = None
+        self._changed: Changed | None = None
         self._closed = False
         self._receive_buffer = receive_buffer
         self._waiting: list[Message] = []
@@ -74,9 +76,14 @@ class MemoryTransport:
     def ended(self) -> bool:
         return self._closed
 
-    def start(self, deliver: Deliver, ended: Ended) -> None:
+    @property
+    def own_addresses(self) -> frozenset[Address]:
+        return frozenset((self.sender_address,))
+
+    def start(self, deliver: Deliver, ended: Ended, changed: Changed | None = None) -> None:
         self._deliver = deliver
         self._ended = ended
+        self._changed = changed
         if self._waiting:
             self.scheduler.schedule(lambda _scheduler, _state: self.resume())
 
@@ -118,6 +125,9 @@ class MemoryTransport:
                 error.sent = number
                 raise
 
+    def when_room(self, action: Callable[[], None]) -> None:
+        self.scheduler.schedule(lambda _scheduler, _state: action())
+
     def call(self, action: Callable[[], None]) -> None:
         action()
 
@@ -128,6 +138,11 @@ class MemoryTransport:
             self._wire.detach(self)
             if self._ended is not None:
                 self._ended(None)
+
+    def turn(self, change: NetworkChange) -> None:
+        """Tell what became of the host's interface."""
+        if self._changed is not None and not self._closed and not self.group.is_loopback:
+            self._changed(NetworkEvent(change, self.group.interface, self.host, self._wire.now))
 
     def arrive(self, batch: list[Message]) -> None:
         """Take what the wire brings into the receive buffer, as far as it has room, and read it if anybody does."""

@@ -16,6 +16,7 @@ from reactivex.scheduler import VirtualTimeScheduler
 from ..errors import CannotOpen, InvalidAddress, InvalidOption
 from ..group import Group, Ip
 from ..message import Address, Message
+from ..network_event import NetworkChange
 from .link import Link, LinkOptions
 
 _EPHEMERAL_PORTS: Final = range(49_152, 65_536)
@@ -71,6 +72,8 @@ class End(Protocol):
     def arrive(self, batch: list[Message]) -> None: ...
 
     def resume(self) -> None: ...
+
+    def turn(self, change: NetworkChange) -> None: ...
 
     def close(self) -> None: ...
 
@@ -185,10 +188,14 @@ class Wire:
 
     def take_down(self, host: str) -> None:
         """Cut one host off, so that it notices: its sends fail."""
-        self._down.add(self._known(host))
+        if self._known(host) not in self._down:
+            self._down.add(host)
+            self._turn(host, NetworkChange.DOWN)
 
     def bring_up(self, host: str) -> None:
-        self._down.discard(self._known(host))
+        if self._known(host) in self._down:
+            self._down.remove(host)
+            self._turn(host, NetworkChange.UP)
 
     def pause(self, host: str) -> None:
         """Stop the reading on a host: what arrives waits in the receive buffers."""
@@ -235,7 +242,8 @@ class Wire:
         on_loopback = sender.group.is_loopback
         stays = on_loopback or sender.group.ttl == 0
         for end in self._listeners.get(group, ()):
-            if end.group.is_loopback == on_loopback and (end.host == sender.host or not stays):
+            near = end.group.is_loopback == on_loopback and (end.host == sender.host or not stays)
+            if near and (not end.group.sources or sender.sender_address[0] in end.group.sources):
                 yield end
 
     def _passage(self, source: str, target: str, size: int, family: str, now: float) -> tuple[float, ...]:
@@ -300,6 +308,10 @@ class Wire:
 
     def _is_cut(self, source: str, target: str) -> bool:
         return target in self._down or source in self._down or self._sides.get(source, 0) != self._sides.get(target, 0)
+
+    def _turn(self, host: str, change: NetworkChange) -> None:
+        for end in list(self._hosts[host].values()):
+            end.turn(change)
 
     def _known(self, host: str) -> str:
         if host not in self._hosts:

@@ -15,18 +15,18 @@ from reactivex.scheduler.periodicscheduler import PeriodicScheduler
 from rx_multicast_ipc import ChannelClosed, Message, SendFailed, Statistics
 from rx_multicast_ipc.message import Address
 from rx_multicast_ipc.testing import TransportWrapper
-from rx_multicast_ipc.transport import Deliver, Ended, Transport
+from rx_multicast_ipc.transport import Changed, Deliver, Ended, Transport
 
 
 class Changes(TransportWrapper):
     """Delivers something else than what came."""
 
-    def start(self, deliver: Deliver, ended: Ended) -> None:
+    def start(self, deliver: Deliver, ended: Ended, changed: Changed | None = None) -> None:
         def deliver_changed(batch: list[Message]) -> None:
             if changed := self.change(batch):
                 deliver(changed)
 
-        self.inner.start(deliver_changed, ended)
+        self.inner.start(deliver_changed, ended, changed)
 
     def change(self, batch: list[Message]) -> list[Message]:
         return batch
@@ -82,9 +82,9 @@ class TakesTheFirstForTheSender(Changes):
 
 
 class DeafBeforeItsStart(Changes):
-    def start(self, deliver: Deliver, ended: Ended) -> None:
+    def start(self, deliver: Deliver, ended: Ended, changed: Changed | None = None) -> None:
         self.started_at = self.scheduler.to_seconds(self.scheduler.now)
-        super().start(deliver, ended)
+        super().start(deliver, ended, changed)
 
     def change(self, batch: list[Message]) -> list[Message]:
         return [message for message in batch if message.received_at > self.started_at]
@@ -96,10 +96,10 @@ class Delivers(TransportWrapper):
     deliver: Deliver
     tell_ended: Ended
 
-    def start(self, deliver: Deliver, ended: Ended) -> None:
+    def start(self, deliver: Deliver, ended: Ended, changed: Changed | None = None) -> None:
         self.deliver = deliver
         self.tell_ended = ended
-        self.inner.start(self.take, self.end)
+        self.inner.start(self.take, self.end, changed)
 
     def take(self, batch: list[Message]) -> None:
         self.deliver(batch)
@@ -148,8 +148,8 @@ class HearsOtherGroups(Delivers):
         super().__init__(transport)
         self.everyone[:] = [one for one in self.everyone if not one.closed]
 
-    def start(self, deliver: Deliver, ended: Ended) -> None:
-        super().start(deliver, ended)
+    def start(self, deliver: Deliver, ended: Ended, changed: Changed | None = None) -> None:
+        super().start(deliver, ended, changed)
         self.everyone.append(self)
 
     def take(self, batch: list[Message]) -> None:
@@ -200,9 +200,9 @@ class Sends(TransportWrapper):
 class MuteBeforeItsStart(Sends):
     started = False
 
-    def start(self, deliver: Deliver, ended: Ended) -> None:
+    def start(self, deliver: Deliver, ended: Ended, changed: Changed | None = None) -> None:
         self.started = True
-        super().start(deliver, ended)
+        super().start(deliver, ended, changed)
 
     def send(self, payload: bytes, destination: Address | None = None) -> None:
         if self.started:

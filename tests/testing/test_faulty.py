@@ -20,7 +20,7 @@ from rx_multicast_ipc.testing import (
     VirtualNetwork,
 )
 from rx_multicast_ipc.testing import faulty as module
-from rx_multicast_ipc.transport import Deliver, Ended
+from rx_multicast_ipc.transport import Changed, Deliver, Ended
 
 from ..helpers import Seen, nothing_left_behind, wait_until
 
@@ -30,9 +30,9 @@ class Feed(TransportWrapper):
 
     arrive: Deliver
 
-    def start(self, deliver: Deliver, ended: Ended) -> None:
+    def start(self, deliver: Deliver, ended: Ended, changed: Changed | None = None) -> None:
         self.arrive = deliver
-        self.inner.start(deliver, ended)
+        self.inner.start(deliver, ended, changed)
 
 
 class Bench:
