@@ -13,10 +13,9 @@ from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import Bundle, RuleBasedStateMachine, consumes, invariant, precondition, rule
 from reactivex import operators as ops
-from reactivex.testing import TestScheduler
 
 import rx_multicast_ipc as ipc
-from rx_multicast_ipc.testing import VirtualNetwork
+from rx_multicast_ipc.testing import VirtualClock, VirtualNetwork
 from rx_multicast_ipc.testing.conformance.rig import free_port
 
 from . import model
@@ -195,6 +194,12 @@ class ChannelsAsTheModel(RuleBasedStateMachine):
         channel.expected.subscribers.append(expected)
         return self.watch(Record(source, raise_at), expected)
 
+    @rule(target=pairs, channel=channels)
+    def watch_the_network(self, channel: Opened) -> Pair:
+        expected = model.Stream()
+        channel.expected.watchers.append(expected)
+        return self.watch(Record(channel.actual.events.pipe(ops.map(lambda event: str(event.change)))), expected)
+
     @rule(pair=consumes(pairs))
     def dispose(self, pair: Pair) -> None:
         pair.actual.dispose()
@@ -291,7 +296,7 @@ class ChannelsAsTheModel(RuleBasedStateMachine):
         ):
             with pytest.raises(ipc.ChannelClosed):
                 use()
-        for source in (used.messages, used.batches):
+        for source in (used.messages, used.batches, used.events):
             self.sent(source, [], "ChannelClosed")
         self.sent(used.unbind(), [None], None)
         used.close()
@@ -326,8 +331,8 @@ class VirtualChannels(ChannelsAsTheModel):
 
     def __init__(self) -> None:
         super().__init__()
-        self.scheduler = TestScheduler()
-        self.virtual = VirtualNetwork(self.scheduler, latency=LATENCY * TICK)
+        self.clock = VirtualClock()
+        self.virtual = VirtualNetwork(self.clock, latency=LATENCY * TICK)
         for host in HOSTS:
             self.virtual.add_host(host)
 
@@ -336,8 +341,12 @@ class VirtualChannels(ChannelsAsTheModel):
 
     @rule(steps=st.integers(1, 5))
     def let_time_pass(self, steps: int) -> None:
-        self.scheduler.advance_by(2 * steps * TICK)
+        self.clock.advance_by(2 * steps * TICK)
         self.network.advance(2 * steps)
+
+    @rule()
+    def let_what_is_on_its_way_arrive(self) -> None:
+        self.let_time_pass(1)
 
     @rule(sides=st.lists(st.sampled_from(HOSTS), max_size=3, unique=True).map(lambda hosts: [hosts[:1], hosts[1:]]))
     def partition(self, sides: list[list[str]]) -> None:
@@ -345,9 +354,12 @@ class VirtualChannels(ChannelsAsTheModel):
         self.network.partition(sides)
 
     @rule()
-    def heal(self) -> None:
+    def mend_everything(self) -> None:
         self.virtual.heal()
         self.network.partition([])
+        for host in HOSTS:
+            self.take_down_or_bring_up(host, False)
+            self.resume(host)
 
     @rule(host=st.sampled_from(HOSTS), down=st.booleans())
     def take_down_or_bring_up(self, host: str, down: bool) -> None:

@@ -12,7 +12,7 @@ import pytest
 from .helpers import PATIENCE, ROOT
 
 PAGE = (ROOT / "docs" / "transports.md").read_text(encoding="utf-8")
-FILES: dict[str, tuple[str, str]] = {
+FILES: dict[str, tuple[str, str | None]] = {
     match[1]: (match[2], match[3])
     for match in re.finditer(r"^```python\n# (\w+\.py)\n(.*?)^```\n(?:```text\n(.*?)^```\n)?", PAGE, re.M | re.S)
 }
