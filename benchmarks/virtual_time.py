@@ -1,4 +1,4 @@
-"""Virtual time against reactivex's own, and what the plugin costs at pytest's start: ``python -m benchmarks.virtual_time``.
+"""Virtual time against reactivex's own, and the plugin's part in pytest's start: ``python -m benchmarks.virtual_time``.
 
 Contenders alternate, and what is compared is the processor's time, so that other processes disturb little.
 """

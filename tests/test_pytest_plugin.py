@@ -243,6 +243,28 @@ class TestFrame:
     result.assert_outcomes(passed=3, failed=1)
 
 
+def test_what_was_tested_is_not_kept_for_the_session(suite: pytest.Pytester) -> None:
+    result = run(
+        suite,
+        """
+import gc, weakref
+
+seen = []
+
+def test_one(marbles, virtual_network):
+    channel = virtual_network.open_channel()
+    marbles.expect(channel.messages).to_be("-")
+    marbles.hot("a").subscribe(lambda _: channel)
+    seen.extend([weakref.ref(marbles), weakref.ref(channel)])
+
+def test_two():
+    gc.collect()
+    assert [reference() for reference in seen] == [None, None]
+""",
+    )
+    result.assert_outcomes(passed=2)
+
+
 def test_a_mark_written_wrong_is_told(suite: pytest.Pytester) -> None:
     result = run(suite, "\n@pytest.mark.marbles(0.1)\ndef test_it(marbles):\n    pass\n")
     result.assert_outcomes(errors=1)
