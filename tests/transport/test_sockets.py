@@ -200,3 +200,9 @@ def test_what_the_system_says_while_opening_becomes_advice(
 )
 def test_what_the_system_says_while_sending_becomes_advice(number: int, advice: str) -> None:
     assert advice in str(_sockets.send_failed(LOOPBACK4, ("127.0.0.1", 7), OSError(number, "reason")))
+
+
+@needs_linux
+@pytest.mark.parametrize("name", ["fe80::1%lo", "2001:db8::1"])
+def test_an_address_that_was_looked_up_keeps_its_link(name: str) -> None:
+    assert _sockets.look_up(name, NETWORK6) == name
