@@ -57,6 +57,7 @@ class Memberships:
         self._dropped_before = 0
         self._notices: socket.socket | None = None
         self._look: DisposableBase | None = None
+        self._next_rejoin: DisposableBase | None = None
         self._closed = False
         self.nics: dict[int, Nic] = {
             nic.number: nic for interface in group.interfaces for nic in _interfaces.find_nics(interface, group)
@@ -92,7 +93,7 @@ class Memberships:
             if self._notices is not None:
                 watched[self._notices] = self._read_notices
             self._look_in(0)  # for what changed since it was opened
-            self._thread.scheduler.schedule_relative(_REJOIN, self._rejoin)
+            self._next_rejoin = self._thread.scheduler.schedule_relative(_REJOIN, self._rejoin)
         self._thread.watch(watched)
 
     def read_all(self) -> int:
@@ -110,8 +111,9 @@ class Memberships:
         """Let go of all sockets."""
         with self._lock:
             self._closed = True
-            if self._look is not None:
-                self._look.dispose()
+            for timer in (self._look, self._next_rejoin):
+                if timer is not None:  # it would keep the thread
+                    timer.dispose()
             opened = [listener.socket for listener in self._listeners.values()]
             for one in opened if self._notices is None else [*opened, self._notices]:
                 self._thread.unwatch(one)
@@ -209,4 +211,4 @@ class Memberships:
         if not self._closed:
             for listener in self._listeners.values():
                 listener.rejoin()
-            self._thread.scheduler.schedule_relative(_REJOIN, self._rejoin)
+            self._next_rejoin = self._thread.scheduler.schedule_relative(_REJOIN, self._rejoin)
