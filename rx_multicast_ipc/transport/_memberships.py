@@ -200,7 +200,7 @@ class Memberships:
         if nic.up != before.up:
             events.append(self._event(NetworkChange.UP if nic.up else NetworkChange.DOWN, listener))
         address = _sockets.source_address(self._group, nic)
-        if address != listener.address:
+        if nic.up and address != listener.address:
             listener.address = address
             events.append(self._event(NetworkChange.MOVED, listener))
 
