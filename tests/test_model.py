@@ -11,7 +11,16 @@ import pytest
 import reactivex as rx
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
-from hypothesis.stateful import Bundle, RuleBasedStateMachine, consumes, invariant, precondition, rule
+from hypothesis.stateful import (
+    Bundle,
+    RuleBasedStateMachine,
+    consumes,
+    initialize,
+    invariant,
+    multiple,
+    precondition,
+    rule,
+)
 from reactivex import operators as ops
 
 import rx_multicast_ipc as ipc
@@ -72,14 +81,16 @@ class Record:
     """What one subscription did see. Messages are kept as they are, and shown as the model has them.
 
     Args:
-        source: subscribed to at once.
-        raise_at: the number of the value at which it raises.
+        source: subscribed to at once; a list counts as what is in it.
+        at: how many values there are when it calls ``react``.
+        react: called once, while one is delivered.
     """
 
-    def __init__(self, source: rx.Observable[Any], raise_at: int | None = None) -> None:
+    def __init__(self, source: rx.Observable[Any], at: int = 0, react: Callable[[], object] = bool) -> None:
         self.raw: list[object] = []
         self.end: str | None = None
-        self._raise_at = raise_at
+        self._at = at
+        self._react = react
         self._subscription = source.subscribe(self._next, self._error, self._completed)
 
     @property
@@ -92,10 +103,11 @@ class Record:
     def dispose(self) -> None:
         self._subscription.dispose()
 
-    def _next(self, value: object) -> None:
-        self.raw.append(value)
-        if len(self.raw) == self._raise_at:
-            raise ZeroDivisionError
+    def _next(self, value: Any) -> None:
+        before = len(self.raw)
+        self.raw += value if isinstance(value, list) else [value]
+        if before < self._at <= len(self.raw):
+            self._react()
 
     def _error(self, error: Exception) -> None:
         if not isinstance(error, ZeroDivisionError):
@@ -117,6 +129,8 @@ class Opened(NamedTuple):
 
     actual: ipc.Channel
     expected: model.Channel
+    subscribers: list[Record]
+    spawned: list[Record]
 
 
 class Unsent(NamedTuple):
@@ -142,6 +156,10 @@ class ChannelsAsTheModel(RuleBasedStateMachine):
     timeouts = (1, 3, 7)
     """Ticks: odd, so that nothing arrives at the moment when a wait fails."""
 
+    reactions = ("", "", "take", "raise", "close", "dispose", "subscribe")
+    batch_reactions = ("", "", "raise", "close", "dispose", "subscribe")
+    """What a subscriber may do during a delivery."""
+
     def __init__(self) -> None:
         super().__init__()
         self.network = model.Network(LATENCY)
@@ -153,6 +171,9 @@ class ChannelsAsTheModel(RuleBasedStateMachine):
 
     def open_channel(self, host: str, *, echo: bool, backlog: int) -> ipc.Channel:
         raise NotImplementedError
+
+    def let_it_arrive(self) -> None:
+        """Let what is on its way arrive."""
 
     def watch(self, actual: Record, expected: model.Stream) -> Pair:
         pair = Pair(actual, expected)
@@ -167,32 +188,48 @@ class ChannelsAsTheModel(RuleBasedStateMachine):
         stream.finish(error or "completed")
         self.watch(Record(sink), stream)
 
+    @initialize(target=channels)
+    def begin_with_two(self) -> Any:
+        return multiple(*(self.open(host, echo=True, backlog=1000) for host in HOSTS[:2]))
+
     @precondition(lambda self: self.open_channels < 5)
     @rule(target=channels, host=st.sampled_from(HOSTS), echo=st.booleans(), backlog=st.sampled_from([1, 2, 1000]))
     def open(self, host: str, echo: bool, backlog: int) -> Opened:
         channel = self.open_channel(host, echo=echo, backlog=backlog)
-        opened = Opened(channel, model.Channel(host, channel.sender_address, echo, backlog))
+        opened = Opened(channel, model.Channel(host, channel.sender_address, echo, backlog), [], [])
         self.network.channels.append(opened.expected)
         self.opened.append(opened)
         return opened
 
-    @rule(
-        target=pairs,
-        channel=channels,
-        in_batches=st.booleans(),
-        until=st.sampled_from(["", "", "take", "raise"]),
-        at=few,
-    )
-    def subscribe(self, channel: Opened, in_batches: bool, until: str, at: int) -> Pair:
-        source = channel.actual.messages
-        if in_batches:
-            source = channel.actual.batches.pipe(ops.concat_map(rx.from_iterable))
-        if until == "take":
+    @rule(target=pairs, channel=channels, in_batches=st.booleans(), at=few, data=st.data())
+    def subscribe(self, channel: Opened, in_batches: bool, at: int, data: st.DataObject) -> Pair:
+        reaction = data.draw(
+            st.sampled_from(self.reactions if not in_batches else self.batch_reactions), label="reaction"
+        )
+        source: rx.Observable[Any] = channel.actual.batches if in_batches else channel.actual.messages
+        if reaction == "take":
             source = source.pipe(ops.take(at))
-        raise_at = at if until == "raise" else None
-        expected = model.Subscriber(at if until == "take" else None, raise_at)
+        record = Record(source, at, lambda: self.react(reaction, record, channel))
+        channel.subscribers.append(record)
+        expected = model.Subscriber(in_batches, reaction, at)
         channel.expected.subscribers.append(expected)
-        return self.watch(Record(source, raise_at), expected)
+        return self.watch(record, expected)
+
+    def react(self, reaction: str, record: Record, channel: Opened) -> None:
+        """What the model's subscriber does too."""
+        if reaction == "raise":
+            raise ZeroDivisionError
+        if reaction == "close":
+            channel.actual.close()
+        elif reaction == "dispose":
+            for other in reversed(channel.subscribers):
+                if other is not record:
+                    other.dispose()
+                    break
+        elif reaction == "subscribe":
+            another = Record(channel.actual.messages)
+            channel.subscribers.append(another)
+            channel.spawned.append(another)
 
     @rule(target=pairs, channel=channels)
     def watch_the_network(self, channel: Opened) -> Pair:
@@ -205,11 +242,13 @@ class ChannelsAsTheModel(RuleBasedStateMachine):
         pair.actual.dispose()
         pair.expected.disposed = True
 
-    @rule(channel=channels, data=payloads, times=few)
-    def broadcast(self, channel: Opened, data: bytes, times: int) -> None:
+    @rule(channel=channels, data=payloads, times=few, arrives=st.booleans())
+    def broadcast(self, channel: Opened, data: bytes, times: int, arrives: bool) -> None:
         sink = channel.actual.broadcast(data)
         for _ in range(times):
             self.sent(sink, [None], self.network.send(channel.expected, data))
+        if arrives:
+            self.let_it_arrive()
 
     @rule(target=unsent, channel=channels, data=payloads)
     def prepare(self, channel: Opened, data: bytes) -> Unsent:
@@ -221,12 +260,14 @@ class ChannelsAsTheModel(RuleBasedStateMachine):
     def send_what_was_prepared(self, prepared: Unsent) -> None:
         self.sent(prepared.sink, [None], self.network.send(prepared.channel.expected, prepared.data))
 
-    @rule(channel=channels, many=st.lists(small_payloads, max_size=5))
-    def broadcast_all(self, channel: Opened, many: list[bytes]) -> None:
+    @rule(channel=channels, many=st.lists(small_payloads, max_size=5), arrives=st.booleans())
+    def broadcast_all(self, channel: Opened, many: list[bytes], arrives: bool) -> None:
         error = None
         for data in many:
             error = error or self.network.send(channel.expected, data)
         self.sent(channel.actual.broadcast_all(many), [len(many)], error)
+        if arrives:
+            self.let_it_arrive()
 
     @rule(channel=channels, to=channels | closed, data=payloads)
     def send(self, channel: Opened, to: Opened, data: bytes) -> None:
@@ -312,15 +353,19 @@ class ChannelsAsTheModel(RuleBasedStateMachine):
     def all_is_as_the_model_says(self) -> None:
         for actual, expected in self.seen:
             assert (actual.values, actual.end) == (expected.values, expected.end)
-        for actual, expected in self.opened:
+        for opened in self.opened:
+            actual, expected = opened.actual, opened.expected
             counted = actual.statistics
             counts = counted.sent, counted.sent_bytes, counted.received, counted.received_bytes, counted.refused
             assert (counts, actual.closed) == (expected.counts, expected.closed)
+            assert [(one.values, one.end) for one in opened.spawned] == [
+                (one.values, one.end) for one in expected.spawned
+            ]
         assert {type(error) for error in self.unhandled} <= {ZeroDivisionError}
 
     def teardown(self) -> None:
-        for actual, _ in self.opened:
-            actual.close()
+        for opened in self.opened:
+            opened.actual.close()
         for prepared in self.kept:
             prepared.sink.subscribe(on_error=lambda error: None)
         ipc.set_unhandled_error_hook(self.previous_hook)
@@ -345,7 +390,7 @@ class VirtualChannels(ChannelsAsTheModel):
         self.network.advance(2 * steps)
 
     @rule()
-    def let_what_is_on_its_way_arrive(self) -> None:
+    def let_it_arrive(self) -> None:
         self.let_time_pass(1)
 
     @rule(sides=st.lists(st.sampled_from(HOSTS), max_size=3, unique=True).map(lambda hosts: [hosts[:1], hosts[1:]]))
@@ -381,6 +426,9 @@ class LiveChannels(ChannelsAsTheModel):
     """Channels on loopback, each step of which is over before the next."""
 
     timeouts = (1,)
+    reactions = ("", "", "take", "raise")
+    batch_reactions = ("",)
+    """Not what depends on how many messages come in one batch."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -392,7 +440,7 @@ class LiveChannels(ChannelsAsTheModel):
     @invariant()
     def all_is_as_the_model_says(self) -> None:
         self.network.advance(LATENCY + max(self.timeouts))
-        for actual, expected in self.opened:
+        for actual, expected, _, _ in self.opened:
             wait_until(lambda actual=actual, expected=expected: actual.statistics.received >= expected.received)
             wait_for_home(actual)
         for actual, expected in self.seen:
