@@ -5,7 +5,8 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from functools import wraps
+from typing import Any, NamedTuple, TypeVar
 
 import pytest
 import reactivex as rx
@@ -145,6 +146,23 @@ def in_seconds(ticks: int | None) -> float | None:
     return None if ticks is None else ticks * TICK
 
 
+_Step = TypeVar("_Step", bound=Callable[..., Any])
+
+
+def unless_closed(step: _Step) -> _Step:
+    """A step with an open channel; with one that a subscriber closed, the step that shows how it refuses."""
+
+    @wraps(step)
+    def run(machine: ChannelsAsTheModel, channel: Opened, **drawn: Any) -> Any:
+        if not channel.expected.closed:
+            return step(machine, channel=channel, **drawn)
+        machine.use_a_closed_channel(channel, b"late")
+        return None if step.__annotations__["return"] == "None" else multiple()  # pyright: ignore[reportUnknownVariableType]
+
+    guarded: Any = run
+    return guarded
+
+
 class ChannelsAsTheModel(RuleBasedStateMachine):
     """What can be asked of channels on every network."""
 
@@ -202,6 +220,7 @@ class ChannelsAsTheModel(RuleBasedStateMachine):
         return opened
 
     @rule(target=pairs, channel=channels, in_batches=st.booleans(), at=few, data=st.data())
+    @unless_closed
     def subscribe(self, channel: Opened, in_batches: bool, at: int, data: st.DataObject) -> Pair:
         reaction = data.draw(
             st.sampled_from(self.reactions if not in_batches else self.batch_reactions), label="reaction"
@@ -232,6 +251,7 @@ class ChannelsAsTheModel(RuleBasedStateMachine):
             channel.spawned.append(another)
 
     @rule(target=pairs, channel=channels)
+    @unless_closed
     def watch_the_network(self, channel: Opened) -> Pair:
         expected = model.Stream()
         channel.expected.watchers.append(expected)
@@ -243,6 +263,7 @@ class ChannelsAsTheModel(RuleBasedStateMachine):
         pair.expected.disposed = True
 
     @rule(channel=channels, data=payloads, times=few, arrives=st.booleans())
+    @unless_closed
     def broadcast(self, channel: Opened, data: bytes, times: int, arrives: bool) -> None:
         sink = channel.actual.broadcast(data)
         for _ in range(times):
@@ -251,6 +272,7 @@ class ChannelsAsTheModel(RuleBasedStateMachine):
             self.let_it_arrive()
 
     @rule(target=unsent, channel=channels, data=payloads)
+    @unless_closed
     def prepare(self, channel: Opened, data: bytes) -> Unsent:
         prepared = Unsent(channel, channel.actual.broadcast(data), data)
         self.kept.append(prepared)
@@ -261,6 +283,7 @@ class ChannelsAsTheModel(RuleBasedStateMachine):
         self.sent(prepared.sink, [None], self.network.send(prepared.channel.expected, prepared.data))
 
     @rule(channel=channels, many=st.lists(small_payloads, max_size=5), arrives=st.booleans())
+    @unless_closed
     def broadcast_all(self, channel: Opened, many: list[bytes], arrives: bool) -> None:
         error = None
         for data in many:
@@ -270,12 +293,14 @@ class ChannelsAsTheModel(RuleBasedStateMachine):
             self.let_it_arrive()
 
     @rule(channel=channels, to=channels | closed, data=payloads)
+    @unless_closed
     def send(self, channel: Opened, to: Opened, data: bytes) -> None:
         address, port = to.expected.address
         error = self.network.send(channel.expected, data, (address, port))
         self.sent(channel.actual.send(data, port, address), [None], error)
 
     @rule(channel=channels, pair=pairs, data=payloads)
+    @unless_closed
     def reply(self, channel: Opened, pair: Pair, data: bytes) -> None:
         messages = [value for value in pair.actual.raw if isinstance(value, ipc.Message)]
         if messages:
@@ -283,11 +308,13 @@ class ChannelsAsTheModel(RuleBasedStateMachine):
             self.sent(channel.actual.reply(messages[-1], data), [None], error)
 
     @rule(channel=channels)
+    @unless_closed
     def send_too_much(self, channel: Opened) -> None:
         with pytest.raises(ipc.PayloadTooLarge):
             channel.actual.broadcast(bytes(65_508))
 
     @rule(target=pairs, channel=channels, choice=choices, times=few, data=st.data())
+    @unless_closed
     def wait(self, channel: Opened, choice: Choice, times: int, data: st.DataObject) -> Pair:
         timeout = self.draw_timeout(data)
         source = channel.actual.wait_for_message(choice.of_message, timeout=in_seconds(timeout))
@@ -297,6 +324,7 @@ class ChannelsAsTheModel(RuleBasedStateMachine):
         return pair
 
     @rule(target=pairs, channel=channels, payload=payloads, choice=choices, data=st.data())
+    @unless_closed
     def request(self, channel: Opened, payload: bytes, choice: Choice, data: st.DataObject) -> Pair:
         timeout = self.draw_timeout(data)
         own = channel.expected.address
