@@ -1,0 +1,123 @@
+"""Counts what a source delivers, and keeps the last of it for whoever looks a few times a second."""
+
+from __future__ import annotations
+
+import time
+from collections import deque
+from collections.abc import Callable, Sequence
+from threading import Lock
+from typing import Any, Final
+
+import msgspec
+
+from ..message import Address, Message
+
+MOST_ROWS: Final = 200
+"""Items that are kept, and told by one reading."""
+
+MOST_LOOKED_AT: Final = 4000
+"""Items between two readings whose senders are counted one by one; of what is beyond, only the number is."""
+
+
+class Value(msgspec.Struct, frozen=True):
+    """What a pipeline delivered, if it is no message.
+
+    Attributes:
+        value: whatever it was.
+        received_at: seconds since the Unix epoch.
+    """
+
+    value: Any
+    received_at: float
+
+
+Item = Message | Value
+
+Sender = Address | str
+"""Whom an item is counted for: a message's address and port, or the type of a plain value."""
+
+
+class Reading(msgspec.Struct, frozen=True):
+    """What a meter saw since the reading before. Time and total belong together.
+
+    Attributes:
+        at: seconds since the Unix epoch.
+        total: items since the beginning.
+        senders: items and bytes of each sender, of those that were looked at.
+        looked_at: how many those were.
+        came: how many came; more than ``looked_at`` when too many did to look at each.
+        last: the newest items, ``MOST_ROWS`` at most; the last one is number ``total``.
+    """
+
+    at: float
+    total: int
+    senders: dict[Sender, tuple[int, int]]
+    looked_at: int
+    came: int
+    last: Sequence[Item]
+
+
+class Meter:
+    """Takes items on the thread that delivers them. Beyond ``MOST_LOOKED_AT`` a reading, a batch costs what one item does.
+
+    Args:
+        clock: seconds since the Unix epoch.
+    """
+
+    def __init__(self, clock: Callable[[], float] = time.time) -> None:
+        self._clock = clock
+        self._lock = Lock()
+        self._last: deque[Item] = deque(maxlen=MOST_ROWS)
+        self._senders: dict[Sender, list[int]] = {}
+        self._looked_at = 0
+        self._total = 0
+        self._total_read = 0
+
+    def add(self, item: Any) -> None:
+        """Count one message or other value."""
+        self.add_all((item if isinstance(item, Message) else Value(item, self._clock()),))
+
+    def add_all(self, items: Sequence[Item]) -> None:
+        """Count a batch."""
+        with self._lock:
+            self._total += len(items)
+            self._last.extend(items[-MOST_ROWS:])
+            to_look_at = MOST_LOOKED_AT - self._looked_at
+            if to_look_at > 0:
+                looked_at = items[:to_look_at]
+                self._looked_at += len(looked_at)
+                for item in looked_at:
+                    if isinstance(item, Message):
+                        sender, size = (item.address, item.port), len(item.data)
+                    else:
+                        sender, size = type(item.value).__name__, 0
+                    counts = self._senders.get(sender)
+                    if counts is None:
+                        self._senders[sender] = [1, size]
+                    else:
+                        counts[0] += 1
+                        counts[1] += size
+
+    @property
+    def total(self) -> int:
+        """Items since the beginning."""
+        return self._total
+
+    @property
+    def unread(self) -> int:
+        """Items since the last reading."""
+        return self._total - self._total_read
+
+    def read(self) -> Reading:
+        """What came since the last call."""
+        with self._lock:  # the clock too: a total of a later moment is a spike in the plot
+            at, total, came = self._clock(), self._total, self.unread
+            last = list(self._last)[-came:] if came else []
+            senders, looked_at = self._senders, self._looked_at
+            self._total_read, self._senders, self._looked_at = total, {}, 0
+        return Reading(at, total, {sender: (n, size) for sender, (n, size) in senders.items()}, looked_at, came, last)
+
+    def recent(self) -> Reading:
+        """The newest items again, for a front end that begins late; the next :meth:`read` is not changed by it."""
+        with self._lock:
+            return Reading(self._clock(), self._total, {}, 0, 0, list(self._last))

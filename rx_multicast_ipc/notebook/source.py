@@ -1,0 +1,25 @@
+"""What the notebook's functions take: a channel, or any Observable."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from reactivex import Observable
+
+from ..channel import Channel
+from ..errors import InvalidOption
+
+Source = Channel | Observable[Any]
+"""A channel (its messages are meant), or any Observable."""
+
+
+def observable_of(source: Source) -> Observable[Any]:
+    """The Observable that ``source`` is or has; raises ``InvalidOption``."""
+    if isinstance(source, Channel):
+        return source.messages
+    if not isinstance(source, Observable):
+        raise InvalidOption(
+            f"a source is a Channel or an Observable, not {source!r}; for example open_channel(), messages(), "
+            "or channel.messages.pipe(...)"
+        )
+    return source
