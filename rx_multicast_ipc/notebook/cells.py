@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import atexit
 import sys
-from collections.abc import Hashable
 from typing import Any, NamedTuple, Protocol
 
 
@@ -14,26 +13,26 @@ class Closable(Protocol):
     def close(self) -> None: ...
 
 
-class Execution(NamedTuple):
-    """One run of one cell.
+class Request(NamedTuple):
+    """What a front end tells with the code that it wants to be run.
 
     Attributes:
-        cell: its id; where the front end tells none, its code.
-        run: the request that runs it.
+        cell: the cell's id; where the front end tells none, its code.
+        deleted: ids of cells that are gone, where it tells them.
     """
 
-    cell: Hashable
-    run: Hashable
+    cell: str
+    deleted: list[str]
 
 
 class Cells:
-    """Closes what a cell opened when that cell runs again, and all of it when the process ends.
+    """Closes what a cell opened when that cell runs again or is deleted, and all of it when the process ends.
 
     It keeps what it is given until then, or until :meth:`forget`.
     """
 
     def __init__(self) -> None:
-        self._opened: dict[Closable, Execution | None] = {}
+        self._opened: dict[Closable, str | None] = {}
         self._shell: Any = None
 
     def keep(self, opened: Closable) -> None:
@@ -44,7 +43,8 @@ class Cells:
             self._shell = shell
         if not self._opened:
             atexit.register(self._close_all)
-        self._opened[opened] = current_execution()
+        request = current_request()
+        self._opened[opened] = None if request is None else request.cell
 
     def forget(self, opened: Closable) -> None:
         """It was closed."""
@@ -52,9 +52,10 @@ class Cells:
             atexit.unregister(self._close_all)
 
     def _close_earlier(self, _info: object = None) -> None:
-        running = current_execution()
-        for opened, execution in list(self._opened.items()):
-            if running is not None and execution is not None and execution.cell == running.cell:
+        request = current_request()
+        gone = [] if request is None else [request.cell, *request.deleted]
+        for opened, cell in list(self._opened.items()):
+            if cell in gone:
                 opened.close()
 
     def _close_all(self) -> None:
@@ -62,13 +63,13 @@ class Cells:
             opened.close()
 
 
-def current_execution() -> Execution | None:
-    """The run of the cell that is running; None outside a notebook's kernel."""
-    request = getattr(_shell(), "parent_header", None)
-    if not request or "header" not in request:
+def current_request() -> Request | None:
+    """The request that is being run; None outside a notebook's kernel."""
+    message = getattr(_shell(), "parent_header", None)
+    if not message or "content" not in message:
         return None
-    cell = request.get("metadata", {}).get("cellId") or request.get("content", {}).get("code")
-    return Execution(cell, request["header"].get("msg_id"))
+    metadata = message.get("metadata", {})
+    return Request(metadata.get("cellId") or message["content"].get("code"), metadata.get("deletedCells", []))
 
 
 def _shell() -> Any:

@@ -108,7 +108,7 @@ def _marbles(marbles: Sequence[Marble], y: int, colour: str, seconds: float) -> 
         following = next((place for place in places[index + 1 :] if place > x), _WIDTH + _RIGHT)
         room = (following - x) / _CHARACTER
         inside = radius == _RADIUS and len(marble.text) <= 3
-        yield f'<g><title>{_text(f"{marble.time:g} s: {marble.text}")}</title>'
+        yield f"<g><title>{_text(f'{marble.time:g} s: {marble.text}')}</title>"
         yield f'<circle cx="{x}" cy="{top}" r="{radius}" fill="{colour}" fill-opacity=".9"/>'
         if inside:
             yield f'<text class="in" x="{x}" y="{top + 4}" text-anchor="middle">{_text(marble.text)}</text>'

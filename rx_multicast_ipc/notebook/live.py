@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import sys
 import threading
+from collections.abc import Callable
 from types import TracebackType
 from typing import Any, Final, Self
 
@@ -72,6 +73,7 @@ class Live:
         self._channel = source if isinstance(source, Channel) else None
         self._meter = Meter()
         self._over = threading.Event()
+        self._sending = threading.Lock()
         self._closed = False
         widget.on_msg(self._answer)
         if self._channel is not None:
@@ -140,18 +142,19 @@ class Live:
             quiet = 0 if over or self._meter.unread else quiet + 1
             if quiet % _IDLE_INTERVALS == 0:
                 try:
-                    self._send(self._meter.read())
+                    self._send(self._meter.read)
                 except Exception:
                     _log.exception("%r cannot reach its front end and stops", self)
                     self._end("failed")
                     self._subscription.dispose()
                     return
 
-    def _send(self, reading: Reading) -> None:
-        dropped = self._channel.statistics.dropped if self._channel is not None else None
-        self.widget.send({}, encode(reading, state=self.state, error=self._error, dropped=dropped))
+    def _send(self, read: Callable[[], Reading]) -> None:
+        with self._sending:  # a front end's messages may be handled on a thread of their own
+            dropped = self._channel.statistics.dropped if self._channel is not None else None
+            self.widget.send({}, encode(read(), state=self.state, error=self._error, dropped=dropped))
 
     def _answer(self, _widget: object, content: object, _buffers: object) -> None:
         """A front end that begins, again or late, asks for what is there."""
         if content == "hello":
-            self._send(self._meter.recent())
+            self._send(self._meter.recent)

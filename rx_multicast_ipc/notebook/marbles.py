@@ -55,7 +55,9 @@ def marbles(
     streams = {name: observable_of(one) for name, one in named.items() if name not in events}
     if streams:
         if duration is None:
-            raise InvalidOption("marbles() of a stream needs seconds: how long it records; for example marbles(channel, 5)")
+            raise InvalidOption(
+                "marbles() of a stream needs seconds: how long it records; for example marbles(channel, 5)"
+            )
         events.update(_record(streams, duration, scheduler))
     if isinstance(source, Mapping):
         lanes = [by_name(name, events[name]) for name in named]
@@ -114,9 +116,7 @@ def _record(
     def told(name: str) -> Callable[[Notification[Any]], tuple[str, Event]]:
         return lambda notification: (name, _event(round(clock() - start, 6), notification))
 
-    together = rx.merge(
-        *(stream.pipe(ops.materialize(), ops.map(told(name))) for name, stream in streams.items())
-    )
+    together = rx.merge(*(stream.pipe(ops.materialize(), ops.map(told(name))) for name, stream in streams.items()))
     seen: list[tuple[str, Event]] = []
     if scheduler is None:
         seen = run(together.pipe(ops.take_with_time(seconds), ops.to_list()))

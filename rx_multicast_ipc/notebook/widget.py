@@ -46,6 +46,10 @@ def make_widget(title: str) -> Widget:
         _css = (STATIC / "live.css").read_text(encoding="utf-8")
         title = Unicode().tag(sync=True)
 
+        def close(self) -> None:
+            self.layout.close()  # a widget of its own, which would stay
+            super().close()
+
     return LiveWidget(title=title)
 
 

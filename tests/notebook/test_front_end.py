@@ -19,7 +19,11 @@ ANN, BOB = ("127.0.0.1", 4001), ("127.0.0.1", 4002)
 MODEL = """
 const handlers = [];
 window.sent = [];
-const model = { get: () => "a group", on: (_name, handler) => handlers.push(handler), send: (content) => sent.push(content) };
+const model = {
+  get: () => "a group",
+  on: (_name, handler) => handlers.push(handler),
+  send: (content) => sent.push(content),
+};
 const view = (text) => new DataView(Uint8Array.from(atob(text), (character) => character.charCodeAt(0)).buffer);
 window.update = (parts) => handlers.forEach((handler) => handler({}, parts.map(view)));
 window.begin = async (source) => {
@@ -46,9 +50,7 @@ class FrontEnd:
         for message in messages:
             self.meter.add(message)
 
-    def update(
-        self, seconds: float = 0.2, *, dropped: int | None = 0, state: State = "live", error: str = ""
-    ) -> None:
+    def update(self, seconds: float = 0.2, *, dropped: int | None = 0, state: State = "live", error: str = "") -> None:
         self.now += seconds
         self.show(encode(self.meter.read(), dropped=dropped, state=state, error=error))
 
@@ -119,7 +121,10 @@ def test_drops_are_counted_and_marked_in_the_plot(front: FrontEnd) -> None:
         front.hear(said("x"))
         front.update(dropped=dropped)
     assert front.figure("dropped") == "9"
-    assert front.page.locator(".plot .drop title").all_text_contents() == ["the kernel dropped 7", "the kernel dropped 2"]
+    assert front.page.locator(".plot .drop title").all_text_contents() == [
+        "the kernel dropped 7",
+        "the kernel dropped 2",
+    ]
 
 
 def test_where_nobody_counts_drops_none_are_shown(front: FrontEnd) -> None:
@@ -339,7 +344,9 @@ def test_the_end_of_the_source_is_told(front: FrontEnd, state: State, error: str
 def test_a_kernel_that_tells_nothing_more_is_noticed(page: Any) -> None:
     page.clock.install()
     front = FrontEnd(page)
-    front.page.evaluate("parts => update(parts)", [base64.b64encode(part).decode() for part in encode(front.meter.read())])
+    front.page.evaluate(
+        "parts => update(parts)", [base64.b64encode(part).decode() for part in encode(front.meter.read())]
+    )
     front.page.clock.run_for(5000)
     assert front.page.locator(".status").inner_text() == "no news for 5 s"
 
