@@ -26,6 +26,7 @@ class Message(msgspec.Struct, frozen=True, gc=False):
         family: ``"IPv4"`` or ``"IPv6"``.
         received_at: seconds since the Unix epoch, by the clock of the scheduler that delivered it.
         direct: sent to this channel alone, not to the group.
+        interface: the name of the interface that it came by, for a channel on more than one; else ``""``.
     """
 
     data: bytes
@@ -34,6 +35,7 @@ class Message(msgspec.Struct, frozen=True, gc=False):
     family: Family = "IPv4"
     received_at: float = 0.0
     direct: bool = False
+    interface: str = ""
 
     @property
     def text(self) -> str:
@@ -50,7 +52,8 @@ class Message(msgspec.Struct, frozen=True, gc=False):
         if len(self.data) > _REPR_BYTES:
             shown += f"... ({len(self.data)} bytes)"
         direct = " direct" if self.direct else ""
-        return f"<Message {shown} from {self.address}:{self.port}{direct}>"
+        by = f" by {self.interface}" if self.interface else ""
+        return f"<Message {shown} from {self.address}:{self.port}{by}{direct}>"
 
     def _repr_html_(self) -> str:
         """For notebooks: every field, and the beginning of the payload as text, or in hexadecimal where it is none."""

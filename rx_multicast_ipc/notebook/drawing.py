@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterator, Sequence
 from itertools import pairwise
 from math import floor, log10
-from typing import Final
+from typing import Any, Final
 from xml.sax.saxutils import escape
 
 from .lanes import Lane, Marble
@@ -90,7 +90,7 @@ def _draw_lane(lane: Lane, y: int, colour: str, seconds: float) -> Iterator[str]
     yield f'<text x="{_LEFT - 14}" y="{y + 4}" text-anchor="end">{_shorten(lane.name, (_LEFT - 20) / _CHARACTER)}</text>'
     yield f'<line x1="{_LEFT}" x2="{end}" y1="{y}" y2="{y}"/>'
     if lane.end is not None and lane.end.kind == "error":
-        text = _text(f"{lane.end.value[0].__name__}: {lane.end.value[1]}" if lane.end.value else "error")
+        text = _text(_error_text(lane.end.value))
         yield f'<path class="error" d="M{end - 7},{y - 7} l14,14 m0,-14 l-14,14"><title>{text}</title></path>'
     elif lane.end is not None:
         yield f'<line class="end" x1="{end}" x2="{end}" y1="{y - 12}" y2="{y + 12}"><title>completed</title></line>'
@@ -131,6 +131,11 @@ def _bars(marbles: Sequence[Marble], y: int, colour: str, seconds: float) -> Ite
                 f'height="{height}" fill="{colour}"><title>{count} from {index * seconds / _BINS:.3g} s</title></rect>'
             )
     yield f'<text class="axis" x="{_WIDTH - _RIGHT}" y="{y + 22}" text-anchor="end">{len(marbles):,} items</text>'
+
+
+def _error_text(value: Any) -> str:
+    kind, details = value
+    return f"{kind.__name__}: {', '.join(map(str, details)) if isinstance(details, tuple) else details}"
 
 
 def _x(time: float, seconds: float) -> float:

@@ -42,7 +42,7 @@ def columns(messages: Iterable[Message]) -> dict[str, list[Any]]:
     for record in records:
         if not isinstance(record, Message):
             raise InvalidOption(
-                f"to_frame() makes a table of Message records, not of {record!r}; give such values to the library itself"
+                f"to_frame() makes a table of Message records, not of {record!r}; give values to the library itself"
             )
     found: dict[str, list[Any]] = {
         "received_at": [datetime.fromtimestamp(record.received_at, UTC) for record in records]

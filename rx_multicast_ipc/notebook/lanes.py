@@ -37,7 +37,7 @@ class Lane(NamedTuple):
 
 
 def by_sender(events: Iterable[Event]) -> list[Lane]:
-    """A lane for each sender of messages, in the order in which they were first heard; values that are none share one."""
+    """A lane for each sender of messages, in the order in which they were first heard; other values share one."""
     found: dict[str, list[Marble]] = {}
     end = None
     for event in events:

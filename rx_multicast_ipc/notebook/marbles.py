@@ -59,10 +59,8 @@ def marbles(
                 "marbles() of a stream needs seconds: how long it records; for example marbles(channel, 5)"
             )
         events.update(_record(streams, duration, scheduler))
-    if isinstance(source, Mapping):
-        lanes = [by_name(name, events[name]) for name in named]
-    else:
-        lanes = by_sender(events[""])
+    several = isinstance(source, Mapping)
+    lanes = [by_name(name, events[name]) for name in named] if several else by_sender(events[""])
     latest = max((event.time for seen in events.values() for event in seen), default=0.0)
     return MarbleDiagram(lanes, latest if duration is None else max(duration, latest))
 
@@ -131,6 +129,5 @@ def _event(at: float, notification: Notification[Any]) -> Event:
     if isinstance(notification, OnNext):
         return Event(at, "next", notification.value)
     if isinstance(notification, OnError):
-        error = notification.exception
-        return Event(at, "error", (type(error), str(error)))
+        return Event(at, "error", (type(notification.exception), notification.exception.args))
     return Event(at, "completed")

@@ -58,7 +58,7 @@ class Reading(msgspec.Struct, frozen=True):
 
 
 class Meter:
-    """Takes items on the thread that delivers them. Beyond ``MOST_LOOKED_AT`` a reading, a batch costs what one item does.
+    """Takes items on the thread that delivers them. A batch beyond ``MOST_LOOKED_AT`` costs what one item does.
 
     Args:
         clock: seconds since the Unix epoch.
