@@ -65,7 +65,7 @@ def messages(
             raise
         return CompositeDisposable(subscription, Disposable(lambda: _release(key, channel)))
 
-    return _Messages(subscribe, key.group)
+    return _Messages(subscribe, joined)
 
 
 def broadcast(

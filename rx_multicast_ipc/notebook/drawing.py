@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from itertools import pairwise
 from math import floor, log10
-from typing import Any, Final
+from typing import Final
 from xml.sax.saxutils import escape
 
 from .lanes import Lane, Marble
@@ -41,10 +41,13 @@ _NOT_XML: Final = re.compile("[^\t\n\r\u0020-\ud7ff\ue000-\ufffd\U00010000-\U001
 
 _TEXT_COLUMNS: Final = 60
 
+_SHORTEST: Final = 1e-6
+"""Seconds; what is shorter has no scale."""
+
 
 def draw_svg(lanes: Sequence[Lane], seconds: float) -> str:
     """One line a lane, time to the right, in seconds."""
-    seconds = seconds or 1.0
+    seconds = seconds if seconds >= _SHORTEST else 1.0
     height = _LANE * len(lanes) + 34
     parts = [
         f'<svg xmlns="http://www.w3.org/2000/svg" class="rxm-marbles" width="{_WIDTH}" height="{height}" '
@@ -64,7 +67,7 @@ def draw_svg(lanes: Sequence[Lane], seconds: float) -> str:
 
 def draw_text(lanes: Sequence[Lane], seconds: float) -> str:
     """One line a lane: ``o`` an item, a digit several, ``*`` more than nine, ``|`` completion, ``#`` an error."""
-    seconds = seconds or 1.0
+    seconds = seconds if seconds >= _SHORTEST else 1.0
     width = max((len(lane.name) for lane in lanes), default=0)
 
     def column(time: float) -> int:
@@ -87,7 +90,8 @@ def draw_text(lanes: Sequence[Lane], seconds: float) -> str:
 
 def _draw_lane(lane: Lane, y: int, colour: str, seconds: float) -> Iterator[str]:
     end = _x(seconds if lane.end is None else lane.end.time, seconds)
-    yield f'<text x="{_LEFT - 14}" y="{y + 4}" text-anchor="end">{_shorten(lane.name, (_LEFT - 20) / _CHARACTER)}</text>'
+    name = _shorten(lane.name, (_LEFT - 20) / _CHARACTER)
+    yield f'<text x="{_LEFT - 14}" y="{y + 4}" text-anchor="end">{name}</text>'
     yield f'<line x1="{_LEFT}" x2="{end}" y1="{y}" y2="{y}"/>'
     if lane.end is not None and lane.end.kind == "error":
         text = _text(_error_text(lane.end.value))
@@ -133,9 +137,9 @@ def _bars(marbles: Sequence[Marble], y: int, colour: str, seconds: float) -> Ite
     yield f'<text class="axis" x="{_WIDTH - _RIGHT}" y="{y + 22}" text-anchor="end">{len(marbles):,} items</text>'
 
 
-def _error_text(value: Any) -> str:
-    kind, details = value
-    return f"{kind.__name__}: {', '.join(map(str, details)) if isinstance(details, tuple) else details}"
+def _error_text(value: tuple[type[BaseException], Iterable[object]]) -> str:
+    kind, arguments = value
+    return f"{kind.__name__}: {', '.join(map(str, arguments))}"
 
 
 def _x(time: float, seconds: float) -> float:

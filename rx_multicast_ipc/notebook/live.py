@@ -118,8 +118,7 @@ class Live:
         return f"<live view of {self.title}: {self.total} so far, {self._error or self.state}>"
 
     def _repr_mimebundle_(self, **kwargs: Any) -> Any:
-        bundle = self.widget._repr_mimebundle_(**kwargs)  # pyright: ignore[reportPrivateUsage]
-        data, metadata = bundle if isinstance(bundle, tuple) else (bundle or {}, {})
+        data, metadata = self.widget._repr_mimebundle_(**kwargs)  # pyright: ignore[reportPrivateUsage]
         return {**data, "text/plain": repr(self)}, metadata
 
     def _complete(self) -> None:

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable, Mapping
-from typing import Any
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, cast
 
 import reactivex as rx
 from reactivex import Observable
@@ -21,7 +21,7 @@ from .drawing import draw_svg, draw_text
 from .lanes import Lane, by_name, by_sender
 from .source import Source, observable_of
 
-Recorded = Recording | Iterable[Event]
+Recorded = Recording | Sequence[Event]
 """What was seen before: a recording of :class:`rx_multicast_ipc.testing.Marbles`, or its events."""
 
 
@@ -92,12 +92,10 @@ class MarbleDiagram:
         return self.svg
 
 
-def _events(recorded: Any) -> Iterable[Event]:
+def _events(recorded: Any) -> Sequence[Event]:
     events: Any = recorded.events if isinstance(recorded, Recording) else recorded
-    if isinstance(events, Iterable):
-        events = list(events)  # pyright: ignore[reportUnknownArgumentType, reportUnknownVariableType]
-        if all(isinstance(event, Event) for event in events):
-            return events
+    if isinstance(events, list | tuple) and all(isinstance(event, Event) for event in cast("Sequence[Any]", events)):
+        return cast("Sequence[Event]", events)
     raise InvalidOption(
         f"marbles() draws a Channel, an Observable, a Recording, events of one, or a dict of those, not {recorded!r}"
     )

@@ -102,7 +102,7 @@ def payload_of(item: Item) -> bytes:
     if isinstance(item, Message):
         return item.data
     value = item.value
-    if isinstance(value, bytes | bytearray | memoryview):
+    if isinstance(value, bytes | bytearray):
         return bytes(value)
     if isinstance(value, str):
         return value.encode("utf-8", "replace")

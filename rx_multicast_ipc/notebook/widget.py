@@ -47,7 +47,8 @@ def make_widget(title: str) -> Widget:
         title = Unicode().tag(sync=True)
 
         def close(self) -> None:
-            self.layout.close()  # a widget of its own, which would stay
+            # A widget of its own, which would stay.
+            self.layout.close()  # pyright: ignore[reportUnknownMemberType]
             super().close()
 
     return LiveWidget(title=title)

@@ -18,7 +18,7 @@ VIEWPORT = {"width": 1000, "height": 700}
 @pytest.fixture(scope="session")
 def browser() -> Iterator[Any]:
     """Headless Chromium, which reaches 127.0.0.1 alone."""
-    sync_api: Any = pytest.importorskip("playwright.sync_api", reason="needs the extra [browser]")
+    sync_api: Any = pytest.importorskip("playwright.sync_api", reason="needs the extra [notebook-test]")
     if CHROMIUM is None:
         pytest.skip("needs Chromium: apt install chromium, or set CHROMIUM to its path")
     arguments = ["--disable-background-networking", "--disable-component-update"]
@@ -37,13 +37,17 @@ def page(browser: Any) -> Iterator[Any]:
     faults: list[str] = []
 
     def asked(request: Any) -> None:
-        if urlsplit(request.url).hostname not in (None, "127.0.0.1"):
-            faults.append(f"foreign request: {request.url}")
+        url: str = request.url
+        if urlsplit(url).hostname not in (None, "127.0.0.1"):
+            faults.append(f"foreign request: {url}")
+
+    def raised(error: object) -> None:
+        faults.append(str(error))
 
     page = browser.new_page()
     page.on("request", asked)
     page.on("websocket", asked)
-    page.on("pageerror", lambda error: faults.append(str(error)))
+    page.on("pageerror", raised)
     yield page
     page.close()
     assert faults == []

@@ -108,7 +108,7 @@ class Notebook:
     def __init__(self, lab: Lab, page: Any, *cells: str, theme: str = "JupyterLab Light") -> None:
         self.page = page
         name = f"{secrets.token_hex(4)}.ipynb"
-        code = [
+        code: list[dict[str, Any]] = [
             {
                 "cell_type": "code",
                 "id": f"cell-{i}",

@@ -77,7 +77,7 @@ CONTRAST = """
 
 @pytest.fixture(scope="module")
 def lab(browser: Any, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lab]:
-    pytest.importorskip("jupyterlab", reason="needs the extra [browser]")
+    pytest.importorskip("jupyterlab", reason="needs the extra [notebook-test]")
     with running_lab(tmp_path_factory.mktemp("lab")) as running:
         yield running
 

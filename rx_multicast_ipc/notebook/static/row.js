@@ -59,7 +59,7 @@ export class Filter {
     Object.assign(this, { pattern, isRegex, sender });
     if (!pattern) return;
     try {
-      const regex = new RegExp(isRegex ? pattern : pattern.replace(/[.*+?^${}()|[\]\\]/g, "\\$&"), "iu");
+      const regex = new RegExp(isRegex ? pattern : pattern.replace(/[.*+?^${}()|[\]\\]/g, "\\$&"), "i");
       this.#test = (text) => regex.test(text);
     } catch (error) {
       this.error = error.message;
