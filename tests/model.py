@@ -96,6 +96,7 @@ class Channel:
         self.address = address
         self.closed = False
         self.subscribers: list[Stream] = []
+        self.watchers: list[Stream] = []
         self.waits: list[Wait] = []
         self.requests: list[Wait] = []
         self.backlog: deque[Heard] = deque(maxlen=capacity)
@@ -116,13 +117,12 @@ class Channel:
             subscriber.next(heard)
         if any(request.active and request.offer(heard) for request in self.requests):
             return
-        waits = [wait for wait in self.waits if wait.active]
-        self.waits = waits
-        for wait in waits[:]:
+        offered = self.waits = [wait for wait in self.waits if wait.active]
+        for wait in offered:
             if wait.offer(heard) and wait.active:  # repeated
-                self.waits.remove(wait)
+                self.waits = [other for other in self.waits if other is not wait]
                 self.begin(wait, now)
-        if not waits:
+        if not offered:
             self.backlog.append(heard)
 
     def begin(self, wait: Wait, now: int) -> None:
@@ -139,7 +139,7 @@ class Channel:
         self.closed = True
         self.backlog.clear()
         self.unread.clear()
-        for subscriber in self.subscribers:
+        for subscriber in (*self.subscribers, *self.watchers):
             subscriber.finish("completed")
         for wait in (*self.requests, *self.waits):
             wait.finish("ChannelClosed")
@@ -214,7 +214,12 @@ class Network:
         self._sides = {host: number for number, side in enumerate(sides, start=1) for host in side}
 
     def set_down(self, host: str, down: bool) -> None:
-        (self._down.add if down else self._down.discard)(host)
+        if (host in self._down) != down:
+            (self._down.add if down else self._down.discard)(host)
+            for channel in self.channels:
+                if channel.host == host:
+                    for watcher in channel.watchers:
+                        watcher.next("down" if down else "up")
 
     def pause(self, host: str) -> None:
         self._paused.add(host)

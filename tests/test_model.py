@@ -11,12 +11,11 @@ import pytest
 import reactivex as rx
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
-from hypothesis.stateful import Bundle, RuleBasedStateMachine, invariant, multiple, precondition, rule
+from hypothesis.stateful import Bundle, RuleBasedStateMachine, consumes, invariant, precondition, rule
 from reactivex import operators as ops
-from reactivex.testing import TestScheduler
 
 import rx_multicast_ipc as ipc
-from rx_multicast_ipc.testing import VirtualNetwork
+from rx_multicast_ipc.testing import VirtualClock, VirtualNetwork
 from rx_multicast_ipc.testing.conformance.rig import free_port
 
 from . import model
@@ -43,25 +42,29 @@ class Large(bytes):
 class Choice:
     """A predicate of messages, and the same one of the model."""
 
-    of_message: Callable[[ipc.Message], object] | None
+    name: str
+    of_message: Callable[[ipc.Message], object]
     of_model: Callable[[Heard], bool]
+
+    def __repr__(self) -> str:
+        return self.name
 
 
 def refuse(_: object) -> bool:
     raise ValueError("a predicate that raises, on purpose")
 
 
-CHOICES: dict[str, Choice] = {
-    "any": Choice(None, lambda heard: True),
-    "a": Choice(lambda message: message.text.startswith("a"), lambda heard: heard.data.startswith(b"a")),
-    "direct": Choice(lambda message: message.direct, lambda heard: heard.direct),
-    "none": Choice(lambda message: False, lambda heard: False),
-    "raises": Choice(refuse, refuse),
-}
+CHOICES = (
+    Choice("any", lambda message: message.data or True, lambda heard: True),
+    Choice("a", lambda message: message.text.startswith("a"), lambda heard: heard.data.startswith(b"a")),
+    Choice("direct", lambda message: message.direct, lambda heard: heard.direct),
+    Choice("none", lambda message: None, lambda heard: False),
+    Choice("raises", refuse, refuse),
+)
 
 small_payloads = st.sampled_from([b"", b"a", b"aa", b"b", "ä".encode()])
 payloads = small_payloads | st.sampled_from([2000, 65_507]).map(Large)
-choices = st.sampled_from(sorted(CHOICES))
+choices = st.sampled_from(CHOICES)
 few = st.integers(1, 3)
 
 
@@ -124,15 +127,15 @@ class Unsent(NamedTuple):
     data: bytes
 
 
-def nothing() -> Any:
-    """What a step returns that adds to no bundle."""
-    return multiple()  # pyright: ignore[reportUnknownVariableType]
+def in_seconds(ticks: int | None) -> float | None:
+    return None if ticks is None else ticks * TICK
 
 
 class ChannelsAsTheModel(RuleBasedStateMachine):
     """What can be asked of channels on every network."""
 
     channels: Bundle[Opened] = Bundle("channels")
+    closed: Bundle[Opened] = Bundle("closed")
     pairs: Bundle[Pair] = Bundle("pairs")
     unsent: Bundle[Unsent] = Bundle("unsent")
 
@@ -164,7 +167,7 @@ class ChannelsAsTheModel(RuleBasedStateMachine):
         stream.finish(error or "completed")
         self.watch(Record(sink), stream)
 
-    @precondition(lambda self: sum(not one.expected.closed for one in self.opened) < 5)
+    @precondition(lambda self: self.open_channels < 5)
     @rule(target=channels, host=st.sampled_from(HOSTS), echo=st.booleans(), backlog=st.sampled_from([1, 2, 1000]))
     def open(self, host: str, echo: bool, backlog: int) -> Opened:
         channel = self.open_channel(host, echo=echo, backlog=backlog)
@@ -177,40 +180,39 @@ class ChannelsAsTheModel(RuleBasedStateMachine):
         target=pairs,
         channel=channels,
         in_batches=st.booleans(),
-        take=st.none() | few,
-        raise_at=st.none() | few,
+        until=st.sampled_from(["", "", "take", "raise"]),
+        at=few,
     )
-    def subscribe(self, channel: Opened, in_batches: bool, take: int | None, raise_at: int | None) -> Pair:
+    def subscribe(self, channel: Opened, in_batches: bool, until: str, at: int) -> Pair:
         source = channel.actual.messages
         if in_batches:
             source = channel.actual.batches.pipe(ops.concat_map(rx.from_iterable))
-        if take is not None:
-            source, raise_at = source.pipe(ops.take(take)), None
-        expected = model.Subscriber(take, raise_at)
-        if channel.expected.closed:
-            expected.finish("ChannelClosed")
+        if until == "take":
+            source = source.pipe(ops.take(at))
+        raise_at = at if until == "raise" else None
+        expected = model.Subscriber(at if until == "take" else None, raise_at)
         channel.expected.subscribers.append(expected)
         return self.watch(Record(source, raise_at), expected)
 
-    @rule(pair=pairs)
+    @rule(target=pairs, channel=channels)
+    def watch_the_network(self, channel: Opened) -> Pair:
+        expected = model.Stream()
+        channel.expected.watchers.append(expected)
+        return self.watch(Record(channel.actual.events.pipe(ops.map(lambda event: str(event.change)))), expected)
+
+    @rule(pair=consumes(pairs))
     def dispose(self, pair: Pair) -> None:
         pair.actual.dispose()
         pair.expected.disposed = True
 
     @rule(channel=channels, data=payloads, times=few)
     def broadcast(self, channel: Opened, data: bytes, times: int) -> None:
-        if channel.expected.closed:
-            with pytest.raises(ipc.ChannelClosed):
-                channel.actual.broadcast(data)
-            return
         sink = channel.actual.broadcast(data)
         for _ in range(times):
             self.sent(sink, [None], self.network.send(channel.expected, data))
 
     @rule(target=unsent, channel=channels, data=payloads)
-    def prepare(self, channel: Opened, data: bytes) -> Any:
-        if channel.expected.closed:
-            return nothing()
+    def prepare(self, channel: Opened, data: bytes) -> Unsent:
         prepared = Unsent(channel, channel.actual.broadcast(data), data)
         self.kept.append(prepared)
         return prepared
@@ -221,86 +223,90 @@ class ChannelsAsTheModel(RuleBasedStateMachine):
 
     @rule(channel=channels, many=st.lists(small_payloads, max_size=5))
     def broadcast_all(self, channel: Opened, many: list[bytes]) -> None:
-        if channel.expected.closed:
-            with pytest.raises(ipc.ChannelClosed):
-                channel.actual.broadcast_all(many)
-            return
         error = None
         for data in many:
             error = error or self.network.send(channel.expected, data)
         self.sent(channel.actual.broadcast_all(many), [len(many)], error)
 
-    @rule(channel=channels, to=channels, data=payloads)
+    @rule(channel=channels, to=channels | closed, data=payloads)
     def send(self, channel: Opened, to: Opened, data: bytes) -> None:
         address, port = to.expected.address
-        if channel.expected.closed:
-            with pytest.raises(ipc.ChannelClosed):
-                channel.actual.send(data, port, address)
-            return
-        self.sent(
-            channel.actual.send(data, port, address),
-            [None],
-            self.network.send(channel.expected, data, to.expected.address),
-        )
+        error = self.network.send(channel.expected, data, (address, port))
+        self.sent(channel.actual.send(data, port, address), [None], error)
 
     @rule(channel=channels, pair=pairs, data=payloads)
     def reply(self, channel: Opened, pair: Pair, data: bytes) -> None:
         messages = [value for value in pair.actual.raw if isinstance(value, ipc.Message)]
-        if messages and not channel.expected.closed:
-            self.sent(
-                channel.actual.reply(messages[-1], data),
-                [None],
-                self.network.send(channel.expected, data, messages[-1].sender),
-            )
+        if messages:
+            error = self.network.send(channel.expected, data, messages[-1].sender)
+            self.sent(channel.actual.reply(messages[-1], data), [None], error)
 
     @rule(channel=channels)
     def send_too_much(self, channel: Opened) -> None:
-        error = ipc.ChannelClosed if channel.expected.closed else ipc.PayloadTooLarge
-        with pytest.raises(error):
+        with pytest.raises(ipc.PayloadTooLarge):
             channel.actual.broadcast(bytes(65_508))
 
     @rule(target=pairs, channel=channels, choice=choices, times=few, data=st.data())
-    def wait(self, channel: Opened, choice: str, times: int, data: st.DataObject) -> Any:
-        timeout = data.draw(st.none() | st.sampled_from(self.timeouts), label="timeout in ticks")
-        predicate, chooses = CHOICES[choice].of_message, CHOICES[choice].of_model
-        seconds = None if timeout is None else timeout * TICK
-        if channel.expected.closed:
-            with pytest.raises(ipc.ChannelClosed):
-                channel.actual.wait_for_message(predicate, timeout=seconds)
-            return nothing()
-        source = channel.actual.wait_for_message(predicate, timeout=seconds)
-        expected = model.Wait(chooses, timeout, times)
+    def wait(self, channel: Opened, choice: Choice, times: int, data: st.DataObject) -> Pair:
+        timeout = self.draw_timeout(data)
+        source = channel.actual.wait_for_message(choice.of_message, timeout=in_seconds(timeout))
+        expected = model.Wait(choice.of_model, timeout, times)
         pair = self.watch(Record(source.pipe(ops.repeat(times))), expected)
         channel.expected.begin(expected, self.network.now)
         return pair
 
     @rule(target=pairs, channel=channels, payload=payloads, choice=choices, data=st.data())
-    def request(self, channel: Opened, payload: bytes, choice: str, data: st.DataObject) -> Any:
-        timeout = data.draw(st.none() | st.sampled_from(self.timeouts), label="timeout in ticks")
-        predicate, chooses = CHOICES[choice].of_message, CHOICES[choice].of_model
+    def request(self, channel: Opened, payload: bytes, choice: Choice, data: st.DataObject) -> Pair:
+        timeout = self.draw_timeout(data)
         own = channel.expected.address
-        if channel.expected.closed:
-            with pytest.raises(ipc.ChannelClosed):
-                channel.actual.request(payload, predicate or bool)
-            return nothing()
-        source = channel.actual.request(
-            payload, predicate or (lambda message: True), timeout=None if timeout is None else timeout * TICK
-        )
-        expected = model.Wait(lambda heard: heard.sender != own and chooses(heard), timeout)
+        source = channel.actual.request(payload, choice.of_message, timeout=in_seconds(timeout))
+        expected = model.Wait(lambda heard: heard.sender != own and choice.of_model(heard), timeout)
         pair = self.watch(Record(source), expected)
         self.network.request(channel.expected, payload, expected)
         return pair
 
-    @rule(channel=channels, how=st.sampled_from(["close", "close without waiting", "unbind", "with"]))
-    def close(self, channel: Opened, how: str) -> None:
+    @precondition(lambda self: self.open_channels > 1)
+    @rule(
+        target=closed,
+        channel=consumes(channels),
+        how=st.sampled_from(["close", "close without waiting", "unbind", "leave with"]),
+    )
+    def close(self, channel: Opened, how: str) -> Opened:
         if how == "unbind":
             self.sent(channel.actual.unbind(), [None], None)
-        elif how == "with":
+        elif how == "leave with":
             with channel.actual:
                 pass
         else:
             channel.actual.close(wait=how == "close")
         channel.expected.close()
+        return channel
+
+    @rule(channel=closed, data=payloads)
+    def use_a_closed_channel(self, channel: Opened, data: bytes) -> None:
+        used = channel.actual
+        address, port = used.sender_address
+        for use in (
+            lambda: used.broadcast(data),
+            lambda: used.broadcast_all([data]),
+            lambda: used.send(data, port, address),
+            lambda: used.reply(ipc.Message(data, port=1), data),
+            lambda: used.wait_for_message(timeout=1.0),
+            lambda: used.request(data, bool),
+        ):
+            with pytest.raises(ipc.ChannelClosed):
+                use()
+        for source in (used.messages, used.batches, used.events):
+            self.sent(source, [], "ChannelClosed")
+        self.sent(used.unbind(), [None], None)
+        used.close()
+
+    @property
+    def open_channels(self) -> int:
+        return sum(not one.expected.closed for one in self.opened)
+
+    def draw_timeout(self, data: st.DataObject) -> int | None:
+        return data.draw(st.none() | st.sampled_from(self.timeouts), label="timeout in ticks")
 
     @invariant()
     def all_is_as_the_model_says(self) -> None:
@@ -325,8 +331,8 @@ class VirtualChannels(ChannelsAsTheModel):
 
     def __init__(self) -> None:
         super().__init__()
-        self.scheduler = TestScheduler()
-        self.virtual = VirtualNetwork(self.scheduler, latency=LATENCY * TICK)
+        self.clock = VirtualClock()
+        self.virtual = VirtualNetwork(self.clock, latency=LATENCY * TICK)
         for host in HOSTS:
             self.virtual.add_host(host)
 
@@ -335,8 +341,12 @@ class VirtualChannels(ChannelsAsTheModel):
 
     @rule(steps=st.integers(1, 5))
     def let_time_pass(self, steps: int) -> None:
-        self.scheduler.advance_by(2 * steps * TICK)
+        self.clock.advance_by(2 * steps * TICK)
         self.network.advance(2 * steps)
+
+    @rule()
+    def let_what_is_on_its_way_arrive(self) -> None:
+        self.let_time_pass(1)
 
     @rule(sides=st.lists(st.sampled_from(HOSTS), max_size=3, unique=True).map(lambda hosts: [hosts[:1], hosts[1:]]))
     def partition(self, sides: list[list[str]]) -> None:
@@ -344,9 +354,12 @@ class VirtualChannels(ChannelsAsTheModel):
         self.network.partition(sides)
 
     @rule()
-    def heal(self) -> None:
+    def mend_everything(self) -> None:
         self.virtual.heal()
         self.network.partition([])
+        for host in HOSTS:
+            self.take_down_or_bring_up(host, False)
+            self.resume(host)
 
     @rule(host=st.sampled_from(HOSTS), down=st.booleans())
     def take_down_or_bring_up(self, host: str, down: bool) -> None:

@@ -50,7 +50,7 @@ class TestWaitForMessage:
         late = marbles.record(rx.never().pipe(ipc.operators.wait_for_message(timeout=3.0)))
         marbles.scheduler.start()
         assert recording.events == expected
-        assert late.events == [Event(3.0, "error", (ipc.MessageTimeout, str(ipc.MessageTimeout(3))))]
+        assert late.events == [Event(3.0, "error", (ipc.MessageTimeout, ipc.MessageTimeout(3).args))]
 
     def test_a_raising_predicate_ends_it(self) -> None:
         with pytest.raises(ZeroDivisionError):

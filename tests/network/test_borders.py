@@ -64,8 +64,9 @@ def two_interfaces() -> Iterator[Network]:
 
 
 def reports_of(group: str, packets: Sequence[Packet]) -> list[Packet]:
-    """The IGMP reports that name a group."""
-    return [packet for packet in packets if packet.protocol == "IGMP" and socket.inet_aton(group) in packet.payload]
+    """The IGMP reports of this host that name a group."""
+    own = [packet for packet in packets if packet.protocol == "IGMP" and packet.outgoing]
+    return [packet for packet in own if socket.inet_aton(group) in packet.payload]
 
 
 def wait_for_all_reports(host: Host, interface: str, sniffer: Sniffer) -> None:

@@ -222,3 +222,15 @@ def test_nothing_is_delivered_twice(soak: Soak) -> None:
 
 def test_no_thread_and_no_descriptor_leaks(soak: Soak) -> None:
     assert (soak.threads, soak.descriptors) == (0, 0)
+
+
+@pytest.mark.xfail(strict=True, raises=ipc.Unsupported, reason='interface="all" is to come')
+def test_an_interface_that_appears_after_the_start_is_joined_and_sent_out_of() -> None:
+    with hosts(1) as network:
+        (host,) = network
+        peer = network.add_host(segment=1)
+        with party("early", host, "all") as early, party("beyond", peer, "eth0") as beyond:
+            host.add_interface("eth1", segment=1)
+            threading.Event().wait(RECOVERY)
+            assert early.missing(beyond.next_ones()) == []
+            assert beyond.missing(early.next_ones()) == []

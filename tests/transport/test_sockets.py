@@ -219,10 +219,7 @@ def test_a_group_is_left_with_what_it_was_joined_with(platform: Platform) -> Non
     for group in (NETWORK4, NETWORK6):
         (join,), (leave,) = membership(group, ETH0, platform), membership(group, ETH0, platform, leave=True)
         assert join.value == leave.value
-        assert {join.name, leave.name} in (
-            {"IP_ADD_MEMBERSHIP", "IP_DROP_MEMBERSHIP"},
-            {"IPV6_JOIN_GROUP", "IPV6_LEAVE_GROUP"},
-        )
+        assert (join.name, leave.name) in NAMES
 
 
 @needs_linux
@@ -232,3 +229,9 @@ def test_every_option_has_a_number_here() -> None:
     names = {step.name for plan in plans for step in plan if isinstance(step, Option)}
     names |= {"MCAST_JOIN_SOURCE_GROUP", "MCAST_LEAVE_SOURCE_GROUP"}
     assert all(_sockets._number(name) > 0 for name in names)  # pyright: ignore[reportPrivateUsage]
+
+
+@needs_linux
+@pytest.mark.parametrize("name", ["fe80::1%lo", "2001:db8::1"])
+def test_an_address_that_was_looked_up_keeps_its_link(name: str) -> None:
+    assert _sockets.look_up(name, NETWORK6) == name
