@@ -16,9 +16,10 @@ DENSE: Final = 80
 
 _WIDTH: Final = 860
 _LEFT: Final = 150
-_RIGHT: Final = 24
+_RIGHT: Final = 44
 _LANE: Final = 46
 _RADIUS: Final = 11
+_MIDDLE_RADIUS: Final = 9
 _SMALL_RADIUS: Final = 6
 _BINS: Final = 120
 _CHARACTER: Final = 6.2
@@ -97,27 +98,26 @@ def _draw_lane(lane: Lane, y: int, colour: str, seconds: float) -> Iterator[str]
         text = _text(_error_text(lane.end.value))
         yield f'<path class="error" d="M{end - 7},{y - 7} l14,14 m0,-14 l-14,14"><title>{text}</title></path>'
     elif lane.end is not None:
-        yield f'<line class="end" x1="{end}" x2="{end}" y1="{y - 12}" y2="{y + 12}"><title>completed</title></line>'
+        yield f'<line class="end" x1="{end}" x2="{end}" y1="{y - 17}" y2="{y + 17}"><title>completed</title></line>'
     yield from (_bars if len(lane.marbles) > DENSE else _marbles)(lane.marbles, y, colour, seconds)
 
 
 def _marbles(marbles: Sequence[Marble], y: int, colour: str, seconds: float) -> Iterator[str]:
     places = [_x(marble.time, seconds) for marble in marbles]
-    narrow = [two - one for one, two in pairwise(places) if two > one]
-    radius = _RADIUS if min(narrow, default=_WIDTH) > _RADIUS and len(marbles) < DENSE / 2 else _SMALL_RADIUS
+    room = min((two - one for one, two in pairwise(places) if two > one), default=_WIDTH)
+    short = all(len(marble.text) <= 2 for marble in marbles)
+    radius = _RADIUS if room > 2 * _RADIUS else _MIDDLE_RADIUS if short and room > _MIDDLE_RADIUS else _SMALL_RADIUS
     stacked = 0
     for index, (marble, x) in enumerate(zip(marbles, places, strict=True)):
         stacked = stacked + 1 if index and x - places[index - 1] < 1 else 0
         top = y - 5 * min(stacked, 3)
-        following = next((place for place in places[index + 1 :] if place > x), _WIDTH + _RIGHT)
-        room = (following - x) / _CHARACTER
-        inside = radius == _RADIUS and len(marble.text) <= 3
         yield f"<g><title>{_text(f'{marble.time:g} s: {marble.text}')}</title>"
         yield f'<circle cx="{x}" cy="{top}" r="{radius}" fill="{colour}" fill-opacity=".9"/>'
-        if inside:
+        if radius > _SMALL_RADIUS and len(marble.text) <= 2:
             yield f'<text class="in" x="{x}" y="{top + 4}" text-anchor="middle">{_text(marble.text)}</text>'
-        elif room >= 4 and not stacked:
-            yield f'<text x="{x}" y="{y + radius + 11}" text-anchor="middle">{_shorten(marble.text, room)}</text>'
+        elif room > 5 * _CHARACTER and not stacked:
+            below = _shorten(marble.text, room / _CHARACTER)
+            yield f'<text x="{x}" y="{y + radius + 11}" text-anchor="middle">{below}</text>'
         yield "</g>"
 
 
