@@ -59,8 +59,8 @@ class Channel:
         check_count("backlog", backlog, "messages")
         self._echo = echo
         self._payload_limit = group.payload_limit
-        self._messages: HotSource[Message] = HotSource(self._refusal, f"messages of {group}")
         self._batches: HotSource[list[Message]] = HotSource(self._refusal, f"batches of {group}")
+        self._messages: HotSource[Message] = HotSource(self._refusal, f"messages of {group}", self._batches)
         self._events: HotSource[NetworkEvent] = HotSource(self._refusal, f"events of {group}")
         self._closing: AsyncSubject[None] = AsyncSubject()
         self._transport = open_transport(group, receive_buffer=receive_buffer)

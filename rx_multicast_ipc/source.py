@@ -29,10 +29,17 @@ class HotSource(Observable[_T]):
     Args:
         refusal: the error that a new subscriber gets instead of taking part, or None.
         name: what it delivers, for people.
+        batches: a stream of the same items, one list a read, for who has a use for it.
     """
 
-    def __init__(self, refusal: Callable[[], Exception | None], name: str = "HotSource") -> None:
+    def __init__(
+        self,
+        refusal: Callable[[], Exception | None],
+        name: str = "HotSource",
+        batches: HotSource[list[_T]] | None = None,
+    ) -> None:
         super().__init__()
+        self.batches = batches
         self._name = name
         self._gate = RLock()  # a signal handler may dispose while its thread subscribes
         self._subscribers: tuple[_Subscriber[_T], ...] = ()

@@ -105,7 +105,7 @@ def _draw_lane(lane: Lane, y: int, colour: str, seconds: float) -> Iterator[str]
 def _marbles(marbles: Sequence[Marble], y: int, colour: str, seconds: float) -> Iterator[str]:
     places = [_x(marble.time, seconds) for marble in marbles]
     room = min((two - one for one, two in pairwise(places) if two > one), default=_WIDTH)
-    short = all(len(marble.text) <= 2 for marble in marbles)
+    short = all(len(marble.text) <= 1 for marble in marbles)
     radius = _RADIUS if room > 2 * _RADIUS else _MIDDLE_RADIUS if short and room > _MIDDLE_RADIUS else _SMALL_RADIUS
     stacked = 0
     for index, (marble, x) in enumerate(zip(marbles, places, strict=True)):

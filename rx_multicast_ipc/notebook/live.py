@@ -12,7 +12,7 @@ from typing import Any, Final, Self
 from ..channel import Channel
 from .cells import Cells
 from .meter import Meter, Reading
-from .source import Source, observable_of
+from .source import Source, batches_of, observable_of
 from .update import State, encode
 from .widget import Widget, make_widget
 
@@ -76,8 +76,9 @@ class Live:
         self._sending = threading.Lock()
         self._closed = False
         widget.on_msg(self._answer)
-        if self._channel is not None:
-            self._subscription = self._channel.batches.subscribe(self._meter.add_all, self._fail, self._complete)
+        batches = batches_of(source)
+        if batches is not None:
+            self._subscription = batches.subscribe(self._meter.add_all, self._fail, self._complete)
         else:
             self._subscription = observable_of(source).subscribe(self._meter.add, self._fail, self._complete)
         self._thread = threading.Thread(target=self._tell, name=f"rx_multicast_ipc live {title}", daemon=True)

@@ -75,28 +75,35 @@ class Meter:
 
     def add(self, item: Any) -> None:
         """Count one message or other value."""
-        self.add_all((item if isinstance(item, Message) else Value(item, self._clock()),))
+        if not isinstance(item, Message):
+            item = Value(item, self._clock())
+        with self._lock:
+            self._total += 1
+            self._last.append(item)
+            if self._looked_at < MOST_LOOKED_AT:
+                self._look_at((item,))
 
-    def add_all(self, items: Sequence[Item]) -> None:
+    def add_all(self, messages: Sequence[Message]) -> None:
         """Count a batch."""
         with self._lock:
-            self._total += len(items)
-            self._last.extend(items[-MOST_ROWS:])
-            to_look_at = MOST_LOOKED_AT - self._looked_at
-            if to_look_at > 0:
-                looked_at = items[:to_look_at]
-                self._looked_at += len(looked_at)
-                for item in looked_at:
-                    if isinstance(item, Message):
-                        sender, size = (item.address, item.port), len(item.data)
-                    else:
-                        sender, size = type(item.value).__name__, 0
-                    counts = self._senders.get(sender)
-                    if counts is None:
-                        self._senders[sender] = [1, size]
-                    else:
-                        counts[0] += 1
-                        counts[1] += size
+            self._total += len(messages)
+            self._last.extend(messages[-MOST_ROWS:])
+            if self._looked_at < MOST_LOOKED_AT:
+                self._look_at(messages[: MOST_LOOKED_AT - self._looked_at])
+
+    def _look_at(self, items: Sequence[Item]) -> None:
+        self._looked_at += len(items)
+        for item in items:
+            if isinstance(item, Message):
+                sender, size = (item.address, item.port), len(item.data)
+            else:
+                sender, size = type(item.value).__name__, 0
+            counts = self._senders.get(sender)
+            if counts is None:
+                self._senders[sender] = [1, size]
+            else:
+                counts[0] += 1
+                counts[1] += size
 
     @property
     def total(self) -> int:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, cast
 
 from reactivex import Observable
 
 from ..channel import Channel
 from ..errors import InvalidOption
+from ..message import Message
+from ..source import HotSource
 
 Source = Channel | Observable[Any]
 """A channel (its messages are meant), or any Observable."""
@@ -23,3 +25,9 @@ def observable_of(source: Source) -> Observable[Any]:
             "or channel.messages.pipe(...)"
         )
     return source
+
+
+def batches_of(source: Source) -> Observable[list[Message]] | None:
+    """The same messages, a list at a time, where there are such: a list costs its reader what one message does."""
+    observable = observable_of(source)
+    return cast("HotSource[Any]", observable).batches if isinstance(observable, HotSource) else None

@@ -204,3 +204,9 @@ view = live(channel)
 print(view)
 """
     assert finish(python(code, port)) == f"<live view of 224.0.2.1:{port} on loopback: 0 so far, live>\n"
+
+
+def test_a_channels_messages_are_taken_a_batch_at_a_time(channel: ipc.Channel, show: Show) -> None:
+    show(channel.messages)
+    assert is_observed(channel.batches)
+    assert not is_observed(channel.messages)
