@@ -1,8 +1,8 @@
 """What a live view costs the source it shows: ``python -m benchmarks.notebook``, with the extra ``test`` installed.
 
 A Jupyter kernel on one core hears a sender on the other through filter, map and a subscriber: without a view, with one
-of the channel, with one of a pipeline from it; alternating, a fresh kernel each. At a rate that both keep up with, what is delivered for a
-second of the kernel's CPU is what the source could deliver at most.
+of the channel, with one of a pipeline from it; alternating, a fresh kernel each. At a rate that both keep up with, what
+is delivered for a second of the kernel's CPU is what the source could deliver at most.
 """
 
 from __future__ import annotations

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, cast
+from typing import Any
 
 from reactivex import Observable
 
@@ -30,4 +30,7 @@ def observable_of(source: Source) -> Observable[Any]:
 def batches_of(source: Source) -> Observable[list[Message]] | None:
     """The same messages, a list at a time, where there are such: a list costs its reader what one message does."""
     observable = observable_of(source)
-    return cast("HotSource[Any]", observable).batches if isinstance(observable, HotSource) else None
+    if not isinstance(observable, HotSource):
+        return None
+    hot: HotSource[Any] = observable
+    return hot.batches
