@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 
 class Block(NamedTuple):
-    """A block of Python in a document.
+    """A block of Python in a document. One that begins with ``# name.py`` is a file, which others may import.
 
     Attributes:
         line: where it begins.
@@ -22,6 +22,12 @@ class Block(NamedTuple):
     output: str | None
 
     @property
+    def file(self) -> str:
+        """The file's name; ``""`` if it has none."""
+        first = re.match(r"# (\w+\.py)\n", self.code)
+        return first[1] if first else ""
+
+    @property
     def is_suite(self) -> bool:
         """Whether it holds tests, which pytest runs."""
         return "\ndef test_" in self.code
@@ -31,7 +37,7 @@ class Block(NamedTuple):
         python = [sys.executable, "-X", "dev", "-W", "error"]
         if not self.is_suite:
             return [*python, "-c", self.code]
-        suite = folder / "test_block.py"
+        suite = folder / (self.file or "test_block.py")
         suite.write_text(self.code, encoding="utf-8")
         plugins = ["no:cacheprovider", "no:hypothesispytest", "no:xdist"]
         return [*python, "-m", "pytest", "-q", f"--rootdir={folder}", *(f"-p{name}" for name in plugins), str(suite)]

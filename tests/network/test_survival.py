@@ -9,17 +9,20 @@ from __future__ import annotations
 
 import os
 import threading
+import time
 from collections import Counter
 from collections.abc import Callable, Generator, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager, suppress
+from itertools import count
 from typing import Final, NamedTuple
 
 import pytest
 
 import rx_multicast_ipc as ipc
+from rx_multicast_ipc.transport import _memberships
 
-from ..helpers import open_descriptors, wait_until
+from ..helpers import Seen, open_descriptors, run, wait_until
 from ..hosts import Host, hosts
 from .on import channel_on
 
@@ -68,13 +71,13 @@ def recreate(host: Host, _: int) -> int:
     return 0
 
 
-def change_address(host: Host, count: int) -> int:
-    host.change_address("eth0", f"10.77.0.{200 + count % 2}/24")
+def change_address(host: Host, number: int) -> int:
+    host.change_address("eth0", f"10.77.0.{200 + number % 2}/24")
     return 0
 
 
-def move_default_route(host: Host, count: int) -> int:
-    segment = 1 - count % 2
+def move_default_route(host: Host, number: int) -> int:
+    segment = 1 - number % 2
     host.route_by_default(f"eth{segment}")
     return segment
 
@@ -193,12 +196,12 @@ class Sufferer(NamedTuple):
 
     def suffer(self) -> str:
         """Make the changes; says what is missing after the first one that the channel did not survive."""
-        for count in range(self.trouble.often if SOAK else 2):
-            segment = self.trouble.change(self.host, count)
+        for number in range(self.trouble.often if SOAK else 2):
+            segment = self.trouble.change(self.host, number)
             threading.Event().wait(RECOVERY)
             missing = self.missing(segment)
             if missing:
-                return f"after change {count + 1} {missing}"
+                return f"after change {number + 1} {missing}"
         return ""
 
     def missing(self, segment: int) -> str:
@@ -224,7 +227,6 @@ def test_no_thread_and_no_descriptor_leaks(soak: Soak) -> None:
     assert (soak.threads, soak.descriptors) == (0, 0)
 
 
-@pytest.mark.xfail(strict=True, raises=ipc.Unsupported, reason='interface="all" is to come')
 def test_an_interface_that_appears_after_the_start_is_joined_and_sent_out_of() -> None:
     with hosts(1) as network:
         (host,) = network
@@ -234,3 +236,44 @@ def test_an_interface_that_appears_after_the_start_is_joined_and_sent_out_of() -
             threading.Event().wait(RECOVERY)
             assert early.missing(beyond.next_ones()) == []
             assert beyond.missing(early.next_ones()) == []
+
+
+MEMBERSHIP: Final = 0.6
+"""Seconds that a switch remembers."""
+
+REJOIN: Final = 0.2
+"""Seconds between two joins, here; else it is minutes, as on such switches."""
+
+
+def test_a_group_lives_on_at_a_switch_without_a_querier_for_it_is_joined_again_now_and_then(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    with hosts(3) as network, ExitStack() as stack:
+        a, b, c = network
+        sender = stack.enter_context(channel_on(a))
+        forgotten = stack.enter_context(channel_on(c))
+        monkeypatch.setattr(_memberships, "_REJOIN", REJOIN)
+        remembered = stack.enter_context(channel_on(b))
+        heard = {channel: Seen(channel.messages) for channel in (forgotten, remembered)}
+        network.snoop(membership=MEMBERSHIP, querier=False)
+        numbers = count()
+
+        def reaches(receiver: ipc.Channel) -> bool:
+            """Whether the switch sends the group there: the direct messages, which it knows the way of, come later."""
+            number = f"{next(numbers)}"
+            run(sender.broadcast(number))
+            address, port = receiver.sender_address
+            for text in (f"after {number}", f"long after {number}"):  # two: for each kind has a socket of its own
+                run(sender.send(text, port, address))
+                heard[receiver].wait_for(lambda seen, text=text: any(m.text == text for m in seen.values))
+            return number in {message.text for message in heard[receiver].values}
+
+        wait_until(lambda: not reaches(forgotten))
+        end = time.monotonic() + 2 * MEMBERSHIP
+        reached: list[bool] = []
+        while time.monotonic() < end:
+            reached.append(reaches(remembered))
+        assert (
+            reached.count(False) <= 2 * MEMBERSHIP / REJOIN < len(reached) / 2
+        )  # a join may lose what comes just then
+        wait_until(lambda: not reaches(forgotten))  # by now it said for the last time that it joined
