@@ -43,6 +43,8 @@ class Reading(msgspec.Struct, frozen=True):
     Attributes:
         at: seconds since the Unix epoch.
         total: items since the beginning.
+        total_bytes: their payloads, in bytes; plain values have none.
+        estimated: whether too many came, now or before, for the bytes of each to be counted.
         senders: items and bytes of each sender, of those that were looked at.
         looked_at: how many those were.
         came: how many came; more than ``looked_at`` when too many did to look at each.
@@ -51,6 +53,8 @@ class Reading(msgspec.Struct, frozen=True):
 
     at: float
     total: int
+    total_bytes: int
+    estimated: bool
     senders: dict[Sender, tuple[int, int]]
     looked_at: int
     came: int
@@ -59,6 +63,8 @@ class Reading(msgspec.Struct, frozen=True):
 
 class Meter:
     """Takes items on the thread that delivers them. A batch beyond ``MOST_LOOKED_AT`` costs what one item does.
+
+    It is read by one thread at a time.
 
     Args:
         clock: seconds since the Unix epoch.
@@ -72,6 +78,8 @@ class Meter:
         self._looked_at = 0
         self._total = 0
         self._total_read = 0
+        self._bytes = 0
+        self._estimated = False
 
     def add(self, item: Any) -> None:
         """Count one message or other value."""
@@ -122,9 +130,14 @@ class Meter:
             last = list(self._last)[-came:] if came else []
             senders, looked_at = self._senders, self._looked_at
             self._total_read, self._senders, self._looked_at = total, {}, 0
-        return Reading(at, total, {sender: (n, size) for sender, (n, size) in senders.items()}, looked_at, came, last)
+        looked_bytes = sum(size for _, size in senders.values())
+        self._bytes += looked_bytes if came == looked_at else round(looked_bytes * came / looked_at)
+        self._estimated = self._estimated or came > looked_at
+        counts = {sender: (n, size) for sender, (n, size) in senders.items()}
+        return Reading(at, total, self._bytes, self._estimated, counts, looked_at, came, last)
 
     def recent(self) -> Reading:
         """The newest items again, for a front end that begins late; the next :meth:`read` is not changed by it."""
         with self._lock:
-            return Reading(self._clock(), self._total, {}, 0, 0, list(self._last))
+            at, total, last = self._clock(), self._total, list(self._last)
+        return Reading(at, total, self._bytes, self._estimated, {}, 0, 0, last)

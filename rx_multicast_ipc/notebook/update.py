@@ -44,10 +44,9 @@ class Head(msgspec.Struct, frozen=True):
 
     Attributes:
         state, error: whether more will come, and what ended it.
-        at, total: of the reading.
+        at, total, bytes, estimated: of the reading.
         senders: name, items and bytes since the update before, of the busiest.
         others: items and bytes of the other senders.
-        estimated: whether those counts are of a sample.
         dropped: messages that the kernel dropped since the beginning; None where nobody tells.
         rows: the newest items; the last one is number ``total``.
     """
@@ -56,9 +55,10 @@ class Head(msgspec.Struct, frozen=True):
     error: str
     at: float
     total: int
+    bytes: int
+    estimated: bool
     senders: list[tuple[str, int, int]]
     others: tuple[int, int]
-    estimated: bool
     dropped: int | None
     rows: list[Row]
 
@@ -77,12 +77,13 @@ def encode(reading: Reading, *, state: State = "live", error: str = "", dropped:
         error,
         reading.at,
         reading.total,
+        reading.total_bytes,
+        reading.estimated,
         [(name_of(who), round(n * scale), round(size * scale)) for who, (n, size) in busiest[:MOST_SENDERS]],
         (
             round(sum(n for _, (n, _) in busiest[MOST_SENDERS:]) * scale),
             round(sum(size for _, (_, size) in busiest[MOST_SENDERS:]) * scale),
         ),
-        reading.came > reading.looked_at,
         dropped,
         rows,
     )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
+from functools import cache
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -35,6 +36,11 @@ def make_widget(title: str) -> Widget:
     Raises:
         MissingExtra: anywidget is not installed.
     """
+    return _widget_type()(title=title)
+
+
+@cache
+def _widget_type() -> Callable[..., Widget]:
     try:
         import anywidget
         from traitlets import Unicode
@@ -51,7 +57,7 @@ def make_widget(title: str) -> Widget:
             self.layout.close()  # pyright: ignore[reportUnknownMemberType]
             super().close()
 
-    return LiveWidget(title=title)
+    return LiveWidget
 
 
 def front_end() -> str:

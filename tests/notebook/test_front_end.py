@@ -300,6 +300,7 @@ def test_what_was_told_before_is_not_told_twice(front: FrontEnd) -> None:
     front.update()
     front.show(encode(front.meter.recent()))
     assert front.payloads() == ["b", "a"]
+    assert (front.figure("total"), front.figure("bytes")) == ("2", "2 B")
 
 
 def test_a_rate_beyond_what_is_looked_at_is_told_as_about(front: FrontEnd) -> None:

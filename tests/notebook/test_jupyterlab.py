@@ -10,11 +10,11 @@ from typing import Any
 
 import pytest
 
-from ..helpers import finish, python
+from ..helpers import finish, ipc, python
 from .lab import Lab, Notebook, running_lab
 
 PICTURES = os.environ.get("LIVE_PICTURES")
-"""Folder for pictures of the view, to be looked at."""
+"""Folder for pictures of the view: ``live.png``, which the README shows, and one of each theme."""
 
 THEMES = ("JupyterLab Light", "JupyterLab Dark")
 
@@ -41,6 +41,27 @@ from ipywidgets.widgets.widget import _instances as widgets
 threads = [thread.name for thread in threading.enumerate() if "live" in thread.name]
 print(channel.batches, channel.messages, len(threads), len(widgets))
 """
+
+CONVERSATION = """
+import math, sys, time
+import rx_multicast_ipc as ipc
+roof, cellar, chat, camera = (ipc.open_channel(int(sys.argv[1])) for _ in range(4))
+for n in range(1800):
+    turn = n / 200
+    if n % 2 == 0:
+        celsius = round(21 + 2 * math.sin(turn), 2)
+        more = '"tags": ["outdoor", "south"], "battery": {"volts": 3.71}'
+        reading = f'{{"sensor": "roof", "celsius": {celsius}, {more}}}'
+        ipc.run(roof.broadcast(reading))
+    if math.sin(turn) + 1 > n % 5 / 2:
+        ipc.run(cellar.broadcast(f'{{"sensor": "cellar", "humidity": {60 + n % 7}}}'))
+    if math.cos(2 * turn) > n % 10 / 8:
+        ipc.run(camera.broadcast(bytes([0xFF, 0xD8, n % 256, 0x2A] * 6)))
+    if n % 40 == 0:
+        ipc.run(chat.broadcast(f"{'join' if n % 80 else 'leave'}:{('Ann', 'Bob', 'Cid')[n // 80 % 3]}"))
+    time.sleep(0.02)
+"""
+"""36 seconds of four who talk."""
 
 CONTRAST = """
 () => {
@@ -240,3 +261,20 @@ def test_every_text_is_legible_in_a_theme(lab: Lab, page: Any, port: int, theme:
     assert {text: round(contrast, 2) for text, contrast in contrasts.items() if contrast < 4.5} == {}
     if PICTURES:
         page.screenshot(path=str(Path(PICTURES) / f"{theme}.png"))
+
+
+@pytest.mark.skipif(not PICTURES, reason="a picture is made when LIVE_PICTURES names a folder for it")
+def test_the_readmes_picture_is_made(lab: Lab, page: Any) -> None:
+    code = "import rx_multicast_ipc as ipc\nfrom rx_multicast_ipc.notebook import live\n\nlive(ipc.open_channel())"
+    page.set_viewport_size({"width": 1180, "height": 860})
+    notebook = Notebook(lab, page, code)
+    notebook.run(0)
+    page.wait_for_selector(".rxm-live .status.live")
+    with python(CONVERSATION, ipc.DEFAULT_PORT) as conversation:
+        assert conversation.wait(120) == 0
+    page.locator(".rxm-live td", has_text="roof").first.click()
+    page.get_by_text("tags:").click()
+    page.mouse.move(0, 0)
+    page.evaluate("document.activeElement.blur()")
+    cell = page.locator(".jp-Cell").first
+    cell.screenshot(path=str(Path(str(PICTURES)) / "live.png"))

@@ -63,8 +63,10 @@ def test_beyond_what_is_looked_at_only_the_number_is_counted() -> None:
     reading = meter.read()
     assert (reading.came, reading.looked_at) == (2 * MOST_LOOKED_AT - 1, MOST_LOOKED_AT)
     assert reading.senders == {ANN: (MOST_LOOKED_AT, MOST_LOOKED_AT)}
-    meter.add(said(b"x"))
-    assert meter.read().looked_at == 1
+    assert (reading.total_bytes, reading.estimated) == (2 * MOST_LOOKED_AT - 1, True)
+    meter.add(said(b"xyz"))
+    reading = meter.read()
+    assert (reading.looked_at, reading.total_bytes, reading.estimated) == (1, 2 * MOST_LOOKED_AT + 2, True)
 
 
 def test_what_is_recent_can_be_read_again_and_costs_the_next_reading_nothing() -> None:

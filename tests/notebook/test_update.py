@@ -25,7 +25,7 @@ def decoded(parts: list[bytes]) -> tuple[Head, list[bytes]]:
 
 
 def of_items(*items: Item) -> Reading:
-    return Reading(1.0, len(items), {}, len(items), len(items), items)
+    return Reading(1.0, len(items), 0, False, {}, len(items), len(items), items)
 
 
 @given(st.lists(st.binary(max_size=300), max_size=20))
@@ -56,15 +56,16 @@ def test_the_limit_spends_the_budget_and_no_more(sizes: list[int], budget: int) 
 
 
 def test_counts_of_a_sample_are_scaled_to_what_came_and_told_as_such() -> None:
-    reading = Reading(1.0, 1000, {("127.0.0.1", 1): (30, 60), ("127.0.0.1", 2): (10, 10)}, 40, 400, [])
+    senders: dict[Any, tuple[int, int]] = {("127.0.0.1", 1): (30, 60), ("127.0.0.1", 2): (10, 10)}
+    reading = Reading(1.0, 1000, 5000, True, senders, 40, 400, [])
     head, _ = decoded(encode(reading))
     assert head.senders == [("127.0.0.1:1", 300, 600), ("127.0.0.1:2", 100, 100)]
-    assert head.estimated
+    assert (head.bytes, head.estimated) == (5000, True)
 
 
 def test_the_busiest_senders_are_named_and_the_others_told_together() -> None:
     senders: dict[Any, tuple[int, int]] = {("127.0.0.1", port): (port, 2 * port) for port in range(1, 101)}
-    head, _ = decoded(encode(Reading(1.0, 5050, senders, 5050, 5050, [])))
+    head, _ = decoded(encode(Reading(1.0, 5050, 0, False, senders, 5050, 5050, [])))
     assert [items for _, items, _ in head.senders] == list(range(100, 100 - MOST_SENDERS, -1))
     assert head.others == (sum(range(1, 51)), 2 * sum(range(1, 51)))
     assert not head.estimated

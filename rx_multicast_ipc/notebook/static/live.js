@@ -147,11 +147,11 @@ class View {
   #drawNow() {
     const { store, frozen } = this;
     const points = frozen?.points ?? store.points;
-    const about = store.estimated ? "≈ " : "";
+    const about = store.head?.estimated ? "≈ " : "";
     setText(this.rate, rateText(store.rate()));
     setText(this.byteRate, `${bytesText(store.rate(BYTES))}/s`);
     setText(this.total, count(store.head?.total ?? 0));
-    setText(this.bytes, about + bytesText(store.bytes));
+    setText(this.bytes, about + bytesText(store.head?.bytes ?? 0));
     const dropped = store.head?.dropped ?? null;
     setText(this.dropped, dropped === null ? "–" : count(dropped));
     this.dropped.parentElement.hidden = dropped === null;
@@ -201,7 +201,7 @@ class View {
       setText(rate, `${rateText(sender.rate)}/s`);
       bar.className = `bar colour-${sender.colour}`;
       bar.style.width = `${(100 * sender.rate) / busiest}%`;
-      item.firstChild.title = `${store.estimated ? "about " : ""}${count(sender.items)} messages, ${bytesText(sender.bytes)}; click to see this sender alone`;
+      item.firstChild.title = `${store.head.estimated ? "about " : ""}${count(sender.items)} messages, ${bytesText(sender.bytes)}; click to see this sender alone`;
       item.firstChild.ariaPressed = String(this.filter.sender === sender.name);
     });
   }

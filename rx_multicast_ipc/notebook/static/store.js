@@ -20,8 +20,6 @@ export class Store {
   senders = new Map(); // name to {name, colour, items, bytes, at}; the last heard last
   head = null;
   arrived = 0;
-  bytes = 0;
-  estimated = false;
   #held = 0;
   #listeners = new Set();
 
@@ -37,8 +35,6 @@ export class Store {
     this.#addRows(head, payloads, known);
     for (const [name, items, bytes] of head.senders) this.#count(name, items, bytes, head.at);
     if (head.others[0]) this.#count("others", ...head.others, head.at);
-    this.bytes += head.senders.reduce((sum, [, , bytes]) => sum + bytes, head.others[1]);
-    this.estimated ||= head.estimated;
     this.#addPoint(head);
     this.#tell();
   }
@@ -97,7 +93,7 @@ export class Store {
   #addPoint(head) {
     if (this.points.length && head.at <= this.points.at(-1).at) this.points = []; // the clock was set back
     const counts = new Map([...this.senders.values()].map((sender) => [sender.name, sender.items]));
-    this.points.push({ at: head.at, total: head.total, bytes: this.bytes, dropped: head.dropped ?? 0, counts });
+    this.points.push({ at: head.at, total: head.total, bytes: head.bytes, dropped: head.dropped ?? 0, counts });
     while (this.points[0].at < head.at - PLOT_SECONDS - RATE_SECONDS) this.points.shift();
   }
 
