@@ -18,6 +18,7 @@
      ├─ MessageTimeout (TimeoutError) nothing matched in time
      ├─ DecodeFailed                  a datagram is not what its reader expects
      ├─ BufferOverflow                a bounded queue with Overflow.ERROR is full
+     ├─ MissingExtra (ImportError)    an optional dependency is not installed
      ├─ WouldDeadlock                 a blocking call on the thread it waits for
      └─ Unsupported                   this transport or platform cannot do it
 
@@ -168,6 +169,14 @@ class BufferOverflow(MulticastError):
             f"a queue of {self.capacity} items is full; read faster, raise the capacity, or choose what to lose "
             "with Overflow.DROP_OLDEST or Overflow.DROP_LATEST"
         )
+
+
+class MissingExtra(MulticastError, ImportError):
+    """An optional dependency is not installed. The message says how to."""
+
+    def __init__(self, what: str, package: str, extra: str | None = None) -> None:
+        wanted = f"'rx-multicast-ipc[{extra}]'" if extra else package.split()[0]
+        super().__init__(f"{what} needs {package}; install it: pip install {wanted}")
 
 
 class WouldDeadlock(MulticastError, RuntimeError):

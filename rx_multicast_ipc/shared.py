@@ -12,6 +12,7 @@ import msgspec
 from reactivex import Observable
 from reactivex.abc import DisposableBase, ObserverBase, SchedulerBase
 from reactivex.disposable import CompositeDisposable, Disposable
+from reactivex.typing import Subscription
 
 from .arguments import check_count
 from .channel import RECEIVE_BUFFER, Channel
@@ -64,7 +65,7 @@ def messages(
             raise
         return CompositeDisposable(subscription, Disposable(lambda: _release(key, channel)))
 
-    return Observable(subscribe)
+    return _Messages(subscribe, joined)
 
 
 def broadcast(
@@ -112,6 +113,15 @@ def send(
     """
     sender = _SharedSender(Group.of(group_port, group, interface, ttl))
     return send_to(sender, as_payload(data, sender.group.payload_limit), check_port(port), address)
+
+
+class _Messages(Observable[Message]):
+    def __init__(self, subscribe: Subscription[Message], group: Group) -> None:
+        super().__init__(subscribe)
+        self._group = group
+
+    def __repr__(self) -> str:
+        return f"<messages of {self._group}: hot, shared by this process>"
 
 
 class _Key(NamedTuple):

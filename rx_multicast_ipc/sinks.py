@@ -82,11 +82,18 @@ class _ColdSend(Observable[None]):
         self._sender.when_room(send)
         return pending
 
+    def __repr__(self) -> str:
+        sent = "" if self._subscribed else "; nothing is sent before it is subscribed to, awaited or passed to run()"
+        return f"<send of {self._shown}{sent}>"
+
+    @property
+    def _shown(self) -> str:
+        return repr(self._payload[:_SHOWN_BYTES]) + ("..." if len(self._payload) > _SHOWN_BYTES else "")
+
     def __del__(self) -> None:
         if not self._subscribed:
-            shown = repr(self._payload[:_SHOWN_BYTES]) + ("..." if len(self._payload) > _SHOWN_BYTES else "")
             warnings.warn(
-                f"sending {shown} was never subscribed, so nothing was sent; "
+                f"sending {self._shown} was never subscribed, so nothing was sent; "
                 "pass it to run(), await it, subscribe() to it, or return it from flat_map "
                 "(a fallback that may not be needed belongs in reactivex.defer)",
                 NeverSubscribedWarning,

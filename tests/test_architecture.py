@@ -16,6 +16,7 @@ from .helpers import ROOT
 PACKAGE = ROOT / "rx_multicast_ipc"
 
 LAYERS = (
+    {"representation"},
     {"message", "network_event", "overflow", "statistics", "unhandled"},
     {"errors"},
     {"arguments", "group", "timers"},
@@ -27,6 +28,7 @@ LAYERS = (
     {"shared", "bridges", "operators", "loops"},
     {"__init__"},
     {"testing"},
+    {"notebook"},
 )
 """Rooms by height: each may import from those below it."""
 
@@ -94,7 +96,7 @@ def test_nothing_but_the_transport_asks_which_platform_this_is() -> None:
 def test_importing_the_package_loads_no_extra_and_no_testing_kit() -> None:
     code = "import sys, rx_multicast_ipc; print(*{name.partition('.')[0] for name in sys.modules})"
     loaded = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.split()
-    assert not {"pytest", "hypothesis", "anywidget", "textual"} & set(loaded)
+    assert not {"pytest", "hypothesis", "anywidget", "html", "textual"} & set(loaded)
     assert "rx_multicast_ipc.testing" not in loaded
 
 

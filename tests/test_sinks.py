@@ -271,3 +271,10 @@ while True:
         assert process.stdout.readline() == "sending\n"
         process.send_signal(signal.SIGUSR1)
         assert finish(process) == "closed True\n"
+
+
+def test_a_send_says_whether_it_was_subscribed_to(channel: ipc.Channel) -> None:
+    sending = channel.broadcast("hello")
+    assert repr(sending) == "<send of b'hello'; nothing is sent before it is subscribed to, awaited or passed to run()>"
+    ipc.run(sending)
+    assert repr(sending) == "<send of b'hello'>"
