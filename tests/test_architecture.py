@@ -26,7 +26,7 @@ LAYERS = (
     {"channel"},
     {"shared", "bridges", "operators", "loops"},
     {"__init__"},
-    {"testing"},
+    {"testing", "capture"},
 )
 """Rooms by height: each may import from those below it."""
 
