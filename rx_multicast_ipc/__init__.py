@@ -39,6 +39,7 @@ from .errors import (
 from .group import DEFAULT_GROUP, DEFAULT_PORT, Group
 from .loops import repeat_for, repeat_while
 from .message import Message
+from .network_event import NetworkChange, NetworkEvent
 from .overflow import Overflow
 from .shared import broadcast, messages, send
 from .statistics import Statistics
@@ -66,6 +67,8 @@ __all__ = [
     "Message",
     "MessageTimeout",
     "MulticastError",
+    "NetworkChange",
+    "NetworkEvent",
     "NeverSubscribedWarning",
     "NoRoute",
     "Overflow",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from types import TracebackType
 from typing import Self, TypeVar
 
@@ -16,15 +16,16 @@ from reactivex.subject import AsyncSubject
 from .arguments import check_count, check_timeout
 from .backlog import Backlog, Predicate
 from .errors import ChannelClosed, InvalidOption
-from .group import DEFAULT_GROUP, DEFAULT_PORT, LOOPBACK, Group, Payload, as_payload, check_port
+from .group import DEFAULT_GROUP, DEFAULT_PORT, Group, Interfaces, Payload, as_payload, check_port
 from .hop import at_home_of, loop_of
 from .message import Address, Message
+from .network_event import NetworkEvent
+from .opening import open_transport as open_current
 from .sinks import Send, send_to
 from .source import HotSource
 from .statistics import Statistics
 from .transfer import Payloads, send_all
 from .transport import OpenTransport, Transport
-from .transport.udp import UdpTransport
 
 _T = TypeVar("_T")
 
@@ -47,7 +48,7 @@ class Channel:
     def __init__(
         self,
         group: Group,
-        open_transport: OpenTransport = UdpTransport,
+        open_transport: OpenTransport = open_current,
         *,
         receive_buffer: int = RECEIVE_BUFFER,
         backlog: int = BACKLOG,
@@ -59,11 +60,12 @@ class Channel:
         self._payload_limit = group.payload_limit
         self._messages: HotSource[Message] = HotSource(self._refusal)
         self._batches: HotSource[list[Message]] = HotSource(self._refusal)
+        self._events: HotSource[NetworkEvent] = HotSource(self._refusal)
         self._closing: AsyncSubject[None] = AsyncSubject()
         self._transport = open_transport(group, receive_buffer=receive_buffer)
         self._backlog = Backlog(self._transport, backlog)
         try:
-            self._transport.start(self._deliver, self._end)
+            self._transport.start(self._deliver, self._end, self._tell)
         except BaseException:
             self._transport.close()
             raise
@@ -79,13 +81,25 @@ class Channel:
         return self._batches
 
     @property
+    def events(self) -> Observable[NetworkEvent]:
+        """Hot: what happens to the channel's network, once the channel has dealt with it; completes on close.
+
+        Links that go down, interfaces that vanish and come back and addresses that change do not end ``messages``:
+        the channel is back as soon as they are, within a second.
+        """
+        return self._events
+
+    @property
     def group(self) -> Group:
         """Which group, on which port, over which interface."""
         return self._transport.group
 
     @property
     def sender_address(self) -> Address:
-        """This channel's own ``(address, port)``: where its messages come from, and where replies to them go."""
+        """This channel's own ``(address, port)``: where its messages come from, and where replies to them go.
+
+        On several interfaces, the address on the first of them; the port is the same on all.
+        """
         return self._transport.sender_address
 
     @property
@@ -201,10 +215,9 @@ class Channel:
         """
         transport = self._open_transport
         payload = self._payload(data)
-        own = transport.sender_address
 
         def is_answer(message: Message) -> object:
-            return message.sender != own and predicate(message)
+            return message.sender not in transport.own_addresses and predicate(message)
 
         return self._backlog.request(lambda: transport.send(payload), is_answer, check_timeout(timeout))
 
@@ -266,8 +279,8 @@ class Channel:
 
     def _deliver(self, batch: list[Message]) -> None:
         if not self._echo:
-            own = self.sender_address
-            batch = [message for message in batch if message.sender != own]
+            own = self._transport.own_addresses
+            batch = [message for message in batch if message.sender not in own]
             if not batch:
                 return
         if self._batches.observed:
@@ -276,9 +289,13 @@ class Channel:
             self._messages.emit(batch)
         self._backlog.put(batch)
 
+    def _tell(self, event: NetworkEvent) -> None:
+        self._events.emit((event,))
+
     def _end(self, fault: Exception | None) -> None:
         self._batches.end(fault)
         self._messages.end(fault)
+        self._events.end(fault)
         self._backlog.end(fault or ChannelClosed())
         self._closing.on_next(None)
         self._closing.on_completed()
@@ -288,8 +305,9 @@ def open_channel(
     port: int = DEFAULT_PORT,
     group: str = DEFAULT_GROUP,
     *,
-    interface: str = LOOPBACK,
+    interface: Interfaces | None = None,
     ttl: int | None = None,
+    sources: Iterable[str] = (),
     receive_buffer: int = RECEIVE_BUFFER,
     backlog: int = BACKLOG,
     echo: bool = True,
@@ -300,20 +318,26 @@ def open_channel(
         port: UDP port, 1 to 65 535, shared with every other process that opens it.
         group: the multicast group's address: 224.0.0.0/4, or ff00::/8 on a network interface.
         interface: ``"loopback"``: this machine alone, no network needed, no packet leaves it. ``"default"``: the
-            interface that the system's multicast route picks. Or an interface's name (``"eth0"``), or one of
-            this machine's addresses (``"192.0.2.7"``).
+            interface that the system's multicast route picks. ``"all"``: every network interface, those that come
+            later too. Or an interface's name (``"eth0"``), or one of this machine's addresses (``"192.0.2.7"``).
+            Or several of these: then a datagram that arrives over two is two messages, and each says which
+            interface it came by. None: what the environment variable ``RX_MULTICAST_IPC_INTERFACE`` says
+            (several between commas), or else loopback.
         ttl: how many networks a datagram may enter; 1 on a network, 0 on loopback, if not given.
+        sources: the only senders to be heard in the group, by their numeric addresses, 10 at most (RFC 4607); everybody
+            if not given. Direct messages are not concerned.
         receive_buffer: bytes of kernel buffer to ask for; ``statistics`` says how many were granted.
         backlog: messages kept for the next :meth:`Channel.wait_for_message`.
         echo: whether the channel hears what it sends to the group itself.
 
     Raises:
-        InvalidPort, InvalidGroup, InvalidInterface, InvalidTTL, InvalidOption: a mistake in the call.
+        InvalidPort, InvalidGroup, InvalidInterface, InvalidTTL, InvalidAddress, InvalidOption: a mistake in the call.
         PortInUse: another program holds the port without sharing it.
         NoRoute: the interface is down, or no route leads to the group.
         CannotOpen: the system refused for another reason.
     """
-    return Channel(Group.of(port, group, interface, ttl), receive_buffer=receive_buffer, backlog=backlog, echo=echo)
+    joined = Group.of(port, group, interface, ttl, sources)
+    return Channel(joined, receive_buffer=receive_buffer, backlog=backlog, echo=echo)
 
 
 def with_socket(
@@ -321,8 +345,9 @@ def with_socket(
     port: int = DEFAULT_PORT,
     group: str = DEFAULT_GROUP,
     *,
-    interface: str = LOOPBACK,
+    interface: Interfaces | None = None,
     ttl: int | None = None,
+    sources: Iterable[str] = (),
     receive_buffer: int = RECEIVE_BUFFER,
     backlog: int = BACKLOG,
     echo: bool = True,
@@ -333,12 +358,12 @@ def with_socket(
 
     Args:
         use: gets the channel and returns an Observable, whose last value is the result (None if it has none).
-        port, group, interface, ttl, receive_buffer, backlog, echo: as for :func:`open_channel`.
+        port, group, interface, ttl, sources, receive_buffer, backlog, echo: as for :func:`open_channel`.
 
     Raises:
         As :func:`open_channel`, from the Observable; mistakes in the call at once.
     """
-    joined = Group.of(port, group, interface, ttl)
+    joined = Group.of(port, group, interface, ttl, sources)
     check_count("receive_buffer", receive_buffer, "bytes")
     check_count("backlog", backlog, "messages")
 

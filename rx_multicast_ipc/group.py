@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import socket
+from collections.abc import Iterable
 from typing import Final, NamedTuple
 
 import msgspec
@@ -11,11 +13,11 @@ from .errors import (
     InvalidAddress,
     InvalidGroup,
     InvalidInterface,
+    InvalidOption,
     InvalidPayload,
     InvalidPort,
     InvalidTTL,
     PayloadTooLarge,
-    Unsupported,
 )
 from .message import Family
 
@@ -23,15 +25,26 @@ DEFAULT_PORT: Final = 61088
 DEFAULT_GROUP: Final = "224.0.2.1"
 LOOPBACK: Final = "loopback"
 DEFAULT_INTERFACE: Final = "default"
+ALL_INTERFACES: Final = "all"
+INTERFACE_VARIABLE: Final = "RX_MULTICAST_IPC_INTERFACE"
+"""The environment variable that names the interfaces, between commas, for calls that name none."""
 
 PAYLOAD_LIMITS: Final[dict[Family, int]] = {"IPv4": 65_507, "IPv6": 65_527}
 """Bytes of payload that one UDP datagram carries (RFC 768, RFC 791, RFC 8200)."""
 
 _LINK_LOCAL_SCOPE: Final = 2
+_MOST_SOURCES: Final = 10
+_CHOICE: Final = (
+    f'it may be "{LOOPBACK}", "{DEFAULT_INTERFACE}", "{ALL_INTERFACES}", a name such as "eth0" or one of this '
+    "machine's addresses"
+)
 _LOOPBACK6: Final = bytes(15) + b"\x01"
 
 Payload = str | bytes | bytearray | memoryview
 """What can be sent: text (as UTF-8) or anything bytes-like."""
+
+Interfaces = str | Iterable[str]
+"""One interface or several."""
 
 
 class Group(msgspec.Struct, frozen=True):
@@ -40,32 +53,35 @@ class Group(msgspec.Struct, frozen=True):
     Attributes:
         port: UDP port, 1 to 65 535.
         address: the group's numeric address.
-        interface: ``"loopback"``, ``"default"``, an interface's name or one of its addresses.
+        interfaces: ``"loopback"`` or ``"all"`` alone; else ``"default"``, names and addresses of interfaces.
         ttl: how many networks a datagram may enter: 0 stays on this machine, 1 on this network (RFC 1112).
+        sources: the only senders to be heard, by their numeric addresses; none for everybody (RFC 4607).
     """
 
     port: int
     address: str
-    interface: str
+    interfaces: tuple[str, ...]
     ttl: int
+    sources: tuple[str, ...] = ()
 
     @classmethod
     def of(
         cls,
         port: int = DEFAULT_PORT,
         address: str = DEFAULT_GROUP,
-        interface: str = LOOPBACK,
+        interface: Interfaces | None = None,
         ttl: int | None = None,
+        sources: Iterable[str] = (),
     ) -> Group:
-        """A validated group.
+        """A validated group; on the interfaces that the environment names, or loopback, if the call names none.
 
         Raises:
-            InvalidPort, InvalidGroup, InvalidInterface, InvalidTTL: saying what would be right.
+            InvalidPort, InvalidGroup, InvalidInterface, InvalidTTL, InvalidAddress: saying what would be right.
         """
         check_port(port)
         ip = _check_group(address)
-        _check_interface(interface, ip)
-        return cls(port, str(ip), interface, _check_ttl(ttl, interface))
+        interfaces = _check_interfaces(interface, ip)
+        return cls(port, str(ip), interfaces, _check_ttl(ttl, interfaces), _check_sources(sources, ip))
 
     @property
     def family(self) -> Family:
@@ -74,7 +90,17 @@ class Group(msgspec.Struct, frozen=True):
     @property
     def is_loopback(self) -> bool:
         """Whether no packet may leave this machine."""
-        return self.interface == LOOPBACK
+        return self.interfaces == (LOOPBACK,)
+
+    @property
+    def interface(self) -> str:
+        """Its interfaces as text."""
+        return ", ".join(self.interfaces)
+
+    @property
+    def has_several_interfaces(self) -> bool:
+        """Whether a message must say which interface it came by."""
+        return self.interfaces == (ALL_INTERFACES,) or len(self.interfaces) > 1
 
     @property
     def payload_limit(self) -> int:
@@ -195,21 +221,30 @@ def _check_group(address: str) -> Ip:
     return ip
 
 
+def _check_interfaces(given: Interfaces | None, group: Ip) -> tuple[str, ...]:
+    if given is None:
+        named = os.environ.get(INTERFACE_VARIABLE, "")
+        given = [name.strip() for name in named.split(",") if name.strip()] or LOOPBACK
+    interfaces = (given,) if isinstance(given, str) else tuple(given) if isinstance(given, Iterable) else ()
+    if not interfaces:
+        raise InvalidInterface(f"interface names one interface or several, not {given!r}; {_CHOICE}")
+    for interface in interfaces:
+        _check_interface(interface, group)
+        if len(interfaces) > 1 and interface in (LOOPBACK, ALL_INTERFACES):
+            raise InvalidInterface(
+                f'"{interface}" stands alone, not beside other interfaces; '
+                + ('name the loopback interface, such as "lo"' if interface == LOOPBACK else "it takes them all")
+            )
+    return tuple(dict.fromkeys(interfaces))
+
+
 def _check_interface(interface: str, group: Ip) -> None:
     if not isinstance(interface, str) or not interface:
-        raise InvalidInterface(
-            f'interface must be "{LOOPBACK}", "{DEFAULT_INTERFACE}", a name such as "eth0" or one of this '
-            f"machine's addresses, not {interface!r}"
-        )
+        raise InvalidInterface(f"{interface!r} names no interface; {_CHOICE}")
     if interface == LOOPBACK and group.family == "IPv6":
         raise InvalidGroup(
             f"{group} is an IPv6 group, and host-only multicast needs IPv4; use an IPv4 group such as "
             f'"{DEFAULT_GROUP}", or name a network interface: interface="eth0"'
-        )
-    if interface == "all":
-        raise Unsupported(
-            'interface="all" is not supported yet; open one channel for each interface, and reactivex.merge '
-            "their messages"
         )
     if interface == DEFAULT_INTERFACE and group.family == "IPv6" and group.packed[1] & 0x0F <= _LINK_LOCAL_SCOPE:
         raise InvalidGroup(f'{group} belongs to one link (RFC 4291); name the interface: interface="eth0"')
@@ -221,8 +256,8 @@ def _check_interface(interface: str, group: Ip) -> None:
         )
 
 
-def _check_ttl(ttl: int | None, interface: str) -> int:
-    loopback = interface == LOOPBACK
+def _check_ttl(ttl: int | None, interfaces: tuple[str, ...]) -> int:
+    loopback = interfaces == (LOOPBACK,)
     if ttl is None:
         return 0 if loopback else 1
     if not isinstance(ttl, int) or isinstance(ttl, bool) or not 0 <= ttl <= 255:
@@ -233,3 +268,19 @@ def _check_ttl(ttl: int | None, interface: str) -> int:
             'leave ttl out, or pass interface="default" or a name'
         )
     return ttl
+
+
+def _check_sources(sources: Iterable[str], group: Ip) -> tuple[str, ...]:
+    if isinstance(sources, str) or not isinstance(sources, Iterable):
+        raise InvalidAddress(f'sources is a list of senders\' addresses such as ["10.0.0.2"], not {sources!r}')
+    checked: list[str] = []
+    for source in sources:
+        ip = Ip.parse(source) if isinstance(source, str) else None
+        if ip is None or ip.is_multicast:
+            raise InvalidAddress(f'a source is one sender\'s numeric address such as "10.0.0.2", not {source!r}')
+        if ip.family != group.family:
+            raise InvalidAddress(f"source {source} is an {ip.family} address, but {group} is an {group.family} group")
+        checked.append(str(Ip(ip.packed)))
+    if len(checked) > _MOST_SOURCES:
+        raise InvalidOption(f"{len(checked)} sources are more than the {_MOST_SOURCES} that systems take for a group")
+    return tuple(dict.fromkeys(checked))

@@ -23,6 +23,7 @@ class Message(msgspec.Struct, frozen=True, gc=False):
         family: ``"IPv4"`` or ``"IPv6"``.
         received_at: seconds since the Unix epoch, by the clock of the scheduler that delivered it.
         direct: sent to this channel alone, not to the group.
+        interface: the name of the interface that it came by, for a channel on more than one; else ``""``.
     """
 
     data: bytes
@@ -31,6 +32,7 @@ class Message(msgspec.Struct, frozen=True, gc=False):
     family: Family = "IPv4"
     received_at: float = 0.0
     direct: bool = False
+    interface: str = ""
 
     @property
     def text(self) -> str:
@@ -47,4 +49,5 @@ class Message(msgspec.Struct, frozen=True, gc=False):
         if len(self.data) > _REPR_BYTES:
             shown += f"... ({len(self.data)} bytes)"
         direct = " direct" if self.direct else ""
-        return f"<Message {shown} from {self.address}:{self.port}{direct}>"
+        by = f" by {self.interface}" if self.interface else ""
+        return f"<Message {shown} from {self.address}:{self.port}{by}{direct}>"

@@ -3,22 +3,24 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from contextlib import suppress
 from threading import RLock
 from typing import Final, NamedTuple
 
+import msgspec
 from reactivex import Observable
 from reactivex.abc import DisposableBase, ObserverBase, SchedulerBase
 from reactivex.disposable import CompositeDisposable, Disposable
 
 from .arguments import check_count
 from .channel import RECEIVE_BUFFER, Channel
-from .errors import ChannelClosed
-from .group import DEFAULT_GROUP, DEFAULT_PORT, LOOPBACK, Group, Payload, as_payload, check_port
+from .errors import ChannelClosed, SendFailed
+from .group import DEFAULT_GROUP, DEFAULT_PORT, Group, Interfaces, Payload, as_payload, check_port
 from .message import Address, Message
+from .opening import current
 from .sinks import Send, send_to
-from .transport import Transport
+from .transport import OpenTransport, Transport, WouldBlock
 from .transport._sockets import look_up
 from .transport.udp import UdpTransport
 
@@ -30,8 +32,9 @@ def messages(
     port: int = DEFAULT_PORT,
     group: str = DEFAULT_GROUP,
     *,
-    interface: str = LOOPBACK,
+    interface: Interfaces | None = None,
     ttl: int | None = None,
+    sources: Iterable[str] = (),
     receive_buffer: int = RECEIVE_BUFFER,
 ) -> Observable[Message]:
     """Hot: every message of a group, this process's own among them.
@@ -41,15 +44,18 @@ def messages(
     to them arrive here.
 
     Args:
-        port, group, interface, ttl, receive_buffer: as for :func:`open_channel`.
+        port, group, interface, ttl, sources, receive_buffer: as for :func:`open_channel`.
 
     Raises:
-        InvalidPort, InvalidGroup, InvalidInterface, InvalidTTL, InvalidOption: a mistake in the call, at once.
+        InvalidPort, InvalidGroup, InvalidInterface, InvalidTTL, InvalidAddress, InvalidOption: a mistake in the
+            call, at once.
         CannotOpen, InvalidInterface: from the Observable.
     """
-    key = _Key(Group.of(port, group, interface, ttl), check_count("receive_buffer", receive_buffer, "bytes"))
+    joined = Group.of(port, group, interface, ttl, sources)
+    check_count("receive_buffer", receive_buffer, "bytes")
 
     def subscribe(observer: ObserverBase[Message], scheduler: SchedulerBase | None = None) -> DisposableBase:
+        key = _Key(joined, receive_buffer, current())
         channel = _acquire(key)
         try:
             subscription = channel.messages.subscribe(observer, scheduler=scheduler)
@@ -66,7 +72,7 @@ def broadcast(
     port: int = DEFAULT_PORT,
     group: str = DEFAULT_GROUP,
     *,
-    interface: str = LOOPBACK,
+    interface: Interfaces | None = None,
     ttl: int | None = None,
 ) -> Observable[None]:
     """Cold: each subscription sends ``data`` to everyone in the group and emits None.
@@ -90,7 +96,7 @@ def send(
     *,
     group_port: int = DEFAULT_PORT,
     group: str = DEFAULT_GROUP,
-    interface: str = LOOPBACK,
+    interface: Interfaces | None = None,
     ttl: int | None = None,
 ) -> Observable[None]:
     """Cold: each subscription sends ``data`` to one address and emits None.
@@ -111,6 +117,7 @@ def send(
 class _Key(NamedTuple):
     group: Group
     receive_buffer: int
+    opened_by: OpenTransport
 
 
 class _Shared:
@@ -127,7 +134,7 @@ def _acquire(key: _Key) -> Channel:
     with _lock:
         shared = _channels.get(key)
         if shared is None or shared.channel.closed:
-            shared = _Shared(Channel(key.group, receive_buffer=key.receive_buffer, backlog=1))
+            shared = _Shared(Channel(key.group, key.opened_by, receive_buffer=key.receive_buffer, backlog=1))
             _channels[key] = shared
         shared.users += 1
         return shared.channel
@@ -157,13 +164,17 @@ class _SharedSender:
             with suppress(ChannelClosed):  # its last subscriber may leave at this very moment
                 transport.send(payload, destination)
                 return
-        transport = UdpTransport(self.group, receive_buffer=_UNUSED_BUFFER, listen=False)
+        transport = current()(self.group, receive_buffer=_UNUSED_BUFFER, listen=False)
         try:
             transport.send(payload, destination)
+        except WouldBlock as error:  # this socket is not there later
+            raise SendFailed(str(error)) from error.__cause__
         finally:
             transport.close()
 
-    has_names = True
+    @property
+    def has_names(self) -> bool:
+        return current() is UdpTransport
 
     def look_up(self, name: str) -> str:
         return look_up(name, self.group)
@@ -175,10 +186,18 @@ class _SharedSender:
         else:
             action()
 
+    def when_room(self, action: Callable[[], None]) -> None:
+        transport = self._open()
+        if transport is not None:
+            transport.when_room(action)
+        else:
+            action()
+
     def _open(self) -> Transport | None:
         with _lock:
             for key, shared in _channels.items():
-                if key.group == self.group and not shared.channel.closed:
+                joined = msgspec.structs.replace(key.group, sources=())  # whom it hears does not matter here
+                if (joined, key.opened_by) == (self.group, current()) and not shared.channel.closed:
                     return shared.channel.transport
         return None
 

@@ -10,7 +10,7 @@ from typing import Any, Final, Protocol
 
 from reactivex import Observable
 from reactivex.abc import DisposableBase, ObserverBase, SchedulerBase
-from reactivex.disposable import Disposable
+from reactivex.disposable import CompositeDisposable, Disposable, SerialDisposable
 from reactivex.observer import Observer
 from reactivex.typing import OnCompleted, OnError, OnNext
 
@@ -18,6 +18,7 @@ from .errors import InvalidAddress, NeverSubscribedWarning, Unsupported
 from .group import Group, check_destination
 from .hop import at_home_of
 from .message import Address
+from .transport import WouldBlock
 
 _SHOWN_BYTES: Final = 40
 
@@ -39,6 +40,8 @@ class Sender(Protocol):
 
     def call(self, action: Callable[[], None]) -> None: ...
 
+    def when_room(self, action: Callable[[], None]) -> None: ...
+
 
 class _ColdSend(Observable[None]):
     """One datagram for each subscription, and a warning if there never was one."""
@@ -54,14 +57,30 @@ class _ColdSend(Observable[None]):
     def lock(self) -> Any:  # pyright: ignore[reportIncompatibleVariableOverride]
         return threading.RLock()
 
-    def _send(self, destination: Address | None, observer: ObserverBase[None]) -> None:
+    def _send(
+        self, destination: Address | None, observer: ObserverBase[None], scheduler: SchedulerBase | None = None
+    ) -> DisposableBase:
         try:
             self._sender.send(self._payload, destination)
             observer.on_next(None)
+        except WouldBlock:
+            return self._send_later(destination, at_home_of(scheduler, observer))
         except Exception as error:
             observer.on_error(error)
         else:
             observer.on_completed()
+        return _NOTHING
+
+    def _send_later(self, destination: Address | None, observer: ObserverBase[None]) -> DisposableBase:
+        """Send as soon as there is room, without keeping this thread."""
+        pending = SerialDisposable()
+
+        def send() -> None:
+            if not pending.is_disposed:
+                pending.disposable = self._send(destination, observer)
+
+        self._sender.when_room(send)
+        return pending
 
     def __del__(self) -> None:
         if not self._subscribed:
@@ -99,14 +118,16 @@ class Send(_ColdSend):
         scheduler: SchedulerBase | None = None,
     ) -> DisposableBase:
         """As every Observable's, at a tenth of its cost: there is nothing to schedule and nothing to detach,
-        because it has sent and ended before it returns."""
+        because it has sent and ended before it returns, or waits for room."""
         self._subscribed = True
         if on_next is None and on_error is None and on_completed is None:
-            self._sender.send(self._payload, self._destination)
-        else:
-            observer: Any = on_next if hasattr(on_next, "on_next") else Observer(on_next, on_error, on_completed)  # pyright: ignore[reportArgumentType]
-            self._send(self._destination, observer)
-        return _NOTHING
+            try:
+                self._sender.send(self._payload, self._destination)
+            except WouldBlock:
+                return self._send_later(self._destination, Observer())
+            return _NOTHING
+        observer: Any = on_next if hasattr(on_next, "on_next") else Observer(on_next, on_error, on_completed)  # pyright: ignore[reportArgumentType]
+        return self._send(self._destination, observer, scheduler)
 
 
 class SendToName(_ColdSend):
@@ -127,6 +148,7 @@ class SendToName(_ColdSend):
         self._subscribed = True
         receiver = at_home_of(scheduler, observer)
         disposed = threading.Event()
+        waiting = SerialDisposable()
 
         def look_up() -> None:
             try:
@@ -135,13 +157,13 @@ class SendToName(_ColdSend):
             except InvalidAddress as error:
                 finish(lambda failure=error: receiver.on_error(failure))
             else:
-                finish(lambda: self._send((numeric, self._port), receiver))
+                finish(lambda: waiting.set_disposable(self._send((numeric, self._port), receiver)))
 
         def finish(action: Callable[[], None]) -> None:
             self._sender.call(lambda: None if disposed.is_set() else action())
 
         threading.Thread(target=look_up, name=f"rx_multicast_ipc look up {self._name}", daemon=True).start()
-        return Disposable(disposed.set)
+        return CompositeDisposable(Disposable(disposed.set), waiting)
 
 
 def send_to(sender: Sender, payload: bytes, port: int, address: str) -> Observable[None]:

@@ -18,7 +18,7 @@ from .arguments import check_rate
 from .errors import ChannelClosed, InvalidPayload, SendFailed
 from .group import Payload, as_payload
 from .hop import at_home_of
-from .transport import Transport
+from .transport import Transport, WouldBlock
 
 Payloads = Observable[Any] | Iterable[Payload]
 """Payloads to send: an Observable, or an iterable."""
@@ -74,6 +74,8 @@ class _Transfer:
         self._limit = transport.group.payload_limit
         self.source = SerialDisposable()
         self.sent = 0
+        self.waiting = False
+        self._then: deque[Callable[[], None]] = deque()
 
     @property
     def over(self) -> bool:
@@ -83,8 +85,13 @@ class _Transfer:
         """Send one."""
         if self.source.is_disposed:
             return  # a source that does not listen when it is told to stop
+        if self.waiting:
+            self._then.append(partial(self.push, data))
+            return
         try:
             self._send(as_payload(data, self._limit))
+        except WouldBlock:
+            self._wait(partial(self.push, data))
         except Exception as error:
             self.fail(error)
         else:
@@ -92,8 +99,10 @@ class _Transfer:
 
     def pull(self, payloads: Iterator[Payload], chunk: int) -> None:
         """Send all that the iterator gives, so many at a time."""
-        while not self.over:
+        while not self.over and not self.waiting:
             self.pull_some(payloads, chunk)
+        if self.waiting:
+            self._then.append(partial(self.pull, payloads, chunk))
 
     def pull_some(self, payloads: Iterator[Payload], most: int) -> None:
         """Send the next ones together; end where the iterator does."""
@@ -107,9 +116,16 @@ class _Transfer:
         else:
             if len(some) < most:
                 end = self.finish
+        self._send_some(some, end)
+
+    def _send_some(self, some: list[bytes], end: Callable[[], None] | None) -> None:
         try:
             if some:
                 self.transport.send_many(some)
+        except WouldBlock as error:
+            self.sent += error.sent
+            self._wait(partial(self._send_some, some[error.sent :], end))
+            return
         except Exception as error:
             self.sent += error.sent if isinstance(error, SendFailed) else 0
             end = partial(self.fail, error)
@@ -118,14 +134,29 @@ class _Transfer:
         if end is not None:
             end()
 
+    def _wait(self, again: Callable[[], None]) -> None:
+        """Go on as soon as there is room: with what found none, then with what came meanwhile."""
+        self.waiting = True
+        self._then.appendleft(again)
+        self.transport.when_room(self._go_on)
+
+    def _go_on(self) -> None:
+        self.waiting = False
+        while self._then and not self.waiting and not self.over:
+            self._then.popleft()()
+
     def finish(self) -> None:
-        if not self.over:
+        if self.waiting:
+            self._then.append(self.finish)
+        elif not self.over:
             self.source.dispose()
             self._observer.on_next(self.sent)
             self._observer.on_completed()
 
     def fail(self, error: Exception) -> None:
-        if not self.over:
+        if self.waiting:
+            self._then.append(partial(self.fail, error))
+        elif not self.over:
             self.source.dispose()
             if isinstance(error, SendFailed):
                 error.sent = self.sent
@@ -192,6 +223,9 @@ class _Pace:
             return
         if transfer.transport.closed:
             transfer.fail(ChannelClosed())
+            return
+        if transfer.waiting:
+            self._tick_in(_SHORTEST_PAUSE)
             return
         now = self._now()
         since = max(self._next, now - _MOST_CREDIT)

@@ -1,20 +1,27 @@
 from __future__ import annotations
 
-import socket
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
 import rx_multicast_ipc as ipc
+from rx_multicast_ipc.testing.conformance.rig import free_port
 from rx_multicast_ipc.unhandled import UnhandledErrorHook
+
+from . import npm
 
 
 @pytest.fixture
 def port() -> int:
     """A UDP port that nobody uses."""
-    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
+    return free_port()
+
+
+@pytest.fixture(scope="session")
+def node_modules(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Where npm installed the package that this one succeeds."""
+    return npm.install(tmp_path_factory.mktemp("npm"))
 
 
 @pytest.fixture

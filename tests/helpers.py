@@ -101,6 +101,20 @@ def nothing_left_behind() -> Generator[None]:
     wait_until(lambda: threading.active_count() <= threads and open_descriptors() <= descriptors)
 
 
+def run(source: Observable[T]) -> T:
+    """The last value, soon."""
+    return ipc.run(source, timeout=PATIENCE)
+
+
+def read_all(channel: ipc.Channel, sender: ipc.Channel) -> None:
+    """Wait until ``channel`` has read what was sent so far, at its group's socket and at its own."""
+    run(sender.broadcast("end"))
+    run(channel.wait_for_message(lambda m: m.data == b"end" and not m.direct))
+    address, port = channel.sender_address
+    run(sender.send("end", port, address))
+    run(channel.wait_for_message(lambda m: m.data == b"end" and m.direct))
+
+
 def raw_sender() -> socket.socket:
     """A plain socket that sends to loopback multicast, as another program would."""
     sender = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)

@@ -16,11 +16,11 @@ from .helpers import ROOT
 PACKAGE = ROOT / "rx_multicast_ipc"
 
 LAYERS = (
-    {"message", "overflow", "statistics", "unhandled"},
+    {"message", "network_event", "overflow", "statistics", "unhandled"},
     {"errors"},
     {"arguments", "group", "timers"},
     {"transport"},
-    {"hop"},
+    {"hop", "opening"},
     {"source", "sinks", "backlog"},
     {"transfer"},
     {"channel"},
@@ -35,8 +35,9 @@ LAYERS = (
 NARROW = {
     "operators": {"arguments", "errors", "message", "overflow", "timers", "unhandled"},
     "loops": {"errors"},
-    "transport": {"errors", "group", "message", "statistics", "timers", "unhandled"},
-    "testing": {"channel", "errors", "group", "transport"},
+    "opening": {"group", "transport"},
+    "transport": {"errors", "group", "message", "network_event", "statistics", "timers", "unhandled"},
+    "testing": {"channel", "errors", "group", "message", "opening", "source", "statistics", "transport", "unhandled"},
 }
 """Rooms that know less than their height lets them."""
 
@@ -78,7 +79,7 @@ def test_imports_point_down(path: Path) -> None:
 
 def test_nothing_but_the_transport_asks_which_platform_this_is() -> None:
     asking = [path for path in MODULES if "sys.platform" in path.read_text() or "platform.system" in path.read_text()]
-    assert asking == [PACKAGE / "transport" / "_sockets.py"]
+    assert asking == [PACKAGE / "transport" / "_platform.py"]
 
 
 def test_importing_the_package_loads_no_extra_and_no_testing_kit() -> None:

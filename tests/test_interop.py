@@ -7,51 +7,30 @@ runs these tests, in a network namespace of its own where that is loopback; no p
 from __future__ import annotations
 
 import os
-import queue
 import shutil
 import signal
 import subprocess
 import sys
-import threading
-from base64 import b64decode, b64encode
+from base64 import b64encode
 from contextlib import suppress
 from functools import partial
 from pathlib import Path
-from types import TracebackType
-from typing import Final, NamedTuple, Self, TypeVar
+from typing import Final
 from xml.etree import ElementTree
 
 import pytest
-from reactivex import Observable
 
 import rx_multicast_ipc as ipc
 
-_T = TypeVar("_T")
-
-NPM_PACKAGE: Final = "multicast-ipc@1.0.5"
+from .helpers import PATIENCE, read_all, run
+from .npm import Node
 
 THIS: Final = sys.modules[__name__]
-
-TIMEOUT: Final = 20.0
-"""Seconds for each step of a test."""
 
 OUTSIDE: Final = "RX_MULTICAST_IPC_INTEROP_OUTSIDE"
 """Tells the second pytest which network namespace the first one is in."""
 
 NETWORK: Final = "ip link set lo up && ip route add 224.0.0.0/4 dev lo src 127.0.0.1"
-
-# Port and group are given, for without them npm's broadcast rejects. While npm's waitForMessage is not waiting,
-# messages are lost to it, and it stops for a moment after each that its filter refuses: hence "listening".
-NODE_SCRIPT: Final = """
-const ipc = require('multicast-ipc');
-const is = (text) => (message) => message.toString() === text;
-const isNot = (text) => (message) => message.toString() !== text;
-const tell = (heard) => console.log('heard', heard.address, heard.port, heard.message.toString('base64'));
-ipc.withSocket(%d, '%s', (api) => {
-  api._socket.on('newListener', (event) => { if (event === 'message') console.log('listening'); });
-  %s
-}).catch((error) => { console.error(error); process.exitCode = 1; });
-"""
 
 every_payload = pytest.mark.parametrize(
     "payload",
@@ -171,76 +150,6 @@ def test_node_opens_the_port_that_python_has_open_and_both_hear_each_other() -> 
         run(channel.request("from Python", lambda m: m.data == b"from Node"))
 
 
-class Heard(NamedTuple):
-    """What npm's waitForMessage gave."""
-
-    data: bytes
-    sender: tuple[str, int]
-
-
-class Node:
-    """A Node process, and what it prints. ``body`` is the callback of npm's withSocket."""
-
-    def __init__(self, body: str) -> None:
-        script = NODE_SCRIPT % (ipc.DEFAULT_PORT, ipc.DEFAULT_GROUP, body)
-        self._process = subprocess.Popen(["node", "-e", script], stdout=subprocess.PIPE, text=True)
-        self._lines: queue.SimpleQueue[str] = queue.SimpleQueue()
-        self._reader = threading.Thread(target=self._read)
-        self._reader.start()
-
-    def line(self) -> str:
-        """The next line; a note in parentheses if there is none."""
-        try:
-            return self._lines.get(timeout=TIMEOUT)
-        except queue.Empty:
-            return f"(Node printed nothing for {TIMEOUT:g} s)"
-
-    def expect_listening(self) -> None:
-        """Wait until it is ready for one message."""
-        assert self.line() == "listening"
-
-    def heard(self) -> Heard:
-        """Wait for the message that it tells of."""
-        line = self.line()
-        assert line.startswith("heard ")
-        _, address, port, data = line.split(" ", 3)
-        return Heard(b64decode(data), (address, int(port)))
-
-    def exit_code(self) -> int:
-        """Wait for its end."""
-        return self._process.wait(TIMEOUT)
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
-    ) -> None:
-        self._process.kill()
-        self._process.wait()
-        self._reader.join()
-
-    def _read(self) -> None:
-        assert self._process.stdout is not None
-        with self._process.stdout as output:
-            for line in output:
-                self._lines.put(line.removesuffix("\n"))
-        self._lines.put("(Node ended)")
-
-
-def run(source: Observable[_T]) -> _T:
-    return ipc.run(source, timeout=TIMEOUT)
-
-
-def read_all(channel: ipc.Channel, sender: ipc.Channel) -> None:
-    """Wait until ``channel`` has read what was sent so far, at its group's socket and at its own."""
-    run(sender.broadcast("end"))
-    run(channel.wait_for_message(lambda m: m.data == b"end" and not m.direct))
-    address, port = channel.sender_address
-    run(sender.send("end", port, address))
-    run(channel.wait_for_message(lambda m: m.data == b"end" and m.direct))
-
-
 @pytest.fixture(autouse=True)
 def _inside_a_namespace(request: pytest.FixtureRequest) -> None:  # pyright: ignore[reportUnusedFunction]
     """Outside, what a test does is replaced by the result that it had inside."""
@@ -282,7 +191,7 @@ def results_inside(
     )
     with inner:
         try:
-            output, _ = inner.communicate(timeout=2 * TIMEOUT * len(tests))
+            output, _ = inner.communicate(timeout=2 * PATIENCE * len(tests))
         except BaseException:
             with suppress(ProcessLookupError):
                 os.killpg(inner.pid, signal.SIGKILL)
@@ -307,27 +216,8 @@ def enter_namespace() -> list[str]:
     refusals: list[str] = []
     for option in ("-n", "-Urn"):  # the second one for who is not root
         enter = ["unshare", option, "sh", "-c", f'{NETWORK} && exec "$@"', "sh"]
-        attempt = subprocess.run([*enter, "true"], capture_output=True, text=True, timeout=TIMEOUT, check=False)
+        attempt = subprocess.run([*enter, "true"], capture_output=True, text=True, timeout=PATIENCE, check=False)
         if attempt.returncode == 0:
             return enter
         refusals.append(attempt.stderr.strip())
     pytest.skip(f"cannot make a network namespace: {'; '.join(refusals)}")
-
-
-@pytest.fixture(scope="session")
-def node_modules(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Where npm installed the package."""
-    for tool in ("node", "npm"):
-        if shutil.which(tool) is None:
-            pytest.skip(f"needs Node.js, and there is no {tool} here")
-    folder = tmp_path_factory.mktemp("npm")
-    install = ["npm", "install", f"--prefix={folder}", NPM_PACKAGE, "--ignore-scripts", "--no-audit", "--no-fund"]
-    install += ["--loglevel=error", "--fetch-retries=1"]
-    try:
-        done = subprocess.run(install, cwd=folder, capture_output=True, text=True, timeout=120, check=False)
-    except subprocess.TimeoutExpired:
-        pytest.skip(f"npm install {NPM_PACKAGE} did not end (offline?)")
-    if done.returncode != 0:
-        reason = done.stderr.partition("\n")[0] or f"exit code {done.returncode}"
-        pytest.skip(f"npm install {NPM_PACKAGE} failed (offline?): {reason}")
-    return folder / "node_modules"

@@ -49,10 +49,36 @@ def test_an_interface_that_is_not_here(interface: str) -> None:
         ipc.open_channel(61088, group, interface=interface)
 
 
-@pytest.mark.parametrize("interface", ["", None, 7])
+@pytest.mark.parametrize("interface", ["", 7, [], ["eth0", ""], [None]])
 def test_an_interface_that_is_no_name(interface: Any) -> None:
-    with pytest.raises(ipc.InvalidInterface, match='must be "loopback"'):
+    with pytest.raises(ipc.InvalidInterface, match='it may be "loopback", "default", "all", a name'):
         ipc.open_channel(61088, interface=interface)
+
+
+@pytest.mark.parametrize("interface", ["loopback", "all"])
+def test_an_interface_that_stands_alone(interface: str) -> None:
+    with pytest.raises(ipc.InvalidInterface, match="stands alone"):
+        ipc.open_channel(61088, interface=["lo", interface])
+
+
+@pytest.mark.parametrize(
+    ("sources", "reason"),
+    [
+        ("10.0.0.2", "a list of senders"),
+        (["bot"], "one sender's numeric address"),
+        (["224.0.0.1"], "one sender's numeric address"),
+        (["fe80::1"], "IPv6 address, but"),
+        ([7], "one sender's numeric address"),
+    ],
+)
+def test_a_source_that_is_none(sources: Any, reason: str) -> None:
+    with pytest.raises(ipc.InvalidAddress, match=reason):
+        ipc.open_channel(61088, sources=sources)
+
+
+def test_more_sources_than_systems_take() -> None:
+    with pytest.raises(ipc.InvalidOption, match="11 sources are more than the 10"):
+        ipc.open_channel(61088, sources=[f"10.0.0.{number}" for number in range(11)])
 
 
 def test_an_interface_of_the_other_ip_version() -> None:
@@ -63,11 +89,6 @@ def test_an_interface_of_the_other_ip_version() -> None:
 def test_a_link_local_group_needs_to_know_its_link() -> None:
     with pytest.raises(ipc.InvalidGroup, match="name the interface"):
         ipc.open_channel(61088, "ff02::1:7", interface="default")
-
-
-def test_all_interfaces_at_once_are_not_supported_yet() -> None:
-    with pytest.raises(ipc.Unsupported, match="one channel for each interface"):
-        ipc.open_channel(61088, interface="all")
 
 
 @pytest.mark.parametrize("ttl", [-1, 256, "1", 1.5, True])

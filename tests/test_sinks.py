@@ -83,7 +83,7 @@ class Refusing:
 
 def refuse(channel: ipc.Channel, times: int) -> None:
     transport: Any = channel.transport
-    transport._sender = Refusing(transport._sender, times)
+    transport._outlet.socket = Refusing(transport._outlet.socket, times)
 
 
 def test_a_failed_send_errs_alone_and_the_channel_goes_on(channel: ipc.Channel) -> None:

@@ -6,7 +6,7 @@ import os
 from collections.abc import Callable
 from itertools import groupby
 from operator import attrgetter
-from typing import Any, Final, TypeVar
+from typing import TypeVar
 
 from reactivex import Observable
 from reactivex.abc import DisposableBase, ObserverBase, SchedulerBase
@@ -21,8 +21,6 @@ from .writer import Writer
 
 _Item = TypeVar("_Item", Message, list[Message])
 
-_NOWHERE: Final = {4: "0.0.0.0", 16: "::"}
-
 
 def write(
     path: str | os.PathLike[str],
@@ -34,8 +32,8 @@ def write(
     """Write every message to a pcap file, and pass it on when the operating system has it. See :class:`Writer`.
 
     A message does not say where it was sent to, and a packet has to: name the channel that it came by. Without one,
-    messages were sent to ``group`` and ``port``; where direct ones were sent to is then not known, and they are
-    written as sent to 0.0.0.0 (or ::), port 0.
+    messages were sent to ``group`` and ``port``, and where direct ones were sent to is not known: they are written as
+    sent to 0.0.0.0 (or ::), port 0. So is the address, not the port, for a channel on several interfaces.
 
     Each subscription starts the file anew: put ``ops.retry`` and ``ops.repeat`` before it.
 
@@ -56,9 +54,9 @@ def write(
         _, packed = check_filter(None, group)
         if packed is None:
             raise InvalidGroup('group is the multicast address that the messages were sent to, such as "224.0.2.1"')
-        to_group, to_channel = (str(Ip(packed)), port), (_NOWHERE[len(packed)], 0)
+        to_group = str(Ip(packed)), port
     elif isinstance(channel, Channel):
-        to_group, to_channel = (channel.group.address, channel.group.port), channel.sender_address
+        to_group = channel.group.address, channel.group.port
     else:
         raise InvalidOption(
             f"channel is the Channel whose messages are written, not {channel!r}; or pass port=, group="
@@ -76,7 +74,8 @@ def write(
 
             def on_next(item: _Item) -> None:
                 try:
-                    _record(writer, item, to_group, to_channel)
+                    for direct, run in groupby((item,) if isinstance(item, Message) else item, attrgetter("direct")):
+                        writer.write(run, _own_address(channel, to_group) if direct else to_group)
                 except Exception as error:
                     if not disposables.is_disposed:  # else: disposed of this very moment, by another thread
                         disposables.dispose()
@@ -100,9 +99,13 @@ def write(
     return operator
 
 
-def _record(writer: Writer, item: Any, to_group: Address, to_channel: Address) -> None:
-    if isinstance(item, Message):
-        writer.write((item,), to_channel if item.direct else to_group)
-    else:
-        for direct, run in groupby(item, attrgetter("direct")):
-            writer.write(run, to_channel if direct else to_group)
+def _own_address(channel: Channel | None, group: Address) -> Address:
+    """Where direct messages were sent to, as far as that is known."""
+    if channel is None:
+        return _nowhere(group), 0
+    address, port = channel.sender_address  # which may change, as interfaces come and go
+    return address if len(channel.transport.own_addresses) == 1 else _nowhere(group), port
+
+
+def _nowhere(group: Address) -> str:
+    return "::" if ":" in group[0] else "0.0.0.0"

@@ -8,13 +8,14 @@ from collections.abc import Callable
 
 import reactivex as rx
 from reactivex import operators as ops
+from reactivex.subject import AsyncSubject
 
 from ..bridges import run as run_to_end
 from ..channel import Channel
 from ..message import Message
 from . import exits
-from .options import add_form, add_group, add_receive_buffer, examples, group_of, seconds, whole
-from .output import Output, reader_gone
+from .options import add_form, add_group, add_receive_buffer, add_verbose, examples, group_of, seconds, whole
+from .output import Output, reader_gone, tell
 from .ping_protocol import answer_pings
 
 
@@ -45,6 +46,7 @@ def configure(parser: ArgumentParser) -> None:
         help="end after this time, with exit code 1 if messages are missing",
     )
     parser.add_argument("--respond", action="store_true", help="answer the ping command")
+    add_verbose(parser)
     add_form(parser, raw=True)
     add_group(parser)
     add_receive_buffer(parser)
@@ -65,14 +67,18 @@ def run(options: Namespace, output: Output) -> int:
     with Channel(group_of(options), receive_buffer=options.receive_buffer, backlog=1) as channel:
         if options.respond:
             answer_pings(channel)
-        end = rx.merge(reader_gone(), rx.never() if options.timeout is None else rx.timer(options.timeout))
+        timeout = rx.never() if options.timeout is None else rx.timer(options.timeout, scheduler=channel.scheduler)
         printed = channel.batches.pipe(
             ops.do_action(print_wanted),
             ops.take_while(lambda _: found != count),
-            ops.take_until(end),
+            ops.take_until(rx.merge(reader_gone(), timeout)),
             ops.count(),
         )
-        run_to_end(printed)
+        end: AsyncSubject[int] = AsyncSubject()
+        with printed.subscribe(end):
+            if options.verbose:
+                tell(f"listening to {channel.group}")
+            run_to_end(end)
     return exits.OK if found and count in (None, found) else exits.NOTHING
 
 

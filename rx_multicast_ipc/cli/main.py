@@ -8,12 +8,13 @@ import sys
 from argparse import ArgumentParser, Namespace, RawDescriptionHelpFormatter
 from collections.abc import Generator, Sequence
 from contextlib import contextmanager, suppress
+from functools import partial
 from importlib import import_module
 from typing import Final, Protocol, cast
 
 from ..errors import InvalidArgument, MulticastError
 from . import exits
-from .output import Output
+from .output import Output, tell
 
 PROGRAM: Final = "rx-multicast-ipc"
 
@@ -26,6 +27,10 @@ COMMANDS: Final = {
     "spy": "watch a group, full screen",
     "doctor": "find out why multicast does not work",
 }
+
+
+_format = partial(RawDescriptionHelpFormatter, width=80)
+"""A width, or else argparse imports much to find out the terminal's, at every start."""
 
 
 class Command(Protocol):
@@ -66,26 +71,24 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _run(arguments: Sequence[str]) -> int:
+    name = arguments[0] if arguments else ""
     try:
-        options = _parser(arguments).parse_args(arguments)
+        if name not in COMMANDS:
+            _overview().parse_args(arguments or ["--help"])
+            return exits.USAGE
+        command = cast("Command", import_module(f".{name}", __package__))
+        parser = ArgumentParser(prog=f"{PROGRAM} {name}", formatter_class=_format, allow_abbrev=False)
+        command.configure(parser)
+        parser.epilog = f"{parser.epilog}\n{exits.TOLD}"
+        options = parser.parse_args(arguments[1:])
     except SystemExit as end:  # argparse has said what it had to say
         return cast("int", end.code or 0)
     with _log_to_stderr():
-        return options.command.run(options, Output.of(options))
+        return command.run(options, Output.of(options))
 
 
-def _parser(arguments: Sequence[str]) -> ArgumentParser:
-    """The parser of the command that is asked for; without one, of them all, without what they take."""
-    name = arguments[0] if arguments else ""
-    if name in COMMANDS:
-        command = cast("Command", import_module(f".{name}", __package__))
-        parser = ArgumentParser(prog=PROGRAM, add_help=False)
-        commands = parser.add_subparsers(required=True)
-        chosen = commands.add_parser(name, formatter_class=RawDescriptionHelpFormatter, allow_abbrev=False)
-        command.configure(chosen)
-        chosen.epilog = f"{chosen.epilog or ''}\n{exits.TOLD}"
-        chosen.set_defaults(command=command)
-        return parser
+def _overview() -> ArgumentParser:
+    """Tells which commands there are."""
     from importlib.metadata import version  # here, so that a command is quick to start
 
     parser = ArgumentParser(
@@ -93,7 +96,7 @@ def _parser(arguments: Sequence[str]) -> ArgumentParser:
         description="Talk, listen and look into UDP multicast groups.\n"
         "Private by default: nothing leaves this machine until an --interface is named.",
         epilog=f"'{PROGRAM} COMMAND --help' tells more, with examples.\n\n{exits.TOLD}",
-        formatter_class=RawDescriptionHelpFormatter,
+        formatter_class=_format,
     )
     parser.add_argument("--version", action="version", version=f"%(prog)s {version('rx-multicast-ipc')}")
     commands = parser.add_subparsers(required=True, metavar="COMMAND", title="commands")
@@ -116,7 +119,7 @@ def _log_to_stderr() -> Generator[None]:
 
 
 def _fail(reason: object, code: int) -> int:
-    print(f"{PROGRAM}: {reason}", file=sys.stderr)
+    tell(reason)
     return code
 
 

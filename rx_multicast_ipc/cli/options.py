@@ -37,6 +37,12 @@ def add_receive_buffer(parser: ArgumentParser) -> None:
     )
 
 
+def add_verbose(parser: ArgumentParser) -> None:
+    parser.add_argument(
+        "-v", "--verbose", action="store_true", help="say on standard error when it has begun to listen"
+    )
+
+
 def add_form(parser: ArgumentParser, *, raw: bool = False) -> None:
     """How to print: see :class:`.output.Output`."""
     group = parser.add_argument_group("output")
@@ -85,6 +91,11 @@ def natural(text: str) -> int:
 def seconds(text: str) -> float:
     """A number of seconds, 0 or more."""
     return _number(text, "seconds, 0 or more", 0.0)
+
+
+def interval(text: str) -> float:
+    """A number of seconds, more than 0."""
+    return _number(text, "seconds, more than 0", math.ulp(0.0))
 
 
 def rate(text: str) -> float:

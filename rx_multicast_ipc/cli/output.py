@@ -57,6 +57,11 @@ class Output:
         _write(text.encode(sys.stdout.encoding if sys.stdout else "utf-8", "backslashreplace"))
 
 
+def tell(what: object) -> None:
+    """One line on standard error, for whoever is there."""
+    print(f"rx-multicast-ipc: {what}", file=sys.stderr, flush=True)
+
+
 def is_terminal() -> bool:
     """Whether somebody may be looking at standard output."""
     return sys.stdout is not None and sys.stdout.isatty()

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import sys
 import time
 from argparse import ArgumentParser, Namespace
 from collections.abc import Callable, Iterable, Iterator
@@ -21,7 +20,7 @@ from ..transport import Transport
 from ..transport.udp import UdpTransport
 from . import exits
 from .options import add_form, add_group, destination, examples, group_of, natural, rate, seconds, whole
-from .output import Output, reader_gone
+from .output import Output, reader_gone, tell
 
 _UNUSED_BUFFER = 4096
 _MOST_LATE = 0.01
@@ -99,7 +98,7 @@ def _send_and_wait(channel: Channel, payloads: Iterable[bytes], options: Namespa
             run_to_end(end, timeout=options.timeout)
         except MessageTimeout:
             got = f"{answered} of {count} answers" if answered else "no answer"
-            print(f"rx-multicast-ipc: {got} within {options.timeout:g} s", file=sys.stderr)
+            tell(f"{got} within {options.timeout:g} s")
             return exits.NOTHING
     return exits.OK
 
@@ -132,7 +131,7 @@ def read_payloads(options: Namespace) -> Iterator[bytes]:
     with open(0, "rb", closefd=False) if piped else open(options.file, "rb") as source:
         if options.lines or (piped and not options.whole):
             if source.isatty():
-                print("each line is a datagram; Ctrl-D ends", file=sys.stderr)
+                tell("each line is a datagram; Ctrl-D ends")
             for line in source:
                 yield line.removesuffix(b"\n")
         else:

@@ -1,170 +1,275 @@
-"""Marbles: streams written and recorded as text, at exact virtual times.
-
-    -    one frame passes
-    a    a value, at this frame
-    (ab) several values at the frame of the bracket; the frames it is wide pass after it
-    |    completion, at this frame
-    #    an error, at this frame
-
-Spaces only line things up. The first character is time 0.
-"""
+"""Marbles: streams written as text, and what is expected of others, on one virtual clock."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
-from typing import Any, Literal, NamedTuple
+from collections.abc import Mapping
+from types import TracebackType
+from typing import Any, NoReturn, Self, TypeVar, overload
 
 from reactivex import Observable
-from reactivex.abc import DisposableBase, ObserverBase, SchedulerBase
-from reactivex.disposable import CompositeDisposable
 from reactivex.scheduler import VirtualTimeScheduler
-from reactivex.subject import Subject
 
 from ..errors import InvalidOption
+from ..message import Message
+from .clock import VirtualClock
+from .expectations import Expectation, Place, StreamExpectation, SubscriptionExpectation
+from .grammar import DEFAULT_ERROR, Script, Span, read_span
+from .picture import seconds
+from .recording import Event, Recording
+from .sources import Cold, Hot, Subscriptions
+from .written import message_of
 
-Kind = Literal["next", "error", "completed"]
+__tracebackhide__ = True  # pytest shows the line of the test instead
 
-_DEFAULT_ERROR = RuntimeError("#")
+_E = TypeVar("_E", bound=Expectation)
 
-
-class Event(NamedTuple):
-    """One notification.
-
-    Attributes:
-        time: virtual seconds.
-        kind: what it was.
-        value: the value; for an error ``(type, text)``, so that errors compare by both; else None.
-    """
-
-    time: float
-    kind: Kind
-    value: Any = None
-
-
-class Recording:
-    """What one subscription saw.
-
-    Attributes:
-        events: so far, in order.
-    """
-
-    def __init__(self, source: Observable[Any], now: Callable[[], float], scheduler: SchedulerBase) -> None:
-        self.events: list[Event] = []
-        self._now = now
-        self._subscription = source.subscribe(self._next, self._error, self._completed, scheduler=scheduler)
-
-    @property
-    def values(self) -> list[Any]:
-        """The values alone."""
-        return [event.value for event in self.events if event.kind == "next"]
-
-    def dispose(self) -> None:
-        """End the subscription."""
-        self._subscription.dispose()
-
-    def _next(self, value: Any) -> None:
-        self.events.append(Event(self._now(), "next", value))
-
-    def _error(self, error: Exception) -> None:
-        self.events.append(Event(self._now(), "error", (type(error), str(error))))
-
-    def _completed(self) -> None:
-        self.events.append(Event(self._now(), "completed"))
+_MARGIN = 10
+"""Frames that a run goes on at least after all that is written."""
 
 
 class Marbles:
-    """Streams from text, and recordings, on one virtual clock.
+    """Streams from text, and expectations, on one virtual clock.
+
+    Everything that is written begins at the clock's present time, and nothing happens before :meth:`run`. How the
+    text reads is told in :mod:`rx_multicast_ipc.testing.grammar`. As a context manager it runs and checks at the
+    end; pytest's fixture ``marbles`` does so when a test's function returns.
+
+        with Marbles(frame=0.1) as marbles:  # one character is 100 ms
+            letters = marbles.hot("a-b|")
+            marbles.expect(letters.pipe(ops.delay(0.2))).to_be("--a-b|")
 
     Args:
-        scheduler: the clock; streams and recordings begin at its present time.
-        frame: seconds that one character stands for. Times are rounded to whole microseconds, the
-            scheduler's resolution.
+        scheduler: the clock; a :class:`VirtualClock` of its own, if none is given.
+        frame: seconds that one character stands for. Times are rounded to whole microseconds.
     """
 
-    def __init__(self, scheduler: VirtualTimeScheduler, *, frame: float = 1.0) -> None:
-        if frame <= 0:
-            raise InvalidOption(f"frame is a number of seconds, more than 0, not {frame!r}")
-        self.scheduler = scheduler
+    def __init__(self, scheduler: VirtualTimeScheduler | None = None, *, frame: float = 1.0) -> None:
+        if not isinstance(frame, int | float) or isinstance(frame, bool) or not frame >= 1e-6:
+            raise InvalidOption(f"frame is a number of seconds, a microsecond or more, not {frame!r}")
+        self.scheduler = VirtualClock() if scheduler is None else scheduler
         self.frame = frame
+        self._written_until = 0.0
+        self._to_run = False
+        self._hot: list[tuple[Hot, Place]] = []
+        self._expectations: list[Expectation] = []
 
     @property
     def now(self) -> float:
         """Virtual seconds."""
         return round(self.scheduler.to_seconds(self.scheduler.now), 6)
 
-    def events(
-        self, text: str, values: Mapping[str, Any] | None = None, *, error: Exception = _DEFAULT_ERROR
-    ) -> list[Event]:
-        """What a recording of this stream, begun now, will have seen.
+    def hot(
+        self, text: str, values: Mapping[str, Any] | None = None, *, error: Exception = DEFAULT_ERROR, **letters: Any
+    ) -> Hot:
+        """A stream that runs from now on, whoever is subscribed.
 
         Args:
             text: the marbles.
-            values: what each letter stands for; itself if it is not there.
+            values: what letters and digits stand for; themselves, if they are not there.
             error: what ``#`` stands for.
-        """
-        start = self.now
-        return [
-            Event(round(start + time, 6), kind, (type(error), str(error)) if kind == "error" else value)
-            for time, kind, value in self._parse(text, values or {})
-        ]
+            letters: more values, as keywords: ``a=1``.
 
-    def hot(
-        self, text: str, values: Mapping[str, Any] | None = None, *, error: Exception = _DEFAULT_ERROR
-    ) -> Observable[Any]:
-        """A stream that runs from now on, whoever is subscribed. Arguments as for :meth:`events`."""
-        subject: Subject[Any] = Subject()
-        self._schedule(text, values, error, subject)
-        return subject
+        Raises:
+            InvalidOption: the text is no marbles, or a keyword no letter of it.
+        """
+        return self._play(self._script(text, values, letters, error), Place.of_caller())
 
     def cold(
-        self, text: str, values: Mapping[str, Any] | None = None, *, error: Exception = _DEFAULT_ERROR
-    ) -> Observable[Any]:
-        """A stream that runs anew for each subscriber. Arguments as for :meth:`events`."""
+        self, text: str, values: Mapping[str, Any] | None = None, *, error: Exception = DEFAULT_ERROR, **letters: Any
+    ) -> Cold:
+        """A stream that runs anew for each subscriber. Arguments and errors as for :meth:`hot`."""
+        return Cold(self._script(text, values, letters, error), lambda: self.now, self.scheduler)
 
-        def subscribe(observer: ObserverBase[Any], scheduler: SchedulerBase | None = None) -> DisposableBase:
-            return self._schedule(text, values, error, observer)
+    def messages(
+        self, text: str, values: Mapping[str, Any] | None = None, *, error: Exception = DEFAULT_ERROR, **letters: Any
+    ) -> Observable[Message]:
+        """A hot stream of messages, as a channel's ``messages`` would be, with the virtual time as ``received_at``.
 
-        return Observable(subscribe)
+        Arguments and errors as for :meth:`hot`, but values are messages as they are written: text or bytes,
+        ``(data, address)``, ``(data, address, port)``, or a :class:`Message`. A letter alone is a message of one
+        letter.
+
+        Raises:
+            InvalidOption, InvalidAddress, InvalidPort, PayloadTooLarge: a value is no message.
+        """
+        script, start = self._script(text, values, letters, error), self.now
+        events = [
+            event._replace(value=message_of(event.value, round(start + event.time, 6)))
+            if event.kind == "next"
+            else event
+            for event in script.events
+        ]
+        return self._play(script._replace(events=events), Place.of_caller())
+
+    @overload
+    def expect(self, what: Observable[Any], *, subscription: str = "^") -> StreamExpectation: ...
+    @overload
+    def expect(self, what: Subscriptions) -> SubscriptionExpectation: ...
+    def expect(
+        self, what: Observable[Any] | Subscriptions, *, subscription: str = "^"
+    ) -> StreamExpectation | SubscriptionExpectation:
+        """Expect something of a stream, which is subscribed to at once, or of a source's ``subscriptions``.
+
+            marbles.expect(stream).to_be("--a--b|", a="Ann", b="Bob")
+            marbles.expect(source.subscriptions).to_be("^----!")
+
+        What a stream emits before this line is not seen: expect first, then let things happen.
+
+        Args:
+            what: an Observable; or the ``subscriptions`` of a :meth:`hot`, :meth:`cold` or :meth:`messages`.
+            subscription: when to subscribe to the Observable, and when to dispose of that: ``"--^---!"``. It
+                bounds a stream without end.
+
+        Raises:
+            InvalidOption: it is neither, or ``subscription`` is none.
+        """
+        place = Place.of_caller()
+        if isinstance(what, Subscriptions):
+            return self._add(SubscriptionExpectation(what, self.now, self.frame, place))
+        recording = self._record(what, "expect() takes an Observable, or the subscriptions of a hot or cold one")
+        span, length = read_span(subscription, self.frame)
+        self._write(length)
+        expectation = self._add(StreamExpectation(recording, self.now, self.frame, place))
+        self._subscribe(recording, what, span)
+        return expectation
+
+    def events(
+        self,
+        text: str,
+        values: Mapping[str, Any] | None = None,
+        *,
+        error: Exception | type[Exception] = DEFAULT_ERROR,
+        **letters: Any,
+    ) -> list[Event]:
+        """What a recording of this stream, begun now, will have seen. Arguments and errors as for :meth:`hot`."""
+        return Script.read(text, self.frame, values, letters, error).at(self.now)
 
     def record(self, source: Observable[Any]) -> Recording:
-        """Subscribe now and keep what comes."""
-        return Recording(source, lambda: self.now, self.scheduler)
+        """Subscribe now, on the virtual clock, and keep what comes."""
+        recording = self._record(source, "record() takes an Observable")
+        recording.begin(source, self.scheduler)
+        return recording
 
-    def _schedule(
-        self, text: str, values: Mapping[str, Any] | None, error: Exception, observer: ObserverBase[Any]
-    ) -> DisposableBase:
-        def play(kind: Kind, value: Any) -> None:
-            if kind == "next":
-                observer.on_next(value)
-            elif kind == "error":
-                observer.on_error(error)
+    def run(self, until: float | None = None) -> None:
+        """Let virtual time pass, and check what was to have happened by then.
+
+        Args:
+            until: where to stop, in virtual seconds. If it is not given: at the end of all that is written, and
+                then as long again and ten frames more, so that what comes too late or too often is seen.
+
+        Raises:
+            AssertionError: something else happened; it points at the line that expected it.
+            InvalidOption: ``until`` is in the past.
+            Exception: whatever code under test raised into the clock.
+        """
+        now = self.now
+        if until is None:
+            end = max(now, self._written_until, *(expectation.end for expectation in self._expectations))
+            until = end + (end - now) + _MARGIN * self.frame
+        elif not until >= now:
+            raise InvalidOption(f"it is {seconds(now)} already; until={until!r} is in the past")
+        self._to_run = False
+        self.scheduler.advance_to(until)
+        self._check()
+
+    def close(self) -> None:
+        """Run, unless that was done since something was last written, and see that nothing was left over.
+
+        Raises:
+            AssertionError: as :meth:`run`; or something that was written has not had its time.
+        """
+        try:
+            if self._to_run:
+                self.run()
             else:
-                observer.on_completed()
+                self._check()
+            now = self.now
+            for expectation in self._expectations:
+                if expectation.waits(now):
+                    _fail(
+                        f"not checked beyond {seconds(now)}, where run() stopped: run until "
+                        f"{seconds(expectation.end)} or more",
+                        expectation.place,
+                    )
+            for hot, place in self._hot:
+                if hot.unplayed:
+                    rest = f"{hot.unplayed} of {len(hot.script.events)} marbles"
+                    _fail(f"{rest} were not played when run() stopped at {seconds(now)}: run on, or write less", place)
+        finally:
+            self.dispose()
 
-        return CompositeDisposable(
-            *(
-                self.scheduler.schedule_relative(
-                    time, lambda _scheduler, _state, kind=kind, value=value: play(kind, value)
-                )
-                for time, kind, value in self._parse(text, values or {})
+    def dispose(self) -> None:
+        """End all that expectations subscribed to, and forget them; nothing is checked."""
+        for expectation in self._expectations:
+            expectation.dispose()
+        self._expectations.clear()
+        self._hot.clear()
+        self._to_run = False
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        if kind is None:
+            self.close()
+        else:
+            self.dispose()
+
+    def _script(
+        self, text: str, values: Mapping[str, Any] | None, letters: Mapping[str, Any], error: Exception
+    ) -> Script:
+        if not isinstance(error, Exception):
+            raise InvalidOption(f"what a stream raises is an error, not {error!r}: write error=ValueError(...)")
+        script = Script.read(text, self.frame, values, letters, error)
+        self._write(script.length)
+        return script
+
+    def _play(self, script: Script, place: Place) -> Hot:
+        hot = Hot(script, self.now, lambda: self.now, self.scheduler)
+        self._hot.append((hot, place))
+        self._to_run = True
+        return hot
+
+    def _write(self, length: float) -> None:
+        self._written_until = max(self._written_until, round(self.now + length, 6))
+
+    def _record(self, source: Observable[Any], advice: str) -> Recording:
+        if not isinstance(source, Observable):
+            hint = ": did you mean its .messages?" if hasattr(source, "messages") else ""
+            raise InvalidOption(f"{advice}, not {source!r}{hint}")
+        return Recording(lambda: self.now)
+
+    def _add(self, expectation: _E) -> _E:
+        self._expectations.append(expectation)
+        self._to_run = True
+        return expectation
+
+    def _subscribe(self, recording: Recording, source: Observable[Any], span: Span) -> None:
+        if span.start:
+            self.scheduler.schedule_relative(
+                span.start, lambda _scheduler, _state: recording.begin(source, self.scheduler)
             )
-        )
+        else:
+            recording.begin(source, self.scheduler)
+        if span.end is not None:
+            self.scheduler.schedule_relative(span.end, lambda _scheduler, _state: recording.dispose())
 
-    def _parse(self, text: str, values: Mapping[str, Any]) -> Iterator[Event]:
-        group_start: int | None = None
-        for index, mark in enumerate(text.replace(" ", "")):
-            time = round((index if group_start is None else group_start) * self.frame, 6)
-            if mark == "(" and group_start is None:
-                group_start = index
-            elif mark == ")" and group_start is not None:
-                group_start = None
-            elif mark == "|":
-                yield Event(time, "completed")
-            elif mark == "#":
-                yield Event(time, "error")
-            elif mark.isalnum():
-                yield Event(time, "next", values.get(mark, mark))
-            elif mark != "-" or group_start is not None:
-                raise InvalidOption(
-                    f"{mark!r} at {index} of {text!r} is no marble: use -, letters, digits, ( ), | and #"
-                )
+    def _check(self) -> None:
+        """Fail with all that differs, at the place of the first; and not once more with the same."""
+        now = self.now
+        found = [(expectation, expectation.difference(now)) for expectation in self._expectations]
+        differing = [(expectation, text) for expectation, text in found if text is not None]
+        if differing:
+            for expectation, _ in differing:
+                expectation.dispose()
+                self._expectations.remove(expectation)
+            text = "\n\n".join(
+                [differing[0][1], *(f"and at line {one.place.line}: {text}" for one, text in differing[1:])]
+            )
+            _fail(text, differing[0][0].place)
+
+
+def _fail(text: str, place: Place) -> NoReturn:
+    raise AssertionError(text).with_traceback(place.traceback())

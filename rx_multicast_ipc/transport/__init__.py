@@ -1,5 +1,5 @@
 """What carries datagrams: live UDP, or a virtual network, behind one seam."""
 
-from .base import Deliver, Ended, OpenTransport, Transport
+from .base import Changed, Deliver, Ended, OpenTransport, Transport, WouldBlock
 
-__all__ = ["Deliver", "Ended", "OpenTransport", "Transport"]
+__all__ = ["Changed", "Deliver", "Ended", "OpenTransport", "Transport", "WouldBlock"]

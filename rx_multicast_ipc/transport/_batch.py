@@ -28,6 +28,7 @@ from typing import Any, Final, Protocol
 
 from ..message import Address, Family, Message
 from . import _sockets
+from ._platform import PLATFORM
 
 SOL_UDP: Final = 17
 UDP_SEGMENT: Final = 103
@@ -57,6 +58,7 @@ _VECTOR: Final = struct.Struct("=QQ")  # struct iovec
 _SEGMENT_SIZE: Final = struct.Struct("=H")
 _GRO_SIZE: Final = struct.Struct("=i")
 _GRO_OFFSET: Final = 16  # behind struct cmsghdr
+_PKTINFO_SPACE: Final = 64
 _SENDERS: Final = 1024
 """Senders whose addresses are kept decoded."""
 
@@ -70,7 +72,7 @@ class Reader(Protocol):
 
     bytes_read: int
 
-    def read(self, opened: socket.socket, direct: bool) -> list[Message]:
+    def read(self, opened: socket.socket, direct: bool, interface: str = "") -> list[Message]:
         """Up to a few dozen messages, in order; none if nothing is there. Raises ``OSError``."""
         ...
 
@@ -86,7 +88,7 @@ class PlainReader:
         self._family: Family = family
         self.bytes_read = 0
 
-    def read(self, opened: socket.socket, direct: bool) -> list[Message]:
+    def read(self, opened: socket.socket, direct: bool, interface: str = "") -> list[Message]:
         batch: list[Message] = []
         now = 0.0
         try:
@@ -94,13 +96,48 @@ class PlainReader:
                 data, sender = opened.recvfrom(_SLOT)
                 now = now or time.time()
                 self.bytes_read += len(data)
-                batch.append(Message(data, _host(sender), sender[1], self._family, now, direct))
+                batch.append(Message(data, _host(sender), sender[1], self._family, now, direct, interface))
         except BlockingIOError:
             pass
         except OSError:
             if not batch:
                 raise
         return batch
+
+
+class InterfaceReader:
+    """One recvmsg a datagram, which says by which interface it came: for direct messages, on several interfaces.
+
+    Args:
+        family: of the sockets that are read, which were set up to tell (IP_PKTINFO; RFC 3542 for IPv6).
+    """
+
+    def __init__(self, family: Family) -> None:
+        self._family: Family = family
+        self.bytes_read = 0
+
+    def read(self, opened: socket.socket, direct: bool, interface: str = "") -> list[Message]:
+        batch: list[Message] = []
+        try:
+            for _ in range(_SLOTS):
+                data, ancillary, _, sender = opened.recvmsg(_SLOT, _PKTINFO_SPACE)
+                self.bytes_read += len(data)
+                by = next((name for _, _, info in ancillary if (name := self._name(info))), interface)
+                batch.append(Message(data, _host(sender), sender[1], self._family, time.time(), direct, by))
+        except BlockingIOError:
+            pass
+        except OSError:
+            if not batch:
+                raise
+        return batch
+
+    def _name(self, info: bytes) -> str:
+        """The interface in a ``struct in_pktinfo`` or ``in6_pktinfo``."""
+        (number,) = struct.unpack_from("=I", info, 0 if self._family == "IPv4" else 16)
+        try:
+            return socket.if_indextoname(number)
+        except OSError:  # gone since
+            return ""
 
 
 class BatchReader:
@@ -135,9 +172,9 @@ class BatchReader:
         self._large = False
         self._senders: dict[bytes, Address] = {}
 
-    def read(self, opened: socket.socket, direct: bool) -> list[Message]:
+    def read(self, opened: socket.socket, direct: bool, interface: str = "") -> list[Message]:
         if self._large:
-            return self._read_large(opened, direct)
+            return self._read_large(opened, direct, interface)
         self._headers[: self._used] = self._fresh[: self._used]
         count = _recvmmsg(opened.fileno(), self._at, self._slots, _DONTWAIT, None)
         self._used = _HEADER.size * count
@@ -153,7 +190,7 @@ class BatchReader:
             self.bytes_read += size
             self._large = size > _LARGE
             address, port = self._sender(bytes(self._names[:_NAME]))
-            return [Message(self._arena[:size], address, port, self._family, now, direct)]
+            return [Message(self._arena[:size], address, port, self._family, now, direct, interface)]
         sizes = self._sizes[:count].tolist()
         payloads, counts = self._payloads(sizes)
         self._adapt(sizes, len(payloads))
@@ -161,12 +198,12 @@ class BatchReader:
         first = names[:_NAME]
         if count == 1 or names == first * count:
             address, port = self._sender(first)
-            return list(map(Message, payloads, *map(repeat, (address, port, self._family, now, direct))))
+            return list(map(Message, payloads, *map(repeat, (address, port, self._family, now, direct, interface))))
         senders = [self._sender(names[at : at + _NAME]) for at in range(0, len(names), _NAME)]
         if counts is not None:
             senders = [sender for sender, times in zip(senders, counts, strict=True) for _ in range(times)]
         return [
-            Message(data, address, port, self._family, now, direct)
+            Message(data, address, port, self._family, now, direct, interface)
             for data, (address, port) in zip(payloads, senders, strict=True)
         ]
 
@@ -202,7 +239,7 @@ class BatchReader:
         elif len(sizes) == self._slots:
             self._slots = _SLOTS
 
-    def _read_large(self, opened: socket.socket, direct: bool) -> list[Message]:
+    def _read_large(self, opened: socket.socket, direct: bool, interface: str) -> list[Message]:
         batch: list[Message] = []
         now = 0.0
         try:
@@ -213,7 +250,8 @@ class BatchReader:
                 each = _GRO_SIZE.unpack_from(ancillary[0][2])[0] if ancillary else len(data)
                 self._large = each > _LARGE
                 payloads = _packed(each, len(data)).unpack(data) if ancillary else (data,)
-                batch += map(Message, payloads, *map(repeat, (_host(sender), sender[1], self._family, now, direct)))
+                fields = (_host(sender), sender[1], self._family, now, direct, interface)
+                batch += map(Message, payloads, *map(repeat, fields))
                 if not self._large:
                     break
         except BlockingIOError:
@@ -235,6 +273,11 @@ class BatchReader:
 def reader(family: Family) -> Reader:
     """The best reader that this machine has."""
     return BatchReader(family) if HAS_BATCHES else PlainReader(family)
+
+
+def interface_reader(family: Family) -> Reader:
+    """A reader that tells interfaces, where Python can."""
+    return InterfaceReader(family) if hasattr(socket.socket, "recvmsg") else PlainReader(family)
 
 
 def send_many(opened: socket.socket, payloads: Sequence[bytes], destination: Any) -> int:
@@ -359,5 +402,5 @@ def _load(name: str, *types: Any) -> Any:
 _recvmmsg = _load("recvmmsg", ctypes.c_int, ctypes.c_void_p, ctypes.c_uint, ctypes.c_int, ctypes.c_void_p)
 _sendmmsg = _load("sendmmsg", ctypes.c_int, ctypes.c_void_p, ctypes.c_uint, ctypes.c_int)
 
-HAS_BATCHES: Final = bool(_recvmmsg and _sendmmsg) and _sockets.PLATFORM == "linux" and struct.calcsize("P") == 8
+HAS_BATCHES: Final = bool(_recvmmsg and _sendmmsg) and PLATFORM == "linux" and struct.calcsize("P") == 8
 """Whether this machine's C library and struct layouts are those that the batch calls need."""

@@ -1,4 +1,4 @@
-"""Which system calls set up a multicast socket: the only file that asks which platform this is.
+"""Which system calls set up a multicast socket, on each platform.
 
 A *plan* is the ordered list of what is done to a fresh socket. Plans are data, so that each platform's can
 be read, compared and tested on any other. Sources: ip(7), ipv6(7), socket(7), udp(7) on Linux; ip(4) on
@@ -7,38 +7,43 @@ macOS; "IPPROTO_IP Socket Options" and "Using SO_REUSEADDR and SO_EXCLUSIVEADDRU
 
 from __future__ import annotations
 
-import errno
 import socket
 import struct
-import sys
 from collections.abc import Sequence
 from contextlib import suppress
-from typing import Final, Literal, NamedTuple
+from typing import Final, NamedTuple
 
-from ..errors import (
-    CannotOpen,
-    InvalidAddress,
-    InvalidInterface,
-    MulticastError,
-    NoRoute,
-    PortInUse,
-    SendFailed,
-    Unsupported,
-)
-from ..group import DEFAULT_INTERFACE, LOOPBACK, Group, Ip
+from ..errors import InvalidAddress
+from ..group import DEFAULT_INTERFACE, LOOPBACK, Group
 from ..message import Address
-
-Platform = Literal["linux", "darwin", "win32"]
-
-PLATFORM: Final[Platform] = "win32" if sys.platform == "win32" else "darwin" if sys.platform == "darwin" else "linux"
+from ._advice import cannot_open
+from ._interfaces import Nic
+from ._platform import PLATFORM, Platform
 
 SEND_BUFFER: Final = 1 << 20
 """Bytes of send buffer to ask for. macOS starts with 9216, less than one large datagram."""
 
 _MISSING: Final[dict[Platform, dict[str, int]]] = {
-    "linux": {"IP_MULTICAST_ALL": 49, "IPV6_MULTICAST_ALL": 29, "SO_RCVBUFFORCE": 33, "SO_MEMINFO": 55, "UDP_GRO": 104},
-    "darwin": {"IP_MULTICAST_IFINDEX": 66},
-    "win32": {},
+    "linux": {
+        "IP_MULTICAST_ALL": 49,
+        "IPV6_MULTICAST_ALL": 29,
+        "SO_RCVBUFFORCE": 33,
+        "SO_MEMINFO": 55,
+        "UDP_GRO": 104,
+        "IP_PKTINFO": 8,
+        "IP_UNICAST_IF": 50,
+        "IPV6_UNICAST_IF": 76,
+        "MCAST_JOIN_SOURCE_GROUP": 46,
+        "MCAST_LEAVE_SOURCE_GROUP": 47,
+    },
+    "darwin": {
+        "IP_MULTICAST_IFINDEX": 66,
+        "IP_PKTINFO": 26,
+        "IPV6_RECVPKTINFO": 61,
+        "MCAST_JOIN_SOURCE_GROUP": 82,
+        "MCAST_LEAVE_SOURCE_GROUP": 83,
+    },
+    "win32": {"IP_UNICAST_IF": 31, "MCAST_JOIN_SOURCE_GROUP": 45, "MCAST_LEAVE_SOURCE_GROUP": 46},
 }
 """Options that the ``socket`` module does not name."""
 
@@ -66,40 +71,6 @@ class Bind(NamedTuple):
 Plan = Sequence[Option | Bind]
 
 
-class Nic(NamedTuple):
-    """A network interface, as far as the system calls need to know it: number 0 (its index) and no address mean any."""
-
-    number: int = 0
-    address: str = ""
-
-
-def find_nic(group: Group, platform: Platform = PLATFORM) -> Nic:
-    """The interface that ``group.interface`` names; raises ``InvalidInterface``, listing what there is."""
-    interface = group.interface
-    if interface == LOOPBACK:
-        return Nic(_index("lo0" if platform == "darwin" else "lo") if platform != "win32" else 0, "127.0.0.1")
-    if interface == DEFAULT_INTERFACE:
-        return Nic()
-    ip = Ip.parse(interface)
-    if ip is not None and ip.family == "IPv4":
-        try:
-            with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
-                probe.bind((interface, 0))
-        except OSError as error:
-            if error.errno != errno.EADDRNOTAVAIL:
-                raise cannot_open(group, error) from error
-            raise InvalidInterface(f"{interface} is not an address of this machine; {_choices()}") from error
-        return Nic(0, interface)
-    if ip is not None:
-        scope = ip.scope
-        if not scope:
-            raise InvalidInterface(
-                f'{interface} does not say which interface it is on; name the interface, or write "{interface}%name"'
-            )
-        return Nic(int(scope) if scope.isdigit() else _index(scope))
-    return Nic(_index(interface), "127.0.0.1" if interface in ("lo", "lo0") and group.family == "IPv4" else "")
-
-
 def receive_plan(
     group: Group, nic: Nic, receive_buffer: int, platform: Platform = PLATFORM, *, trains: bool = False
 ) -> Plan:
@@ -121,29 +92,75 @@ def receive_plan(
         plan.append(Bind("", group.port))
     else:
         plan.append(Bind(group.address, group.port, nic.number if group.family == "IPv6" else 0))
-    plan.append(_join(group, nic, platform))
+    plan += membership(group, nic, platform)
     if trains:
         plan.append(Option("IPPROTO_UDP", "UDP_GRO", 1, best_effort=True))
     return plan
 
 
-def send_plan(group: Group, nic: Nic, receive_buffer: int, platform: Platform = PLATFORM) -> Plan:
-    """How the socket that sends, and hears direct replies, is set up."""
+def membership(group: Group, nic: Nic, platform: Platform = PLATFORM, *, leave: bool = False) -> list[Option]:
+    """How a socket that listens joins the group on an interface, or leaves it."""
+    if group.sources:
+        name = "MCAST_LEAVE_SOURCE_GROUP" if leave else "MCAST_JOIN_SOURCE_GROUP"
+        level = "IPPROTO_IP" if group.family == "IPv4" else "IPPROTO_IPV6"
+        return [Option(level, name, _source_request(group.address, source, nic, platform)) for source in group.sources]
+    packed = _packed(group.address)
+    if group.family == "IPv6":
+        name = "IPV6_LEAVE_GROUP" if leave else "IPV6_JOIN_GROUP"
+        return [Option("IPPROTO_IPV6", name, packed + struct.pack("=I", nic.number))]
+    name = "IP_DROP_MEMBERSHIP" if leave else "IP_ADD_MEMBERSHIP"
+    if platform == "win32" or (platform == "darwin" and nic.address):
+        return [Option("IPPROTO_IP", name, packed + _ip_or_index(nic))]
+    return [Option("IPPROTO_IP", name, packed + _mreqn_tail(nic))]
+
+
+def send_plan(group: Group, nic: Nic | None, receive_buffer: int, platform: Platform = PLATFORM) -> Plan:
+    """How the socket that sends, and hears direct replies, is set up; without an interface yet if there is none."""
     plan: list[Option | Bind] = [*_sharing(platform)] if platform == "darwin" else []
     if group.family == "IPv6":
         plan.append(Option("IPPROTO_IPV6", "IPV6_V6ONLY", 1))
     plan += _receive_buffer(receive_buffer, platform)
     plan.append(Option("SOL_SOCKET", "SO_SNDBUF", SEND_BUFFER, best_effort=True))
-    plan += _outgoing(group, nic, platform)
+    if nic is not None:
+        plan += outgoing(group, nic, platform)
+    if group.has_several_interfaces and platform != "win32":  # which has no recvmsg() in Python
+        level, name = ("IPPROTO_IP", "IP_PKTINFO") if group.family == "IPv4" else ("IPPROTO_IPV6", "IPV6_RECVPKTINFO")
+        plan.append(Option(level, name, 1))
     if group.family == "IPv4":
         plan.append(Option("IPPROTO_IP", "IP_MULTICAST_TTL", group.ttl))
     else:
         plan.append(Option("IPPROTO_IPV6", "IPV6_MULTICAST_HOPS", group.ttl))
     plan += _loop(group)
     plan.append(Bind("127.0.0.1" if group.is_loopback else "", 0))
-    if platform == "win32" and group.is_loopback:
-        plan.append(_join(group, nic, platform))  # else the first send finds no route
+    if platform == "win32" and group.is_loopback and nic is not None:
+        plan += membership(group, nic, platform)  # else the first send finds no route
     return plan
+
+
+def outgoing(group: Group, nic: Nic, platform: Platform = PLATFORM) -> list[Option]:
+    """How a socket that sends is turned to an interface."""
+    if not nic.number and not nic.address:
+        return []
+    plan: list[Option] = []
+    named = not {DEFAULT_INTERFACE, LOOPBACK} & {*group.interfaces} and not group.has_several_interfaces
+    if named and nic.number and platform != "darwin":
+        # What goes to one address stays on the interface that was asked for, too.
+        level, name = ("IPPROTO_IP", "IP_UNICAST_IF") if group.family == "IPv4" else ("IPPROTO_IPV6", "IPV6_UNICAST_IF")
+        plan.append(Option(level, name, struct.pack("!I", nic.number), best_effort=True))
+    if group.family == "IPv6":
+        return [*plan, Option("IPPROTO_IPV6", "IPV6_MULTICAST_IF", nic.number)]
+    if platform == "linux":
+        # The address as well: by index alone, loopback sends from 0.0.0.0.
+        return [*plan, Option("IPPROTO_IP", "IP_MULTICAST_IF", bytes(4) + _mreqn_tail(nic))]
+    if platform == "darwin" and not nic.address:
+        return [Option("IPPROTO_IP", "IP_MULTICAST_IFINDEX", nic.number)]
+    return [*plan, Option("IPPROTO_IP", "IP_MULTICAST_IF", _ip_or_index(nic))]
+
+
+def apply(opened: socket.socket, options: Sequence[Option]) -> None:
+    """Set options on a socket; raises ``OSError``."""
+    for option in options:
+        _set(opened, option)
 
 
 def open_socket(group: Group, plan: Plan) -> socket.socket:
@@ -168,20 +185,18 @@ def open_socket(group: Group, plan: Plan) -> socket.socket:
     return opened
 
 
-def sender_address(group: Group, nic: Nic, sender: socket.socket) -> Address:
-    """Where datagrams of ``sender`` to the group come from. Nothing is sent."""
-    host, port = sender.getsockname()[:2]
-    if host in ("0.0.0.0", "::"):
-        with suppress(OSError), socket.socket(_family(group), socket.SOCK_DGRAM) as probe:
-            for option in _outgoing(group, nic, PLATFORM):
-                _set(probe, option)
-            probe.connect(_socket_address(group, Bind(group.address, group.port, nic.number)))
-            host = probe.getsockname()[0]
-            if group.family == "IPv6":
-                host = ipv6_text(host, probe.getsockname()[3])
-    elif group.family == "IPv6":
-        host = ipv6_text(host, sender.getsockname()[3])
-    return host, port
+def source_address(group: Group, nic: Nic, platform: Platform = PLATFORM) -> str:
+    """Where datagrams to the group come from that leave by ``nic``; ``""`` if none can. Nothing is sent."""
+    if group.is_loopback:
+        return "127.0.0.1"
+    with suppress(OSError), socket.socket(_family(group), socket.SOCK_DGRAM) as probe:
+        apply(probe, outgoing(group, nic, platform))
+        probe.connect(_socket_address(group, Bind(group.address, group.port, nic.number)))
+        name = probe.getsockname()
+        is_link_local = name[0].startswith(("fe8", "fe9", "fea", "feb"))  # fe80::/10 (RFC 4291)
+        # The kernel itself names the link only if the group's scope is one link, too.
+        return ipv6_text(name[0], name[3] or nic.number) if is_link_local else name[0]
+    return ""
 
 
 def ipv6_text(address: str, scope: int) -> str:
@@ -201,7 +216,8 @@ def look_up(name: str, group: Group) -> str:
         found = socket.getaddrinfo(name, None, _family(group), socket.SOCK_DGRAM)
     except (OSError, UnicodeError) as error:
         raise InvalidAddress(f"cannot find a host called {name!r}: {error}; check the name") from error
-    return str(found[0][4][0])
+    address = found[0][4]
+    return ipv6_text(str(address[0]), int(address[3])) if len(address) == 4 else str(address[0])
 
 
 def granted_receive_buffer(opened: socket.socket) -> int:
@@ -219,81 +235,6 @@ def kernel_drops(opened: socket.socket) -> int | None:
     except OSError:
         return None
     return struct.unpack_from("=I", words, 4 * _MEMINFO_DROPS)[0]
-
-
-def is_transient(error: OSError) -> bool:
-    """Whether a failed read says something about a peer or a link, not about the socket."""
-    return error.errno in _TRANSIENT
-
-
-def cannot_open(group: Group, error: OSError) -> MulticastError:
-    """``error``, met while opening, as advice that a user can act on."""
-    number = error.errno
-    why = f"cannot open {group}: {_reason(error)}"
-    if number == errno.EADDRINUSE:
-        return PortInUse(
-            f"{why}; another program holds port {group.port} without sharing it (SO_REUSEADDR): "
-            "stop it, or choose another port"
-        )
-    if number in (errno.ENODEV, errno.ENETUNREACH, errno.EADDRNOTAVAIL, errno.EHOSTUNREACH):
-        return NoRoute(
-            f'{why}; no route leads to the group there: use interface="loopback" for this machine alone, '
-            "or name an interface that is up and has an address"
-        )
-    if number == errno.EACCES:
-        return CannotOpen(f"{why}; ports below 1024 need privileges: choose a higher one")
-    if number in (errno.EMFILE, errno.ENFILE):
-        return CannotOpen(f"{why}; close channels that are no longer needed, or raise the limit (ulimit -n)")
-    if number in (errno.EAFNOSUPPORT, errno.EPROTONOSUPPORT):
-        return Unsupported(f"{why}; this machine has no {group.family}: choose a group of the other version")
-    return CannotOpen(why)
-
-
-def send_failed(group: Group, destination: Address | None, error: OSError) -> SendFailed:
-    """``error`` as advice that a user can act on."""
-    where = f"{destination[0]}:{destination[1]}" if destination else str(group)
-    advice = _SEND_ADVICE.get(error.errno or 0, "ops.retry() sends again")
-    return SendFailed(f"cannot send to {where}: {_reason(error)}; {advice}")
-
-
-_TRANSIENT: Final = frozenset(
-    getattr(errno, name)
-    for name in (
-        *("ECONNREFUSED", "ECONNRESET", "EHOSTUNREACH", "EINTR", "EMSGSIZE", "ENETDOWN", "ENETRESET", "ENETUNREACH"),
-        *("ENOBUFS", "ENOMEM", "WSAECONNRESET", "WSAEMSGSIZE", "WSAENETDOWN", "WSAENETRESET"),
-    )
-    if hasattr(errno, name)
-)
-
-_SEND_ADVICE: Final[dict[int, str]] = {
-    errno.EAGAIN: "the link is slower than the sender: pace the sends, or ops.retry() after a delay",
-    errno.ENOBUFS: "the system is out of send buffers: pace the sends, or send smaller payloads",
-    errno.EPERM: "a firewall refused it: allow UDP to this group and port",
-    errno.EACCES: "the address is a broadcast address or a firewall refused it: send to the group instead",
-    errno.ENETUNREACH: "the interface is down or no route leads there: bring it up, or choose another interface",
-    errno.EHOSTUNREACH: "no host answers there (on macOS: allow Local Network access for this program)",
-    errno.EMSGSIZE: "the interface carries no payload of this size: send smaller ones",
-    errno.EINVAL: "this interface cannot reach that address: choose another interface",
-}
-
-
-def _reason(error: OSError) -> str:
-    return error.strerror or str(error)
-
-
-def _choices() -> str:
-    try:
-        names = ", ".join(f'"{name}"' for _, name in socket.if_nameindex())
-    except OSError:
-        names = ""
-    return f'there are "{LOOPBACK}", "{DEFAULT_INTERFACE}"' + (f", {names}" if names else "")
-
-
-def _index(name: str) -> int:
-    try:
-        return socket.if_nametoindex(name)
-    except OSError as error:
-        raise InvalidInterface(f'there is no interface "{name}" here; {_choices()}') from error
 
 
 def _family(group: Group) -> socket.AddressFamily:
@@ -327,26 +268,20 @@ def _loop(group: Group) -> list[Option]:
     return [Option("IPPROTO_IPV6", "IPV6_MULTICAST_LOOP", 1)]
 
 
-def _join(group: Group, nic: Nic, platform: Platform) -> Option:
-    packed = _packed(group.address)
-    if group.family == "IPv6":
-        return Option("IPPROTO_IPV6", "IPV6_JOIN_GROUP", packed + struct.pack("=I", nic.number))
-    if platform == "win32" or (platform == "darwin" and nic.address):
-        return Option("IPPROTO_IP", "IP_ADD_MEMBERSHIP", packed + _ip_or_index(nic))
-    return Option("IPPROTO_IP", "IP_ADD_MEMBERSHIP", packed + _mreqn_tail(nic))
+def _source_request(group: str, source: str, nic: Nic, platform: Platform) -> bytes:
+    """``struct group_source_req`` (RFC 3678)."""
+    return struct.pack("=I" if platform == "darwin" else "=I4x", nic.number) + b"".join(
+        _sockaddr(address, platform).ljust(128, b"\0") for address in (group, source)
+    )
 
 
-def _outgoing(group: Group, nic: Nic, platform: Platform) -> list[Option]:
-    if nic == Nic():
-        return []
-    if group.family == "IPv6":
-        return [Option("IPPROTO_IPV6", "IPV6_MULTICAST_IF", nic.number)]
-    if platform == "linux":
-        # The address as well: by index alone, loopback sends from 0.0.0.0.
-        return [Option("IPPROTO_IP", "IP_MULTICAST_IF", bytes(4) + _mreqn_tail(nic))]
-    if platform == "darwin" and not nic.address:
-        return [Option("IPPROTO_IP", "IP_MULTICAST_IFINDEX", nic.number)]
-    return [Option("IPPROTO_IP", "IP_MULTICAST_IF", _ip_or_index(nic))]
+def _sockaddr(address: str, platform: Platform) -> bytes:
+    """``struct sockaddr_in`` or ``sockaddr_in6``."""
+    packed = _packed(address)
+    is_ipv6 = len(packed) == 16
+    body = struct.pack("!HI16sI", 0, 0, packed, 0) if is_ipv6 else struct.pack("!H4s8x", 0, packed)
+    family = {"linux": 10, "darwin": 30, "win32": 23}[platform] if is_ipv6 else 2
+    return (struct.pack("BB", 2 + len(body), family) if platform == "darwin" else struct.pack("=H", family)) + body
 
 
 def _packed(address: str) -> bytes:

@@ -37,8 +37,8 @@ class _Epoll:
         self.wait = self._epoll.poll
         """Takes seconds, or None for ever; returns what :meth:`reader` takes."""
 
-    def register(self, watched: socket.socket, reader: Reader) -> None:
-        self._epoll.register(watched, select.EPOLLIN)
+    def register(self, watched: socket.socket, reader: Reader, *, for_room: bool = False) -> None:
+        self._epoll.register(watched, select.EPOLLOUT if for_room else select.EPOLLIN)
         self._readers[watched.fileno()] = reader
 
     def unregister(self, watched: socket.socket) -> None:
@@ -59,8 +59,8 @@ class _Selector:
         self._selector = selectors.DefaultSelector()
         self.wait = self._selector.select
 
-    def register(self, watched: socket.socket, reader: Reader) -> None:
-        self._selector.register(watched, selectors.EVENT_READ, reader)
+    def register(self, watched: socket.socket, reader: Reader, *, for_room: bool = False) -> None:
+        self._selector.register(watched, selectors.EVENT_WRITE if for_room else selectors.EVENT_READ, reader)
 
     def unregister(self, watched: socket.socket) -> None:
         self._selector.unregister(watched)
@@ -108,13 +108,13 @@ class IoThread:
         """Whether the caller is on this thread."""
         return threading.get_ident() == self._ident
 
-    def watch(self, readers: Mapping[socket.socket, Reader]) -> None:
-        """Call each reader on this thread whenever its socket has something to read."""
+    def watch(self, readers: Mapping[socket.socket, Reader], *, for_room: bool = False) -> None:
+        """Call each reader on this thread whenever its socket has something to read, or has room to send."""
         with self._lock:
             try:
                 poller = self._start()
                 for watched, reader in readers.items():
-                    poller.register(watched, reader)
+                    poller.register(watched, reader, for_room=for_room)
                     self._watched += 1
             finally:
                 self._interrupt()

@@ -7,8 +7,10 @@ from typing import Protocol
 
 from reactivex.scheduler.periodicscheduler import PeriodicScheduler
 
+from ..errors import SendFailed
 from ..group import Group
 from ..message import Address, Message
+from ..network_event import NetworkEvent
 from ..statistics import Statistics
 
 Deliver = Callable[[list[Message]], None]
@@ -17,14 +19,25 @@ Deliver = Callable[[list[Message]], None]
 Ended = Callable[[Exception | None], None]
 """Takes the fault that ended the transport, or None if it was closed."""
 
+Changed = Callable[[NetworkEvent], None]
+"""Takes what happened to the network under it, once that was dealt with."""
+
+
+class WouldBlock(SendFailed):
+    """There is no room for a datagram, and this thread may not wait for it: :meth:`Transport.when_room` tells.
+
+    Attributes:
+        sent: how many of several went before it.
+    """
+
 
 class Transport(Protocol):
     """One open end of a group.
 
     It has a *home*: the one thread (or virtual time) on which it delivers and runs its timers. ``deliver``
-    is called at home only, hence never concurrently, and never after :meth:`close` returned; ``ended`` is
-    called there once, last. Payloads arrive whole, and an empty payload is a message. What a transport
-    cannot do raises ``Unsupported``.
+    is called at home only, hence never concurrently, and never after :meth:`close` returned; so is ``changed``, and
+    ``ended`` is called there once, last. Payloads arrive whole, and an empty payload is a message. Trouble that can
+    heal does not end it. What a transport cannot do raises ``Unsupported``.
     """
 
     @property
@@ -35,6 +48,11 @@ class Transport(Protocol):
     @property
     def sender_address(self) -> Address:
         """Its own address: where its datagrams come from, and where replies to it go."""
+        ...
+
+    @property
+    def own_addresses(self) -> frozenset[Address]:
+        """All of them: one an interface."""
         ...
 
     @property
@@ -57,14 +75,17 @@ class Transport(Protocol):
         """Whether it let go of all it held."""
         ...
 
-    def start(self, deliver: Deliver, ended: Ended) -> None:
+    def start(self, deliver: Deliver, ended: Ended, changed: Changed | None = None) -> None:
         """Begin to deliver what arrived since it was opened; once at most, and not if opened with ``listen=False``."""
         ...
 
     def send(self, payload: bytes, destination: Address | None = None) -> None:
         """Send one datagram, to the group or to one numeric address; from any thread.
 
+        Where there is no room for it, it waits; but not on a delivering thread or an event loop's.
+
         Raises:
+            WouldBlock: there is no room, and it may not wait.
             SendFailed: the system refused it.
             ChannelClosed: after close.
         """
@@ -83,9 +104,13 @@ class Transport(Protocol):
         """Send datagrams to the group, in order, together where that is cheaper; from any thread.
 
         Raises:
-            SendFailed: the system refused one; its ``sent`` says how many of these went before it.
+            WouldBlock, SendFailed: as for :meth:`send`; ``sent`` says how many of these went before it.
             ChannelClosed: after close.
         """
+        ...
+
+    def when_room(self, action: Callable[[], None]) -> None:
+        """Run ``action`` at home as soon as there may be room for a datagram, or after close."""
         ...
 
     def call(self, action: Callable[[], None]) -> None:

@@ -1,86 +1,68 @@
-"""A network in virtual time: the transport's seam without sockets, threads or sleeping."""
+"""The transport's seam in virtual time: no socket, no thread, no sleeping."""
 
 from __future__ import annotations
 
 import errno
+import os
 from collections.abc import Callable, Sequence
-from itertools import cycle
 
 from reactivex.scheduler import VirtualTimeScheduler
 
-from ..errors import ChannelClosed, InvalidAddress, InvalidOption, SendFailed, Unsupported
-from ..group import Group, Ip
+from ..errors import ChannelClosed, InvalidAddress, SendFailed, Unsupported
+from ..group import Group
 from ..message import Address, Message
+from ..network_event import NetworkChange, NetworkEvent
 from ..statistics import Statistics
-from .base import Deliver, Ended
+from ..unhandled import report
+from ._advice import send_failed
+from .base import Changed, Deliver, Ended
+from .wire import Wire
 
-_EPHEMERAL_PORTS = range(49_152, 65_536)
-"""The ports that a system gives out by itself (RFC 6335, section 6)."""
+_RECORD_COST = 256
+_LEAST_COST = 576
+_HEADROOM = 352
+_LARGEST_SLAB = 32_768
+_PAGE = 4096
+"""What Linux charges to a receive buffer for a datagram, in bytes, as measured on loopback."""
 
 
 class VirtualHost:
-    """One host of a virtual network; opens transports the way :class:`OpenTransport` says."""
+    """One host of a virtual network; opens transports the way :class:`OpenTransport` says.
+
+    Args:
+        wire: what joins it to the others.
+        address: its numeric address.
+    """
 
     def __init__(self, wire: Wire, address: str) -> None:
-        ip = Ip.parse(address)
-        if ip is None:
-            raise InvalidAddress(f'a virtual host has a numeric address such as "10.0.0.1", not {address!r}')
-        self.address = str(ip)
+        self.address = wire.add_host(address)
         self._wire = wire
 
     def __call__(self, group: Group, *, receive_buffer: int, listen: bool = True) -> MemoryTransport:
-        address = "127.0.0.1" if group.is_loopback else self.address
-        return MemoryTransport(self._wire, self.address, (address, self._wire.next_port()), group)
-
-
-class Wire:
-    """What joins the hosts of a virtual network, and how long a datagram takes on it.
-
-    Args:
-        scheduler: its clock.
-        latency: seconds from every send to its delivery.
-    """
-
-    def __init__(self, scheduler: VirtualTimeScheduler, latency: float) -> None:
-        if not isinstance(latency, int | float) or latency < 0:
-            raise InvalidOption(f"latency is a number of seconds, 0 or more, not {latency!r}")
-        self.scheduler = scheduler
-        self._latency = float(latency)
-        self._ends: list[MemoryTransport] = []
-        self._ports = cycle(_EPHEMERAL_PORTS)
-
-    def next_port(self) -> int:
-        return next(self._ports)
-
-    def attach(self, end: MemoryTransport) -> None:
-        self._ends.append(end)
-
-    def detach(self, end: MemoryTransport) -> None:
-        self._ends.remove(end)
-
-    def carry(self, sender: MemoryTransport, payload: bytes, destination: Address) -> None:
-        """Schedule the delivery of one datagram at every end that hears it."""
-        now = self.scheduler.to_seconds(self.scheduler.now)
-        for end in self._ends:
-            direct = end.sender_address == destination and sender.reaches(end)
-            if direct or end.hears(sender, destination):
-                message = Message(payload, *sender.sender_address, sender.group.family, now + self._latency, direct)
-                end.arrive(message, self._latency)
+        if (":" in self.address) != (group.family == "IPv6"):
+            raise InvalidAddress(
+                f"host {self.address} cannot join an {group.family} group; name a host with an {group.family} address"
+            )
+        return MemoryTransport(self._wire, self.address, group, receive_buffer, listen=listen)
 
 
 class MemoryTransport:
     """One end of a group on a virtual network. See :class:`rx_multicast_ipc.transport.base.Transport`."""
 
-    def __init__(self, wire: Wire, host: str, sender_address: Address, group: Group) -> None:
+    def __init__(self, wire: Wire, host: str, group: Group, receive_buffer: int, *, listen: bool) -> None:
         self.group = group
-        self.sender_address = sender_address
+        self.host = host
+        self.sender_address: Address = ("127.0.0.1" if group.is_loopback else host, wire.free_port(host))
         self._wire = wire
-        self._host = host
         self._deliver: Deliver | None = None
         self._ended: Ended | None = None
+        self._changed: Changed | None = None
         self._closed = False
-        self._arriving: dict[float, list[Message]] = {}
-        self._received = self._received_bytes = self._sent = self._sent_bytes = self._refused = 0
+        self._receive_buffer = receive_buffer
+        self._waiting: list[Message] = []
+        self._waiting_cost = 0
+        self._received = self._received_bytes = self._sent = self._sent_bytes = self._refused = self._dropped = 0
+        wire.attach(self, listen=listen)
 
     @property
     def scheduler(self) -> VirtualTimeScheduler:
@@ -94,10 +76,16 @@ class MemoryTransport:
     def ended(self) -> bool:
         return self._closed
 
-    def start(self, deliver: Deliver, ended: Ended) -> None:
+    @property
+    def own_addresses(self) -> frozenset[Address]:
+        return frozenset((self.sender_address,))
+
+    def start(self, deliver: Deliver, ended: Ended, changed: Changed | None = None) -> None:
         self._deliver = deliver
         self._ended = ended
-        self._wire.attach(self)
+        self._changed = changed
+        if self._waiting:
+            self.scheduler.schedule(lambda _scheduler, _state: self.resume())
 
     @property
     def statistics(self) -> Statistics:
@@ -107,18 +95,20 @@ class MemoryTransport:
             sent=self._sent,
             sent_bytes=self._sent_bytes,
             refused=self._refused,
-            dropped=0,
+            dropped=self._dropped,
+            receive_buffer=self._receive_buffer,
         )
 
     def send(self, payload: bytes, destination: Address | None = None) -> None:
         if self._closed:
             raise ChannelClosed
-        target = destination or (self.group.address, self.group.port)
-        if len(payload) > self.group.payload_limit:
+        try:
+            if len(payload) > self.group.payload_limit:
+                raise OSError(errno.EMSGSIZE, os.strerror(errno.EMSGSIZE))
+            self._wire.carry(self, payload, destination or (self.group.address, self.group.port))
+        except OSError as error:
             self._refused += 1
-            error = OSError(errno.EMSGSIZE, "Message too long")
-            raise SendFailed(f"cannot send to {target[0]}:{target[1]}: {error.strerror}") from error
-        self._wire.carry(self, payload, target)
+            raise send_failed(self.group, destination, error) from error
         self._sent += 1
         self._sent_bytes += len(payload)
 
@@ -135,39 +125,53 @@ class MemoryTransport:
                 error.sent = number
                 raise
 
+    def when_room(self, action: Callable[[], None]) -> None:
+        self.scheduler.schedule(lambda _scheduler, _state: action())
+
     def call(self, action: Callable[[], None]) -> None:
         action()
 
     def close(self, *, wait: bool = True) -> None:
         if not self._closed:
             self._closed = True
+            self._waiting.clear()
+            self._wire.detach(self)
             if self._ended is not None:
-                self._wire.detach(self)
                 self._ended(None)
 
-    def reaches(self, end: MemoryTransport) -> bool:
-        """Whether a datagram of this end can get to the other one's host over this end's interface."""
-        if self.group.is_loopback or end.group.is_loopback:
-            return self._host == end._host and self.group.is_loopback == end.group.is_loopback
-        return self.group.ttl > 0 or self._host == end._host
+    def turn(self, change: NetworkChange) -> None:
+        """Tell what became of the host's interface."""
+        if self._changed is not None and not self._closed and not self.group.is_loopback:
+            self._changed(NetworkEvent(change, self.group.interface, self.host, self._wire.now))
 
-    def hears(self, sender: MemoryTransport, destination: Address) -> bool:
-        """Whether a datagram of ``sender`` to a group is one that this end joined."""
-        return destination == (self.group.address, self.group.port) and sender.reaches(self)
-
-    def arrive(self, message: Message, latency: float) -> None:
-        """Deliver ``message`` after ``latency``, in one batch with what arrives at the same moment."""
-        batch = self._arriving.get(message.received_at)
-        if batch is not None:
-            batch.append(message)
+    def arrive(self, batch: list[Message]) -> None:
+        """Take what the wire brings into the receive buffer, as far as it has room, and read it if anybody does."""
+        if self._closed:
             return
-        self._arriving[message.received_at] = [message]
+        for message in batch:
+            cost = self._waiting_cost + _cost(len(message.data))
+            if cost > 2 * self._receive_buffer:  # socket(7): the kernel doubles what was asked
+                self._dropped += 1
+            else:
+                self._waiting.append(message)
+                self._waiting_cost = cost
+        self.resume()
 
-        def deliver(_scheduler: object, _state: object) -> None:
-            batch = self._arriving.pop(message.received_at)
-            if self._deliver is not None and not self._closed:
-                self._received += len(batch)
-                self._received_bytes += sum(len(one.data) for one in batch)
-                self._deliver(batch)
+    def resume(self) -> None:
+        """Deliver what waits in the receive buffer, unless the host's reading is paused."""
+        if self._deliver is None or not self._waiting or self.host in self._wire.paused:
+            return
+        batch, self._waiting, self._waiting_cost = self._waiting, [], 0
+        self._received += len(batch)
+        self._received_bytes += sum(len(message.data) for message in batch)
+        try:
+            self._deliver(batch)
+        except Exception as error:
+            report(error)
 
-        self.scheduler.schedule_relative(latency, deliver)
+
+def _cost(size: int) -> int:
+    size += _HEADROOM
+    if size > _LARGEST_SLAB:
+        return _RECORD_COST + -(-size // _PAGE) * _PAGE
+    return _RECORD_COST + max(_LEAST_COST, 1 << (size - 1).bit_length())

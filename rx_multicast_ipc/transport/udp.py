@@ -11,34 +11,40 @@ import time
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack, suppress
 from functools import partial
+from typing import Final
 
 from reactivex.abc import DisposableBase
 from reactivex.scheduler.periodicscheduler import PeriodicScheduler
 
-from ..errors import ChannelClosed, SendFailed
+from ..errors import ChannelClosed
 from ..group import Group
 from ..message import Address, Message
+from ..network_event import NetworkEvent
 from ..statistics import Statistics
 from . import _batch, _sockets
-from ._thread import IoThread
-from .base import Deliver, Ended
+from ._advice import cannot_open, is_transient
+from ._listener import Listener
+from ._memberships import Memberships
+from ._outlet import Outlet
+from ._thread import IoThread, Reader
+from .base import Changed, Deliver, Ended
 
 _log = logging.getLogger("rx_multicast_ipc")
 
-_CLOSE_WAIT = 5.0
+_CLOSE_WAIT: Final = 5.0
 """Seconds that close waits for a delivery under way."""
 
-_EXIT_WAIT = 0.5
+_EXIT_WAIT: Final = 0.5
 """Seconds that the end of the interpreter waits for all of them together."""
 
-_DROP_CHECK = 1.0
+_DROP_CHECK: Final = 1.0
 """Seconds between two looks at the kernel's drop counters while messages arrive."""
 
 
 class UdpTransport:
-    """Two sockets: one bound to the group, which hears it, and one of its own, which sends and hears replies.
+    """Sockets bound to the group, one an interface, which hear it; and one of its own, which sends and hears replies.
 
-    A reply to the second one's address reaches this transport and no other, however many processes share
+    A reply to the last one's address reaches this transport and no other, however many processes share
     the group's port. See :class:`rx_multicast_ipc.transport.base.Transport` for the contract.
 
     Args:
@@ -49,51 +55,53 @@ class UdpTransport:
 
     def __init__(self, group: Group, *, receive_buffer: int, listen: bool = True, trains: bool = True) -> None:
         self.group = group
-        self._destination: Address = group.address, group.port
-        self._is_ipv6 = group.family == "IPv6"
-        self._lock = threading.RLock()  # a signal handler may close while its thread sends
         self._closed = False
         self._gone = threading.Event()
         self._started = False
-        self._readers: dict[socket.socket, Callable[[], int]] = {}
         self._reader: _batch.Reader = _batch.PlainReader(group.family)
+        self._direct_reader = self._reader
         self._deliver: Deliver | None = None
         self._ended: Ended | None = None
+        self._changed: Changed | None = None
         self._fault: Exception | None = None
-        self._sent = self._sent_bytes = self._refused = 0
         self._received = 0
         self._drops_reported = 0
         self._drop_check: DisposableBase | None = None
         self._final: Statistics | None = None
         self._thread = IoThread(f"rx_multicast_ipc {group}")
-
         with ExitStack() as undo:
-            nic = _sockets.find_nic(group)
-            self._listener: socket.socket | None = None
-            if listen:  # first: on Windows a send needs somebody who joined
-                plan = _sockets.receive_plan(group, nic, receive_buffer, trains=trains and _batch.HAS_BATCHES)
-                self._listener = undo.enter_context(_sockets.open_socket(group, plan))
-            plan = _sockets.send_plan(group, nic, receive_buffer)
-            self._sender = undo.enter_context(_sockets.open_socket(group, plan))
-            self.sender_address = _sockets.sender_address(group, nic, self._sender)
-            self._receive_buffer = _sockets.granted_receive_buffer(self._sender)
+            # First those that listen: on Windows a send needs somebody who joined.
+            self._memberships = Memberships(group, receive_buffer, self._thread, listen=listen, trains=trains)
+            undo.callback(self._memberships.close)
+            self._outlet = Outlet(group, self._memberships.nics, receive_buffer, self._thread)
+            undo.callback(self._outlet.socket.close)
+            self._receive_buffer = _sockets.granted_receive_buffer(self._outlet.socket)
             undo.pop_all()
 
-    def start(self, deliver: Deliver, ended: Ended) -> None:
-        assert self._listener is not None, "opened with listen=False"
+    def start(self, deliver: Deliver, ended: Ended, changed: Changed | None = None) -> None:
         self._deliver = deliver
         self._ended = ended
+        self._changed = changed
         _open.add(self)
-        self._reader = _batch.reader(self.group.family)
-        self._readers = {
-            self._listener: partial(self._read, self._listener, False),
-            self._sender: partial(self._read, self._sender, True),
-        }
+        family = self.group.family
+        self._reader = self._direct_reader = _batch.reader(family)
+        if self.group.has_several_interfaces:
+            self._direct_reader = _batch.interface_reader(family)
+        self._read_direct = partial(self._read, self._direct_reader, self._outlet.socket, True, "")
         try:
-            self._thread.watch(self._readers)
+            self._memberships.start(self._reader_of, self._turn, self._tell)
+            self._thread.watch({self._outlet.socket: self._read_direct})
         except OSError as error:
-            raise _sockets.cannot_open(self.group, error) from error
+            raise cannot_open(self.group, error) from error
         self._started = True
+
+    @property
+    def sender_address(self) -> Address:
+        return self._outlet.address
+
+    @property
+    def own_addresses(self) -> frozenset[Address]:
+        return self._outlet.addresses
 
     @property
     def scheduler(self) -> PeriodicScheduler:
@@ -109,56 +117,34 @@ class UdpTransport:
 
     @property
     def statistics(self) -> Statistics:
-        with self._lock:
+        with self._outlet.lock:
             return self._final or self._count()
 
     def send(self, payload: bytes, destination: Address | None = None) -> None:
-        with self._lock:  # also keeps the descriptor from being closed and reused under the call
-            if self._closed:
-                raise ChannelClosed
-            try:
-                if destination is None:
-                    self._sender.sendto(payload, self._destination)
-                else:
-                    self._sender.sendto(
-                        payload, _sockets.ipv6_destination(destination) if self._is_ipv6 else destination
-                    )
-            except OSError as error:
-                self._refused += 1
-                raise _sockets.send_failed(self.group, destination, error) from error
-            self._sent += 1
-            self._sent_bytes += len(payload)
+        self._outlet.send(payload, destination)
+
+    def send_many(self, payloads: Sequence[bytes]) -> None:
+        self._outlet.send_many(payloads)
+
+    def when_room(self, action: Callable[[], None]) -> None:
+        self._outlet.when_room(action)
 
     has_names = True
 
     def look_up(self, name: str) -> str:
         return _sockets.look_up(name, self.group)
 
-    def send_many(self, payloads: Sequence[bytes]) -> None:
-        with self._lock:
-            if self._closed:
-                raise ChannelClosed
-            sent = _batch.send_many(self._sender, payloads, self._destination)
-            self._sent += sent
-            self._sent_bytes += sum(map(len, payloads[:sent]))
-        for number in range(sent, len(payloads)):
-            try:
-                self.send(payloads[number])
-            except SendFailed as error:
-                error.sent = number
-                raise
-
     def call(self, action: Callable[[], None]) -> None:
         self._thread.call(action)
 
     def close(self, *, wait: bool = True) -> None:
-        with self._lock:
-            first, self._closed = not self._closed, True
+        first = self._outlet.shut()
+        self._closed = True
         if first and self._started:
             self._thread.call(self._end)
         elif first:
             self._end()
-        if not wait or self._thread.is_current or self._lock._is_owned():  # pyright: ignore
+        if not wait or self._thread.is_current or self._outlet.lock._is_owned():  # pyright: ignore
             return
         if not self._gone.wait(_CLOSE_WAIT):
             _log.warning(
@@ -171,42 +157,49 @@ class UdpTransport:
         _open.discard(self)
         if self._drop_check is not None:
             self._drop_check.dispose()
-        with self._lock:
+        with self._outlet.lock:
             self._final = self._count()
-            for opened in self._sockets():
-                self._thread.unwatch(opened)
-                opened.close()
+            self._thread.unwatch(self._outlet.socket)
+            self._memberships.close()
+        self._outlet.close()
         try:
             if self._ended is not None:
                 self._ended(self._fault)
         finally:
             self._gone.set()
 
-    def _sockets(self) -> list[socket.socket]:
-        return [self._sender] if self._listener is None else [self._listener, self._sender]
-
     def _count(self) -> Statistics:
-        drops = [_sockets.kernel_drops(opened) for opened in self._sockets()]
-        known = [count for count in drops if count is not None]
+        direct, group = _sockets.kernel_drops(self._outlet.socket), self._memberships.dropped()
         return Statistics(
             received=self._received,
-            received_bytes=self._reader.bytes_read,
-            sent=self._sent,
-            sent_bytes=self._sent_bytes,
-            refused=self._refused,
-            dropped=sum(known) if len(known) == len(drops) else None,
+            received_bytes=sum(reader.bytes_read for reader in {self._reader, self._direct_reader}),
+            sent=self._outlet.sent,
+            sent_bytes=self._outlet.sent_bytes,
+            refused=self._outlet.refused,
+            dropped=None if direct is None or group is None else direct + group,
             receive_buffer=self._receive_buffer,
         )
 
-    def _read(self, opened: socket.socket, direct: bool) -> int:
+    def _reader_of(self, listener: Listener) -> Reader:
+        interface = listener.nic.name if self.group.has_several_interfaces else ""
+        return partial(self._read, self._reader, listener.socket, False, interface)
+
+    def _turn(self) -> None:
+        self._outlet.turn_to(self._memberships.nics)
+
+    def _tell(self, event: NetworkEvent) -> None:
+        if self._changed is not None and not self._closed:
+            self._changed(event)
+
+    def _read(self, reader: _batch.Reader, opened: socket.socket, direct: bool, interface: str) -> int:
         """Deliver what one turn of reading brings, and return how many messages that was; at home."""
         if self._closed:
             return 0  # closed by what the other socket just brought
         batch: list[Message] = []
         try:
-            batch = self._reader.read(opened, direct)
+            batch = reader.read(opened, direct, interface)
         except OSError as error:
-            if not _sockets.is_transient(error):
+            if not is_transient(error):
                 self._fault = ChannelClosed(f"{self.group} cannot be read any more: {error}; open another channel")
                 self._fault.__cause__ = error
         if batch:
@@ -224,7 +217,7 @@ class UdpTransport:
         """Deliver what has arrived, and close; at the end of the interpreter."""
 
         def finish(_scheduler: object, _state: object) -> None:
-            while any(read() for read in self._readers.values()) and time.monotonic() < deadline:
+            while self._memberships.read_all() + self._read_direct() and time.monotonic() < deadline:
                 pass
             self.close(wait=False)
 
@@ -246,14 +239,12 @@ class UdpTransport:
 
     def _forget(self) -> None:
         """Let go of the parent's sockets in a forked child. Other threads are gone, and may have held locks."""
-        self._lock = threading.RLock()
         self._closed = True
         self._final = self._final or Statistics()
         self._gone.set()
         self._thread.forget()
-        for opened in self._sockets():
-            with suppress(OSError):
-                opened.close()
+        self._memberships.forget()
+        self._outlet.forget()
 
 
 _open: set[UdpTransport] = set()

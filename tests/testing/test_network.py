@@ -1,6 +1,9 @@
 from __future__ import annotations
 
+import errno
 import threading
+from itertools import pairwise
+from typing import Any
 
 import pytest
 import reactivex as rx
@@ -8,7 +11,7 @@ from reactivex import operators as ops
 from reactivex.testing import TestScheduler
 
 import rx_multicast_ipc as ipc
-from rx_multicast_ipc.testing import Event, Marbles, VirtualNetwork
+from rx_multicast_ipc.testing import Datagram, Event, Marbles, VirtualNetwork
 
 
 @pytest.fixture
@@ -26,17 +29,40 @@ def network(scheduler: TestScheduler) -> VirtualNetwork:
     return VirtualNetwork(scheduler, latency=0.2)
 
 
+def flood(
+    network: VirtualNetwork, marbles: Marbles, count: int = 1000, size: int = 0, rate: float = 1000
+) -> list[float]:
+    """When each of so many datagrams from one host reached another, by its number."""
+    one, two = network.open_channel(), network.open_channel()
+    recording = marbles.record(texts(two))
+    one.broadcast_all([str(number).ljust(size) for number in range(count)], rate=rate).subscribe()
+    marbles.scheduler.start()
+    arrivals: dict[int, float] = {}
+    for event in recording.events:
+        arrivals.setdefault(int(event.value), event.time)
+    return [arrivals.get(number, 0.0) for number in range(count)]
+
+
 def texts(channel: ipc.Channel) -> rx.Observable[str]:
     return channel.messages.pipe(ops.map(lambda m: m.text))
 
 
-def test_a_broadcast_arrives_everywhere_after_the_latency(network: VirtualNetwork, marbles: Marbles) -> None:
+def test_a_broadcast_arrives_on_other_hosts_after_the_latency_and_at_once_on_its_own(
+    network: VirtualNetwork, marbles: Marbles
+) -> None:
     one, two = network.open_channel(host="10.0.0.1"), network.open_channel(host="10.0.0.2")
     here, there = marbles.record(texts(one)), marbles.record(texts(two))
-    expected = marbles.events("--(ab)", {"a": "first", "b": "second"})
+    at_once = marbles.events("(ab)", {"a": "first", "b": "second"})
+    later = marbles.events("--(ab)", {"a": "first", "b": "second"})
     ipc.run(one.broadcast_all(["first", "second"]))
     marbles.scheduler.start()
-    assert here.events == there.events == expected
+    assert (here.events, there.events) == (at_once, later)
+
+
+def test_channels_get_hosts_of_their_own_unless_told(network: VirtualNetwork) -> None:
+    hosts = [network.open_channel().sender_address[0] for _ in range(3)]
+    assert hosts == ["10.0.0.1", "10.0.0.2", "10.0.0.3"]
+    assert network.open_channel(group="ff02::1:7", interface="eth0").sender_address[0] == "fd00::1"
 
 
 def test_a_reply_reaches_the_asker_alone(network: VirtualNetwork, marbles: Marbles) -> None:
@@ -55,9 +81,10 @@ def test_messages_carry_their_hosts_address_and_the_virtual_time(
     channel = network.open_channel(host="10.0.0.7")
     seen: list[ipc.Message] = []
     channel.messages.subscribe(seen.append)
-    rx.timer(5.0).pipe(ops.flat_map(lambda _: channel.broadcast("x"))).subscribe(scheduler=scheduler)
+    other = network.open_channel()
+    rx.timer(5.0).pipe(ops.flat_map(lambda _: other.broadcast("x"))).subscribe(scheduler=scheduler)
     scheduler.start()
-    assert (seen[0].sender, seen[0].received_at) == (channel.sender_address, 5.2)
+    assert (seen[0].sender, seen[0].received_at) == (other.sender_address, 5.2)
     assert channel.sender_address[0] == "10.0.0.7"
 
 
@@ -84,7 +111,7 @@ def test_waits_and_requests_time_out_in_virtual_time(network: VirtualNetwork, ma
     asking = marbles.record(channel.request("?", lambda m: True, timeout=1).pipe(ops.retry(3)))
     lonely = marbles.record(channel.wait_for_message(lambda m: m.text == "!", timeout=86_400))
     marbles.scheduler.start()
-    assert waiting.events == [Event(0.2, "next", waiting.values[0]), Event(0.2, "completed")]
+    assert waiting.events == [Event(0.0, "next", waiting.values[0]), Event(0.0, "completed")]
     assert [(event.time, event.value[0]) for event in asking.events] == [(3.0, ipc.MessageTimeout)]
     assert [(event.time, event.value[0]) for event in lonely.events] == [(86_400.0, ipc.MessageTimeout)]
 
@@ -99,9 +126,9 @@ def test_a_flood_at_one_moment_does_not_move_the_clock(network: VirtualNetwork, 
 
 
 def test_a_paced_transfer_keeps_its_rate_in_virtual_time(network: VirtualNetwork, marbles: Marbles) -> None:
-    one = network.open_channel()
+    one, two = network.open_channel(), network.open_channel()
     expected = marbles.events("--abcde")
-    recording = marbles.record(texts(one))
+    recording = marbles.record(texts(two))
     one.broadcast_all(list("abcde"), rate=10).subscribe()
     marbles.scheduler.start()
     assert recording.events == expected
@@ -129,10 +156,24 @@ def test_no_thread_is_started(network: VirtualNetwork, scheduler: TestScheduler)
     assert threading.active_count() <= threads
 
 
-@pytest.mark.parametrize("latency", [-1, "x"])
-def test_a_latency_that_is_none_is_refused(scheduler: TestScheduler, latency: float) -> None:
-    with pytest.raises(ipc.InvalidOption, match="seconds"):
-        VirtualNetwork(scheduler, latency=latency)
+@pytest.mark.parametrize(
+    "link",
+    [
+        {"latency": -1},
+        {"latency": "x"},
+        {"jitter": float("inf")},
+        {"loss": 1.5},
+        {"loss": 30},
+        {"duplication": -0.1},
+        {"reordering": 0.5},
+        {"bandwidth": 0},
+        {"mtu": 100},
+    ],
+    ids=lambda link: next(iter(link)),
+)
+def test_a_link_that_cannot_be_is_refused(scheduler: TestScheduler, link: Any) -> None:
+    with pytest.raises(ipc.InvalidOption, match=next(iter(link))):
+        VirtualNetwork(scheduler, **link)
 
 
 def test_a_host_that_is_no_address_is_refused(network: VirtualNetwork) -> None:
@@ -143,8 +184,8 @@ def test_a_host_that_is_no_address_is_refused(network: VirtualNetwork) -> None:
 def test_a_paced_transfer_does_not_make_up_for_time_when_there_was_nothing_to_send(
     network: VirtualNetwork, marbles: Marbles
 ) -> None:
-    one = network.open_channel()
-    recording = marbles.record(texts(one))
+    one, two = network.open_channel(), network.open_channel()
+    recording = marbles.record(texts(two))
     late = marbles.hot("----------(abc|)")  # all at once, after a second
     one.broadcast_all(late, rate=10).subscribe(scheduler=marbles.scheduler)
     marbles.scheduler.start()
@@ -162,3 +203,242 @@ def test_time_operators_of_a_paced_source_run_in_virtual_time(network: VirtualNe
 def test_a_virtual_network_has_no_names(network: VirtualNetwork) -> None:
     with pytest.raises(ipc.Unsupported, match="numeric address"):
         network.open_channel().send("x", 61088, "localhost")
+
+
+def test_the_same_seed_gives_the_same_traffic_and_another_one_another() -> None:
+    def traffic(seed: int) -> list[float]:
+        marbles = Marbles(TestScheduler())
+        network = VirtualNetwork(
+            marbles.scheduler, seed=seed, latency=0.2, jitter=0.1, loss=0.3, duplication=0.2, reordering=0.1
+        )
+        return flood(network, marbles, 200)
+
+    assert traffic(1) == traffic(1) == traffic(1)
+    assert traffic(1) != traffic(2)
+
+
+def test_a_lossy_link_loses_its_share_and_counts_it(scheduler: TestScheduler, marbles: Marbles) -> None:
+    network = VirtualNetwork(scheduler, loss=0.3)
+    arrived = sum(at > 0 for at in flood(network, marbles))
+    assert 640 < arrived < 760
+    assert network.traffic.lost == 1000 - arrived
+
+
+def test_large_datagrams_go_in_fragments_and_are_lost_with_any_of_them(
+    scheduler: TestScheduler, marbles: Marbles
+) -> None:
+    """At 1 % loss a datagram of 64 KB, 45 packets, arrives 64 % of the time, one packet 99 %."""
+    network = VirtualNetwork(scheduler, loss=0.01)
+    assert 550 < sum(at > 0 for at in flood(network, marbles, size=65_507)) < 720
+    assert 975 < sum(at > 0 for at in flood(network, marbles, size=1472)) < 1000
+
+
+def test_jitter_spreads_arrivals_and_keeps_their_order(scheduler: TestScheduler, marbles: Marbles) -> None:
+    network = VirtualNetwork(scheduler, latency=0.2, jitter=0.1)
+    arrivals = flood(network, marbles, rate=100)
+    delays = [at - number / 100 for number, at in enumerate(arrivals)]
+    assert arrivals == sorted(arrivals)
+    assert min(delays) == pytest.approx(0.2, abs=0.02)
+    assert max(delays) == pytest.approx(0.3, abs=0.02)
+
+
+def test_reordered_datagrams_are_overtaken(scheduler: TestScheduler, marbles: Marbles) -> None:
+    network = VirtualNetwork(scheduler, latency=0.2, reordering=0.1)
+    arrivals = flood(network, marbles)
+    overtaken = sum(later < earlier for earlier, later in pairwise(arrivals))
+    assert 50 < overtaken < 150
+    assert all(0.199 < at - number / 1000 < 0.401 for number, at in enumerate(arrivals))
+
+
+def test_duplicated_datagrams_arrive_twice_and_are_counted(scheduler: TestScheduler, marbles: Marbles) -> None:
+    network = VirtualNetwork(scheduler, duplication=0.2)
+    one, two = network.open_channel(), network.open_channel()
+    recording = marbles.record(texts(two))
+    ipc.run(one.broadcast_all(map(str, range(1000))))
+    scheduler.start()
+    assert 150 < len(recording.values) - 1000 < 250
+    assert network.traffic.duplicated == len(recording.values) - 1000
+
+
+def test_a_narrow_link_takes_one_datagram_after_the_other(scheduler: TestScheduler, marbles: Marbles) -> None:
+    network = VirtualNetwork(scheduler, bandwidth=10_000)
+    arrivals = flood(network, marbles, count=5, size=972, rate=1_000_000)  # and 28 bytes of headers
+    assert arrivals == pytest.approx([0.1, 0.2, 0.3, 0.4, 0.5], abs=1e-4)
+
+
+def test_a_link_of_its_own_joins_two_hosts_in_both_directions_or_one(network: VirtualNetwork, marbles: Marbles) -> None:
+    ends = [network.open_channel(host=f"10.0.0.{number}") for number in (1, 2, 3)]
+    network.set_link("10.0.0.1", "10.0.0.2", latency=1.0)
+    network.set_link("10.0.0.1", "10.0.0.3", latency=2.0, one_way=True)
+    recordings = [marbles.record(texts(end)) for end in ends]
+    for number, end in enumerate(ends, start=1):
+        ipc.run(end.broadcast(str(number)))
+    marbles.scheduler.start()
+    assert [{event.value: event.time for event in recording.events} for recording in recordings] == [
+        {"1": 0.0, "2": 1.0, "3": 0.2},
+        {"1": 1.0, "2": 0.0, "3": 0.2},
+        {"1": 2.0, "2": 0.2, "3": 0.0},
+    ]
+
+
+def test_links_change_from_now_on(network: VirtualNetwork, marbles: Marbles) -> None:
+    one, two = network.open_channel(), network.open_channel()
+    recording = marbles.record(texts(two))
+    ipc.run(one.broadcast("slow"))
+    network.set_link(latency=0.1)
+    ipc.run(one.broadcast("quick"))
+    network.set_link(loss=1.0)
+    ipc.run(one.broadcast("lost"))
+    marbles.scheduler.start()
+    assert recording.events == [Event(0.1, "next", "quick"), Event(0.2, "next", "slow")]
+
+
+def test_the_sides_of_a_partition_do_not_hear_each_other_until_it_heals(
+    network: VirtualNetwork, marbles: Marbles
+) -> None:
+    ends = [network.open_channel(host=f"10.0.0.{number}") for number in (1, 2, 3, 4)]
+    recordings = [marbles.record(texts(end)) for end in ends]
+    network.partition("10.0.0.1", ["10.0.0.2", "10.0.0.3"])
+    for number, end in enumerate(ends, start=1):
+        ipc.run(end.broadcast(str(number)))
+    marbles.scheduler.start()
+    assert [sorted(recording.values) for recording in recordings] == [["1"], ["2", "3"], ["2", "3"], ["4"]]
+    network.heal()
+    ipc.run(ends[0].broadcast("whole"))
+    marbles.scheduler.start()
+    assert all(recording.values[-1] == "whole" for recording in recordings)
+    assert network.traffic.cut == 10
+
+
+def test_what_is_on_its_way_when_the_network_parts_is_lost(network: VirtualNetwork, marbles: Marbles) -> None:
+    one, two = network.open_channel(), network.open_channel()
+    recording = marbles.record(texts(two))
+    ipc.run(one.broadcast("x"))
+    marbles.scheduler.advance_by(0.1)
+    network.partition("10.0.0.1")
+    marbles.scheduler.start()
+    assert recording.values == []
+
+
+def test_a_host_on_two_sides_or_on_none_is_a_mistake(network: VirtualNetwork) -> None:
+    network.add_host("10.0.0.1")
+    with pytest.raises(ipc.InvalidOption, match="two sides"):
+        network.partition("10.0.0.1", ["10.0.0.1"])
+    with pytest.raises(ipc.InvalidAddress, match=r"no host '10\.0\.0\.9'"):
+        network.partition("10.0.0.9")
+    with pytest.raises(ipc.InvalidAddress, match="no host"):
+        network.set_link("10.0.0.1", "10.0.0.9", loss=1)
+
+
+def cause(send: rx.Observable[None]) -> int | None:
+    """The number of the OS error that a send failed with."""
+    with pytest.raises(ipc.SendFailed) as caught:
+        ipc.run(send)
+    assert isinstance(caught.value.__cause__, OSError)
+    return caught.value.__cause__.errno
+
+
+def test_sends_fail_as_real_ones_do(network: VirtualNetwork) -> None:
+    channel = network.open_channel(host="10.0.0.1")
+    network.add_host("10.0.0.2")
+    assert cause(channel.send("x", 5000, "10.0.0.9")) == errno.EHOSTUNREACH
+    ipc.run(channel.send("x", 5000, "10.0.0.2"))  # nobody is on that port, which a sender does not learn
+    network.take_down("10.0.0.1")
+    assert cause(channel.broadcast("x")) == errno.ENETUNREACH
+    network.bring_up("10.0.0.1")
+    ipc.run(channel.broadcast("x"))
+    assert (channel.statistics.sent, channel.statistics.refused) == (2, 2)
+
+
+def test_a_host_whose_interface_is_down_hears_nobody(network: VirtualNetwork, marbles: Marbles) -> None:
+    one, two = network.open_channel(host="10.0.0.1"), network.open_channel(host="10.0.0.2")
+    recording = marbles.record(texts(two))
+    network.take_down("10.0.0.2")
+    ipc.run(one.broadcast("lost"))
+    marbles.scheduler.start()
+    network.bring_up("10.0.0.2")
+    ipc.run(one.broadcast("heard"))
+    marbles.scheduler.start()
+    assert recording.values == ["heard"]
+
+
+def test_what_arrives_while_a_host_does_not_read_waits_in_the_receive_buffer_and_the_rest_is_dropped(
+    scheduler: TestScheduler, marbles: Marbles
+) -> None:
+    """The counts are those of Linux: 212 992 bytes hold 256 tiny datagrams, 92 of 1 KB or 3 of 60 KB."""
+    for size, held in ((1, 256), (1024, 92), (60_000, 3)):
+        network = VirtualNetwork(scheduler)
+        sender = network.open_channel()
+        reader = network.open_channel(host="10.0.0.9", receive_buffer=212_992 // 2)
+        recording = marbles.record(texts(reader))
+        network.pause("10.0.0.9")
+        ipc.run(sender.broadcast_all([bytes(size)] * 500))
+        marbles.scheduler.advance_by(1)
+        assert recording.values == []
+        network.resume("10.0.0.9")
+        assert len(recording.values) == held
+        assert (reader.statistics.received, reader.statistics.dropped) == (held, 500 - held)
+
+
+def test_every_datagram_can_be_seen_as_it_is_sent(network: VirtualNetwork, marbles: Marbles) -> None:
+    one, two = network.open_channel(host="10.0.0.1"), network.open_channel(host="10.0.0.2")
+    sent = marbles.record(network.datagrams)
+    network.set_link(loss=1.0)
+    ipc.run(one.broadcast("to all"))
+    marbles.scheduler.advance_by(1)
+    ipc.run(two.send("to one", one.sender_address[1], "10.0.0.1"))
+    assert sent.values == [
+        Datagram(0.0, one.sender_address, ("224.0.2.1", 61088), b"to all"),
+        Datagram(1.0, two.sender_address, one.sender_address, b"to one"),
+    ]
+
+
+def test_a_process_can_be_put_on_the_network_without_a_change(network: VirtualNetwork, marbles: Marbles) -> None:
+    peer = network.open_channel(host="10.0.0.2")
+    heard_by_peer = marbles.record(peer.messages.pipe(ops.map(lambda m: (m.address, m.text))))
+    with network.this_process(host="10.0.0.9") as host:
+        recording = marbles.record(ipc.messages().pipe(ops.map(lambda m: m.text)))
+        ipc.run(ipc.broadcast("shared"))
+        with ipc.open_channel() as own:
+            ipc.run(own.broadcast("own"))
+        ipc.run(ipc.with_socket(lambda api: api.broadcast("with_socket")))
+        ipc.run(ipc.send("direct", peer.sender_address[1], "10.0.0.2"))
+        ipc.run(peer.broadcast("answer"))
+        marbles.scheduler.start()
+    assert host == "10.0.0.9"
+    assert recording.values == ["shared", "own", "with_socket", "answer"]
+    assert heard_by_peer.values == [
+        ("10.0.0.2", "answer"),
+        *(("10.0.0.9", text) for text in ("shared", "own", "with_socket", "direct")),
+    ]
+
+
+def test_what_was_left_open_on_the_network_is_closed_and_the_process_is_back_where_it_was(
+    network: VirtualNetwork, marbles: Marbles, monkeypatch: pytest.MonkeyPatch, port: int
+) -> None:
+    monkeypatch.setenv("RX_MULTICAST_IPC_INTERFACE", "lo")
+    with network.this_process():
+        recording = marbles.record(ipc.messages(port))
+        left_open = ipc.open_channel(port)
+    assert left_open.closed
+    assert [event.kind for event in recording.events] == ["completed"]
+    with ipc.open_channel(port) as channel:
+        assert channel.group.interface == "lo"
+        assert channel.sender_address[0] == "127.0.0.1"
+
+
+def test_host_names_are_refused_at_once_in_a_process_on_the_network(network: VirtualNetwork) -> None:
+    with network.this_process(), pytest.raises(ipc.Unsupported, match="numeric address"):
+        ipc.send("x", 61088, "localhost")
+
+
+def test_an_ipv6_group_needs_an_ipv6_host(network: VirtualNetwork) -> None:
+    with pytest.raises(ipc.InvalidAddress, match="IPv6"):
+        network.open_channel(group="ff02::1:7", interface="eth0", host="10.0.0.1")
+
+
+def test_hundreds_of_hosts_at_one_moment_do_not_move_the_clock(network: VirtualNetwork, marbles: Marbles) -> None:
+    recordings = [marbles.record(texts(network.open_channel())) for _ in range(300)]
+    ipc.run(network.open_channel().broadcast("x"))
+    marbles.scheduler.start()
+    assert {event.time for recording in recordings for event in recording.events} == {0.2}

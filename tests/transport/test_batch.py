@@ -162,7 +162,7 @@ def test_a_failed_transfer_says_how_many_were_sent(port: int, monkeypatch: pytes
         def refuse(*_: object) -> None:
             raise ipc.SendFailed("refused")
 
-        monkeypatch.setattr(transport, "send", refuse)
+        monkeypatch.setattr(transport._outlet, "send", refuse)
         with pytest.raises(ipc.SendFailed) as raised:
             ipc.run(channel.broadcast_all(["a", "b", "c", "d", "e"]))
         assert raised.value.sent == 3

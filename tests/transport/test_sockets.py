@@ -2,23 +2,25 @@
 
 from __future__ import annotations
 
-import errno
 import ipaddress
 import socket
 import struct
 
 import pytest
 
-from rx_multicast_ipc import CannotOpen, MulticastError, NoRoute, PortInUse, Unsupported
 from rx_multicast_ipc.group import Group
 from rx_multicast_ipc.transport import _sockets
-from rx_multicast_ipc.transport._sockets import Bind, Nic, Option, Platform, receive_plan, send_plan
+from rx_multicast_ipc.transport._interfaces import Nic, find_nics
+from rx_multicast_ipc.transport._platform import Platform
+from rx_multicast_ipc.transport._sockets import Bind, Option, membership, receive_plan, send_plan
 
 from ..helpers import needs_linux
 
 LOOPBACK4 = Group.of(61088)
 NETWORK4 = Group.of(61088, interface="eth0", ttl=3)
 ADDRESS4 = Group.of(61088, interface="192.0.2.7")
+DEFAULT4 = Group.of(61088, interface="default")
+SEVERAL4 = Group.of(61088, interface=["eth0", "eth1"])
 NETWORK6 = Group.of(61088, "ff02::1:7", interface="eth0")
 
 LO = Nic(1, "127.0.0.1")
@@ -27,6 +29,7 @@ BY_ADDRESS = Nic(0, "192.0.2.7")
 
 GROUP4 = socket.inet_aton("224.0.2.1")
 GROUP6 = ipaddress.ip_address("ff02::1:7").packed
+SOURCE6 = ipaddress.ip_address("fe80::2").packed
 HOME = socket.inet_aton("127.0.0.1")
 
 
@@ -51,6 +54,14 @@ def join4(interface: bytes) -> Option:
 
 def out4(interface: bytes) -> Option:
     return Option("IPPROTO_IP", "IP_MULTICAST_IF", interface)
+
+
+def unicast4(number: int) -> Option:
+    return Option("IPPROTO_IP", "IP_UNICAST_IF", struct.pack("!I", number), best_effort=True)
+
+
+PKTINFO4 = Option("IPPROTO_IP", "IP_PKTINFO", 1)
+UNICAST6 = Option("IPPROTO_IPV6", "IPV6_UNICAST_IF", struct.pack("!I", 2), best_effort=True)
 
 
 def ttl4(ttl: int) -> Option:
@@ -102,12 +113,21 @@ def test_how_the_group_is_listened_to(platform: Platform, group: Group, nic: Nic
             *("linux", LOOPBACK4, LO),
             [*LINUX_SENDS, out4(bytes(4) + HOME + index(1)), ttl4(0), LOOP4, Bind("127.0.0.1", 0)],
         ),
-        ("linux", NETWORK4, ETH0, [*LINUX_SENDS, out4(bytes(8) + index(2)), ttl4(3), LOOP4, Bind("", 0)]),
-        ("linux", Group.of(interface="default"), Nic(), [*LINUX_SENDS, ttl4(1), LOOP4, Bind("", 0)]),
+        (
+            *("linux", NETWORK4, ETH0),
+            [*LINUX_SENDS, unicast4(2), out4(bytes(8) + index(2)), ttl4(3), LOOP4, Bind("", 0)],
+        ),
+        (
+            *("linux", SEVERAL4, ETH0),
+            [*LINUX_SENDS, out4(bytes(8) + index(2)), PKTINFO4, ttl4(1), LOOP4, Bind("", 0)],
+        ),
+        ("linux", SEVERAL4, None, [*LINUX_SENDS, PKTINFO4, ttl4(1), LOOP4, Bind("", 0)]),
+        ("linux", DEFAULT4, Nic(), [*LINUX_SENDS, ttl4(1), LOOP4, Bind("", 0)]),
+        ("linux", DEFAULT4, ETH0, [*LINUX_SENDS, out4(bytes(8) + index(2)), ttl4(1), LOOP4, Bind("", 0)]),
         (
             *("linux", NETWORK6, ETH0),
             [
-                *(V6ONLY, *LINUX_SENDS, Option("IPPROTO_IPV6", "IPV6_MULTICAST_IF", 2)),
+                *(V6ONLY, *LINUX_SENDS, UNICAST6, Option("IPPROTO_IPV6", "IPV6_MULTICAST_IF", 2)),
                 *(Option("IPPROTO_IPV6", "IPV6_MULTICAST_HOPS", 1), LOOP6, Bind("", 0)),
             ],
         ),
@@ -126,7 +146,8 @@ def test_how_the_group_is_listened_to(platform: Platform, group: Group, nic: Nic
             *("win32", LOOPBACK4, Nic(0, "127.0.0.1")),
             [RCVBUF, SNDBUF, out4(HOME), ttl4(0), LOOP4, Bind("127.0.0.1", 0), join4(HOME)],
         ),
-        ("win32", NETWORK4, ETH0, [RCVBUF, SNDBUF, out4(b"\0\0\0\x02"), ttl4(3), LOOP4, Bind("", 0)]),
+        ("win32", NETWORK4, ETH0, [RCVBUF, SNDBUF, unicast4(2), out4(b"\0\0\0\x02"), ttl4(3), LOOP4, Bind("", 0)]),
+        ("win32", SEVERAL4, ETH0, [RCVBUF, SNDBUF, out4(b"\0\0\0\x02"), ttl4(1), LOOP4, Bind("", 0)]),
     ],
 )
 def test_how_datagrams_are_sent(platform: Platform, group: Group, nic: Nic, plan: list[Option | Bind]) -> None:
@@ -146,7 +167,7 @@ def test_no_platform_lets_a_loopback_channels_datagrams_out(platform: Platform) 
 
 @needs_linux
 def test_a_plan_is_what_the_kernel_then_reports() -> None:
-    nic = _sockets.find_nic(LOOPBACK4)
+    (nic,) = find_nics("loopback", LOOPBACK4)
     with _sockets.open_socket(LOOPBACK4, send_plan(LOOPBACK4, nic, 4096)) as sender:
         assert sender.getsockopt(socket.IPPROTO_IP, socket.IP_MULTICAST_TTL) == 0
         assert sender.getsockopt(socket.IPPROTO_IP, socket.IP_MULTICAST_IF, 4) == HOME
@@ -156,47 +177,64 @@ def test_a_plan_is_what_the_kernel_then_reports() -> None:
         assert listener.getsockname() == ("224.0.2.1", 61088)
 
 
+def storage(*parts: bytes) -> bytes:
+    return b"".join(parts).ljust(128, b"\0")
+
+
+@pytest.mark.parametrize(
+    ("platform", "request4", "request6"),
+    [
+        (
+            "linux",
+            index(2) + bytes(4) + storage(b"\x02\0\0\0", GROUP4) + storage(b"\x02\0\0\0\x0a\0\0\x02"),
+            index(2) + bytes(4) + storage(b"\x0a\0", bytes(6), GROUP6) + storage(b"\x0a\0", bytes(6), SOURCE6),
+        ),
+        (
+            "darwin",
+            index(2) + storage(b"\x10\x02\0\0", GROUP4) + storage(b"\x10\x02\0\0\x0a\0\0\x02"),
+            index(2) + storage(b"\x1c\x1e", bytes(6), GROUP6) + storage(b"\x1c\x1e", bytes(6), SOURCE6),
+        ),
+        (
+            "win32",
+            index(2) + bytes(4) + storage(b"\x02\0\0\0", GROUP4) + storage(b"\x02\0\0\0\x0a\0\0\x02"),
+            index(2) + bytes(4) + storage(b"\x17\0", bytes(6), GROUP6) + storage(b"\x17\0", bytes(6), SOURCE6),
+        ),
+    ],
+)
+def test_how_single_senders_are_listened_to(platform: Platform, request4: bytes, request6: bytes) -> None:
+    """``struct group_source_req`` of RFC 3678, in each platform's layout."""
+    group4 = Group.of(61088, interface="eth0", sources=["10.0.0.2"])
+    group6 = Group.of(61088, "ff02::1:7", interface="eth0", sources=["fe80::2"])
+    join, leave = "MCAST_JOIN_SOURCE_GROUP", "MCAST_LEAVE_SOURCE_GROUP"
+    assert membership(group4, ETH0, platform) == [Option("IPPROTO_IP", join, request4)]
+    assert membership(group4, ETH0, platform, leave=True) == [Option("IPPROTO_IP", leave, request4)]
+    assert membership(group6, ETH0, platform) == [Option("IPPROTO_IPV6", join, request6)]
+
+
+NAMES = (("IP_ADD_MEMBERSHIP", "IP_DROP_MEMBERSHIP"), ("IPV6_JOIN_GROUP", "IPV6_LEAVE_GROUP"))
+
+
+@pytest.mark.parametrize("platform", ["linux", "darwin", "win32"])
+def test_a_group_is_left_with_what_it_was_joined_with(platform: Platform) -> None:
+    for group in (NETWORK4, NETWORK6):
+        (join,), (leave,) = membership(group, ETH0, platform), membership(group, ETH0, platform, leave=True)
+        assert join.value == leave.value
+        assert {join.name, leave.name} in (
+            {"IP_ADD_MEMBERSHIP", "IP_DROP_MEMBERSHIP"},
+            {"IPV6_JOIN_GROUP", "IPV6_LEAVE_GROUP"},
+        )
+
+
 @needs_linux
-def test_finding_a_name_and_an_address() -> None:
-    assert _sockets.find_nic(Group.of(interface="lo")) == Nic(socket.if_nametoindex("lo"), "127.0.0.1")
-    assert _sockets.find_nic(Group.of(interface="127.0.0.1")) == Nic(0, "127.0.0.1")
-    assert _sockets.find_nic(Group.of(interface="default")) == Nic()
-    by_scope = Group.of(61088, "ff02::1:7", "fe80::1%lo")
-    assert _sockets.find_nic(by_scope) == Nic(socket.if_nametoindex("lo"))
+def test_every_option_has_a_number_here() -> None:
+    plans = [receive_plan(group, ETH0, 4096) for group in (NETWORK4, NETWORK6)]
+    plans += [send_plan(group, ETH0, 4096) for group in (NETWORK4, NETWORK6, SEVERAL4)]
+    names = {step.name for plan in plans for step in plan if isinstance(step, Option)}
+    names |= {"MCAST_JOIN_SOURCE_GROUP", "MCAST_LEAVE_SOURCE_GROUP"}
+    assert all(_sockets._number(name) > 0 for name in names)  # pyright: ignore[reportPrivateUsage]
 
 
-@pytest.mark.parametrize(
-    ("number", "kind", "advice"),
-    [
-        (errno.EADDRINUSE, PortInUse, "choose another port"),
-        (errno.ENODEV, NoRoute, 'interface="loopback"'),
-        (errno.ENETUNREACH, NoRoute, 'interface="loopback"'),
-        (errno.EACCES, CannotOpen, "below 1024"),
-        (errno.EMFILE, CannotOpen, "ulimit"),
-        (errno.EAFNOSUPPORT, Unsupported, "has no IPv4"),
-        (errno.EIO, CannotOpen, "cannot open 224.0.2.1:61088 on loopback"),
-    ],
-)
-def test_what_the_system_says_while_opening_becomes_advice(
-    number: int, kind: type[MulticastError], advice: str
-) -> None:
-    error = _sockets.cannot_open(LOOPBACK4, OSError(number, "reason"))
-    assert type(error) is kind
-    assert advice in str(error)
-
-
-@pytest.mark.parametrize(
-    ("number", "advice"),
-    [
-        (errno.EAGAIN, "pace the sends"),
-        (errno.ENOBUFS, "pace the sends"),
-        (errno.EPERM, "firewall"),
-        (errno.ENETUNREACH, "bring it up"),
-        (errno.EHOSTUNREACH, "Local Network"),
-        (errno.EMSGSIZE, "smaller"),
-        (errno.EINVAL, "another interface"),
-        (errno.EIO, "ops.retry()"),
-    ],
-)
-def test_what_the_system_says_while_sending_becomes_advice(number: int, advice: str) -> None:
-    assert advice in str(_sockets.send_failed(LOOPBACK4, ("127.0.0.1", 7), OSError(number, "reason")))
+@needs_linux
+@pytest.mark.parametrize("name", ["fe80::1%lo", "2001:db8::1"])
+def test_an_address_that_was_looked_up_keeps_its_link(name: str) -> None:
+    assert _sockets.look_up(name, NETWORK6) == name

@@ -1,0 +1,41 @@
+"""What happened to a channel's network."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+
+import msgspec
+
+
+class NetworkChange(StrEnum):
+    """What can happen to an interface that a channel is on.
+
+    Attributes:
+        JOINED: the channel is on it from now on: it appeared, came back, or the default route moved there.
+        LEFT: it is gone, or nothing leads to the group there any more. The channel is back on it as soon as it is.
+        DOWN: it was switched off or lost its carrier. The channel stays joined.
+        UP: it works again.
+        MOVED: what is sent there has another source address now.
+    """
+
+    JOINED = "joined"
+    LEFT = "left"
+    DOWN = "down"
+    UP = "up"
+    MOVED = "moved"
+
+
+class NetworkEvent(msgspec.Struct, frozen=True):
+    """One change of the network that a channel noticed, and has dealt with.
+
+    Attributes:
+        change: what happened.
+        interface: the interface's name; what the channel was opened with, where the platform tells no name.
+        address: where the channel's datagrams come from on that interface now; ``""`` if it has no address.
+        at: seconds since the Unix epoch.
+    """
+
+    change: NetworkChange
+    interface: str
+    address: str
+    at: float

@@ -1,0 +1,183 @@
+"""Virtual time: a scheduler whose clock moves only as far, and as fast, as its actions are due."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+from heapq import heapify, heappop, heappush
+from typing import Any, Final, TypeVar
+
+from reactivex.abc import DisposableBase, ScheduledAction
+from reactivex.internal.constants import UTC_ZERO
+from reactivex.scheduler import VirtualTimeScheduler
+from reactivex.typing import AbsoluteTime, RelativeTime
+
+from ..errors import InvalidOption, Unsupported, WouldDeadlock
+
+__tracebackhide__ = True  # pytest shows the line of the test instead
+
+_TState = TypeVar("_TState")
+
+_MICROSECOND: Final = timedelta(microseconds=1)
+
+_MOST_ROUNDS: Final = 500_000
+"""How often the actions of one moment may schedule others for that same moment, before it counts as for ever."""
+
+_PURGE_AT: Final = 64
+"""Cancelled actions that may stay queued; beyond it they are removed once they are the majority."""
+
+
+class VirtualClock(VirtualTimeScheduler):
+    """A virtual-time scheduler with exact times, counted in whole microseconds from 0.
+
+    Wherever reactivex takes a ``VirtualTimeScheduler`` this one can stand. It differs in four things. Many actions at
+    one moment do not move the clock (reactivex moves it on by a second after 100 of them). Nor do cancelled ones. An
+    action that raises leaves it fit for use. And scheduling costs a tenth: it calculates with integers, not datetimes.
+
+    Actions run in order of their due times, and those of one moment in the order in which they were scheduled.
+    What is due in the past runs now. It is not safe for threads, for virtual time has none.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._now = 0
+        self._heap: list[tuple[int, int, _Action]] = []
+        self._scheduled = 0
+        self._cancelled = 0
+        self._running = False
+
+    @property
+    def clock(self) -> float:  # pyright: ignore[reportIncompatibleVariableOverride]
+        """Virtual seconds, to the microsecond: the very float that is written ``0.2`` for 200 ms."""
+        return self._now / 1_000_000
+
+    @property
+    def now(self) -> datetime:
+        """The same as a datetime, counted from the Unix epoch."""
+        return UTC_ZERO + timedelta(microseconds=self._now)
+
+    def schedule(self, action: ScheduledAction[_TState], state: _TState | None = None) -> DisposableBase:
+        return self._add(self._now, action, state)
+
+    def schedule_relative(
+        self, duetime: RelativeTime, action: ScheduledAction[_TState], state: _TState | None = None
+    ) -> DisposableBase:
+        return self._add(self._now + _microseconds(duetime), action, state)
+
+    def schedule_absolute(
+        self, duetime: AbsoluteTime, action: ScheduledAction[_TState], state: _TState | None = None
+    ) -> DisposableBase:
+        return self._add(_microseconds(duetime), action, state)
+
+    def start(self) -> None:
+        """Run until nothing is left to do, which a source without end never lets happen: see :meth:`advance_to`.
+
+        Raises:
+            WouldDeadlock: called by one of its own actions.
+            Unsupported: an action schedules itself for ever without time passing.
+            Exception: whatever an action raised; the others stay queued.
+        """
+        self._run(None)
+
+    def advance_to(self, time: AbsoluteTime) -> None:
+        """Run what is due by ``time`` (virtual seconds or a datetime), and set the clock to it.
+
+        Raises:
+            InvalidOption: for a time in the past.
+            Others as :meth:`start`.
+        """
+        until = _microseconds(time)
+        if until < self._now:
+            raise InvalidOption(f"virtual time goes forward: it is {self.clock:g} s, past {until / 1_000_000:g} s")
+        self._run(until)
+
+    def advance_by(self, time: RelativeTime) -> None:
+        """Run what is due within ``time`` (seconds or a timedelta), and set the clock there. See :meth:`advance_to`."""
+        self.advance_to((self._now + _microseconds(time)) / 1_000_000)
+
+    def sleep(self, time: RelativeTime) -> None:
+        """Set the clock forward by ``time`` and run nothing; what became due runs late."""
+        span = _microseconds(time)
+        if span < 0:
+            raise InvalidOption(f"virtual time goes forward, not by {span / 1_000_000:g} s")
+        self._now += span
+
+    def stop(self) -> None:
+        """End :meth:`start` or :meth:`advance_to` after the action that calls this; the clock stays where it is."""
+        self._running = False
+
+    def _run(self, until: int | None) -> None:
+        if self._running:
+            raise WouldDeadlock("an action of a virtual clock cannot run that clock; schedule what is to happen then")
+        self._running = True
+        heap = self._heap
+        rounds, last = 0, self._scheduled
+        try:
+            while self._running and heap and (until is None or heap[0][0] <= until):
+                due, number, action = heappop(heap)
+                if action.cancelled:
+                    self._cancelled -= 1
+                    continue
+                action.queued = False
+                if due > self._now:
+                    self._now = due
+                    rounds, last = 0, self._scheduled
+                elif number > last:
+                    rounds, last = rounds + 1, self._scheduled
+                    if rounds > _MOST_ROUNDS:
+                        raise Unsupported(
+                            f"at {self.clock:g} s something answers itself or repeats for ever without time passing; "
+                            "give it a delay, or the network a latency"
+                        )
+                result = action.action(self, action.state)
+                if isinstance(result, DisposableBase):
+                    action.keep(result)
+            if self._running and until is not None:
+                self._now = max(until, self._now)
+        finally:
+            self._running = False
+
+    def _add(self, due: int, action: ScheduledAction[Any], state: Any) -> DisposableBase:
+        self._scheduled = number = self._scheduled + 1
+        scheduled = _Action(self, action, state)
+        heappush(self._heap, (max(due, self._now), number, scheduled))
+        return scheduled
+
+    def _count_cancelled(self) -> None:
+        self._cancelled += 1
+        if self._cancelled > _PURGE_AT and self._cancelled * 2 > len(self._heap):
+            self._heap[:] = [entry for entry in self._heap if not entry[2].cancelled]
+            heapify(self._heap)
+            self._cancelled = 0
+
+
+class _Action(DisposableBase):
+    __slots__ = ("_clock", "_result", "action", "cancelled", "queued", "state")
+
+    def __init__(self, clock: VirtualClock, action: ScheduledAction[Any], state: Any) -> None:
+        self._clock = clock
+        self._result: DisposableBase | None = None
+        self.action = action
+        self.state = state
+        self.cancelled = False
+        self.queued = True
+
+    def keep(self, result: DisposableBase) -> None:
+        """Dispose of what the action returned along with it."""
+        self._result = result
+        if self.cancelled:
+            result.dispose()
+
+    def dispose(self) -> None:
+        if not self.cancelled:
+            self.cancelled = True
+            if self.queued:
+                self._clock._count_cancelled()  # pyright: ignore[reportPrivateUsage]
+            result, self._result = self._result, None
+            if result is not None:
+                result.dispose()
+
+
+def _microseconds(time: AbsoluteTime | RelativeTime) -> int:
+    if isinstance(time, float | int):
+        return round(time * 1_000_000)
+    return (time - UTC_ZERO if isinstance(time, datetime) else time) // _MICROSECOND

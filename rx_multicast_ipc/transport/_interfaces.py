@@ -1,0 +1,133 @@
+"""Which network interfaces there are, and which of them a group is on."""
+
+from __future__ import annotations
+
+import socket
+from contextlib import suppress
+from typing import NamedTuple
+
+from ..errors import InvalidInterface
+from ..group import ALL_INTERFACES, DEFAULT_INTERFACE, LOOPBACK, Group, Ip
+from . import _netlink
+from ._advice import cannot_open
+from ._platform import PLATFORM, Platform
+
+
+class Nic(NamedTuple):
+    """A network interface, as far as the system calls need to know it.
+
+    Attributes:
+        number: its index; 0 for any.
+        address: the one of its addresses to send from; ``""`` for any.
+        name: for people.
+        up: whether it works.
+    """
+
+    number: int = 0
+    address: str = ""
+    name: str = ""
+    up: bool = True
+
+
+def find_nics(interface: str, group: Group, platform: Platform = PLATFORM) -> list[Nic]:
+    """The interfaces that one name stands for, now: one, or for ``"all"`` any number.
+
+    Raises:
+        InvalidInterface: there is none of that name or address; it says which there are.
+        NoRoute: no route leads to the group, for ``"default"``.
+    """
+    if interface == LOOPBACK:
+        return [Nic(_index("lo0" if platform == "darwin" else "lo") if platform != "win32" else 0, "127.0.0.1", "lo")]
+    if interface == DEFAULT_INTERFACE:
+        return [_default_nic(group, platform)]
+    if interface == ALL_INTERFACES:
+        return _all_nics(group, platform)
+    ip = Ip.parse(interface)
+    if ip is None:
+        return [_nic(_index(interface), interface, group, platform)]
+    if ip.scope:
+        number = int(ip.scope) if ip.scope.isdigit() else _index(ip.scope)
+        return [_nic(number, socket.if_indextoname(number), group, platform)]
+    if platform == "linux":
+        for link in _links():
+            if interface in link.addresses:
+                return [Nic(link.number, interface if group.family == "IPv4" else "", link.name, link.up)]
+    elif ip.family == "IPv4":
+        with suppress(OSError), socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
+            probe.bind((interface, 0))
+            return [Nic(0, interface, interface)]
+    else:
+        raise InvalidInterface(
+            f'{interface} does not say which interface it is on; name the interface, or write "{interface}%name"'
+        )
+    raise InvalidInterface(f"{interface} is not an address of this machine; {_choices()}")
+
+
+def change_notices(platform: Platform = PLATFORM) -> socket.socket | None:
+    """A non-blocking socket with something to read after a change of interfaces, addresses or routes.
+
+    None on Windows, which tells of changes in callbacks only.
+    """
+    if platform == "linux":
+        with suppress(OSError):
+            return _netlink.change_notices()
+    if platform == "darwin":
+        notices = socket.socket(getattr(socket, "AF_ROUTE", 17), socket.SOCK_RAW)  # route(4)
+        notices.setblocking(False)
+        return notices
+    return None
+
+
+def _default_nic(group: Group, platform: Platform) -> Nic:
+    if platform != "linux":
+        return Nic(name=DEFAULT_INTERFACE)
+    try:
+        number = _netlink.interface_to(group.address)
+    except OSError as error:
+        raise cannot_open(group, error) from error
+    return _nic(number, socket.if_indextoname(number), group, platform)
+
+
+def _all_nics(group: Group, platform: Platform) -> list[Nic]:
+    if platform == "linux":
+        return [
+            Nic(link.number, "", link.name)
+            for link in _links()
+            if link.up and link.multicast and not link.loopback and _has_address(link, group)
+        ]
+    return [
+        Nic(number, "", name) for number, name in socket.if_nameindex() if not name.startswith(("lo", "software_loop"))
+    ]
+
+
+def _nic(number: int, name: str, group: Group, platform: Platform) -> Nic:
+    links = [link for link in _links() if link.number == number] if platform == "linux" else []
+    loopback = links[0].loopback if links else name in ("lo", "lo0")
+    address = "127.0.0.1" if loopback and group.family == "IPv4" else ""
+    return Nic(number, address, name, links[0].up if links else True)
+
+
+def _links() -> list[_netlink.Link]:
+    try:
+        return _netlink.links()
+    except OSError:  # a sandbox without netlink: still what every platform has
+        return []
+
+
+def _has_address(link: _netlink.Link, group: Group) -> bool:
+    return any((":" in address) == (group.family == "IPv6") for address in link.addresses)
+
+
+def _choices() -> str:
+    try:
+        names = ", ".join(f'"{name}"' for _, name in socket.if_nameindex())
+    except OSError:
+        names = ""
+    return f'there are "{LOOPBACK}", "{DEFAULT_INTERFACE}", "{ALL_INTERFACES}"' + (f", {names}" if names else "")
+
+
+def _index(name: str) -> int:
+    try:
+        return socket.if_nametoindex(name)
+    except OSError as error:
+        raise InvalidInterface(f'there is no interface "{name}" here; {_choices()}') from error

@@ -1,0 +1,44 @@
+"""The group's socket on one interface."""
+
+from __future__ import annotations
+
+import socket
+from contextlib import suppress
+
+from ..group import Group
+from . import _batch, _sockets
+from ._interfaces import Nic
+
+
+class Listener:
+    """Hears the group on one interface and nowhere else. Raises ``CannotOpen`` and leaves nothing open.
+
+    Args:
+        group: which.
+        nic: where.
+        receive_buffer: bytes to ask for.
+        trains: whether datagrams that were sent together may arrive together.
+
+    Attributes:
+        nic: where, and whether that works.
+        address: where datagrams that leave there come from; ``""`` if none can.
+        socket: to be read.
+    """
+
+    def __init__(self, group: Group, nic: Nic, receive_buffer: int, trains: bool) -> None:
+        self._group = group
+        self.nic = nic
+        self.address = _sockets.source_address(group, nic)
+        plan = _sockets.receive_plan(group, nic, receive_buffer, trains=trains and _batch.HAS_BATCHES)
+        self.socket: socket.socket = _sockets.open_socket(group, plan)
+
+    def rejoin(self) -> None:
+        """Leave and join, so that the system reports the membership anew, also to a switch that no router asks.
+
+        The kernel reports only what changes for the whole machine: nothing while another socket is in the group.
+        What arrives between the two, some microseconds, is lost.
+        """
+        with suppress(OSError):
+            _sockets.apply(self.socket, _sockets.membership(self._group, self.nic, leave=True))
+        with suppress(OSError):  # an interface that just went away: the notice of it is on its way
+            _sockets.apply(self.socket, _sockets.membership(self._group, self.nic))

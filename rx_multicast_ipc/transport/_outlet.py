@@ -1,0 +1,209 @@
+"""The way out: the socket that sends, by one interface or several, and waits where there is no room."""
+
+from __future__ import annotations
+
+import asyncio
+import errno
+import logging
+import os
+import selectors
+import threading
+import time
+from collections import deque
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
+from functools import partial
+from typing import Final
+
+from ..errors import ChannelClosed, SendFailed
+from ..group import Group
+from ..message import Address
+from ..unhandled import on_delivering_thread
+from . import _batch, _sockets
+from ._advice import send_failed
+from ._interfaces import Nic
+from ._thread import IoThread
+from .base import WouldBlock
+
+_log = logging.getLogger("rx_multicast_ipc")
+
+_ROOM_WAIT: Final = 5.0
+"""Seconds that a send waits for room."""
+
+_MOST_HELD: Final = 65_536
+"""Sends that wait for room without a thread of their own."""
+
+
+class Outlet:
+    """Sends datagrams. Raises ``CannotOpen`` and leaves nothing open.
+
+    Args:
+        group: where to.
+        nics: by which interfaces, until :meth:`turn_to` says otherwise; by their index.
+        receive_buffer: bytes to ask for, for the replies that come to this socket.
+        thread: runs what waited for room.
+
+    Attributes:
+        socket: also hears the replies.
+        lock: held while the socket is in use, so that it is not closed, and its number reused, under a call.
+        sent, sent_bytes, refused: datagrams and bytes, so far.
+        addresses: where its datagrams come from: one an interface.
+        address: the first of them.
+    """
+
+    def __init__(self, group: Group, nics: Mapping[int, Nic], receive_buffer: int, thread: IoThread) -> None:
+        self._group = group
+        self._destination: Address = group.address, group.port
+        self._is_ipv6 = group.family == "IPv6"
+        self._thread = thread
+        self.lock = threading.RLock()  # a signal handler may close while its thread sends
+        self._shut = False
+        self._held: deque[Callable[[], None]] = deque()
+        self._failing: set[str] = set()
+        self.sent = self.sent_bytes = self.refused = 0
+        self.socket = _sockets.open_socket(
+            group, _sockets.send_plan(group, next(iter(nics.values()), None), receive_buffer)
+        )
+        self._port: int = self.socket.getsockname()[1]
+        self._nics: tuple[Nic, ...] = ()
+        self.turn_to(nics)
+
+    def turn_to(self, nics: Mapping[int, Nic]) -> None:
+        """Send by these interfaces from now on."""
+        found = filter(None, [_sockets.source_address(self._group, nic) for nic in nics.values()])
+        addresses = [(address, self._port) for address in found]
+        with self.lock:
+            self._nics = tuple(nics.values())
+            self._one_nic = len(nics) == 1
+            self.address: Address = addresses[0] if addresses else ("::" if self._is_ipv6 else "0.0.0.0", self._port)
+            self.addresses = frozenset(addresses)
+            if self._one_nic and not self._shut:
+                with suppress(OSError):  # an interface that just went away: the notice of it is on its way
+                    _sockets.apply(self.socket, _sockets.outgoing(self._group, self._nics[0]))
+
+    def send(self, payload: bytes, destination: Address | None) -> None:
+        """See :meth:`rx_multicast_ipc.transport.Transport.send`."""
+        deadline = 0.0
+        while True:
+            with self.lock:
+                if self._shut:
+                    raise ChannelClosed
+                try:
+                    if destination is not None:
+                        self.socket.sendto(
+                            payload, _sockets.ipv6_destination(destination) if self._is_ipv6 else destination
+                        )
+                    elif self._one_nic:
+                        self.socket.sendto(payload, self._destination)
+                    else:
+                        self._send_to_each(payload)
+                except BlockingIOError as error:
+                    full = error
+                except OSError as error:
+                    self.refused += 1
+                    raise send_failed(self._group, destination, error) from error
+                else:
+                    self.sent += 1
+                    self.sent_bytes += len(payload)
+                    return
+            deadline = deadline or time.monotonic() + _ROOM_WAIT
+            self._wait_for_room(deadline, destination, full)
+
+    def send_many(self, payloads: Sequence[bytes]) -> None:
+        """See :meth:`rx_multicast_ipc.transport.Transport.send_many`."""
+        sent = 0
+        while sent < len(payloads):
+            with self.lock:
+                if self._shut:
+                    raise ChannelClosed
+                if self._one_nic:
+                    some = payloads[sent:] if sent else payloads
+                    done = _batch.send_many(self.socket, some, self._destination)
+                    sent += done
+                    self.sent += done
+                    self.sent_bytes += sum(map(len, some[:done]))
+            if sent < len(payloads):
+                try:
+                    self.send(payloads[sent], None)
+                except SendFailed as error:
+                    error.sent = sent
+                    raise
+                sent += 1
+
+    def when_room(self, action: Callable[[], None]) -> None:
+        """Run ``action`` on the thread as soon as there may be room."""
+        self._thread.call(partial(self._hold, action))
+
+    def shut(self) -> bool:
+        """Send nothing more; whether it was not shut before."""
+        with self.lock:
+            before, self._shut = self._shut, True
+        return not before
+
+    def close(self) -> None:
+        """Let go of the socket; whoever waits for room is told that it came too late. Once shut, on the thread."""
+        with self.lock:
+            self.socket.close()
+        self._run_held()
+
+    def forget(self) -> None:
+        """Let go of the parent's socket in a forked child, without waiting for a lock."""
+        self.lock = threading.RLock()
+        self._shut = True
+        self._held.clear()
+        with suppress(OSError):
+            self.socket.close()
+
+    def _send_to_each(self, payload: bytes) -> None:
+        """Send by every interface; fails where none takes it, else what fails is counted, and logged once."""
+        failure: OSError | None = None
+        refused = 0
+        for nic in self._nics:
+            try:
+                _sockets.apply(self.socket, _sockets.outgoing(self._group, nic))
+                self.socket.sendto(payload, self._destination)
+                self._failing.discard(nic.name)
+            except OSError as error:
+                failure = error
+                refused += 1
+                if nic.name not in self._failing:
+                    self._failing.add(nic.name)
+                    _log.warning("%s: nothing can be sent on %s: %s", self._group, nic.name, error)
+        if refused == len(self._nics):
+            raise failure or OSError(errno.ENODEV, os.strerror(errno.ENODEV))
+        self.refused += refused
+
+    def _wait_for_room(self, deadline: float, destination: Address | None, full: OSError) -> None:
+        may_wait = not on_delivering_thread() and asyncio._get_running_loop() is None  # pyright: ignore
+        if not may_wait and len(self._held) < _MOST_HELD:
+            raise WouldBlock(str(send_failed(self._group, destination, full))) from full
+        remaining = deadline - time.monotonic()
+        if not may_wait or remaining <= 0:
+            self.refused += 1
+            raise send_failed(self._group, destination, full) from full
+        with suppress(OSError, ValueError), selectors.DefaultSelector() as waiting:  # else: closed meanwhile
+            waiting.register(self.socket, selectors.EVENT_WRITE)
+            waiting.select(remaining)
+
+    def _hold(self, action: Callable[[], None]) -> None:
+        self._held.append(action)
+        if self._shut:
+            self._run_held()
+        elif len(self._held) == 1:
+            room = self.socket.dup()  # for a poller takes a descriptor once, and this one is watched for reading
+
+            def has_room() -> int:
+                self._thread.unwatch(room)
+                room.close()
+                self._run_held()
+                return 0
+
+            self._thread.watch({room: has_room}, for_room=True)
+
+    def _run_held(self) -> None:
+        held, self._held = self._held, deque()
+        while held:
+            if self._held:  # the one before found no room again
+                self._held.extend(held)
+                return
+            held.popleft()()

@@ -1,0 +1,325 @@
+"""What joins the hosts of a virtual network: who hears a datagram, when, and whether at all."""
+
+from __future__ import annotations
+
+import errno
+import os
+from collections import defaultdict
+from collections.abc import Callable, Collection, Iterable, Iterator
+from itertools import chain
+from random import Random
+from typing import Final, NamedTuple, Protocol
+
+import msgspec
+from reactivex.scheduler import VirtualTimeScheduler
+
+from ..errors import CannotOpen, InvalidAddress, InvalidOption
+from ..group import Group, Ip
+from ..message import Address, Message
+from ..network_event import NetworkChange
+from .link import Link, LinkOptions
+
+_EPHEMERAL_PORTS: Final = range(49_152, 65_536)
+"""The ports that a system gives out by itself (RFC 6335, section 6)."""
+
+
+class Datagram(NamedTuple):
+    """One datagram that a host sent.
+
+    Attributes:
+        sent_at: virtual seconds.
+        source: the sender's ``(address, port)``.
+        destination: the group's, or the one receiver's.
+        payload: its bytes.
+    """
+
+    sent_at: float
+    source: Address
+    destination: Address
+    payload: bytes
+
+
+class Traffic(msgspec.Struct, frozen=True):
+    """What became of the datagrams of a virtual network. A datagram to a group is as many copies as it has hearers.
+
+    Attributes:
+        sent: datagrams.
+        delivered: copies that reached a receive buffer.
+        lost: copies that links lost.
+        duplicated: copies that links made more of.
+        cut: copies that a partition, or an interface that was down, stopped.
+    """
+
+    sent: int = 0
+    delivered: int = 0
+    lost: int = 0
+    duplicated: int = 0
+    cut: int = 0
+
+
+class End(Protocol):
+    """What the wire needs to know of a transport."""
+
+    @property
+    def group(self) -> Group: ...
+
+    @property
+    def host(self) -> str: ...
+
+    @property
+    def sender_address(self) -> Address: ...
+
+    def arrive(self, batch: list[Message]) -> None: ...
+
+    def resume(self) -> None: ...
+
+    def turn(self, change: NetworkChange) -> None: ...
+
+    def close(self) -> None: ...
+
+
+class Wire:
+    """The hosts of a virtual network and the links between them.
+
+    Every link between two hosts is of one kind unless it was given one of its own. What stays on a host
+    takes no time and is not lost.
+
+    Args:
+        scheduler: its clock.
+        link: what every link is like at first.
+        seed: of everything that is drawn: the same seed and the same program give the same traffic.
+        on_send: told of each datagram that was sent.
+    """
+
+    def __init__(
+        self,
+        scheduler: VirtualTimeScheduler,
+        link: Link | None = None,
+        seed: int | str = 0,
+        on_send: Callable[[Datagram], object] | None = None,
+    ) -> None:
+        self.scheduler = scheduler
+        self._on_send = on_send
+        self._random = Random(seed)
+        self._link = link or Link()
+        self._links: dict[tuple[str, str], Link] = {}
+        self._hosts: dict[str, dict[int, End]] = {}
+        self._listeners: defaultdict[Address, dict[End, None]] = defaultdict(dict)
+        self._sides: dict[str, int] = {}
+        self._down: set[str] = set()
+        self.paused: set[str] = set()
+        self._arrivals: dict[float, dict[End, list[Message]]] = {}
+        self._link_free: dict[tuple[str, str], float] = {}
+        self._last_arrival: dict[tuple[str, str], float] = {}
+        self._sent = self._delivered = self._lost = self._duplicated = self._cut = 0
+
+    @property
+    def now(self) -> float:
+        """Virtual seconds."""
+        return self.scheduler.to_seconds(self.scheduler.now)
+
+    @property
+    def traffic(self) -> Traffic:
+        """What was counted so far."""
+        return Traffic(self._sent, self._delivered, self._lost, self._duplicated, self._cut)
+
+    def add_host(self, address: str) -> str:
+        """The host of that address, from now on if there was none."""
+        ip = Ip.parse(address) if isinstance(address, str) else None
+        if ip is None or ip.is_multicast or ip.is_loopback:
+            raise InvalidAddress(f'a virtual host has a numeric address of its own such as "10.0.0.1", not {address!r}')
+        host = str(ip)
+        self._hosts.setdefault(host, {})
+        return host
+
+    def new_host(self, family: str) -> str:
+        """A host that was not there before: 10.0.0.1, 10.0.0.2, ..."""
+        for number in range(1, 1 << 24):
+            host = f"10.{number >> 16}.{number >> 8 & 255}.{number & 255}" if family == "IPv4" else f"fd00::{number:x}"
+            if host not in self._hosts:
+                return self.add_host(host)
+        raise CannotOpen("the virtual network has no address left")
+
+    def free_port(self, host: str) -> int:
+        """A port that no end on ``host`` has."""
+        taken = self._hosts[host]
+        newest = next(reversed(taken), _EPHEMERAL_PORTS[0] - 1)
+        for port in chain(range(newest + 1, _EPHEMERAL_PORTS[-1] + 1), _EPHEMERAL_PORTS):
+            if port not in taken:
+                return port
+        raise CannotOpen(f"host {host} has no port left; close channels that are no longer needed")
+
+    def attach(self, end: End, *, listen: bool) -> None:
+        self._hosts[end.host][end.sender_address[1]] = end
+        if listen:
+            self._listeners[end.group.address, end.group.port][end] = None
+
+    def detach(self, end: End) -> None:
+        del self._hosts[end.host][end.sender_address[1]]
+        self._listeners[end.group.address, end.group.port].pop(end, None)
+
+    def ends(self, host: str) -> set[End]:
+        """What is open on ``host``."""
+        return set(self._hosts[host].values())
+
+    def set_link(self, hosts: Collection[str], one_way: bool, options: LinkOptions) -> None:
+        """Change the link between two hosts, or, with no hosts, every link that has none of its own."""
+        if not hosts:
+            self._link = msgspec.structs.replace(self._link, **options)
+            return
+        one, other = (self._known(host) for host in hosts)
+        for pair in ((one, other),) if one_way else ((one, other), (other, one)):
+            self._links[pair] = msgspec.structs.replace(self._links.get(pair, self._link), **options)
+
+    def partition(self, sides: Iterable[Iterable[str]]) -> None:
+        """Cut the network into sides; hosts that are in none are together on one of their own."""
+        placed: dict[str, int] = {}
+        for number, side in enumerate(sides, start=1):
+            if isinstance(side, str):
+                side = (side,)
+            for host in side:
+                if placed.setdefault(self._known(host), number) != number:
+                    raise InvalidOption(f"host {host} cannot be on two sides of a partition")
+        self._sides = placed
+
+    def heal(self) -> None:
+        """Make the network whole again."""
+        self._sides = {}
+
+    def take_down(self, host: str) -> None:
+        """Cut one host off, so that it notices: its sends fail."""
+        if self._known(host) not in self._down:
+            self._down.add(host)
+            self._turn(host, NetworkChange.DOWN)
+
+    def bring_up(self, host: str) -> None:
+        if self._known(host) in self._down:
+            self._down.remove(host)
+            self._turn(host, NetworkChange.UP)
+
+    def pause(self, host: str) -> None:
+        """Stop the reading on a host: what arrives waits in the receive buffers."""
+        self.paused.add(self._known(host))
+
+    def resume(self, host: str) -> None:
+        self.paused.discard(self._known(host))
+        for end in list(self._hosts[host].values()):
+            end.resume()
+
+    def carry(self, sender: End, payload: bytes, destination: Address) -> None:
+        """Schedule the delivery of one datagram at every end that hears it; raises ``OSError`` as ``sendto`` does."""
+        hearers = self._hearers(sender, destination)
+        self._sent += 1
+        now = self.now
+        if self._on_send is not None:
+            self._on_send(Datagram(now, sender.sender_address, destination, payload))
+        direct = not _is_multicast(destination[0])
+        family = sender.group.family
+        made: dict[float, Message] = {}
+        for end in hearers:
+            for arrival in self._passage(sender.host, end.host, len(payload), family, now):
+                message = made.get(arrival)
+                if message is None:
+                    message = made[arrival] = Message(payload, *sender.sender_address, family, arrival, direct)
+                self._schedule(end, message, now)
+
+    def _hearers(self, sender: End, destination: Address) -> Iterable[End]:
+        address, port = destination
+        on_loopback = sender.group.is_loopback
+        if not on_loopback and sender.host in self._down:
+            raise OSError(errno.ENETUNREACH, os.strerror(errno.ENETUNREACH))
+        ip = Ip.parse(address)
+        if ip is None or ip.is_multicast:
+            return self._members(sender, destination)
+        local = ip.is_loopback
+        ends = self._hosts.get(sender.host if local else str(ip))
+        if ends is None:
+            raise OSError(errno.EHOSTUNREACH, os.strerror(errno.EHOSTUNREACH))
+        end = ends.get(port)
+        return () if end is None or (end.group.is_loopback and not local) else (end,)
+
+    def _members(self, sender: End, group: Address) -> Iterator[End]:
+        on_loopback = sender.group.is_loopback
+        stays = on_loopback or sender.group.ttl == 0
+        for end in self._listeners.get(group, ()):
+            near = end.group.is_loopback == on_loopback and (end.host == sender.host or not stays)
+            if near and (not end.group.sources or sender.sender_address[0] in end.group.sources):
+                yield end
+
+    def _passage(self, source: str, target: str, size: int, family: str, now: float) -> tuple[float, ...]:
+        """When the copies of one datagram arrive."""
+        if source == target:
+            return (now,)
+        if self._is_cut(source, target):
+            self._cut += 1
+            return ()
+        pair = source, target
+        link = self._links.get(pair, self._link)
+        if link.is_plain:
+            return (round(now + link.latency, 6),)
+        packets, size = link.packets(size, family)
+        departure = now
+        if link.bandwidth is not None:
+            departure = max(now, self._link_free.get(pair, 0.0)) + size / link.bandwidth
+            self._link_free[pair] = departure
+        draw = self._random.random
+        if link.loss and draw() >= (1.0 - link.loss) ** packets:
+            self._lost += 1
+            return ()
+        if not link.duplication or draw() >= link.duplication:
+            return (self._arrival(link, pair, departure),)
+        self._duplicated += 1
+        return self._arrival(link, pair, departure), self._arrival(link, pair, departure)
+
+    def _arrival(self, link: Link, pair: tuple[str, str], departure: float) -> float:
+        draw = self._random.random
+        arrival = departure + link.latency + (draw() * link.jitter if link.jitter else 0.0)
+        if link.reordering and draw() < link.reordering:
+            return round(arrival + draw() * (link.latency + link.jitter), 6)
+        if link.jitter:
+            arrival = self._last_arrival[pair] = max(arrival, self._last_arrival.get(pair, 0.0))
+        return round(arrival, 6)
+
+    def _schedule(self, end: End, message: Message, now: float) -> None:
+        """Deliver at the message's time, with all else that arrives at that moment: one action, one batch an end."""
+        at = message.received_at
+        arrivals = self._arrivals.get(at)
+        if arrivals is None:
+            arrivals = self._arrivals[at] = {}
+            self.scheduler.schedule_relative(at - now, lambda _scheduler, _state: self._deliver(at))
+        batch = arrivals.get(end)
+        if batch is None:
+            arrivals[end] = [message]
+        else:
+            batch.append(message)
+
+    def _deliver(self, at: float) -> None:
+        for end, batch in self._arrivals.pop(at).items():
+            if self._sides or self._down:  # what was on its way when the link broke
+                whole, batch = batch, [one for one in batch if not self._is_broken(one, end)]
+                self._cut += len(whole) - len(batch)
+            if batch:
+                self._delivered += len(batch)
+                end.arrive(batch)
+
+    def _is_broken(self, message: Message, end: End) -> bool:
+        source = message.address
+        return source != end.host and source in self._hosts and self._is_cut(source, end.host)
+
+    def _is_cut(self, source: str, target: str) -> bool:
+        return target in self._down or source in self._down or self._sides.get(source, 0) != self._sides.get(target, 0)
+
+    def _turn(self, host: str, change: NetworkChange) -> None:
+        for end in list(self._hosts[host].values()):
+            end.turn(change)
+
+    def _known(self, host: str) -> str:
+        if host not in self._hosts:
+            known = ", ".join(list(self._hosts)[:10]) or "none yet"
+            raise InvalidAddress(f"there is no host {host!r} on this network; add it first, there are: {known}")
+        return host
+
+
+def _is_multicast(address: str) -> bool:
+    ip = Ip.parse(address)
+    return ip is not None and ip.is_multicast

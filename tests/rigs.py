@@ -1,0 +1,62 @@
+"""Every kind of transport that this package has, to be held to the promises of all."""
+
+from __future__ import annotations
+
+import errno
+from collections.abc import Callable
+from itertools import count
+from typing import Any
+
+from reactivex.testing import TestScheduler
+
+from rx_multicast_ipc import Group
+from rx_multicast_ipc.testing import TransportWrapper
+from rx_multicast_ipc.testing.conformance import Rig
+from rx_multicast_ipc.transport import OpenTransport, Transport
+from rx_multicast_ipc.transport.link import Link
+from rx_multicast_ipc.transport.memory import VirtualHost
+from rx_multicast_ipc.transport.udp import UdpTransport
+from rx_multicast_ipc.transport.wire import Wire
+
+Wrap = Callable[[Transport], Transport]
+"""Puts something around a transport."""
+
+
+def udp(wrap: Wrap | None = None) -> Rig:
+    return Rig(
+        _wrapped(UdpTransport, wrap), cannot_open=Group.of(interface="no-such-interface"), break_down=_break_down
+    )
+
+
+def virtual(wrap: Wrap | None = None) -> Rig:
+    """Each end on a host of its own."""
+    scheduler = TestScheduler()
+    wire = Wire(scheduler, Link(latency=0.01))
+    hosts = count(1)
+
+    def open_transport(group: Group, *, receive_buffer: int, listen: bool = True) -> Transport:
+        host = VirtualHost(wire, f"10.0.0.{next(hosts)}")
+        return host(group, receive_buffer=receive_buffer, listen=listen)
+
+    group = Group.of(interface="default")
+    return Rig(
+        _wrapped(open_transport, wrap), group=group, pass_time=lambda: scheduler.advance_by(0.005), concurrent=False
+    )
+
+
+def _wrapped(open_transport: OpenTransport, wrap: Wrap | None) -> OpenTransport:
+    if wrap is None:
+        return open_transport
+
+    def open_and_wrap(group: Group, *, receive_buffer: int, listen: bool = True) -> Transport:
+        return wrap(open_transport(group, receive_buffer=receive_buffer, listen=listen))
+
+    return open_and_wrap
+
+
+def _break_down(transport: Transport) -> None:
+    """The next read of a live transport is its last."""
+    live: Any = transport
+    while isinstance(live, TransportWrapper):
+        live = live.inner
+    live._fault = OSError(errno.EIO, "Input/output error")

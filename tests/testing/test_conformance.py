@@ -1,0 +1,172 @@
+"""The conformance kit itself: every rule can fail, and says what it is about."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from contextlib import suppress
+from unittest import SkipTest
+
+import pytest
+
+from rx_multicast_ipc import CannotOpen, Group
+from rx_multicast_ipc.testing.conformance import RULES, BrokenPromise, Rig, Rule
+from rx_multicast_ipc.testing.conformance.rule import expect, raises
+from rx_multicast_ipc.transport import Transport
+
+from ..rigs import Wrap, udp, virtual
+from . import broken
+
+BREAKAGES: dict[str, tuple[Wrap, ...]] = {
+    "everyone_in_the_group_hears": (broken.DeafToItself, broken.HearsTwice),
+    "a_direct_datagram_reaches_one_end": (broken.CallsNothingDirect,),
+    "other_groups_and_ports_are_not_heard": (broken.HearsOtherGroups,),
+    "an_end_that_only_sends_is_heard": (broken.MuteBeforeItsStart,),
+    "what_arrived_before_the_start_is_delivered": (broken.DeafBeforeItsStart,),
+    "payloads_arrive_whole": (broken.Truncates, broken.DeliversBuffers),
+    "an_empty_payload_is_a_message": (broken.SkipsEmptyPayloads,),
+    "messages_keep_their_order": (broken.Reverses,),
+    "messages_say_who_sent_them_when_and_how": (broken.StampsNothing, broken.CallsNothingDirect),
+    "delivery_is_serial_and_on_one_thread": (broken.DeliversOnManyThreads,),
+    "batches_are_never_empty": (broken.DeliversNothingAtTimes,),
+    "sending_while_delivering_delivers_later": (broken.DeliversWhileSending,),
+    "a_delivery_that_raises_stops_nothing": (broken.ClosesAtAnError,),
+    "any_thread_may_send": (broken.SendsOnItsOwnThreadOnly,),
+    "an_end_that_was_not_started_sends": (broken.MuteBeforeItsStart,),
+    "too_large_a_payload_is_refused": (broken.SwallowsRefusals, broken.CountsRefusedAsSent),
+    "many_arrive_whole_and_in_order": (broken.SendsManyBackwards, broken.SendsAFewOfMany, broken.Truncates),
+    "many_of_several_ends_keep_their_senders": (broken.TakesTheFirstForTheSender,),
+    "a_refused_one_of_many_says_how_many_went_before": (broken.ForgetsHowManyWent, broken.SendsManyPastARefusal),
+    "nothing_is_sent_after_close": (broken.SwallowsBeingClosed,),
+    "what_goes_out_and_comes_in_is_counted": (broken.CountsNoBytes, broken.HearsTwice),
+    "the_count_is_final_after_close": (broken.ForgetsItsCount,),
+    "names_are_looked_up_or_refused": (broken.FindsEveryName,),
+    "an_end_says_where_it_is": (broken.LosesItsAddress,),
+    "actions_run_in_order_also_after_close": (broken.RunsNothingAfterClose,),
+    "actions_run_before_the_start": (broken.RunsNothingBeforeItsStart,),
+    "an_action_called_for_at_home_runs_at_once": (broken.RunsActionsLater,),
+    "an_action_called_for_before_a_send_runs_before_its_delivery": (broken.RunsActionsLater,),
+    "an_action_that_raises_stops_nothing": (broken.RunsNothingAfterAnError,),
+    "timers_run_in_the_order_of_their_times": (broken.TimesAreAllTheSame,),
+    "a_disposed_timer_does_not_run": (broken.TimersCannotBeDisposed,),
+    "timers_run_on_after_close": (broken.TimersEndWithIt,),
+    "home_is_one_place": (broken.TimersHaveThreads, broken.DeliversOnManyThreads),
+    "an_end_is_open_until_closed": (broken.NeverSaysItIsClosed, broken.NeverSaysItHasEnded, broken.ClosesLater),
+    "close_ends_once": (broken.EndsTwice,),
+    "nothing_is_delivered_once_close_returned": (broken.DeliversAfterClose,),
+    "ended_is_the_last_call": (broken.DeliversAfterClose, broken.EndsElsewhere),
+    "closing_during_a_delivery_ends_at_once": (broken.ClosesLater,),
+    "closing_in_an_action_or_a_timer_ends_at_once": (broken.ClosesLater,),
+    "close_without_waiting_ends_soon": (broken.ClosesOnlyWhenWaitedFor,),
+    "closing_one_end_leaves_the_others": (broken.ClosesAllOfThem,),
+    "a_closed_end_holds_nothing": (broken.KeepsADescriptor,),
+}
+"""Of every rule that can be checked in virtual time, transports that break it."""
+
+LIVE_BREAKAGES: dict[str, tuple[Wrap, ...]] = {
+    "close_waits_for_the_delivery_under_way": (broken.ClosesWithoutWaiting,),
+    "a_fault_ends_it_and_is_told": (broken.HidesItsFault, broken.EndsTwice),
+}
+"""Of every rule that needs a thread or a fault, live transports that break it."""
+
+
+def leaves_something_open(kept: list[int]) -> Rig:
+    def fail(group: Group, *, receive_buffer: int, listen: bool = True) -> Transport:
+        kept.append(os.open(os.devnull, os.O_RDONLY))
+        raise CannotOpen("never")
+
+    return Rig(fail, pass_time=lambda: None, cannot_open=Group.of())
+
+
+def says_nothing_of_use(_: list[int]) -> Rig:
+    def fail(group: Group, *, receive_buffer: int, listen: bool = True) -> Transport:
+        raise RuntimeError("never")
+
+    return Rig(fail, pass_time=lambda: None, cannot_open=Group.of())
+
+
+BROKEN_OPENERS = leaves_something_open, says_nothing_of_use
+
+
+def cases(table: dict[str, tuple[Wrap, ...]]) -> list[object]:
+    rules = {rule.name: rule for rule in RULES}
+    return [
+        pytest.param(rules[name], breakage, id=f"{name}-{getattr(breakage, '__name__', '')}")
+        for name, breakages in table.items()
+        for breakage in breakages
+    ]
+
+
+@pytest.mark.parametrize(("rule", "breakage"), cases(BREAKAGES))
+def test_a_transport_that_breaks_the_promise_is_found_out(rule: Rule, breakage: Wrap) -> None:
+    with pytest.raises(BrokenPromise):
+        rule(virtual(breakage))
+
+
+@pytest.mark.parametrize(("rule", "breakage"), cases(LIVE_BREAKAGES))
+def test_a_live_transport_that_breaks_the_promise_is_found_out(rule: Rule, breakage: Wrap) -> None:
+    with pytest.raises(BrokenPromise):
+        rule(udp(breakage))
+
+
+@pytest.mark.parametrize("broken_opener", BROKEN_OPENERS)
+def test_an_opener_that_breaks_its_promise_is_found_out(broken_opener: Callable[[list[int]], Rig]) -> None:
+    (rule,) = [rule for rule in RULES if rule.name == "what_cannot_be_opened_leaves_nothing_open"]
+    kept: list[int] = []
+    try:
+        with pytest.raises(BrokenPromise):
+            rule(broken_opener(kept))
+    finally:
+        for descriptor in kept:
+            os.close(descriptor)
+
+
+def test_every_rule_is_shown_to_fail() -> None:
+    shown = {*BREAKAGES, *LIVE_BREAKAGES, "what_cannot_be_opened_leaves_nothing_open"}
+    assert shown == {rule.name for rule in RULES}
+
+
+def test_every_rule_has_a_name_of_its_own_and_says_its_promise() -> None:
+    assert len({rule.name for rule in RULES}) == len(RULES)
+    assert all(rule.promise.endswith(".") for rule in RULES)
+
+
+def test_a_broken_promise_says_what_was_promised_expected_and_seen() -> None:
+    (rule,) = [rule for rule in RULES if rule.name == "payloads_arrive_whole"]
+    with pytest.raises(BrokenPromise) as caught:
+        rule(virtual(broken.Truncates))
+    assert "the payload: expected b" in str(caught.value)
+    assert caught.value.__notes__ == [f"promise: {rule.promise}"]
+
+
+def test_a_rule_that_cannot_be_checked_is_skipped_with_its_reason() -> None:
+    (rule,) = [rule for rule in RULES if rule.name == "what_cannot_be_opened_leaves_nothing_open"]
+    with pytest.raises(SkipTest, match="cannot_open="):
+        rule(virtual())
+
+
+def test_a_rule_closes_what_it_opened_whether_it_holds_or_not() -> None:
+    opened: list[Transport] = []
+
+    def remember(transport: Transport) -> Transport:
+        opened.append(transport)
+        return broken.Truncates(transport)
+
+    for rule in RULES[:6]:
+        with suppress(BrokenPromise):
+            rule(virtual(remember))
+    assert opened
+    assert all(transport.closed for transport in opened)
+
+
+def test_what_is_expected_is_compared_and_shown_in_short() -> None:
+    expect("the same", 1, 1)
+    with pytest.raises(BrokenPromise, match=r"bytes: expected b'xxx.*\.\.\. \(10003 characters\), got b''"):
+        expect("bytes", b"", b"x" * 10_000)
+
+
+def test_an_error_of_another_kind_is_a_broken_promise_too() -> None:
+    with pytest.raises(BrokenPromise, match="expected KeyError, got ValueError"):
+        raises(KeyError, lambda: "".index("x"))
+    with pytest.raises(BrokenPromise, match="expected KeyError or OSError, but nothing was raised"):
+        raises((KeyError, OSError), lambda: None)

@@ -1,0 +1,50 @@
+from __future__ import annotations
+
+import socket
+
+import pytest
+
+from rx_multicast_ipc import InvalidInterface
+from rx_multicast_ipc.group import Group
+from rx_multicast_ipc.transport._interfaces import Nic, change_notices, find_nics
+
+from ..helpers import needs_linux
+
+GROUP4 = Group.of(61088)
+GROUP6 = Group.of(61088, "ff02::1:7", interface="eth0")
+
+
+@needs_linux
+def test_loopback_is_found_by_each_of_its_names() -> None:
+    number = socket.if_nametoindex("lo")
+    found = [Nic(number, "127.0.0.1", "lo")]
+    assert find_nics("loopback", GROUP4) == find_nics("lo", GROUP4) == find_nics("127.0.0.1", GROUP4) == found
+    assert (
+        find_nics("lo", GROUP6)
+        == find_nics("fe80::1%lo", GROUP6)
+        == find_nics("::1", GROUP6)
+        == [Nic(number, "", "lo")]
+    )
+
+
+@needs_linux
+def test_all_interfaces_do_not_include_loopback() -> None:
+    assert "lo" not in [nic.name for nic in find_nics("all", GROUP4)]
+
+
+@pytest.mark.parametrize("interface", ["nosuch0", "203.0.113.9"])
+def test_an_interface_that_is_not_there_is_told_with_those_that_are(interface: str) -> None:
+    with pytest.raises(InvalidInterface, match='there are "loopback", "default", "all"'):
+        find_nics(interface, GROUP4)
+
+
+def test_platforms_without_notices_say_so() -> None:
+    assert change_notices("win32") is None
+
+
+@needs_linux
+def test_notices_of_changes_are_to_be_had_without_privileges() -> None:
+    notices = change_notices()
+    assert notices is not None
+    with notices, pytest.raises(BlockingIOError):
+        notices.recv(100)
