@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import sys
 import time
 from argparse import ArgumentParser, Namespace
 from collections.abc import Callable
@@ -24,8 +23,8 @@ from ..errors import CaptureFailed, MessageTimeout
 from ..message import Message
 from ..transport.udp import UdpTransport
 from . import exits
-from .options import add_form, add_group, examples, group_of, seconds, whole
-from .output import Output, reader_gone
+from .options import add_form, add_group, add_verbose, examples, group_of, seconds, whole
+from .output import Output, reader_gone, tell
 from .status import Status, amount
 
 _RECEIVE_BUFFER: Final = 64 << 20
@@ -44,7 +43,7 @@ def configure(parser: ArgumentParser) -> None:
     parser.epilog = examples(
         "rx-multicast-ipc record today.pcap  # until Ctrl-C",
         "rx-multicast-ipc record first.pcap --count 3 --force",
-        "rx-multicast-ipc record minute.pcap --duration 0.5",
+        "rx-multicast-ipc record meeting.pcap --duration 1.5 --human",
         "rx-multicast-ipc record - --count 2 | tcpdump -nr -",
     )
     parser.add_argument("file", metavar="FILE", help='the capture file to write ("-": standard output)')
@@ -60,17 +59,20 @@ def configure(parser: ArgumentParser) -> None:
     )
     add_form(parser)
     add_group(parser)
+    add_verbose(parser)
 
 
 def run(options: Namespace, output: Output) -> int:
     to_stdout = options.file == "-"
     path = "/dev/stdout" if to_stdout else options.file
     if not options.force and not to_stdout and os.path.isfile(path):
-        print(f"rx-multicast-ipc: {path} exists; choose another name, or --force to replace it", file=sys.stderr)
+        tell(f"{path} exists; choose another name, or --force to replace it")
         return exits.USAGE
     open_transport = partial(UdpTransport, trains=False)  # so that the count of what was missed is exact
     with Channel(group_of(options), open_transport, receive_buffer=options.receive_buffer, backlog=1) as channel:
         recording = _Recording(channel, path, options.count)
+        if options.verbose or recording.watched:
+            tell(f"listening to {channel.group}; Ctrl-C ends")
         interrupted = False
         try:
             recording.wait(options.duration, reader_gone() if to_stdout else rx.never())
@@ -81,8 +83,8 @@ def run(options: Namespace, output: Output) -> int:
         recording.end()
         if not to_stdout:
             recording.tell(output)
-        elif sys.stderr is not None:
-            print(f"rx-multicast-ipc: {recording.summary}", file=sys.stderr)
+        else:
+            tell(recording.summary)
     if interrupted:
         return exits.INTERRUPTED
     return exits.NOTHING if recording.missed else exits.OK
@@ -105,10 +107,14 @@ class _Recording:
         self._started = time.monotonic()
         self._seconds = 0.0
         self._status = Status()
-        self._status.say(f"recording {channel.group}; Ctrl-C ends")
         self._ended: AsyncSubject[Any] = AsyncSubject()
         batches = channel.batches if count is None else channel.batches.pipe(_first(count))
         self._subscription = batches.pipe(write(path, channel), ops.do_action(self._count)).subscribe(self._ended)
+
+    @property
+    def watched(self) -> bool:
+        """Whether somebody may be looking at how it goes."""
+        return self._status.watched
 
     def wait(self, duration: float | None, gone: Observable[Any]) -> None:
         """Return when so many messages were written, or after so many seconds; raises what ended it."""

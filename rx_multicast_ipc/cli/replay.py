@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 import time
 from argparse import ArgumentParser, Namespace
 from typing import Any, Final
@@ -20,7 +19,7 @@ from ..transport import Transport
 from ..transport.udp import UdpTransport
 from . import exits
 from .options import add_form, add_group, examples, group_of, natural, rate
-from .output import Output
+from .output import Output, tell
 from .status import Status, amount, bar
 
 _UNUSED_BUFFER: Final = 4096
@@ -55,8 +54,8 @@ def configure(parser: ArgumentParser) -> None:
 
 def run(options: Namespace, output: Output) -> int:
     path = "/dev/stdin" if options.file == "-" else options.file
-    transport = UdpTransport(group_of(options), receive_buffer=_UNUSED_BUFFER, listen=False)
     replay = _Replay(path, options)
+    transport = UdpTransport(group_of(options), receive_buffer=_UNUSED_BUFFER, listen=False)
     try:
         replay.run(transport)
     except MulticastError:
@@ -70,7 +69,7 @@ def run(options: Namespace, output: Output) -> int:
         transport.close()
     replay.tell(transport, output)
     if not replay.found:
-        print(f"rx-multicast-ipc: there is nothing to replay in {path}", file=sys.stderr)
+        tell(f"there is nothing to replay in {path}")
     return exits.OK if replay.found and not replay.lost else exits.NOTHING
 
 

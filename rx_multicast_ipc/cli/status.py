@@ -21,6 +21,11 @@ class Status:
         self._shown = False
 
     @property
+    def watched(self) -> bool:
+        """Whether it is shown."""
+        return self._stream is not None
+
+    @property
     def due(self) -> bool:
         """Whether it is shown, and time for a change."""
         return self._stream is not None and time.monotonic() >= self._next
@@ -31,12 +36,6 @@ class Status:
             self._next = time.monotonic() + _PAUSE
             self._shown = True
             self._stream.write(f"\r{text}\x1b[K")
-            self._stream.flush()
-
-    def say(self, text: str) -> None:
-        """Write a line that stays."""
-        if self._stream is not None:
-            self._stream.write(f"\r{text}\x1b[K\n")
             self._stream.flush()
 
     def clear(self) -> None:
