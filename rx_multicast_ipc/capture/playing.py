@@ -105,7 +105,8 @@ class _Playing:
         self._on_progress = on_progress
         self._run = inf if isinstance(scheduler, VirtualTimeScheduler) else _RUN
         self._next: Message | None = None
-        self._start: tuple[float, float] | None = None
+        self._first: tuple[float, float] | None = None
+        self._now = 0.0
         self._turns = SerialDisposable()
 
     def begin(self) -> DisposableBase:
@@ -146,14 +147,20 @@ class _Playing:
             self._end(error)
 
     def _until(self, message: Message) -> float:
-        """Seconds until it is due."""
+        """Seconds until it is due; 0 or less if it is."""
         if self._speed == inf:
             return 0.0
-        now = self._scheduler.to_seconds(self._scheduler.now)
-        if self._start is None:
-            self._start = now, message.received_at
-        started, captured = self._start
-        return started + (message.received_at - captured) / self._speed - now
+        if self._first is None:
+            self._now = self._clock()
+            self._first = self._now, message.received_at
+        started, captured = self._first
+        due = started + (message.received_at - captured) / self._speed
+        if due > self._now:  # else it is, by the clock as last seen
+            self._now = self._clock()
+        return due - self._now
+
+    def _clock(self) -> float:
+        return self._scheduler.to_seconds(self._scheduler.now)
 
     def _end(self, error: Exception | None = None) -> None:
         if self._turns.is_disposed:
