@@ -46,9 +46,14 @@ class Reader(Iterator[Datagram]):
     they were fragmented. Everything else is skipped and counted. So is a datagram that was cut short when it was
     captured. No more than a megabyte of the file is held at a time.
 
+    Two things a capture does not tell. Checksums are not verified, for where a network card computes them they are
+    not yet right in what is captured. And datagrams that ``broadcast_all`` sent together pass the loopback interface
+    as one, so that a capture made there (by tcpdump, not by ``write``) holds one long datagram instead of them.
+
     Why not a library: dpkt (last released in 2022) takes the first interface of a pcapng file for all and the
-    rest of a cut file for a packet; scapy is under the GPL and ends silently where a file is cut; python-pcapng
-    is right, but reads no pcap and a tenth as fast. ``python -m benchmarks.captures`` compares their speed.
+    rest of a cut file for a packet; scapy is under the GPL, and ends silently where a file is cut; python-pcapng
+    is right, but reads no pcap, and a fifth as fast before it opens a packet; pypcapfile reads no pcapng, and
+    holds the whole file. ``python -m benchmarks.captures`` compares their speed.
 
     Args:
         path: the file.

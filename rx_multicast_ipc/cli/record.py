@@ -71,15 +71,17 @@ def run(options: Namespace, output: Output) -> int:
     open_transport = partial(UdpTransport, trains=False)  # so that the count of what was missed is exact
     with Channel(group_of(options), open_transport, receive_buffer=options.receive_buffer, backlog=1) as channel:
         recording = _Recording(channel, path, options.count)
-        if options.verbose or recording.watched:
-            tell(f"listening to {channel.group}; Ctrl-C ends")
         interrupted = False
         try:
+            if options.verbose or recording.watched:
+                tell(f"listening to {channel.group}; Ctrl-C ends")
             recording.wait(options.duration, reader_gone() if to_stdout else rx.never())
         except KeyboardInterrupt:  # how most recordings end
             interrupted = True
         except CaptureFailed as error:
-            raise error.__cause__ if isinstance(error.__cause__, BrokenPipeError) else error from error.__cause__
+            if isinstance(error.__cause__, BrokenPipeError):
+                raise error.__cause__ from None
+            raise
         recording.end()
         if not to_stdout:
             recording.tell(output)
