@@ -8,7 +8,7 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import rx_multicast_ipc as ipc
@@ -229,6 +229,7 @@ BIG = bytes(range(256)) * 16
 
 
 @pytest.mark.parametrize("cut", [fragments, fragments6])
+@settings(deadline=None)
 @given(data=st.data())
 def test_fragments_are_put_together_in_whatever_order_and_however_often_they_come(
     cut: Any, data: st.DataObject
@@ -308,6 +309,7 @@ def test_a_damaged_file_is_told_with_the_place(tmp_path: Path, content: bytes, o
     assert (raised.value.offset, raised.value.path) == (offset, str(tmp_path / "given.pcap"))
 
 
+@settings(deadline=None)
 @given(data=st.binary(max_size=400), head=st.sampled_from([b"", pcap(HELLO), NG, section()[:12], pcap()[:20]]))
 def test_garbage_raises_nothing_but_this_librarys_errors(data: bytes, head: bytes) -> None:
     with TemporaryDirectory() as folder:
@@ -322,6 +324,7 @@ FRAMES = st.sampled_from(
 )
 
 
+@settings(deadline=None)
 @given(
     frame=FRAMES,
     at=st.integers(0, 60),
@@ -338,6 +341,7 @@ def test_a_damaged_packet_costs_itself_alone(frame: bytes, at: int, damage: byte
     assert len(found) + sum(reader.progress.skipped.values()) == 2
 
 
+@settings(deadline=None)
 @given(content=st.sampled_from([pcap(HELLO, HELLO), NG]), at=st.integers(0, 500), value=st.integers(0, 255))
 def test_one_wrong_byte_raises_nothing_but_this_librarys_errors(content: bytes, at: int, value: int) -> None:
     at %= len(content)

@@ -3,9 +3,6 @@
 from __future__ import annotations
 
 import logging
-import signal
-import subprocess
-import sys
 import threading
 from collections.abc import Generator
 from contextlib import contextmanager
@@ -26,19 +23,16 @@ from rx_multicast_ipc.transport.udp import UdpTransport
 
 from ..helpers import (
     PATIENCE,
-    ROOT,
     Seen,
     divide_by_zero,
-    in_namespace,
     is_observed,
     needs_linux,
     needs_namespaces,
     nothing_left_behind,
-    raw_sender,
     wait_until,
 )
 from .packets import GROUP, PORT
-from .test_writer import needs_tcpdump
+from .tcpdump import TCPDUMP_SEES, capture_with_tcpdump, needs_tcpdump
 
 
 def recorded(path: Path) -> list[capture.Datagram]:
@@ -219,51 +213,9 @@ def test_without_trains_what_was_missed_is_counted_exactly(
 @pytest.mark.parametrize("options", [["-i", "lo"], ["-i", "any"], ["-i", "lo", "--nano"]], ids=" ".join)
 def test_a_capture_that_tcpdump_made_is_read(tmp_path: Path, options: list[str]) -> None:
     path = tmp_path / "tcpdump.pcap"
-    script = f"""
-from tests.capture.test_recording import send_to_tcpdump
-send_to_tcpdump({str(path)!r}, {options!r})
-"""
-    done = subprocess.run(
-        in_namespace('exec "$@"', sys.executable, "-c", script),
-        capture_output=True,
-        text=True,
-        cwd=ROOT,
-        timeout=3 * PATIENCE,
-    )
-    assert (done.returncode, done.stderr) == (0, "")
+    capture_with_tcpdump(path, *options)
     with capture.Reader(path, port=PORT) as reader:
         found = list(reader)
     assert [message.data for message, _ in found] == TCPDUMP_SEES
     assert {to for _, to in found} == {(GROUP, PORT)}
     assert {(message.address, message.direct) for message, _ in found} == {("127.0.0.1", False)}
-
-
-TCPDUMP_SEES = [str(number).encode() * number for number in range(50)] + [bytes(60_000)]
-
-
-def send_to_tcpdump(path: str, options: list[str]) -> None:
-    """In a namespace: messages on the default group, with tcpdump listening."""
-    tcpdump = subprocess.Popen(
-        ["tcpdump", "-Z", "root", "-U", "-n", "-w", path, *options, "udp", "or", "icmp"],
-        stderr=subprocess.PIPE,
-        text=True,
-    )
-    assert tcpdump.stderr is not None
-    wait_until(lambda: "listening on" in tcpdump.stderr.readline())  # pyright: ignore[reportOptionalMemberAccess]
-    with raw_sender() as sender, ipc.open_channel() as channel:
-        sender.sendto(b"elsewhere", ("224.0.2.9", 5))
-        for data in TCPDUMP_SEES:
-            ipc.run(channel.broadcast(data))
-    wait_until(lambda: [m.data for m, _ in _so_far(path)][-1:] == TCPDUMP_SEES[-1:])
-    tcpdump.send_signal(signal.SIGINT)
-    tcpdump.communicate(timeout=PATIENCE)
-
-
-def _so_far(path: str) -> list[capture.Datagram]:
-    found: list[capture.Datagram] = []
-    try:
-        with capture.Reader(path, port=PORT) as reader:
-            found.extend(reader)
-    except ipc.CaptureCorrupt:
-        pass
-    return found

@@ -12,12 +12,13 @@ import struct
 import subprocess
 from collections.abc import Generator
 from contextlib import contextmanager
+from ipaddress import ip_address
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import rx_multicast_ipc as ipc
@@ -26,8 +27,8 @@ from rx_multicast_ipc.message import Address, Family
 
 from ..helpers import PATIENCE, python
 from .packets import GROUP, PORT
+from .tcpdump import needs_tcpdump
 
-needs_tcpdump = pytest.mark.skipif(not shutil.which("tcpdump"), reason="needs tcpdump(8)")
 needs_tshark = pytest.mark.skipif(not shutil.which("tshark"), reason="needs tshark(1)")
 
 NOW = 1_700_000_000.123456789
@@ -37,16 +38,16 @@ PORTS = st.integers(0, 65_535)
 def datagrams(family: Family) -> st.SearchStrategy[Datagram]:
     kind, size = (socket.AF_INET, 4) if family == "IPv4" else (socket.AF_INET6, 16)
     addresses = st.binary(min_size=size, max_size=size).map(lambda packed: socket.inet_ntop(kind, packed))
-    multicast = "224." if family == "IPv4" else "ff"
 
     def make(data: bytes, address: str, port: int, received_at: float, destination: Address) -> Datagram:
-        direct = not ("224." <= destination[0] < "240." if family == "IPv4" else destination[0].startswith(multicast))
+        direct = not ip_address(destination[0]).is_multicast
         return Datagram(ipc.Message(data, address, port, family, received_at, direct), destination)
 
     times = st.floats(1e9, 4e9)  # in 2001 a float told 119 ns apart, and it gets worse
     return st.builds(make, st.binary(max_size=200), addresses, PORTS, times, st.tuples(addresses, PORTS))
 
 
+@settings(deadline=None)
 @given(st.lists(st.one_of(datagrams("IPv4"), datagrams("IPv6")), max_size=8))
 def test_what_was_written_is_what_is_read(sent: list[Datagram]) -> None:
     with TemporaryDirectory() as folder:
@@ -60,6 +61,7 @@ def test_what_was_written_is_what_is_read(sent: list[Datagram]) -> None:
         assert reader.progress.skipped == {}
 
 
+@settings(deadline=None)
 @given(st.integers(0, 4_294_967_294), st.integers(0, 999_999_999))
 def test_a_time_is_kept_to_the_nanosecond_or_to_what_a_float_can_tell(seconds: int, nanoseconds: int) -> None:
     received_at = seconds + nanoseconds / 1e9
@@ -81,6 +83,7 @@ def words_sum(data: bytes) -> int:
     return total
 
 
+@settings(deadline=None)
 @given(datagrams("IPv4"))
 def test_the_checksums_of_ipv4_hold(sent: Datagram) -> None:
     packet = written_packet(sent)
@@ -91,6 +94,7 @@ def test_the_checksums_of_ipv4_hold(sent: Datagram) -> None:
     assert udp[6:8] != b"\0\0"
 
 
+@settings(deadline=None)
 @given(datagrams("IPv6"))
 def test_the_checksums_of_ipv6_hold(sent: Datagram) -> None:
     packet = written_packet(sent)

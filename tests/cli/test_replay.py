@@ -17,7 +17,8 @@ import pytest
 from rx_multicast_ipc.capture import Reader, Writer, write
 
 from ..capture.packets import HELLO, ipv4, pcap, saved, udp
-from ..helpers import PATIENCE, Seen, ipc, needs_linux
+from ..capture.tcpdump import TCPDUMP_SEES, capture_with_tcpdump, needs_tcpdump
+from ..helpers import PATIENCE, Seen, ipc, needs_linux, needs_namespaces
 from .helpers import PROGRAM, command, end, records, start
 
 pytestmark = needs_linux
@@ -74,6 +75,16 @@ def test_what_was_recorded_comes_back(tmp_path: Path, port: int, heard: Seen[ipc
     with Reader(again) as reader:
         assert [message.data for message, _ in reader] == sent
     assert data(heard.wait_for_count(len(sent))) == sent
+
+
+@needs_namespaces
+@needs_tcpdump
+def test_what_tcpdump_captured_is_replayed(tmp_path: Path, port: int, heard: Seen[ipc.Message]) -> None:
+    path = tmp_path / "tcpdump.pcap"
+    capture_with_tcpdump(path, "-i", "lo")
+    code, out, _ = command("replay", path, "--from-port", 61088, "--port", port)
+    assert (code, records(out)[0]["skipped"]) == (0, {"another port or group": 1})
+    assert data(heard.wait_for_count(len(TCPDUMP_SEES))) == TCPDUMP_SEES
 
 
 def test_at_top_speed_gaps_do_not_matter(tmp_path: Path, port: int, heard: Seen[ipc.Message]) -> None:
