@@ -14,7 +14,6 @@ from reactivex import operators as ops
 
 from ..bridges import run as run_to_end
 from ..channel import Channel
-from ..errors import SendFailed
 from ..message import Message
 from . import exits
 from .options import add_form, add_group, add_verbose, examples, group_of, interval, seconds, whole
@@ -75,10 +74,7 @@ def _ask(channel: Channel, options: Namespace, output: Output) -> int:
     def send(_: int) -> None:
         sequence = figures.ping(time.perf_counter())
         ping = encode_ping(Ping(identity, sequence, time.time()), options.size)
-        try:
-            channel.transport.send(ping)
-        except SendFailed as error:  # a link may come back
-            tell(error)
+        channel.broadcast(ping).subscribe(on_error=tell)  # and go on: a link may come back
 
     def hear(batch: list[Message]) -> None:
         now = time.perf_counter()
