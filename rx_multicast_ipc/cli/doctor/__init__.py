@@ -129,7 +129,7 @@ def _meet(examination: Examination, options: Namespace, printer: Printer) -> Non
         for name in [interface.name for interface in examination.chosen] or [LOOPBACK]:
             channel = stack.enter_context(Channel(examination.group(name), backlog=1, echo=False))
             silences: list[Silence] = []
-            exchange = Exchange(channel, between, partial(_note, name, silences))
+            exchange = Exchange(channel, between, None if options.peer else partial(_note, name, silences))
             stack.enter_context(exchange.begin())
             met.append((name, exchange, silences))
         exchanges = [exchange for _, exchange, _ in met]

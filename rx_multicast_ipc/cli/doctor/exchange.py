@@ -1,12 +1,12 @@
 """Two or more machines find each other in a group, and count what they hear of each other.
 
-Everybody pings the group (see :mod:`..ping_protocol`) and answers pings, so a listener that only answers can be measured
-against, too. Who hears another's pings, or its reports, tells it directly what was heard, as JSON::
+Everybody pings the group (see :mod:`..ping_protocol`) and answers pings, so a listener that only answers counts, too.
+Who hears another's pings, or its reports, tells it directly what was heard, as JSON::
 
     {"rx-multicast-ipc":"report","id":"0a1b2c3d","of":"9f86d081","first":1,"last":50,"heard":49,"sent":51}
 
-``heard`` of the pings ``first`` to ``last`` of the asker ``of`` arrived; ``sent`` is how many the teller sent itself. So
-each side learns of both directions, even if one of them is dead, as long as unicast is alive.
+``heard`` of the pings ``first`` to ``last`` of the asker ``of`` arrived; ``sent`` is how many the teller sent itself.
+So each side learns of both directions, even if one of them is dead, as long as unicast is alive.
 """
 
 from __future__ import annotations
@@ -29,8 +29,8 @@ _REPORT: Final = b'{"rx-multicast-ipc":"report",'
 _DIRECT: Final = "-direct"
 """Put behind the id of pings to one address, which tell whether it lives, and nothing of the group."""
 
-_PATIENCE: Final = 3.5
-"""Intervals without a sign until a peer counts as silent."""
+PATIENCE: Final = 8
+"""Intervals without a sign until a way counts as silent: more than bad luck, even where a third is lost."""
 
 
 class Report(msgspec.Struct, frozen=True):
@@ -71,14 +71,15 @@ class Way:
     Attributes:
         last_sign: when it was last seen to work, in seconds since the exchange began; None if it never was.
         silent_since: the last sign before the silence that lasts.
-        silences: how often it fell silent.
+        noticed_at: when that was noticed.
+        told: whether it was told.
     """
 
     def __init__(self) -> None:
         self.last_sign: float | None = None
         self.silent_since: float | None = None
+        self.noticed_at = 0.0
         self.told = False
-        self.silences = 0
 
     def sign(self, now: float) -> None:
         self.last_sign = now
@@ -118,10 +119,10 @@ class Exchange:
     Args:
         channel: opened with ``echo=False``.
         interval: seconds between two pings.
-        tell: called for each silence, and each end of one.
+        tell: called for each silence, and each end of one; None does not look for any.
     """
 
-    def __init__(self, channel: Channel, interval: float, tell: Callable[[Silence], None]) -> None:
+    def __init__(self, channel: Channel, interval: float, tell: Callable[[Silence], None] | None = None) -> None:
         self.id = uuid4().hex[:8]
         self.sent = 0
         self.peers: dict[Address, Peer] = {}
@@ -129,7 +130,7 @@ class Exchange:
         """When the first peer was met, in seconds since it began."""
         self._channel = channel
         self._interval = interval
-        self._patience = _PATIENCE * interval
+        self._patience = PATIENCE * interval
         self._tell = tell
         self._started = self._clock()
 
@@ -157,27 +158,27 @@ class Exchange:
         for peer in list(self.peers.values()):
             if peer.id:
                 self._send(peer, peer.report_of_it(self.id, self.sent))
-            for way in (peer.there, peer.here):
-                self._watch(peer, way, now)
+            if self._tell is not None:
+                for way in (peer.there, peer.here):
+                    self._watch(peer, way, now, self._tell)
 
-    def _watch(self, peer: Peer, way: Way, now: float) -> None:
+    def _watch(self, peer: Peer, way: Way, now: float, tell: Callable[[Silence], None]) -> None:
         if way.last_sign is None:
             return
-        if way.silent_since is not None and way.last_sign > way.silent_since:
-            if way.told:
-                self._tell(Silence(peer.address, way is peer.there, True, now, True))
-            way.silent_since, way.told = None, False
         if way.silent_since is None:
             if now - way.last_sign > self._patience:
-                way.silent_since = way.last_sign
-                way.silences += 1
-            return
-        if not way.told:
-            alive = peer.alive_at > way.silent_since
-            self._send(peer, encode_ping(Ping(self.id + _DIRECT, self.sent, time.time())))
-            if alive or now - way.silent_since > 2 * self._patience:
+                way.silent_since, way.noticed_at = way.last_sign, now
+        elif way.last_sign > way.silent_since:
+            if way.told:
+                tell(Silence(peer.address, way is peer.there, True, now, True))
+            way.silent_since, way.told = None, False
+        elif not way.told:  # is it the group, or the peer?
+            alive = peer.alive_at > way.noticed_at
+            if alive or now - way.noticed_at > self._patience:
                 way.told = True
-                self._tell(Silence(peer.address, way is peer.there, False, way.silent_since, alive))
+                tell(Silence(peer.address, way is peer.there, False, way.silent_since, alive))
+            else:
+                self._send(peer, encode_ping(Ping(self.id + _DIRECT, self.sent, time.time())))
 
     def _hear(self, message: Message) -> None:
         data, now = message.data, self.elapsed

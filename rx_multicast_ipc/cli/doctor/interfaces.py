@@ -74,7 +74,7 @@ def check_route(examination: Examination) -> Iterator[Finding]:
         return
     number = system.route_to(group)
     there = next((interface for interface in examination.interfaces if interface.number == number), None)
-    names = [interface.name for interface in examination.chosen]
+    names = [interface.name for interface in examination.chosen if not interface.loopback]
     example = next(iter(names), "eth0")
     if there is None:
         say = fault if examination.uses_default else warning if names else note
@@ -88,7 +88,7 @@ def check_route(examination: Examination) -> Iterator[Finding]:
             else f"sudo ip -6 route add ff00::/8 dev {example} table local",
         )
     elif there.tunnel:
-        say = warning if examination.named else note
+        say = warning if names or examination.uses_default else note
         yield say(
             "vpn-route",
             there.name,

@@ -45,20 +45,20 @@ def findings_of(exchange: Exchange, silences: Sequence[Silence], subject: str) -
 
 def _of_silence(silence: Silence) -> Finding:
     name = host_port(silence.peer)
-    way = f"to {name}" if silence.outgoing else f"from {name}"
+    way = "from here to there" if silence.outgoing else "from there to here"
     if silence.again:
         return note("heard-again", name, f"the group {way} came back {silence.after:.1f} s after the start", "")
     if not silence.alive:
         return note(
             "peer-gone",
             name,
-            f"{name} fell silent {silence.after:.1f} s after the start, and does not answer directly either",
+            f"it fell silent {silence.after:.1f} s after the start, and does not answer directly either",
             "it ended, or the network between the two is down",
         )
     return fault(
         "group-silent",
         name,
-        f"the group {way} fell silent {silence.after:.1f} s after the start, though {name} answers directly",
+        f"the group {way} fell silent {silence.after:.1f} s after the start, though it answers directly",
         _SNOOPING,
         *_MEND_SNOOPING,
     )
@@ -69,7 +69,7 @@ def _of_ways(exchange: Exchange, peer: Peer, name: str, subject: str, *, silent:
     if report is None and not peer.id:  # it only answers
         answered = len(peer.answered)
         asked = exchange.sent - min(peer.answered) + 1 if peer.answered else exchange.sent
-        yield ok("peer", name, f"{name} on {subject} answered {answered} of {asked} pings, and sends none itself")
+        yield ok("peer", name, f"it answered {answered} of {asked} pings on {subject}, and sends none itself")
         return
     # The last ones may be on their way.
     out_sent = report.last - report.first + 1 if report is not None and report.heard else exchange.sent
@@ -78,9 +78,9 @@ def _of_ways(exchange: Exchange, peer: Peer, name: str, subject: str, *, silent:
     in_heard = len(peer.heard)
     figures = {"sent": out_sent, "heard_there": out_heard, "sent_there": in_sent, "heard": in_heard}
     if not silent:
-        yield from _of_way(out_heard, out_sent, f"from here to {name}", name)
-        yield from _of_way(in_heard, in_sent, f"from {name} to here", name)
-    seen = f"{name} on {subject}: it heard {out_heard} of {out_sent} of our messages, we heard {in_heard} of {in_sent}"
+        yield from _of_way(out_heard, out_sent, "from here to there", name)
+        yield from _of_way(in_heard, in_sent, "from there to here", name)
+    seen = f"it heard {out_heard} of our {out_sent} messages on {subject}, and we {in_heard} of its {in_sent}"
     yield Finding("peer", Severity.OK, name, seen, figures=figures)
 
 
@@ -90,8 +90,8 @@ def _of_way(heard: int, sent: int, way: str, name: str) -> Iterator[Finding]:
             "one-way",
             name,
             f"nothing arrives {way}, of {sent} messages; the other direction tells of it",
-            "multicast passes in one direction only: a firewall at the receiver, or a switch that does not know that it "
-            "listens",
+            "multicast passes in one direction only: a firewall at the receiver drops it, or a switch does not know "
+            "that it listens",
             *_MEND_ONE_WAY,
         )
     elif heard < sent:

@@ -43,8 +43,8 @@ def check_port(examination: Examination) -> Iterator[Finding]:
             "cross-talk",
             subject,
             f"{_names(everywhere)} is bound to every address on port {port}",
-            "it hears this group as soon as anybody on this machine joins it, whatever group it wants (Linux: unless it "
-            "sets IP_MULTICAST_ALL to 0), and it gets what is sent to this machine's port",
+            "it hears this group as soon as anybody on this machine joins it, whatever group it wants (on Linux: "
+            "unless it sets IP_MULTICAST_ALL to 0), and it gets what is sent to this machine's port",
         )
     if len(everywhere) > 1:
         yield note(
