@@ -47,7 +47,10 @@ def add_receive_buffer(parser: ArgumentParser) -> None:
 
 def add_verbose(parser: ArgumentParser) -> None:
     parser.add_argument(
-        "-v", "--verbose", action="store_true", help="say on standard error when it has begun to listen"
+        "-v",
+        "--verbose",
+        action="store_true",
+        help="say on standard error when it has begun to listen (on a terminal it does)",
     )
 
 

@@ -17,7 +17,7 @@ from ..channel import Channel
 from ..message import Message
 from . import exits
 from .options import add_form, add_group, add_verbose, examples, group_of, interval, seconds, whole
-from .output import Output, host_port, reader_gone, tell
+from .output import Output, host_port, is_terminal, reader_gone, tell
 from .ping_figures import Answer, Figures, PeerFigures
 from .ping_protocol import Ping, answer_pings, decode_pong, encode_ping
 
@@ -60,7 +60,7 @@ def run(options: Namespace, output: Output) -> int:
     with Channel(group_of(options), backlog=1, echo=False) as channel:
         if options.respond:
             answer_pings(channel)
-            if options.verbose:
+            if options.verbose or is_terminal():
                 tell(f"listening to {channel.group}")
             run_to_end(channel.messages.pipe(ops.ignore_elements(), ops.take_until(reader_gone())))
             return exits.OK

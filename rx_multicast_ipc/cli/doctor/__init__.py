@@ -138,6 +138,8 @@ def _meet(examination: Examination, options: Namespace, printer: Printer) -> Non
             ops.take_while(lambda _: not over()), ops.take_until(reader_gone()), ops.count()
         )
         try:
+            where = ", ".join(str(exchange.group) for exchange in exchanges)
+            tell(f"pinging {where} every {between:g} s, and looking for others; Ctrl-C ends")
             run_to_end(looks)
         finally:  # Ctrl-C ends a watch, and what it found is told
             for name, exchange, silences in met:

@@ -22,6 +22,7 @@ from reactivex.abc import DisposableBase
 from reactivex.disposable import CompositeDisposable
 
 from ...channel import Channel
+from ...group import Group
 from ...message import Address, Message
 from ..ping_protocol import Ping, answer_pings, decode_ping, decode_pong, encode_ping
 
@@ -141,6 +142,11 @@ class Exchange:
             self._channel.messages.subscribe(self._hear),
             self._channel.scheduler.schedule_periodic(self._interval, self._tick),
         )
+
+    @property
+    def group(self) -> Group:
+        """Where it happens."""
+        return self._channel.group
 
     @property
     def elapsed(self) -> float:
