@@ -68,7 +68,7 @@ def _of_ways(exchange: Exchange, peer: Peer, name: str, subject: str, *, silent:
     report = peer.report
     if report is None and not peer.id:  # it only answers
         answered = len(peer.answered)
-        asked = exchange.sent - min(peer.answered) + 1 if peer.answered else exchange.sent
+        asked = max(peer.answered) - min(peer.answered) + 1 if peer.answered else exchange.sent
         yield ok("peer", name, f"it answered {answered} of {asked} pings on {subject}, and sends none itself")
         return
     # The last ones may be on their way.
