@@ -39,6 +39,7 @@ def marbles(request: pytest.FixtureRequest) -> Generator[Marbles]:
     request.node.stash[_MARBLES] = made
     yield made
     made.dispose()
+    del request.node.stash[_MARBLES]  # tests stay for the whole session; what they tested need not
 
 
 @pytest.fixture

@@ -7,10 +7,8 @@ from collections.abc import Callable
 from itertools import count
 from typing import Any
 
-from reactivex.testing import TestScheduler
-
 from rx_multicast_ipc import Group
-from rx_multicast_ipc.testing import TransportWrapper
+from rx_multicast_ipc.testing import TransportWrapper, VirtualClock
 from rx_multicast_ipc.testing.conformance import Rig
 from rx_multicast_ipc.transport import OpenTransport, Transport
 from rx_multicast_ipc.transport.link import Link
@@ -30,17 +28,25 @@ def udp(wrap: Wrap | None = None) -> Rig:
 
 def virtual(wrap: Wrap | None = None) -> Rig:
     """Each end on a host of its own."""
-    scheduler = TestScheduler()
-    wire = Wire(scheduler, Link(latency=0.01))
+    clock = VirtualClock()
+    wire = Wire(clock, Link(latency=0.01))
     hosts = count(1)
 
     def open_transport(group: Group, *, receive_buffer: int, listen: bool = True) -> Transport:
         host = VirtualHost(wire, f"10.0.0.{next(hosts)}")
         return host(group, receive_buffer=receive_buffer, listen=listen)
 
-    group = Group.of(interface="default")
+    def disturb(transport: Transport) -> None:
+        address, _ = transport.sender_address
+        wire.take_down(address)
+        wire.bring_up(address)
+
     return Rig(
-        _wrapped(open_transport, wrap), group=group, pass_time=lambda: scheduler.advance_by(0.005), concurrent=False
+        _wrapped(open_transport, wrap),
+        group=Group.of(interface="default"),
+        pass_time=lambda: clock.advance_by(0.005),
+        concurrent=False,
+        disturb=disturb,
     )
 
 

@@ -37,7 +37,18 @@ NARROW = {
     "loops": {"errors"},
     "opening": {"group", "transport"},
     "transport": {"errors", "group", "message", "network_event", "statistics", "timers", "unhandled"},
-    "testing": {"channel", "errors", "group", "message", "opening", "source", "statistics", "transport", "unhandled"},
+    "testing": {
+        "channel",
+        "errors",
+        "group",
+        "message",
+        "network_event",
+        "opening",
+        "source",
+        "statistics",
+        "transport",
+        "unhandled",
+    },
 }
 """Rooms that know less than their height lets them."""
 

@@ -15,7 +15,7 @@ from reactivex.testing import TestScheduler
 
 import rx_multicast_ipc as ipc
 from rx_multicast_ipc.operators import Format
-from rx_multicast_ipc.testing import Event, Marbles
+from rx_multicast_ipc.testing import Marbles
 
 from .helpers import Seen, divide_by_zero, wait_until
 
@@ -45,12 +45,12 @@ class TestWaitForMessage:
 
     def test_times_out_in_the_time_of_its_scheduler(self) -> None:
         marbles = Marbles(TestScheduler())
-        expected = marbles.events("-(a|)")
+        expected, too_late = marbles.events("-(a|)"), marbles.events("---#", error=ipc.MessageTimeout(3))
         recording = marbles.record(marbles.cold("-ab-c").pipe(ipc.operators.wait_for_message(bool, timeout=3)))
         late = marbles.record(rx.never().pipe(ipc.operators.wait_for_message(timeout=3.0)))
         marbles.scheduler.start()
         assert recording.events == expected
-        assert late.events == [Event(3.0, "error", (ipc.MessageTimeout, str(ipc.MessageTimeout(3))))]
+        assert late.events == too_late
 
     def test_a_raising_predicate_ends_it(self) -> None:
         with pytest.raises(ZeroDivisionError):
@@ -199,3 +199,55 @@ class TestOnBackpressureBuffer:
     def test_a_capacity_that_is_none_is_refused(self, capacity: int) -> None:
         with pytest.raises(ipc.InvalidOption, match="1 or more"):
             ipc.operators.on_backpressure_buffer(capacity)
+
+
+class TestRetryWithBackoff:
+    @pytest.fixture
+    def marbles(self) -> Marbles:
+        return Marbles(frame=0.1)
+
+    @pytest.fixture(autouse=True)
+    def without_chance(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr("rx_multicast_ipc.operators.backoff.random.random", lambda: 0.0)
+
+    def test_tries_again_after_pauses_that_double_up_to_the_longest(self, marbles: Marbles) -> None:
+        source = marbles.cold("#", error=ipc.SendFailed("down"))
+        tried = source.pipe(ipc.operators.retry_with_backoff(5, first=0.1, longest=0.4))
+        marbles.expect(tried).to_be("-----------#", error=ipc.SendFailed("down"))
+        marbles.expect(source.subscriptions).to_be("(^!)", "-(^!)", "---(^!)", "-------(^!)", "-----------(^!)")
+        marbles.close()
+
+    def test_passes_on_what_the_attempt_that_works_gives(self, marbles: Marbles) -> None:
+        attempts = iter([marbles.cold("a-#", error=ipc.SendFailed("down")), marbles.cold("-b|")])
+        source = rx.defer(lambda _: next(attempts))
+        marbles.expect(source.pipe(ipc.operators.retry_with_backoff(first=0.1))).to_be("a---b|")
+        marbles.close()
+
+    def test_other_errors_end_it_at_once(self, marbles: Marbles) -> None:
+        source = marbles.cold("-#", error=ipc.ChannelClosed())
+        marbles.expect(source.pipe(ipc.operators.retry_with_backoff())).to_be("-#", error=ipc.ChannelClosed)
+        marbles.close()
+
+    def test_disposing_in_a_pause_ends_the_attempts(self, marbles: Marbles) -> None:
+        source = marbles.cold("#", error=ipc.SendFailed("down"))
+        tried = source.pipe(ipc.operators.retry_with_backoff(first=1.0))
+        marbles.expect(tried, subscription="^----!").to_be("-----")
+        marbles.expect(source.subscriptions).to_be("(^!)")
+        marbles.close()
+
+    def test_pauses_are_drawn_so_that_many_do_not_try_again_together(
+        self, marbles: Marbles, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr("rx_multicast_ipc.operators.backoff.random.random", lambda: 1.0)
+        source = marbles.cold("#", error=ipc.SendFailed("down"))
+        marbles.expect(source.pipe(ipc.operators.retry_with_backoff(2, first=1.0))).to_be(
+            "-----#", error=ipc.SendFailed
+        )
+        marbles.close()
+
+    @pytest.mark.parametrize(
+        "options", [{"attempts": 0}, {"first": -1}, {"first": float("inf")}, {"longest": 0.01}, {"first": "1"}]
+    )
+    def test_options_that_cannot_be_are_refused(self, options: Any) -> None:
+        with pytest.raises(ipc.InvalidOption, match=next(iter(options))):
+            ipc.operators.retry_with_backoff(**options)

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import re
 import subprocess
-import sys
-from typing import NamedTuple
+from pathlib import Path
 
 import pytest
 
 import rx_multicast_ipc as ipc
 
+from .documents import Block, blocks
 from .helpers import PATIENCE, ROOT
 
 README = (ROOT / "README.md").read_text(encoding="utf-8")
@@ -19,30 +18,14 @@ ONE_SIDED = "I am online!"
 """Marks the block that shows one side of a conversation: the test speaks for the other."""
 
 
-class Block(NamedTuple):
-    line: int
-    code: str
-    output: str | None
-
-
-def blocks() -> list[Block]:
-    found = re.finditer(r"^```python\n(.*?)^```\n(?:```text\n(.*?)^```\n)?", README, re.MULTILINE | re.DOTALL)
-    return [Block(README[: match.start()].count("\n") + 1, match[1], match[2]) for match in found]
-
-
-@pytest.mark.parametrize("block", blocks(), ids=lambda block: f"line {block.line}")
-def test_the_readmes_code_runs_and_prints_what_it_says(block: Block) -> None:
+@pytest.mark.parametrize("block", blocks(ROOT / "README.md"), ids=lambda block: f"line {block.line}")
+def test_the_readmes_code_runs_and_prints_what_it_says(block: Block, tmp_path: Path) -> None:
     with ipc.open_channel() as channel:
-        process = subprocess.Popen(
-            [sys.executable, "-X", "dev", "-W", "error", "-c", block.code],
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            text=True,
-        )
+        process = subprocess.Popen(block.command(tmp_path), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
         if ONE_SIDED in block.code:
             ipc.run(channel.wait_for_message(lambda m: m.text == ONE_SIDED, timeout=PATIENCE))
         out, err = process.communicate(timeout=PATIENCE)
-    assert (process.returncode, err) == (0, "")
+    assert (process.returncode, err) == (0, ""), out
     if block.output is not None:
         assert out == block.output
 

@@ -31,7 +31,7 @@ class VirtualClock(VirtualTimeScheduler):
 
     Wherever reactivex takes a ``VirtualTimeScheduler`` this one can stand. It differs in four things. Many actions at
     one moment do not move the clock (reactivex moves it on by a second after 100 of them). Nor do cancelled ones. An
-    action that raises leaves it fit for use. And scheduling costs a tenth: it calculates with integers, not datetimes.
+    action that raises leaves it fit for use. And it counts in integers, not in datetimes, which costs much less.
 
     Actions run in order of their due times, and those of one moment in the order in which they were scheduled.
     What is due in the past runs now. It is not safe for threads, for virtual time has none.

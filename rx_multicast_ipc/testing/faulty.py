@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections import deque
-from collections.abc import Callable, Generator, Iterator
+from collections.abc import Callable, Generator, Iterable, Iterator
 from contextlib import contextmanager
 from copy import copy
 from functools import partial
@@ -17,7 +17,7 @@ from reactivex.disposable import SingleAssignmentDisposable
 
 from ..channel import BACKLOG, RECEIVE_BUFFER, Channel
 from ..errors import InvalidOption
-from ..group import DEFAULT_GROUP, DEFAULT_PORT, Group
+from ..group import DEFAULT_GROUP, DEFAULT_PORT, Group, Interfaces
 from ..message import Message
 from ..opening import current, opened_by
 from ..statistics import Statistics
@@ -210,14 +210,15 @@ class FaultyNetwork:
         port: int = DEFAULT_PORT,
         group: str = DEFAULT_GROUP,
         *,
-        interface: str | None = None,
+        interface: Interfaces | None = None,
         ttl: int | None = None,
+        sources: Iterable[str] = (),
         receive_buffer: int = RECEIVE_BUFFER,
         backlog: int = BACKLOG,
         echo: bool = True,
     ) -> Channel:
         """An ordinary channel. Arguments and errors as for :func:`rx_multicast_ipc.open_channel`."""
-        joined = Group.of(port, group, interface, ttl)
+        joined = Group.of(port, group, interface, ttl, sources)
         return Channel(joined, self, receive_buffer=receive_buffer, backlog=backlog, echo=echo)
 
     @contextmanager

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from math import inf
 from types import TracebackType
 from typing import Any, NoReturn, Self, TypeVar, overload
 
@@ -44,13 +45,13 @@ class Marbles:
     """
 
     def __init__(self, scheduler: VirtualTimeScheduler | None = None, *, frame: float = 1.0) -> None:
-        if not isinstance(frame, int | float) or isinstance(frame, bool) or not frame >= 1e-6:
+        if not isinstance(frame, int | float) or isinstance(frame, bool) or not 1e-6 <= frame < inf:
             raise InvalidOption(f"frame is a number of seconds, a microsecond or more, not {frame!r}")
         self.scheduler = VirtualClock() if scheduler is None else scheduler
         self.frame = frame
         self._written_until = 0.0
         self._to_run = False
-        self._hot: list[tuple[Hot, Place]] = []
+        self._hot: list[tuple[Hot[Any], Place]] = []
         self._expectations: list[Expectation] = []
 
     @property
@@ -60,7 +61,7 @@ class Marbles:
 
     def hot(
         self, text: str, values: Mapping[str, Any] | None = None, *, error: Exception = DEFAULT_ERROR, **letters: Any
-    ) -> Hot:
+    ) -> Hot[Any]:
         """A stream that runs from now on, whoever is subscribed.
 
         Args:
@@ -76,13 +77,13 @@ class Marbles:
 
     def cold(
         self, text: str, values: Mapping[str, Any] | None = None, *, error: Exception = DEFAULT_ERROR, **letters: Any
-    ) -> Cold:
+    ) -> Cold[Any]:
         """A stream that runs anew for each subscriber. Arguments and errors as for :meth:`hot`."""
         return Cold(self._script(text, values, letters, error), lambda: self.now, self.scheduler)
 
     def messages(
         self, text: str, values: Mapping[str, Any] | None = None, *, error: Exception = DEFAULT_ERROR, **letters: Any
-    ) -> Observable[Message]:
+    ) -> Hot[Message]:
         """A hot stream of messages, as a channel's ``messages`` would be, with the virtual time as ``received_at``.
 
         Arguments and errors as for :meth:`hot`, but values are messages as they are written: text or bytes,
@@ -159,15 +160,15 @@ class Marbles:
 
         Raises:
             AssertionError: something else happened; it points at the line that expected it.
-            InvalidOption: ``until`` is in the past.
+            InvalidOption: ``until`` is in the past, or never.
             Exception: whatever code under test raised into the clock.
         """
         now = self.now
         if until is None:
             end = max(now, self._written_until, *(expectation.end for expectation in self._expectations))
             until = end + (end - now) + _MARGIN * self.frame
-        elif not until >= now:
-            raise InvalidOption(f"it is {seconds(now)} already; until={until!r} is in the past")
+        elif not now <= until < inf:
+            raise InvalidOption(f"it is {seconds(now)} already; until is a moment from then on, not {until!r}")
         self._to_run = False
         self.scheduler.advance_to(until)
         self._check()
@@ -226,8 +227,8 @@ class Marbles:
         self._write(script.length)
         return script
 
-    def _play(self, script: Script, place: Place) -> Hot:
-        hot = Hot(script, self.now, lambda: self.now, self.scheduler)
+    def _play(self, script: Script, place: Place) -> Hot[Any]:
+        hot: Hot[Any] = Hot(script, self.now, lambda: self.now, self.scheduler)
         self._hot.append((hot, place))
         self._to_run = True
         return hot

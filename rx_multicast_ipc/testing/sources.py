@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, TypeVar
 
 from reactivex import Observable
 from reactivex.abc import DisposableBase, ObserverBase, SchedulerBase
@@ -13,6 +13,8 @@ from reactivex.subject import Subject
 
 from .grammar import Script, Span
 from .recording import Event
+
+_T = TypeVar("_T")
 
 
 class Subscriptions:
@@ -37,7 +39,7 @@ class Subscriptions:
         return Disposable(end)
 
 
-class Hot(Observable[Any]):
+class Hot(Observable[_T]):
     """Runs from ``start`` on, whoever is subscribed.
 
     Attributes:
@@ -51,7 +53,7 @@ class Hot(Observable[Any]):
         self.start = start
         self.subscriptions = Subscriptions(now)
         self.unplayed = len(script.events)
-        self._subject: Subject[Any] = Subject()
+        self._subject: Subject[_T] = Subject()
         for event in script.events:
             scheduler.schedule_absolute(start + event.time, self._player(event))
 
@@ -62,12 +64,12 @@ class Hot(Observable[Any]):
 
         return play
 
-    def _subscribe_core(self, observer: ObserverBase[Any], scheduler: SchedulerBase | None = None) -> DisposableBase:
+    def _subscribe_core(self, observer: ObserverBase[_T], scheduler: SchedulerBase | None = None) -> DisposableBase:
         span = self.subscriptions.begin()
         return CompositeDisposable(self._subject.subscribe(observer), span)
 
 
-class Cold(Observable[Any]):
+class Cold(Observable[_T]):
     """Runs anew for each subscriber.
 
     Attributes:
@@ -80,7 +82,7 @@ class Cold(Observable[Any]):
         self.subscriptions = Subscriptions(now)
         self._scheduler = scheduler
 
-    def _subscribe_core(self, observer: ObserverBase[Any], scheduler: SchedulerBase | None = None) -> DisposableBase:
+    def _subscribe_core(self, observer: ObserverBase[_T], scheduler: SchedulerBase | None = None) -> DisposableBase:
         def player(event: Event) -> Callable[[SchedulerBase, Any], None]:
             return lambda _scheduler, _state: notify(observer, event, self.script)
 

@@ -37,7 +37,11 @@ class Listener:
         The kernel reports only what changes for the whole machine: nothing while another socket is in the group.
         What arrives between the two, some microseconds, is lost.
         """
-        with suppress(OSError):
-            _sockets.apply(self.socket, _sockets.membership(self._group, self.nic, leave=True))
+        self.leave()
         with suppress(OSError):  # an interface that just went away: the notice of it is on its way
             _sockets.apply(self.socket, _sockets.membership(self._group, self.nic))
+
+    def leave(self) -> None:
+        """Hear nothing new; what has arrived can still be read."""
+        with suppress(OSError):  # the interface may be gone
+            _sockets.apply(self.socket, _sockets.membership(self._group, self.nic, leave=True))

@@ -13,7 +13,7 @@ from typing import Final
 from reactivex.abc import DisposableBase
 
 from ..errors import MulticastError
-from ..group import Group
+from ..group import ALL_INTERFACES, Group
 from ..network_event import NetworkChange, NetworkEvent
 from . import _interfaces, _sockets
 from ._interfaces import Nic
@@ -64,11 +64,24 @@ class Memberships:
         }
         self._listeners: dict[int, Listener] = {}
         try:
-            for number, nic in self.nics.items() if listen else ():
-                self._listeners[number] = Listener(group, nic, receive_buffer)
+            if listen:
+                self._open_all()
         except BaseException:
             self.close()
             raise
+
+    def _open_all(self) -> None:
+        refusal: MulticastError | None = None
+        for number, nic in self.nics.items():
+            try:
+                self._listeners[number] = Listener(self._group, nic, self._receive_buffer)
+            except MulticastError as error:
+                if self._group.interfaces != (ALL_INTERFACES,):
+                    raise
+                refusal = error  # one of all cannot: a tunnel, say
+        if refusal is not None and not self._listeners:
+            raise refusal
+        self.nics = {number: self.nics[number] for number in self._listeners}
 
     def start(
         self,
@@ -171,13 +184,14 @@ class Memberships:
             self._look_in(_LOOK_AGAIN)
 
     def _leave(self, number: int, events: list[NetworkEvent]) -> None:
+        listener = self._listeners[number]
+        listener.leave()
         while self._readers[number]():  # what arrived before it went
             pass
         if self._closed:
             return
         with self._lock:
-            del self._readers[number]
-            listener = self._listeners.pop(number)
+            del self._listeners[number], self._readers[number]
             self._dropped_before += _sockets.kernel_drops(listener.socket) or 0
             self._thread.unwatch(listener.socket)
             listener.socket.close()
@@ -200,7 +214,7 @@ class Memberships:
         if nic.up != before.up:
             events.append(self._event(NetworkChange.UP if nic.up else NetworkChange.DOWN, listener))
         address = _sockets.source_address(self._group, nic)
-        if address != listener.address:
+        if nic.up and address != listener.address:
             listener.address = address
             events.append(self._event(NetworkChange.MOVED, listener))
 

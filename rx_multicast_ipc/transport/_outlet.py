@@ -12,7 +12,6 @@ import time
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
-from functools import partial
 from typing import Final
 
 from ..errors import ChannelClosed, SendFailed
@@ -89,6 +88,8 @@ class Outlet:
                 if self._shut:
                     raise ChannelClosed
                 try:
+                    if self._held and not _may_wait():
+                        raise BlockingIOError(errno.EAGAIN, os.strerror(errno.EAGAIN))  # not before those that wait
                     if destination is not None:
                         self.socket.sendto(
                             payload, _sockets.ipv6_destination(destination) if self._is_ipv6 else destination
@@ -131,8 +132,12 @@ class Outlet:
                 sent += 1
 
     def when_room(self, action: Callable[[], None]) -> None:
-        """Run ``action`` on the thread as soon as there may be room."""
-        self._thread.call(partial(self._hold, action))
+        """Run ``action`` on the thread as soon as there may be room, after those that waited before it."""
+        with self.lock:
+            self._held.append(action)
+            first = len(self._held) == 1
+        if first:
+            self._thread.call(self._await_room)
 
     def shut(self) -> bool:
         """Send nothing more; whether it was not shut before."""
@@ -174,7 +179,7 @@ class Outlet:
         self.refused += refused
 
     def _wait_for_room(self, deadline: float, destination: Address | None, full: OSError) -> None:
-        may_wait = not on_delivering_thread() and asyncio._get_running_loop() is None  # pyright: ignore
+        may_wait = _may_wait()
         if not may_wait and len(self._held) < _MOST_HELD:
             raise WouldBlock(str(send_failed(self._group, destination, full))) from full
         remaining = deadline - time.monotonic()
@@ -185,25 +190,31 @@ class Outlet:
             waiting.register(self.socket, selectors.EVENT_WRITE)
             waiting.select(remaining)
 
-    def _hold(self, action: Callable[[], None]) -> None:
-        self._held.append(action)
+    def _await_room(self) -> None:
         if self._shut:
             self._run_held()
-        elif len(self._held) == 1:
-            room = self.socket.dup()  # for a poller takes a descriptor once, and this one is watched for reading
+            return
+        room = self.socket.dup()  # for a poller takes a descriptor once, and this one is watched for reading
 
-            def has_room() -> int:
-                self._thread.unwatch(room)
-                room.close()
-                self._run_held()
-                return 0
+        def has_room() -> int:
+            self._thread.unwatch(room)
+            room.close()
+            self._run_held()
+            return 0
 
-            self._thread.watch({room: has_room}, for_room=True)
+        self._thread.watch({room: has_room}, for_room=True)
 
     def _run_held(self) -> None:
-        held, self._held = self._held, deque()
+        with self.lock:
+            held, self._held = self._held, deque()
         while held:
-            if self._held:  # the one before found no room again
-                self._held.extend(held)
-                return
+            with self.lock:
+                if self._held:  # the one before found no room again
+                    self._held.extend(held)
+                    return
             held.popleft()()
+
+
+def _may_wait() -> bool:
+    """Whether this thread keeps nobody else waiting."""
+    return not on_delivering_thread() and asyncio._get_running_loop() is None  # pyright: ignore

@@ -167,6 +167,21 @@ class DeliversAfterClose(Delivers):
         self.scheduler.schedule_relative(0.001, lambda _scheduler, _state: self.deliver([Message(b"late")]))
 
 
+class TellsNoChange(TransportWrapper):
+    def start(self, deliver: Deliver, ended: Ended, changed: Changed | None = None) -> None:
+        self.inner.start(deliver, ended)
+
+
+class EndsAtAChange(TransportWrapper):
+    def start(self, deliver: Deliver, ended: Ended, changed: Changed | None = None) -> None:
+        self.inner.start(deliver, ended, lambda event: self.close())
+
+
+class DeafToNamedSources(Changes):
+    def change(self, batch: list[Message]) -> list[Message]:
+        return [message for message in batch if message.direct or not self.group.sources]
+
+
 class EndsTwice(Delivers):
     def end(self, fault: Exception | None) -> None:
         super().end(fault)
@@ -287,6 +302,24 @@ class LosesItsAddress(TransportWrapper):
     @property
     def sender_address(self) -> Address:
         return ("0.0.0.0", 0) if self.closed else super().sender_address
+
+
+class KnowsNoAddressOfItsOwn(TransportWrapper):
+    @property
+    def own_addresses(self) -> frozenset[Address]:
+        return frozenset()
+
+
+class NeverHasRoom(TransportWrapper):
+    def when_room(self, action: Callable[[], None]) -> None:
+        pass
+
+
+class HasRoomElsewhere(TransportWrapper):
+    def when_room(self, action: Callable[[], None]) -> None:
+        thread = threading.Thread(target=action)
+        thread.start()
+        thread.join()
 
 
 class RunsActionsLater(TransportWrapper):

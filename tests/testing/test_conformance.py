@@ -21,6 +21,7 @@ BREAKAGES: dict[str, tuple[Wrap, ...]] = {
     "everyone_in_the_group_hears": (broken.DeafToItself, broken.HearsTwice),
     "a_direct_datagram_reaches_one_end": (broken.CallsNothingDirect,),
     "other_groups_and_ports_are_not_heard": (broken.HearsOtherGroups,),
+    "only_named_sources_are_heard": (broken.HearsOtherGroups, broken.DeafToNamedSources),
     "an_end_that_only_sends_is_heard": (broken.MuteBeforeItsStart,),
     "what_arrived_before_the_start_is_delivered": (broken.DeafBeforeItsStart,),
     "payloads_arrive_whole": (broken.Truncates, broken.DeliversBuffers),
@@ -41,7 +42,8 @@ BREAKAGES: dict[str, tuple[Wrap, ...]] = {
     "what_goes_out_and_comes_in_is_counted": (broken.CountsNoBytes, broken.HearsTwice),
     "the_count_is_final_after_close": (broken.ForgetsItsCount,),
     "names_are_looked_up_or_refused": (broken.FindsEveryName,),
-    "an_end_says_where_it_is": (broken.LosesItsAddress,),
+    "an_end_says_where_it_is": (broken.LosesItsAddress, broken.KnowsNoAddressOfItsOwn),
+    "who_waits_for_room_is_told": (broken.NeverHasRoom, broken.HasRoomElsewhere),
     "actions_run_in_order_also_after_close": (broken.RunsNothingAfterClose,),
     "actions_run_before_the_start": (broken.RunsNothingBeforeItsStart,),
     "an_action_called_for_at_home_runs_at_once": (broken.RunsActionsLater,),
@@ -60,6 +62,7 @@ BREAKAGES: dict[str, tuple[Wrap, ...]] = {
     "close_without_waiting_ends_soon": (broken.ClosesOnlyWhenWaitedFor,),
     "closing_one_end_leaves_the_others": (broken.ClosesAllOfThem,),
     "a_closed_end_holds_nothing": (broken.KeepsADescriptor,),
+    "a_change_of_the_network_is_told_and_heals": (broken.TellsNoChange, broken.EndsAtAChange),
 }
 """Of every rule that can be checked in virtual time, transports that break it."""
 

@@ -254,8 +254,9 @@ def test_mistakes_are_told(marbles: Marbles) -> None:
     with pytest.raises(ipc.InvalidOption, match="said before"):
         expectation.to_be("-")
     marbles.run(until=5)
-    with pytest.raises(ipc.InvalidOption, match="it is 5 s already"):
-        marbles.run(until=4)
+    for until in (4, float("inf"), float("nan")):
+        with pytest.raises(ipc.InvalidOption, match="it is 5 s already"):
+            marbles.run(until)
 
 
 def test_running_inside_a_run_is_told(marbles: Marbles) -> None:

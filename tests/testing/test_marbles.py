@@ -96,7 +96,7 @@ def test_a_disposed_recording_sees_no_more(marbles: Marbles) -> None:
     assert recording.values == ["a"]
 
 
-@pytest.mark.parametrize("frame", [0, -1, 1e-7, "1", True, float("nan")])
+@pytest.mark.parametrize("frame", [0, -1, 1e-7, "1", True, float("nan"), float("inf")])
 def test_a_frame_that_is_none_is_refused(frame: float) -> None:
     with pytest.raises(ipc.InvalidOption, match="frame"):
         Marbles(frame=frame)

@@ -51,6 +51,23 @@ def other_groups_and_ports_are_not_heard(rig: Rig) -> None:
 
 
 @rule
+def only_named_sources_are_heard(rig: Rig) -> None:
+    """An end whose group names ``sources`` hears what these send to the group, and what anybody sends to it alone."""
+    sender = rig.start()
+    address, _ = sender.transport.sender_address
+    nobody = "192.0.2.1" if rig.group.family == "IPv4" else "2001:db8::1"  # RFC 5737, RFC 3849
+    one = rig.start(group=msgspec.structs.replace(rig.group, sources=(address,)))
+    other = rig.start(group=msgspec.structs.replace(rig.group, sources=(nobody,)))
+    sender.transport.send(b"to all")
+    for end in (one, other):
+        sender.transport.send(b"to one", end.transport.sender_address)
+    rig.hear(2, one)
+    rig.hear(1, sender, other)
+    expect("the one that names the sender heard", sorted(one.payloads), [b"to all", b"to one"])
+    expect("the one that names another heard", other.payloads, [b"to one"])
+
+
+@rule
 def an_end_that_only_sends_is_heard(rig: Rig) -> None:
     """An end that was opened with ``listen=False`` sends, to the group and to one, and receives nothing."""
     sender, end = rig.open(listen=False), rig.start()

@@ -198,6 +198,26 @@ def a_fault_ends_it_and_is_told(rig: Rig) -> None:
     rig.hear(2, other)
 
 
+@rule
+def a_change_of_the_network_is_told_and_heals(rig: Rig) -> None:
+    """``changed`` is called at home for what happens to the network, not after close; the end outlives it."""
+    end, other = rig.start(), rig.start()
+    other.transport.send(b"before")
+    rig.hear(1, end)
+    rig.disturb(end.transport)
+    rig.until("it is told", lambda: end.changes)
+    expect("closed, ended", (end.transport.closed, bool(end.ends)), (False, False))
+    other.transport.send(b"after")
+    rig.hear(2, end)
+    expect("how many threads called", len(end.threads), 1)
+    end.transport.close()
+    told = len(end.log)
+    rig.disturb(end.transport)
+    other.transport.send(b"last")
+    rig.hear(3, other)
+    expect("calls after close", len(end.log) - told, 0)
+
+
 def _held(rig: Rig) -> tuple[int, int]:
     """How many threads and file descriptors this process has, once they are steady."""
     held = -1, -1

@@ -10,6 +10,7 @@ from unittest import SkipTest
 
 from ...group import Group
 from ...message import Message
+from ...network_event import NetworkEvent
 from ...transport import OpenTransport, Transport
 from .rule import BrokenPromise
 
@@ -32,6 +33,7 @@ class Rig:
         cannot_open: a group that cannot be opened; without one, the rule about that is skipped.
         break_down: makes a started end suffer a fault that ends it, as soon as a datagram arrives; without it, the
             rule about that is skipped.
+        disturb: takes the network interface of an end down, and up again; without it, the rule about that is skipped.
     """
 
     def __init__(
@@ -43,6 +45,7 @@ class Rig:
         concurrent: bool = True,
         cannot_open: Group | None = None,
         break_down: Callable[[Transport], object] | None = None,
+        disturb: Callable[[Transport], object] | None = None,
     ) -> None:
         self.group = group or Group.of(free_port())
         self.concurrent = concurrent
@@ -50,6 +53,7 @@ class Rig:
         self._pass_time = pass_time
         self._cannot_open = cannot_open
         self._break_down = break_down
+        self._disturb = disturb
         self._opened: list[Transport] = []
 
     def open(self, *, listen: bool = True, group: Group | None = None) -> Transport:
@@ -110,6 +114,11 @@ class Rig:
             raise SkipTest("the rig has no way to make an end suffer a fault (break_down=)")
         self._break_down(transport)
 
+    def disturb(self, transport: Transport) -> None:
+        if self._disturb is None:
+            raise SkipTest("the rig has no way to take an end's interface down and up again (disturb=)")
+        self._disturb(transport)
+
     def close(self) -> None:
         """Close every end."""
         for transport in self._opened:
@@ -123,8 +132,9 @@ class End:
         transport: the transport.
         messages: what it delivered.
         batches: how many messages came with each delivery.
+        changes: what it said of the network.
         ends: what it said when it ended.
-        log: ``"deliver"`` and ``"ended"``, as they were called.
+        log: ``"deliver"``, ``"changed"`` and ``"ended"``, as they were called.
         threads: the identities of the threads that called.
         overlaps: how many calls came during another one.
     """
@@ -133,13 +143,14 @@ class End:
         self.transport = transport
         self.messages: list[Message] = []
         self.batches: list[int] = []
+        self.changes: list[NetworkEvent] = []
         self.ends: list[Exception | None] = []
         self.log: list[str] = []
         self.threads: set[int] = set()
         self.overlaps = 0
         self._on_message = on_message
         self._inside = threading.Lock()
-        transport.start(self._deliver, self._ended)
+        transport.start(self._deliver, self._ended, self._changed)
 
     @property
     def payloads(self) -> list[bytes]:
@@ -172,6 +183,11 @@ class End:
         finally:
             if alone:
                 self._inside.release()
+
+    def _changed(self, event: NetworkEvent) -> None:
+        self.log.append("changed")
+        self.visit()
+        self.changes.append(event)
 
     def _ended(self, fault: Exception | None) -> None:
         self.log.append("ended")

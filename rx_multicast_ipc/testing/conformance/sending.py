@@ -157,11 +157,33 @@ def names_are_looked_up_or_refused(rig: Rig) -> None:
 
 @rule
 def an_end_says_where_it_is(rig: Rig) -> None:
-    """``group`` is what was asked for, and ``sender_address`` is each end's own and stays, even after close."""
+    """``group`` is what was asked for; ``sender_address``, one of ``own_addresses``, is each end's own, for good."""
     ends = [rig.open(), rig.open(listen=False), rig.start().transport]
     addresses = [end.sender_address for end in ends]
     expect("groups", [end.group for end in ends], [rig.group] * 3)
     expect("different addresses", len(set(addresses)), 3)
+    expect("whether each is its own", [end.sender_address in end.own_addresses for end in ends], [True] * 3)
     for end in ends:
         end.close()
     expect("addresses after close", [end.sender_address for end in ends], addresses)
+
+
+@rule
+def who_waits_for_room_is_told(rig: Rig) -> None:
+    """``when_room`` runs its action at home when there may be room for a datagram, and after close in any case."""
+    ran: list[str] = []
+    end = rig.start()
+
+    def note(name: str) -> None:
+        end.visit()
+        ran.append(name)
+
+    end.transport.when_room(lambda: note("open"))
+    rig.until("it runs, for there is room", lambda: ran)
+    end.transport.send(b"x")
+    rig.hear(1, end)
+    end.transport.close()
+    end.transport.when_room(lambda: ran.append("closed"))
+    rig.until("it runs after close", lambda: len(ran) == 2)
+    expect("what ran", ran, ["open", "closed"])
+    expect("how many threads called", len(end.threads), 1)

@@ -1,0 +1,320 @@
+"""The fixtures as a user's suite sees them: each test here runs a small suite of its own."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+
+import pytest
+
+# Loaded here, so that the suites within need not do it each for itself.
+import rx_multicast_ipc.testing  # noqa: F401  # pyright: ignore[reportUnusedImport]
+
+from .helpers import ROOT
+
+pytest_plugins = ["pytester"]
+
+SUITE = """
+import pytest
+import reactivex as rx
+from reactivex import operators as ops
+
+pytestmark = [pytest.mark.marbles(frame=0.1), pytest.mark.virtual_network(latency=0.2)]
+"""
+
+
+@pytest.fixture
+def suite(pytester: pytest.Pytester) -> pytest.Pytester:
+    pytester.makeini("[pytest]\naddopts = --strict-markers -p no:cacheprovider -p no:xdist -p no:hypothesispytest\n")
+    return pytester
+
+
+def run(suite: pytest.Pytester, test: str) -> pytest.RunResult:
+    suite.makepyfile(SUITE + test)
+    return suite.runpytest_inprocess()
+
+
+def test_a_protocol_is_tested_in_virtual_time_and_without_threads(suite: pytest.Pytester) -> None:
+    result = run(
+        suite,
+        """
+import threading
+
+def test_welcome(marbles, virtual_network):
+    threads = threading.active_count()
+    bot, player = (virtual_network.open_channel(host=f"10.0.0.{n}") for n in (1, 2))
+    bot.messages.pipe(ops.flat_map(lambda m: bot.reply(m, f"Welcome {m.text}!"))).subscribe()
+    asking = marbles.hot("a 1h b|", a="Ann", b="Bob")
+    marbles.expect(virtual_network.sends(bot)).to_be(
+        "--a 1h b", a=("Welcome Ann!", player.sender_address), b=("Welcome Bob!", player.sender_address)
+    )
+    marbles.expect(asking.subscriptions).to_be("^ 1h -!")
+    asking.pipe(ops.flat_map(player.broadcast)).subscribe()
+    assert bot.scheduler is marbles.scheduler
+    marbles.run()
+    assert threading.active_count() <= threads
+
+def test_messages(marbles):
+    said = marbles.messages("a-b|", a="join:Ann", b=("ping", "10.0.0.2"))
+    marbles.expect(said.pipe(ops.map(lambda m: (m.text, m.address, m.received_at)))).to_be(
+        "a-b|", a=("join:Ann", "10.0.0.1", 0.0), b=("ping", "10.0.0.2", 0.2)
+    )
+""",
+    )
+    result.assert_outcomes(passed=2)
+
+
+def test_what_differs_is_a_failure_of_the_test_drawn_at_the_line_that_expected(suite: pytest.Pytester) -> None:
+    result = run(
+        suite,
+        """
+def test_late(marbles):
+    letters = marbles.hot("a--b|", b="Bob")
+    marbles.expect(letters.pipe(ops.delay(0.2))).to_be("--a-b|", b="Bob")
+    other = 1
+""",
+    )
+    result.assert_outcomes(failed=1)
+    result.stdout.fnmatch_lines(
+        [
+            "    def test_late(marbles):",
+            '        letters = marbles.hot("a--b|", b="Bob")',
+            '>       marbles.expect(letters.pipe(ops.delay(0.2))).to_be("--a-b|", b="Bob")',
+            "E       AssertionError: 'Bob' was expected at 0.4 s and came at 0.5 s",
+            "E         expected  --a-b|",
+            "E         actual    --a--b|",
+            "E           b = 'Bob'",
+            "",
+            "test_*.py:9: AssertionError",
+        ],
+        consecutive=True,
+    )
+
+
+FAILURES = {
+    "another value": (
+        'marbles.expect(marbles.cold("-a|", a="Bo")).to_be("-a|", a="Bob")',
+        [
+            "'Bo' came at 0.1 s instead of 'Bob'",
+            "expected  -a|",
+            "actual    -b|",
+            "a = 'Bob'  (expected)",
+            "b = 'Bo'  (actual)",
+        ],
+    ),
+    "another error": (
+        'marbles.expect(marbles.cold("#", error=ValueError("x"))).to_be("#", error=RuntimeError("x"))',
+        [
+            "ValueError('x') came at 0 s instead of RuntimeError('x')",
+            "# = RuntimeError('x')  (expected)",
+            "# = ValueError('x')  (actual)",
+        ],
+    ),
+    "more than was expected": (
+        'marbles.expect(rx.interval(0.1)).to_be("-0|", {"0": 0})',
+        ["1 came at 0.2 s instead of completion", "expected  -0|", "actual    -0123456", "and 9 more"],
+    ),
+    "more than was expected, much later": (
+        'marbles.expect(rx.timer(0.9)).to_be("--")',
+        ["0 came at 0.9 s, after all that was expected", "expected  -------------", "actual    ---------(0|)"],
+    ),
+    "less than was expected": (
+        'marbles.expect(rx.never()).to_be("--a|")',
+        ["'a' was expected at 0.2 s and did not come", "expected  --a|", "actual    ----"],
+    ),
+    "another subscription": (
+        'source = marbles.cold("a-b|"); source.pipe(ops.take(1)).subscribe(); '
+        'marbles.expect(source.subscriptions).to_be("^--!")',
+        ["subscribed or disposed of at other times*", "expected  ^--!", "actual    (^!)"],
+    ),
+    "never said": ("marbles.expect(rx.never())", ["expect() without to_be() checks nothing*"]),
+    "never checked": (
+        'marbles.expect(marbles.cold("a--b")).to_be("a--b"); marbles.run(until=0.2)',
+        ["not checked beyond 0.2 s, where run() stopped: run until 0.4 s or more"],
+    ),
+    "never played": (
+        'marbles.hot("a--b|"); marbles.run(until=0.2)',
+        ["2 of 3 marbles were not played when run() stopped at 0.2 s*"],
+    ),
+    "another target": (
+        "one, two = (virtual_network.open_channel(host=f'10.0.0.{n}') for n in (1, 2)); "
+        'marbles.expect(virtual_network.sends(one)).to_be("a", a=("x", "10.0.0.3")); '
+        'one.send("x", 7, "10.0.0.2").subscribe()',
+        ["a = ('x', '10.0.0.3')  (expected)", "b = ('x', ('10.0.0.2', 7))  (actual)"],
+    ),
+}
+
+
+@pytest.mark.parametrize(("test", "picture"), FAILURES.values(), ids=FAILURES)
+def test_each_kind_of_failure_fails_its_test_and_is_drawn(
+    suite: pytest.Pytester, test: str, picture: list[str]
+) -> None:
+    result = run(suite, f"\ndef test_it(marbles, virtual_network):\n    {test}\n")
+    result.assert_outcomes(failed=1)
+    shown = [line.removeprefix("E").strip() for line in result.outlines if line.startswith("E ")]
+    for line in picture:
+        wanted = line.rstrip("*")
+        assert any(one.removeprefix("AssertionError: ").startswith(wanted) for one in shown), (line, shown)
+    assert not any("rx_multicast_ipc/" in line for line in result.outlines), "lines of the kit itself are shown"
+
+
+def test_a_text_that_is_no_marbles_is_shown_at_the_line_that_wrote_it(suite: pytest.Pytester) -> None:
+    result = run(suite, '\ndef test_it(marbles):\n    marbles.hot("a?b")\n')
+    result.assert_outcomes(failed=1)
+    result.stdout.fnmatch_lines(['>*marbles.hot("a?b")', "E *InvalidOption: '?' at 1 of 'a?b' is no marble*"])
+    result.stdout.fnmatch_lines(["test_*.py:8: InvalidOption"])
+
+
+def test_the_tests_own_failure_comes_first(suite: pytest.Pytester) -> None:
+    result = run(
+        suite,
+        """
+def test_fails(marbles):
+    marbles.expect(marbles.hot("a")).to_be("b")
+    assert "this" == "that"
+
+def test_raises_in_virtual_time(marbles):
+    marbles.hot("a").subscribe(lambda value: {}[value])
+
+@pytest.mark.xfail(strict=True)
+def test_is_known_to_fail(marbles):
+    marbles.expect(marbles.hot("a")).to_be("b")
+
+def test_skips(marbles):
+    marbles.expect(marbles.hot("a")).to_be("b")
+    pytest.skip("not today")
+""",
+    )
+    result.assert_outcomes(failed=2, xfailed=1, skipped=1)
+    result.stdout.fnmatch_lines(["E *assert 'this' == 'that'", "E *KeyError: 'a'"])
+    result.stdout.no_fnmatch_line("*instead of*")
+
+
+def test_a_run_by_hand_is_checked_where_it_is_run(suite: pytest.Pytester) -> None:
+    result = run(
+        suite,
+        """
+def test_parts(marbles):
+    source = marbles.hot("a--b|")
+    seen = marbles.record(source)
+    marbles.expect(source).to_be("a--b|")
+    marbles.run(until=0.2)
+    assert seen.values == ["a"]
+    marbles.run()
+    assert seen.values == ["a", "b"]
+
+def test_fails(marbles):
+    marbles.expect(marbles.hot("a")).to_be("b")
+    marbles.run()
+    raise ZeroDivisionError
+""",
+    )
+    result.assert_outcomes(passed=1, failed=1)
+    result.stdout.fnmatch_lines(
+        [">*marbles.run()", '>*marbles.expect(marbles.hot("a")).to_be("b")', "E *instead of 'b'"]
+    )
+
+
+def test_tests_written_as_classes_have_them_too(suite: pytest.Pytester) -> None:
+    result = run(
+        suite,
+        """
+import unittest
+
+class TestIt(unittest.TestCase):
+    @pytest.fixture(autouse=True)
+    def _marbles(self, marbles):
+        self.marbles = marbles
+
+    def test_passes(self):
+        self.marbles.expect(self.marbles.hot("a")).to_be("a")
+
+    def test_fails(self):
+        self.marbles.expect(self.marbles.hot("a")).to_be("b")
+
+@pytest.mark.marbles(frame=2)
+class TestFrame:
+    def test_of_the_class(self, marbles):
+        assert marbles.frame == 2
+
+    @pytest.mark.marbles(frame=3)
+    def test_of_its_own(self, marbles):
+        assert marbles.frame == 3
+""",
+    )
+    result.assert_outcomes(passed=3, failed=1)
+
+
+def test_what_was_tested_is_not_kept_for_the_session(suite: pytest.Pytester) -> None:
+    result = run(
+        suite,
+        """
+import gc, weakref
+
+seen = []
+
+def test_one(marbles, virtual_network):
+    channel = virtual_network.open_channel()
+    marbles.expect(channel.messages).to_be("-")
+    marbles.hot("a").subscribe(lambda _: channel)
+    seen.extend([weakref.ref(marbles), weakref.ref(channel)])
+
+def test_two():
+    gc.collect()
+    assert [reference() for reference in seen] == [None, None]
+""",
+    )
+    result.assert_outcomes(passed=2)
+
+
+def test_a_mark_written_wrong_is_told(suite: pytest.Pytester) -> None:
+    result = run(suite, "\n@pytest.mark.marbles(0.1)\ndef test_it(marbles):\n    pass\n")
+    result.assert_outcomes(errors=1)
+    result.stdout.fnmatch_lines(["*@pytest.mark.marbles takes keywords only, not (0.1,)*"])
+
+
+def test_a_suite_that_does_not_use_the_kit_loads_nothing_of_it(suite: pytest.Pytester) -> None:
+    suite.makepyfile("import sys\n\ndef test_it():\n    assert 'rx_multicast_ipc' not in sys.modules\n")
+    suite.runpytest_subprocess().assert_outcomes(passed=1)
+
+
+def test_the_plugin_can_be_turned_off(suite: pytest.Pytester) -> None:
+    suite.makepyfile("def test_it():\n    pass\n\ndef test_marbles(marbles):\n    pass\n")
+    result = suite.runpytest_inprocess("-p", "no:rx_multicast_ipc")
+    result.assert_outcomes(passed=1, errors=1)
+    result.stdout.fnmatch_lines(["*fixture 'marbles' not found"])
+
+
+def test_a_script_has_marbles_without_pytest() -> None:
+    code = (
+        "import sys\nfrom rx_multicast_ipc.testing import Marbles\n"
+        "assert 'pytest' not in sys.modules\n"
+        "with Marbles() as marbles:\n    marbles.expect(marbles.cold('-a')).to_be('-b')\n"
+    )
+    result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert result.stderr.endswith("AssertionError: 'a' came at 1 s instead of 'b'\n  expected  -b\n  actual    -a\n"), (
+        result.stderr
+    )
+
+
+def test_a_suite_of_the_packages_own_does_without_the_plugin() -> None:
+    tests = [f"tests/testing/test_{name}.py" for name in ("marbles", "expectations", "network")]
+    command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "-p", "no:rx_multicast_ipc", *tests]
+    result = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+    assert (result.returncode, result.stderr) == (0, ""), result.stdout
+
+
+def test_two_workers_do_not_meet(pytester: pytest.Pytester) -> None:
+    pytester.makepyfile(
+        SUITE
+        + """
+@pytest.mark.parametrize("number", range(20))
+def test_it(marbles, virtual_network, number, worker_id):
+    assert worker_id in ("gw0", "gw1")
+    one, two = (virtual_network.open_channel(host=f"10.0.0.{n}") for n in (1, 2))
+    marbles.expect(two.messages).to_be("--a", a=(f"{number}", one.sender_address))
+    marbles.expect(virtual_network.datagrams).to_be("a", a=f"{number}")
+    one.broadcast(f"{number}").subscribe()
+"""
+    )
+    pytester.runpytest_subprocess("-n", "2", "-p", "no:hypothesispytest").assert_outcomes(passed=20)
