@@ -15,7 +15,7 @@ from ..channel import Channel
 from ..message import Message
 from . import exits
 from .options import add_form, add_group, add_receive_buffer, add_verbose, examples, group_of, seconds, whole
-from .output import Output, reader_gone, tell
+from .output import Output, is_terminal, reader_gone, tell
 from .ping_protocol import answer_pings
 
 
@@ -25,12 +25,12 @@ def configure(parser: ArgumentParser) -> None:
         "messages or --timeout seconds, and when the reader of its output has had enough."
     )
     parser.epilog = examples(
-        "rx-multicast-ipc listen",
+        "rx-multicast-ipc listen  # until Ctrl-C",
         "rx-multicast-ipc listen --count 1 --timeout 5  # the next message, or exit code 1",
         "rx-multicast-ipc listen --contains join: --json | head -1",
         "rx-multicast-ipc listen --match '^(join|leave):' --from 127.0.0.1 --count 2",
         "rx-multicast-ipc listen --raw --count 1 > payload.bin",
-        "rx-multicast-ipc listen --respond  # lets others measure: rx-multicast-ipc ping",
+        "rx-multicast-ipc listen --respond  # answers pings, too, until Ctrl-C",
     )
     chosen = parser.add_argument_group("which messages; all of these must hold")
     chosen.add_argument("--contains", metavar="TEXT", help="messages with this text in them")
@@ -76,7 +76,7 @@ def run(options: Namespace, output: Output) -> int:
         )
         end: AsyncSubject[int] = AsyncSubject()
         with printed.subscribe(end):
-            if options.verbose:
+            if options.verbose or is_terminal():
                 tell(f"listening to {channel.group}")
             run_to_end(end)
     return exits.OK if found and count in (None, found) else exits.NOTHING

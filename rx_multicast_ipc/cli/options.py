@@ -4,10 +4,17 @@ from __future__ import annotations
 
 import math
 from argparse import ArgumentParser, ArgumentTypeError, Namespace
-from typing import Any
 
 from ..channel import RECEIVE_BUFFER
-from ..group import DEFAULT_GROUP, DEFAULT_PORT, LOOPBACK, Group
+from ..group import (
+    ALL_INTERFACES,
+    DEFAULT_GROUP,
+    DEFAULT_INTERFACE,
+    DEFAULT_PORT,
+    INTERFACE_VARIABLE,
+    LOOPBACK,
+    Group,
+)
 
 
 def add_group(parser: ArgumentParser) -> None:
@@ -19,8 +26,9 @@ def add_group(parser: ArgumentParser) -> None:
         "-i",
         "--interface",
         action="append",
-        help=f'"{LOOPBACK}": this machine alone (the default); "default": where the system\'s multicast route leads; '
-        "else a name or an address of an interface",
+        help=f'"{LOOPBACK}": this machine alone (the default); "{DEFAULT_INTERFACE}": where the system\'s multicast '
+        f'route leads; "{ALL_INTERFACES}"; else a name or an address of an interface. May be given several times, or '
+        f"in the environment as {INTERFACE_VARIABLE}",
     )
     group.add_argument(
         "--ttl", type=int, help="networks that a datagram may enter, 0 to 255 (default: 0 on loopback, else 1)"
@@ -39,7 +47,10 @@ def add_receive_buffer(parser: ArgumentParser) -> None:
 
 def add_verbose(parser: ArgumentParser) -> None:
     parser.add_argument(
-        "-v", "--verbose", action="store_true", help="say on standard error when it has begun to listen"
+        "-v",
+        "--verbose",
+        action="store_true",
+        help="say on standard error when it has begun to listen (on a terminal it does)",
     )
 
 
@@ -63,10 +74,7 @@ def add_form(parser: ArgumentParser, *, raw: bool = False) -> None:
 
 def group_of(options: Namespace) -> Group:
     """The group that ``add_group`` read, validated."""
-    if not options.interface:
-        return Group.of(options.port, options.group, ttl=options.ttl)
-    interface: Any = options.interface[0] if len(options.interface) == 1 else tuple(options.interface)
-    return Group.of(options.port, options.group, interface, options.ttl)
+    return Group.of(options.port, options.group, options.interface, options.ttl)
 
 
 def examples(*lines: str) -> str:

@@ -84,8 +84,9 @@ def payload_value(data: bytes) -> str | dict[str, str]:
 
 def message_line(message: Message) -> str:
     """A message as people read it."""
+    by = f" by {message.interface}" if message.interface else ""
     to = " (direct)" if message.direct else ""
-    return f"{clock(message.received_at)}  {host_port(message.sender)}{to}  {printable(message.data)}"
+    return f"{clock(message.received_at)}  {host_port(message.sender)}{by}{to}  {printable(message.data)}"
 
 
 def clock(seconds: float) -> str:

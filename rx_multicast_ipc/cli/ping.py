@@ -14,11 +14,10 @@ from reactivex import operators as ops
 
 from ..bridges import run as run_to_end
 from ..channel import Channel
-from ..errors import SendFailed
 from ..message import Message
 from . import exits
 from .options import add_form, add_group, add_verbose, examples, group_of, interval, seconds, whole
-from .output import Output, host_port, reader_gone, tell
+from .output import Output, host_port, is_terminal, reader_gone, tell
 from .ping_figures import Answer, Figures, PeerFigures
 from .ping_protocol import Ping, answer_pings, decode_pong, encode_ping
 
@@ -61,7 +60,7 @@ def run(options: Namespace, output: Output) -> int:
     with Channel(group_of(options), backlog=1, echo=False) as channel:
         if options.respond:
             answer_pings(channel)
-            if options.verbose:
+            if options.verbose or is_terminal():
                 tell(f"listening to {channel.group}")
             run_to_end(channel.messages.pipe(ops.ignore_elements(), ops.take_until(reader_gone())))
             return exits.OK
@@ -75,10 +74,7 @@ def _ask(channel: Channel, options: Namespace, output: Output) -> int:
     def send(_: int) -> None:
         sequence = figures.ping(time.perf_counter())
         ping = encode_ping(Ping(identity, sequence, time.time()), options.size)
-        try:
-            channel.transport.send(ping)
-        except SendFailed as error:  # a link may come back
-            tell(error)
+        channel.broadcast(ping).subscribe(on_error=tell)  # and go on: a link may come back
 
     def hear(batch: list[Message]) -> None:
         now = time.perf_counter()

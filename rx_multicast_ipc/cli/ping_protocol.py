@@ -58,15 +58,23 @@ def encode_ping(ping: Ping, size: int = 0) -> bytes:
 
 def decode_pong(data: bytes) -> Ping | None:
     """What an answer answers; None for what is no answer."""
-    if data.startswith(_PONG):
-        with suppress(msgspec.MsgspecError):
-            return _decode(data)
-    return None
+    return _decoded(data) if data.startswith(_PONG) else None
+
+
+def decode_ping(data: bytes) -> Ping | None:
+    """What somebody wants answered; None for what is no ping."""
+    return _decoded(data) if data.startswith(_PING) else None
 
 
 def is_ping(data: bytes) -> bool:
     """Whether somebody wants an answer."""
     return data.startswith(_PING)
+
+
+def _decoded(data: bytes) -> Ping | None:
+    with suppress(msgspec.MsgspecError):
+        return _decode(data)
+    return None
 
 
 def answer_pings(channel: Channel) -> DisposableBase:

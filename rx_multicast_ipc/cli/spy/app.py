@@ -9,7 +9,7 @@ import time
 from collections.abc import Sequence
 from typing import Any, ClassVar, Final
 
-from reactivex.abc import DisposableBase
+from reactivex.disposable import CompositeDisposable
 from reactivex.scheduler.eventloop import AsyncIOScheduler
 from rich.markup import escape
 from textual.app import App, ComposeResult
@@ -20,6 +20,7 @@ from textual.widgets import Footer, Input, Static
 from ...channel import Channel
 from ...errors import ChannelClosed
 from ...message import Address
+from ...network_event import NetworkEvent
 from .. import exits
 from ..output import clock, host_port, printable
 from .payload_views import View, view_of
@@ -93,7 +94,7 @@ class SpyApp(App[int]):
         self._view: View = "auto"
         self._sort_by, self._descending = 1, True
         self._fault: Exception | None = None
-        self._subscription: DisposableBase | None = None
+        self._subscriptions = CompositeDisposable()
         self._notices = _Notices(self)
 
     def compose(self) -> ComposeResult:
@@ -115,16 +116,17 @@ class SpyApp(App[int]):
         self._choose(self._search)
         self._notices.take_over()
         # On this loop, so that nothing of the screen is touched by another thread, and counted even while it draws.
-        self._subscription = self._channel.batches.subscribe(
-            self.traffic.add, self._ended, self._ended, scheduler=AsyncIOScheduler(asyncio.get_running_loop())
+        here = AsyncIOScheduler(asyncio.get_running_loop())
+        self._subscriptions = CompositeDisposable(
+            self._channel.batches.subscribe(self.traffic.add, self._ended, self._ended, scheduler=here),
+            self._channel.events.subscribe(self._tell, scheduler=here),
         )
         self.set_interval(_REFRESH, self.look)
         self.look()
 
     def on_unmount(self) -> None:
         self._notices.give_back()
-        if self._subscription is not None:
-            self._subscription.dispose()
+        self._subscriptions.dispose()
 
     def look(self) -> None:
         """Show what there is now."""
@@ -219,7 +221,7 @@ class SpyApp(App[int]):
             self._payload.update("")
             return
         message = heard.message
-        view, text = view_of(message.data, self._view)
+        view, text = view_of(message.data, self._view, self._payload.size.width)
         chosen = " (auto)" if self._view == "auto" else ""
         direct = ", direct" if message.direct else ""
         self._inspector.border_title = f"message {heard.number} as {view}{chosen}"
@@ -235,15 +237,15 @@ class SpyApp(App[int]):
             f"{_size(total.byte_rate)}/s",
         ]
         lost = (statistics.dropped or 0) + statistics.discarded
-        parts.append(f"[b $text-error on $error]{lost:,} dropped[/]" if lost else "0 dropped")
+        parts.append(f"[b white on $error]{lost:,} dropped[/]" if lost else "0 dropped")
         if self.traffic.paused:
-            parts.append("[b $text-warning on $warning] paused [/]")
+            parts.append("[b black on $warning] paused [/]")
         if self._search:
             parts.append(f"filter [b]{escape(self._search)}[/b]")
         if self._only is not None:
             parts.append(f"only [b]{escape(host_port(self._only))}[/b]")
         if self._fault is not None:
-            parts.append(f"[b $text-error on $error]{escape(str(self._fault))}[/]")
+            parts.append(f"[b white on $error]{escape(str(self._fault))}[/]")
         return " │ ".join(parts)
 
     def _sender_cells(self, sender: Sender) -> Sequence[str]:
@@ -268,6 +270,9 @@ class SpyApp(App[int]):
             -sender.last.received_at,
             sender.last.data,
         )[self._sort_by]
+
+    def _tell(self, event: NetworkEvent) -> None:
+        self.notify(escape(f"{event.interface}: {event.change}"), title="network", severity="warning")
 
     def _ended(self, fault: Exception | None = None) -> None:
         self._fault = fault or ChannelClosed()

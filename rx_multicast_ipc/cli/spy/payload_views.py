@@ -8,14 +8,18 @@ import msgspec
 
 View = Literal["auto", "text", "json", "hex"]
 
+_HEX_WIDTH: Final = 71
+"""Characters of a line of 16 bytes."""
+
 SHOWN: Final = 8192
 """Bytes of a payload that are shown."""
 
 
-def view_of(data: bytes, view: View) -> tuple[View, str]:
+def view_of(data: bytes, view: View, width: int = 80) -> tuple[View, str]:
     """``data`` in the view that was asked for, and which one that is; ``"auto"`` picks what fits.
 
-    Lines hold nothing that steers a terminal. What is no JSON shows as text, with a note.
+    Lines hold nothing that steers a terminal. What is no JSON shows as text, with a note. A hex dump is made for
+    lines of ``width`` characters.
     """
     if view in ("auto", "json"):
         as_json = _json(data)
@@ -24,7 +28,7 @@ def view_of(data: bytes, view: View) -> tuple[View, str]:
         if view == "json":
             return "json", f"(no JSON)\n{_text(data)}"
     if view == "hex" or (view == "auto" and not _is_text(data)):
-        return "hex", hex_dump(data[:SHOWN]) + _rest(data)
+        return "hex", hex_dump(data[:SHOWN], 16 if width >= _HEX_WIDTH else 8) + _rest(data)
     return "text", _text(data)
 
 
