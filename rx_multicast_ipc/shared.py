@@ -23,7 +23,6 @@ from .opening import current
 from .sinks import Send, send_to
 from .transport import OpenTransport, Transport, WouldBlock
 from .transport._sockets import look_up
-from .transport.udp import UdpTransport
 
 _UNUSED_BUFFER: Final = 4096
 """Bytes of receive buffer for a socket that only sends."""
@@ -184,7 +183,7 @@ class _SharedSender:
 
     @property
     def has_names(self) -> bool:
-        return current() is UdpTransport
+        return getattr(current(), "has_names", True)
 
     def look_up(self, name: str) -> str:
         return look_up(name, self.group)

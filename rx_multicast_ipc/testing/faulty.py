@@ -210,6 +210,11 @@ class FaultyNetwork:
         """What was done to all of its channels so far."""
         return sum((transport.faults for transport in self._transports), FaultCounts())
 
+    @property
+    def has_names(self) -> bool:
+        """Whether names can be looked up: as inside."""
+        return getattr(self._open_transport, "has_names", True)
+
     def __call__(self, group: Group, *, receive_buffer: int, listen: bool = True) -> FaultyTransport:
         seed = f"{self._options.seed} {len(self._transports)}" if self._transports else self._options.seed
         options: Any = msgspec.structs.asdict(msgspec.structs.replace(self._options, seed=seed))
