@@ -3,16 +3,22 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 import shutil
+import socket
 import threading
+import time
 from collections.abc import Iterator
+from contextlib import suppress
 
 import pytest
 from reactivex import operators as ops
+from reactivex.scheduler.eventloop import AsyncIOScheduler
 
 import rx_multicast_ipc as ipc
+from rx_multicast_ipc.transport import WouldBlock
 
-from ..helpers import PATIENCE, Seen
+from ..helpers import PATIENCE, Seen, divide_by_zero, nothing_left_behind, wait_until
 from ..hosts import Host, hosts
 from .on import channel_on
 
@@ -27,6 +33,16 @@ def slow_host() -> Iterator[Host]:
         pytest.skip("needs tc(8) to make a link slow")
     with hosts(1) as (host,):
         host.namespace.run("sh", "-c", "tc qdisc add dev eth0 root tbf rate 50mbit burst 20000 limit 20000000")
+        yield host
+
+
+@pytest.fixture
+def stuck_host() -> Iterator[Host]:
+    """A host behind a link of 8 kbit/s."""
+    if shutil.which("tc") is None:
+        pytest.skip("needs tc(8) to make a link slow")
+    with hosts(1) as (host,):
+        host.namespace.run("sh", "-c", "tc qdisc add dev eth0 root tbf rate 8kbit burst 20000 limit 20000000")
         yield host
 
 
@@ -95,3 +111,93 @@ def test_what_waits_for_room_when_the_channel_closes_is_told(slow_host: Host) ->
         assert begun.wait(PATIENCE)
     assert errors
     assert {type(error) for error in errors} == {ipc.ChannelClosed}
+
+
+def test_sends_that_wait_for_room_are_told_of_the_close_also_where_nobody_listens_for_errors(
+    slow_host: Host, unhandled: list[BaseException]
+) -> None:
+    with nothing_left_behind(), channel_on(slow_host) as channel:
+        seen = Seen(channel.messages)
+        begun = threading.Event()
+
+        def begin() -> None:
+            for payload in FLOOD:
+                channel.broadcast(payload).subscribe()
+            begun.set()
+
+        channel.transport.call(begin)
+        assert begun.wait(PATIENCE)
+        channel.close()
+        assert channel.transport.ended
+        assert seen.completed
+    assert {type(error) for error in unhandled} == {ipc.ChannelClosed}
+    unhandled.clear()
+
+
+def test_a_subscriber_that_raises_keeps_no_other_send_from_its_turn(
+    slow: ipc.Channel, unhandled: list[BaseException]
+) -> None:
+    heard = Seen(slow.messages)
+
+    def begin() -> None:
+        for payload in FLOOD:
+            with suppress(ZeroDivisionError):  # from those that found room at once
+                slow.broadcast(payload).subscribe(on_completed=divide_by_zero)
+
+    slow.transport.call(begin)
+    heard.wait_for_count(len(FLOOD))
+    assert {type(error) for error in unhandled} == {ZeroDivisionError}
+    unhandled.clear()
+
+
+def test_sends_of_an_event_loop_keep_their_order_while_others_wait_for_room(slow: ipc.Channel) -> None:
+    heard = Seen(slow.messages)
+
+    async def main() -> None:
+        scheduler = AsyncIOScheduler(asyncio.get_running_loop())
+        for number in range(2 * len(FLOOD)):
+            slow.broadcast(number.to_bytes(1000)).subscribe(scheduler=scheduler)
+            if number % 50 == 0:
+                await asyncio.sleep(0.003)
+
+    asyncio.run(main())
+    heard.wait_for_count(2 * len(FLOOD))
+    assert [int.from_bytes(message.data) for message in heard.values] == list(range(2 * len(FLOOD)))
+
+
+def test_a_thread_that_waits_for_room_is_told_of_the_close_at_once(stuck_host: Host) -> None:
+    told: list[Exception] = []
+    with nothing_left_behind(), channel_on(stuck_host) as channel:
+
+        async def finds_no_room() -> bool:
+            try:
+                channel.transport.send(b"")
+            except WouldBlock:
+                return True
+            return False
+
+        thread = threading.Thread(target=lambda: channel.broadcast_all(FLOOD).subscribe(on_error=told.append))
+        thread.start()
+        wait_until(lambda: asyncio.run(finds_no_room()))
+        begun = time.monotonic()
+        channel.close()
+        thread.join(PATIENCE)
+        assert time.monotonic() - begun < 1
+    assert [type(error) for error in told] == [ipc.ChannelClosed]
+
+
+def test_where_no_descriptor_is_left_to_wait_for_room_the_sends_are_tried_again(
+    slow: ipc.Channel, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    duplicate, failures = socket.socket.dup, iter([OSError(errno.EMFILE, "Too many open files")] * 2)
+
+    def dup(opened: socket.socket) -> socket.socket:
+        for failure in failures:
+            raise failure
+        return duplicate(opened)
+
+    monkeypatch.setattr(socket.socket, "dup", dup)
+    heard = Seen(slow.messages)
+    slow.transport.call(lambda: [slow.broadcast(payload).subscribe() for payload in FLOOD] and None)
+    heard.wait_for_count(len(FLOOD))
+    assert next(failures, None) is None
