@@ -99,6 +99,24 @@ def test_an_event_loop_goes_on_while_its_sends_wait_for_room(stuck_host: Host) -
         assert channel.statistics.refused == 0
 
 
+def test_a_request_is_sent_as_soon_as_there_is_room(slow: ipc.Channel) -> None:
+    slow.messages.pipe(
+        ops.filter(lambda m: m.text == "question"), ops.flat_map(lambda m: slow.reply(m, b""))
+    ).subscribe()
+    asked: list[Seen[ipc.Message]] = []
+
+    def begin() -> None:
+        for payload in FLOOD:
+            slow.broadcast(payload).subscribe()
+        asked.append(Seen(slow.request("question", lambda m: m.direct)))
+
+    slow.transport.call(begin)
+    wait_until(lambda: asked)
+    heard = Seen(slow.messages.pipe(ops.filter(lambda m: m.direct)))
+    wait_until(lambda: asked[0].error or heard.values)
+    assert asked[0].error is None
+
+
 def test_what_waits_for_room_when_the_channel_closes_is_told(slow_host: Host) -> None:
     errors: list[Exception] = []
     begun = threading.Event()
