@@ -267,9 +267,11 @@ def leave(*_):
     print("closed", channel.closed, flush=True)
     sys.exit()
 signal.signal(signal.SIGUSR1, leave)
+send = channel.broadcast("x")  # one, for the signal may also come between the making of one and its subscription
+send.subscribe()
 print("sending", flush=True)
 while True:
-    channel.broadcast("x").subscribe()
+    send.subscribe()
 """
     for _ in range(5):
         process = python(code, port)
