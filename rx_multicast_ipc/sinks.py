@@ -46,12 +46,13 @@ class Sender(Protocol):
 class _ColdSend(Observable[None]):
     """One datagram for each subscription, and a warning if there never was one."""
 
-    _subscribed = False
+    _subscribed = True  # until it is whole
 
     def __init__(self, sender: Sender, payload: bytes) -> None:
         # Not Observable's own: the lock that it makes costs more than the rest and is hardly ever used.
         self._sender = sender
         self._payload = payload
+        self._subscribed = False
 
     @cached_property
     def lock(self) -> Any:  # pyright: ignore[reportIncompatibleVariableOverride]
@@ -115,6 +116,7 @@ class Send(_ColdSend):
         self._sender = sender
         self._payload = payload
         self._destination = destination
+        self._subscribed = False
 
     def subscribe(
         self,
