@@ -14,6 +14,8 @@ from .channel import Channel, open_channel, with_socket
 from .errors import (
     BufferOverflow,
     CannotOpen,
+    CaptureCorrupt,
+    CaptureFailed,
     ChannelClosed,
     DecodeFailed,
     InvalidAddress,
@@ -49,6 +51,8 @@ __all__ = [
     "DEFAULT_PORT",
     "BufferOverflow",
     "CannotOpen",
+    "CaptureCorrupt",
+    "CaptureFailed",
     "Channel",
     "ChannelClosed",
     "DecodeFailed",

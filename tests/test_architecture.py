@@ -27,8 +27,10 @@ LAYERS = (
     {"channel"},
     {"shared", "bridges", "operators", "loops"},
     {"__init__"},
-    {"testing"},
+    {"testing", "capture"},
     {"notebook"},
+    {"cli"},
+    {"__main__"},
 )
 """Rooms by height: each may import from those below it."""
 
@@ -95,10 +97,11 @@ def test_nothing_but_the_transport_asks_which_platform_this_is() -> None:
 
 
 def test_importing_the_package_loads_no_extra_and_no_testing_kit() -> None:
-    code = "import sys, rx_multicast_ipc; print(*{name.partition('.')[0] for name in sys.modules})"
+    code = "import sys, rx_multicast_ipc; print(*sys.modules)"
     loaded = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.split()
     assert not {"pytest", "hypothesis", "anywidget", "html", "textual"} & set(loaded)
     assert "rx_multicast_ipc.testing" not in loaded
+    assert "argparse" not in loaded
 
 
 def test_every_public_name_is_there_and_documented() -> None:
