@@ -2,7 +2,7 @@
 
 A Jupyter kernel on one core hears a sender on the other through six operators and a subscriber: without a view, with
 one of the channel, with one of a pipeline from it; alternating, a fresh kernel each. The sender first floods it: what
-is delivered then is what the source can deliver at most.
+is delivered then for a second of the kernel's CPU is what the source can deliver at most, on a core of its own.
 """
 
 from __future__ import annotations
@@ -120,8 +120,8 @@ def main() -> None:
     print("\n| | messages/s at most | of that without |" + "".join(f" CPU at {rate:,}/s |" for rate in RATES))
     print("|---|--:|--:|" + "--:|" * len(RATES))
     for view in VIEWS:
-        most = [one["rate"] for one in found[view, FLOOD]]
-        without = [one["rate"] for one in found[WITHOUT.get(view, view), FLOOD]]
+        most = [one["rate"] / one["cpu"] for one in found[view, FLOOD]]
+        without = [one["rate"] / one["cpu"] for one in found[WITHOUT.get(view, view), FLOOD]]
         part = median(one / other for one, other in zip(most, without, strict=True))
         cpu = "".join(f" {median(one['cpu'] for one in found[view, rate]):.1%} |" for rate in RATES)
         print(f"| {view} | {median(most):,.0f} | {part:.2f} |{cpu}")

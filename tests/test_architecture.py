@@ -39,6 +39,7 @@ NARROW = {
     "loops": {"errors"},
     "opening": {"group", "transport"},
     "transport": {"errors", "group", "message", "network_event", "statistics", "timers", "unhandled"},
+    "notebook": {"arguments", "bridges", "channel", "errors", "message", "source", "testing"},
     "testing": {
         "channel",
         "errors",

@@ -18,7 +18,7 @@ VIEWPORT = {"width": 1000, "height": 700}
 @pytest.fixture(scope="session")
 def browser() -> Iterator[Any]:
     """Headless Chromium, which reaches 127.0.0.1 alone."""
-    sync_api: Any = pytest.importorskip("playwright.sync_api", reason="needs the extra [notebook-test]")
+    sync_api: Any = pytest.importorskip("playwright.sync_api")
     if CHROMIUM is None:
         pytest.skip("needs Chromium: apt install chromium, or set CHROMIUM to its path")
     arguments = ["--disable-background-networking", "--disable-component-update"]

@@ -12,6 +12,8 @@ from rx_multicast_ipc.notebook.meter import Meter
 from rx_multicast_ipc.notebook.update import PAYLOAD_BUDGET, State, encode
 from rx_multicast_ipc.notebook.widget import STATIC, front_end
 
+pytest.importorskip("playwright", reason="needs the extra [notebook-test]")
+
 START = 1_700_000_000.0
 
 ANN, BOB = ("127.0.0.1", 4001), ("127.0.0.1", 4002)

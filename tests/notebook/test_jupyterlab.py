@@ -13,6 +13,9 @@ import pytest
 from ..helpers import finish, ipc, python
 from .lab import Lab, Notebook, running_lab
 
+for module in ("playwright", "jupyterlab"):
+    pytest.importorskip(module, reason="needs the extra [notebook-test]")
+
 PICTURES = os.environ.get("LIVE_PICTURES")
 """Folder for pictures of the view: ``live.png``, which the README shows, and one of each theme."""
 
@@ -98,7 +101,6 @@ CONTRAST = """
 
 @pytest.fixture(scope="module")
 def lab(browser: Any, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lab]:
-    pytest.importorskip("jupyterlab", reason="needs the extra [notebook-test]")
     with running_lab(tmp_path_factory.mktemp("lab")) as running:
         yield running
 
