@@ -14,9 +14,7 @@ from typing import Final, Protocol, cast
 
 from ..errors import InvalidArgument, MulticastError
 from . import exits
-from .output import Output, tell
-
-PROGRAM: Final = "rx-multicast-ipc"
+from .output import PROGRAM, Output, tell
 
 COMMANDS: Final = {
     "listen": "print what a group says",
@@ -89,8 +87,6 @@ def _run(arguments: Sequence[str]) -> int:
 
 def _overview() -> ArgumentParser:
     """Tells which commands there are."""
-    from importlib.metadata import version  # here, so that a command is quick to start
-
     parser = ArgumentParser(
         prog=PROGRAM,
         description="Talk, listen and look into UDP multicast groups.\n"
@@ -98,11 +94,20 @@ def _overview() -> ArgumentParser:
         epilog=f"'{PROGRAM} COMMAND --help' tells more, with examples.\n\n{exits.TOLD}",
         formatter_class=_format,
     )
-    parser.add_argument("--version", action="version", version=f"%(prog)s {version('rx-multicast-ipc')}")
+    parser.add_argument("--version", action="version", version=f"%(prog)s {_version()}")
     commands = parser.add_subparsers(required=True, metavar="COMMAND", title="commands")
     for name, summary in COMMANDS.items():
         commands.add_parser(name, help=summary)
     return parser
+
+
+def _version() -> str:
+    from importlib import metadata  # here, so that a command is quick to start
+
+    try:
+        return metadata.version(PROGRAM)
+    except metadata.PackageNotFoundError:
+        return "(not installed)"
 
 
 @contextmanager

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from argparse import ArgumentParser, ArgumentTypeError, Namespace
+from typing import Final
 
 from ..channel import RECEIVE_BUFFER
 from ..group import (
@@ -15,6 +16,12 @@ from ..group import (
     LOOPBACK,
     Group,
 )
+
+_LEAST: Final = 1e-9
+_MOST: Final = 1e9
+"""Of seconds, and a second: what timers can take."""
+
+_MOST_BYTES: Final = 2**31 - 1
 
 
 def add_group(parser: ArgumentParser) -> None:
@@ -38,7 +45,7 @@ def add_group(parser: ArgumentParser) -> None:
 def add_receive_buffer(parser: ArgumentParser) -> None:
     parser.add_argument(
         "--receive-buffer",
-        type=whole,
+        type=size,
         default=RECEIVE_BUFFER,
         metavar="BYTES",
         help="kernel buffer to ask for (default: %(default)s)",
@@ -96,6 +103,13 @@ def natural(text: str) -> int:
     return int(text)
 
 
+def size(text: str) -> int:
+    """A number of bytes that the system calls can ask for."""
+    if not text.isdecimal() or not 1 <= int(text) <= _MOST_BYTES:
+        raise ArgumentTypeError(f"a number of bytes, 1 to {_MOST_BYTES}, not {text!r}")
+    return int(text)
+
+
 def seconds(text: str) -> float:
     """A number of seconds, 0 or more."""
     return _number(text, "seconds, 0 or more", 0.0)
@@ -103,12 +117,12 @@ def seconds(text: str) -> float:
 
 def interval(text: str) -> float:
     """A number of seconds, more than 0."""
-    return _number(text, "seconds, more than 0", math.ulp(0.0))
+    return _number(text, "seconds, more than 0", _LEAST)
 
 
 def rate(text: str) -> float:
     """A number a second, more than 0."""
-    return _number(text, "a number a second, more than 0", math.ulp(0.0))
+    return _number(text, "a number a second, more than 0", _LEAST)
 
 
 def destination(text: str) -> tuple[str, int]:
@@ -128,6 +142,6 @@ def _number(text: str, what: str, least: float) -> float:
         value = float(text)
     except ValueError:
         value = math.nan
-    if not least <= value < math.inf:
+    if not least <= value <= _MOST:
         raise ArgumentTypeError(f"{what}, not {text!r}")
     return value

@@ -17,6 +17,8 @@ from reactivex.disposable import Disposable
 
 from ..message import Address, Message
 
+PROGRAM: Final = "rx-multicast-ipc"
+
 
 class Output:
     """Standard output, in the form that was asked for.
@@ -59,7 +61,7 @@ class Output:
 
 def tell(what: object) -> None:
     """One line on standard error, for whoever is there."""
-    print(f"rx-multicast-ipc: {what}", file=sys.stderr, flush=True)
+    print(f"{PROGRAM}: {what}", file=sys.stderr, flush=True)
 
 
 def is_terminal() -> bool:

@@ -14,6 +14,7 @@ from reactivex import operators as ops
 
 from ..bridges import run as run_to_end
 from ..channel import Channel
+from ..errors import PayloadTooLarge
 from ..message import Message
 from . import exits
 from .options import add_form, add_group, add_verbose, examples, group_of, interval, seconds, whole
@@ -57,7 +58,10 @@ def configure(parser: ArgumentParser) -> None:
 
 
 def run(options: Namespace, output: Output) -> int:
-    with Channel(group_of(options), backlog=1, echo=False) as channel:
+    group = group_of(options)
+    if options.size > group.payload_limit:
+        raise PayloadTooLarge(options.size, group.payload_limit)
+    with Channel(group, backlog=1, echo=False) as channel:
         if options.respond:
             answer_pings(channel)
             if options.verbose or is_terminal():

@@ -13,7 +13,7 @@ from reactivex.subject import AsyncSubject
 
 from ..bridges import run as run_to_end
 from ..channel import Channel
-from ..errors import MessageTimeout
+from ..errors import InvalidOption, MessageTimeout
 from ..group import as_payload, check_destination, check_port
 from ..message import Address, Message
 from ..transport import Transport
@@ -66,6 +66,8 @@ def configure(parser: ArgumentParser) -> None:
 
 
 def run(options: Namespace, output: Output) -> int:
+    if options.data and (options.file or options.whole or options.lines):
+        raise InvalidOption("DATA is sent as it is: leave out --file, --whole and --lines, or leave out DATA")
     payloads = paced(repeated(lambda: read_payloads(options), options.repeat), options.rate)
     group = group_of(options)
     if options.reply:
@@ -143,6 +145,8 @@ def repeated(read: Callable[[], Iterable[bytes]], times: int) -> Iterable[bytes]
     if times == 1:
         return read()
     payloads = list(read())
+    if not payloads:
+        return payloads
     return chain.from_iterable(repeat(payloads, times) if times else repeat(payloads))
 
 

@@ -1,9 +1,10 @@
-"""Every example of every command's --help works as it is written there."""
+"""Every example of every command's --help, and of the documents, works as it is written there."""
 
 from __future__ import annotations
 
 import os
 import pty
+import re
 import select
 import shutil
 import subprocess
@@ -40,6 +41,11 @@ with ipc.open_channel(61088, echo=False) as channel, ipc.open_channel(61090) as 
 
 SCRIPT = """
 ip link set lo up
+ip link add eth0 type veth peer name far
+ip link set far up
+ip address add 10.77.0.1/24 dev eth0
+ip link set eth0 up
+ip route add default dev eth0
 "$1" -c "$2" > company.txt &
 until grep -q ready company.txt 2> /dev/null; do sleep 0.02; done
 trap : INT
@@ -50,16 +56,26 @@ kill %%1
 """
 
 
+WITH_FILES = {"record", "replay"}
+"""Commands whose examples need files, and are tested with them."""
+
+
+DOCUMENTS = [ROOT / "README.md", ROOT / "docs" / "command-line.md"]
+
+
 def examples() -> list[tuple[str, str]]:
     found: list[tuple[str, str]] = []
-    for name in COMMANDS:
+    for name in COMMANDS.keys() - WITH_FILES:
         parser = ArgumentParser()
         import_module(f"rx_multicast_ipc.cli.{name}").configure(parser)
         assert parser.epilog is not None
         lines = [line.removeprefix("  $ ") for line in parser.epilog.splitlines() if line.startswith("  $ ")]
         assert lines, f"{name} --help has no examples"
         found += [(name, line) for line in lines]
-    return found
+    for document in DOCUMENTS:
+        for block in re.findall(r"^```sh\n(.*?)^```\n", document.read_text(encoding="utf-8"), re.MULTILINE | re.DOTALL):
+            found += [(document.name, line) for line in block.splitlines() if "rx-multicast-ipc " in line]
+    return sorted(found)
 
 
 @needs_namespaces

@@ -40,6 +40,7 @@ def test_without_a_command_it_tells_which_there_are() -> None:
         *(["nope"], ["send", "--nope"], ["send", "--port", "x", "y"], ["listen", "--match", "("]),
         *(["listen", "--count", "0"], ["listen", "--timeout", "-1"], ["send", "--to", "nowhere", "x"]),
         *(["send", "--rate", "nan", "x"], ["send", "--lines", "--whole"], ["ping", "--interval", "0"]),
+        *(["ping", "--interval", "1e99"], ["send", "--rate", "1e-99"], ["listen", "--receive-buffer", str(2**31)]),
     ],
     ids=" ".join,
 )
@@ -58,6 +59,8 @@ def test_a_mistake_in_the_command_line_is_code_2_and_says_what_is_right(argument
         (["ping", "--interface", "nope0"], 2, 'there is no interface "nope0" here'),
         (["send", "--ttl", "3", "x"], 2, "ttl=3 would leave this machine"),
         (["send", "--to", "192.0.2.1:9", "x"], 2, "192.0.2.1 is not on this machine's loopback interface"),
+        (["send", "--file", "x", "y"], 2, "DATA is sent as it is"),
+        (["ping", "--size", "65508"], 2, "a payload of 65508 bytes does not fit in one datagram"),
         (["send", "--file", "/nowhere/at/all"], 3, "/nowhere/at/all: No such file or directory"),
     ],
 )

@@ -108,13 +108,13 @@ def test_pings_have_the_size_that_was_asked_for(port: int, channel: ipc.Channel)
 def test_a_responder_answers_the_asker_alone_and_nothing_but_pings(channel: ipc.Channel, port: int) -> None:
     answer_pings(channel)
     with ipc.open_channel(port) as asking, ipc.open_channel(port) as other:
-        ipc.run(asking.broadcast("pinging"))
         heard_by_other = Seen(other.messages)
+        ipc.run(asking.broadcast("pinging"))
         ping = encode_ping(Ping("0123abcd", 7, 1.5))
         answer = ipc.run(asking.request(ping, lambda m: m.direct, timeout=5))
         assert (answer.data, answer.sender) == (pong(ping), channel.sender_address)
         ipc.run(asking.broadcast("end"))
-        assert [m.data for m in heard_by_other.wait_for_count(2)] == [ping, b"end"]
+        assert [m.data for m in heard_by_other.wait_for_count(3)] == [b"pinging", ping, b"end"]
 
 
 def test_the_wire_format_is_the_one_that_is_documented() -> None:

@@ -80,6 +80,10 @@ def test_it_repeats_what_it_was_given(port: int, channel: ipc.Channel, heard: Se
     assert settled(heard, channel) == [b"a", b"b"] * 3
 
 
+def test_nothing_repeated_for_ever_is_nothing(port: int) -> None:
+    assert command("send", "--port", port, "--repeat", 0) == (0, b"", "")
+
+
 def test_a_rate_spreads_datagrams_over_time(port: int, channel: ipc.Channel) -> None:
     seen = Seen(channel.messages.pipe(ops.map(lambda m: m.received_at)))
     assert command("send", "--port", port, "x", "--repeat", 6, "--rate", 20) == (0, b"", "")

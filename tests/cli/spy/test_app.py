@@ -121,7 +121,7 @@ async def test_home_and_pages_reach_every_message(channel: ipc.Channel, other: i
 
 @use
 async def test_a_payload_is_seen_as_text_json_and_hex(channel: ipc.Channel, other: ipc.Channel) -> None:
-    async with screen(channel) as on:
+    async with screen(channel, size=(100, 40)) as on:
         say(other, '{"a": [1]}')
         await on.heard(1)
         assert on.text("payload") == '{\n  "a": [\n    1\n  ]\n}'
