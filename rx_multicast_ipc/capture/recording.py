@@ -91,7 +91,11 @@ def write(
                 writer.close()
                 observer.on_completed()
 
-            subscription.disposable = source.subscribe(on_next, on_error, on_completed, scheduler=scheduler)
+            try:
+                subscription.disposable = source.subscribe(on_next, on_error, on_completed, scheduler=scheduler)
+            except BaseException:  # Ctrl-C while it is being set up
+                writer.close()
+                raise
             return disposables
 
         return Observable(subscribe)

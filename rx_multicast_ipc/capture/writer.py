@@ -46,7 +46,8 @@ class Writer:
 
     A message's record says what its packet said, but for what a :class:`Message` does not keep: every packet has
     TTL 1, no options and no fragments. Lengths and checksums are right (RFC 768, 791, 1071, 8200). Of the time,
-    ``received_at``, the file holds nanoseconds; a float holds today's to about 240 of them.
+    ``received_at``, the file holds nanoseconds; a float holds today's to about 240 of them. It has no place for
+    ``interface``, nor for the link that an IPv6 address is on (``%eth0``).
 
     Args:
         path: the file. What it held is replaced.

@@ -20,8 +20,8 @@ from ..helpers import PATIENCE, ROOT, in_namespace, ipc, needs_namespaces
 
 pytestmark = needs_namespaces
 
-TALK = "while :; do rx-multicast-ipc send --repeat 5 --rate 20 hello; done 2>/dev/null &"
-"""Somebody who talks while an example runs."""
+TALK = "rx-multicast-ipc send --repeat 0 --rate 20 hello & talker=$!; rx-multicast-ipc listen --count 1 >/dev/null;"
+"""Somebody talks before, and while, an example runs."""
 
 
 def examples(command: object) -> list[str]:
@@ -38,8 +38,8 @@ def run(line: str, folder: Path, *, talk: bool) -> tuple[int, str]:
     if "tcpdump -" in line and shutil.which("tcpdump") is None:
         pytest.skip("needs tcpdump(8)")
     (folder / "line.sh").write_text(line)
-    talking = TALK if talk else ""
-    script = f"{talking} talker=$!; timeout -k 5 -s INT 4 bash line.sh; code=$?; kill $talker 2>/dev/null; exit $code"
+    example = "timeout -k 5 -s INT 4 bash line.sh; code=$?"
+    script = f"{TALK} {example}; kill $talker; exit $code" if talk else f"{example}; exit $code"
     path = os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]])
     done = subprocess.run(
         in_namespace(script),
