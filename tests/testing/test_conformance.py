@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import socket
 from collections.abc import Callable
 from contextlib import suppress
 from unittest import SkipTest
@@ -81,6 +82,17 @@ def leaves_something_open(kept: list[int]) -> Rig:
     return Rig(fail, pass_time=lambda: None, cannot_open=Group.of())
 
 
+def leaves_something_open_while_others_let_go(kept: list[int]) -> Rig:
+    others = [socket.socket(), socket.socket()]
+
+    def fail(group: Group, *, receive_buffer: int, listen: bool = True) -> Transport:
+        others.pop().close()
+        kept.append(os.open(os.devnull, os.O_RDONLY))
+        raise CannotOpen("never")
+
+    return Rig(fail, pass_time=lambda: None, cannot_open=Group.of())
+
+
 def says_nothing_of_use(_: list[int]) -> Rig:
     def fail(group: Group, *, receive_buffer: int, listen: bool = True) -> Transport:
         raise RuntimeError("never")
@@ -88,7 +100,7 @@ def says_nothing_of_use(_: list[int]) -> Rig:
     return Rig(fail, pass_time=lambda: None, cannot_open=Group.of())
 
 
-BROKEN_OPENERS = leaves_something_open, says_nothing_of_use
+BROKEN_OPENERS = leaves_something_open, leaves_something_open_while_others_let_go, says_nothing_of_use
 
 
 def cases(table: dict[str, tuple[Wrap, ...]]) -> list[object]:
