@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import socket
 import subprocess
 import sys
 from collections.abc import Callable
@@ -83,6 +84,17 @@ def leaves_something_open(kept: list[int]) -> Rig:
     return Rig(fail, pass_time=lambda: None, cannot_open=Group.of())
 
 
+def leaves_something_open_while_others_let_go(kept: list[int]) -> Rig:
+    others = [socket.socket(), socket.socket()]
+
+    def fail(group: Group, *, receive_buffer: int, listen: bool = True) -> Transport:
+        others.pop().close()
+        kept.append(os.open(os.devnull, os.O_RDONLY))
+        raise CannotOpen("never")
+
+    return Rig(fail, pass_time=lambda: None, cannot_open=Group.of())
+
+
 def raises_what_nobody_expects(_: list[int]) -> Rig:
     def fail(group: Group, *, receive_buffer: int, listen: bool = True) -> Transport:
         raise RuntimeError("never")
@@ -90,7 +102,7 @@ def raises_what_nobody_expects(_: list[int]) -> Rig:
     return Rig(fail, pass_time=lambda: None, cannot_open=Group.of())
 
 
-BROKEN_OPENERS = leaves_something_open, raises_what_nobody_expects
+BROKEN_OPENERS = leaves_something_open, leaves_something_open_while_others_let_go, raises_what_nobody_expects
 
 
 def named(name: str) -> Rule:
