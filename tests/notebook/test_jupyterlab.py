@@ -142,7 +142,7 @@ def test_rows_and_rates_follow_another_process(lab: Lab, page: Any, port: int, r
     notebook = Notebook(lab, page, LIVE.format(port=port))
     notebook.run(0)
     page.wait_for_selector(".rxm-live .status.live")
-    seconds = 4
+    seconds = 3
     sender = send(port, rate * seconds, rate)
     assert sender.stdout is not None
     address = sender.stdout.readline().strip()
@@ -157,7 +157,7 @@ def test_rows_and_rates_follow_another_process(lab: Lab, page: Any, port: int, r
 
 
 def test_a_source_with_an_open_view_loses_no_throughput(lab: Lab, page: Any, port: int) -> None:
-    count = 30_000
+    count = 20_000
     measured = f"""
 heard = []
 subscription = channel.batches.subscribe(lambda batch: heard.append(len(batch)))
