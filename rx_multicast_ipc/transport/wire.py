@@ -165,9 +165,9 @@ class Wire:
         del self._hosts[end.host][end.sender_address[1]]
         self._listeners[_room(end.group)].pop(end, None)
 
-    def ends(self, host: str) -> set[End]:
-        """What is open on ``host``."""
-        return set(self._hosts[host].values())
+    def ends(self, host: str) -> list[End]:
+        """What is open on ``host``, in the order in which it was opened."""
+        return list(self._hosts[host].values())
 
     def set_link(self, hosts: Collection[str], one_way: bool, options: LinkOptions) -> None:
         """Change the link between two hosts, or, with no hosts, every link that has none of its own."""
@@ -210,7 +210,7 @@ class Wire:
 
     def resume(self, host: str) -> None:
         self.paused.discard(self._known(host))
-        for end in list(self._hosts[host].values()):
+        for end in self.ends(host):
             end.resume()
 
     def carry(self, sender: End, payload: bytes, destination: Address) -> None:
@@ -322,7 +322,7 @@ class Wire:
         return target in self._down or source in self._down or self._sides.get(source, 0) != self._sides.get(target, 0)
 
     def _turn(self, host: str, change: NetworkChange) -> None:
-        for end in list(self._hosts[host].values()):
+        for end in self.ends(host):
             end.turn(change)
 
     def _known(self, host: str) -> str:
