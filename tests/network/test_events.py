@@ -53,7 +53,12 @@ def test_what_a_vanished_ipv6_link_brought_is_still_delivered_and_the_channel_go
     reading, go_on = threading.Event(), threading.Event()
     with hosts(2) as (host, peer), channel_on(host, group) as channel:
         seen, events = Seen(channel.messages), Seen(channel.events)
-        channel.scheduler.schedule(lambda _scheduler, _state: (reading.set(), go_on.wait(PATIENCE)))
+
+        def hold_up(_scheduler: object, _state: object) -> None:
+            reading.set()
+            go_on.wait(PATIENCE)
+
+        channel.scheduler.schedule(hold_up)
         assert reading.wait(PATIENCE)
         with channel_on(peer, group) as unheard_of, channel_on(host, group) as witness:
             run(unheard_of.broadcast(bytes(size)))
