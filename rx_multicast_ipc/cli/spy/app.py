@@ -94,6 +94,7 @@ class SpyApp(App[int]):
         self._view: View = "auto"
         self._sort_by, self._descending = 1, True
         self._fault: Exception | None = None
+        self._told = ""
         self._subscriptions = CompositeDisposable()
         self._notices = _Notices(self)
 
@@ -135,7 +136,10 @@ class SpyApp(App[int]):
         self.senders.marked = self._sort_by, " ▼" if self._descending else " ▲"
         self.senders.show(ordered)
         self.messages.show(list(self.traffic.latest))
-        self._status_line.update(self._status())
+        status = self._status()
+        if status != self._told:
+            self._told = status
+            self._status_line.update(status, layout=False)
 
     def action_pause(self) -> None:
         if self.traffic.paused:
