@@ -1,4 +1,4 @@
-"""pytest's plugin: the fixtures ``marbles`` and ``virtual_network``, registered by the package itself.
+"""pytest's plugin: the fixtures ``marbles``, ``virtual_network`` and ``on_virtual_network``, registered by the package.
 
 It stands beside the package, not in it: pytest imports it at every start, in every project that has the package
 installed, and a module in the package would load the package's root, and with it reactivex, each time.
@@ -51,6 +51,17 @@ def virtual_network(request: pytest.FixtureRequest, marbles: Marbles) -> Virtual
     from rx_multicast_ipc.testing import VirtualNetwork
 
     return VirtualNetwork(marbles.scheduler, **_options(request, "virtual_network"))
+
+
+@pytest.fixture
+def on_virtual_network(virtual_network: VirtualNetwork) -> Generator[str]:
+    """Puts the process on the fixture ``virtual_network`` while the test runs, as a host whose address it is.
+
+    What calls ``messages``, ``broadcast``, ``open_channel``, ``with_socket`` and the others of the package directly is
+    tested so without a change. See :meth:`rx_multicast_ipc.testing.VirtualNetwork.this_process`.
+    """
+    with virtual_network.this_process() as address:
+        yield address
 
 
 @pytest.hookimpl(wrapper=True)

@@ -6,16 +6,19 @@ from reactivex import operators as ops
 import rx_multicast_ipc as ipc
 
 
-def announce(channel: ipc.Channel, player: str) -> rx.Observable[None]:
-    text = f"Player {player} has entered the arena!"
-    print(f"announcer -> everyone: {text}", flush=True)
-    return channel.broadcast(text)
+def announcer(channel: ipc.Channel) -> rx.Observable[None]:
+    def announce(player: str) -> rx.Observable[None]:
+        text = f"Player {player} has entered the arena!"
+        print(f"announcer -> everyone: {text}", flush=True)
+        return channel.broadcast(text)
 
-
-with ipc.open_channel() as channel:
     announcements = channel.messages.pipe(
         ops.take_while(lambda m: m.text != "arena:closed"),
         ops.filter(lambda m: m.text.startswith("join:")),
-        ops.flat_map(lambda m: announce(channel, m.text[5:])),
+        ops.flat_map(lambda m: announce(m.text[5:])),
     )
-    ipc.run(rx.merge(announcements, channel.broadcast("ready:announcer")))
+    return rx.merge(announcements, channel.broadcast("ready:announcer"))
+
+
+if __name__ == "__main__":
+    ipc.run(ipc.with_socket(announcer))

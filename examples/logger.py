@@ -5,9 +5,19 @@ from reactivex import operators as ops
 
 import rx_multicast_ipc as ipc
 
-with ipc.open_channel(echo=False) as channel:
-    audit = channel.messages.pipe(
+
+def logger(channel: ipc.Channel) -> rx.Observable[str]:
+    def write(message: ipc.Message) -> str:
+        line = f"logger: {message.address}:{message.port} said {message.text!r}"
+        print(line, flush=True)
+        return line
+
+    lines = channel.messages.pipe(
         ops.take_while(lambda m: m.text != "arena:closed"),
-        ops.do_action(lambda m: print(f"logger: {m.address}:{m.port} said {m.text!r}", flush=True)),
+        ops.map(write),
     )
-    ipc.run(rx.merge(audit, channel.broadcast("ready:logger")))
+    return rx.merge(lines, channel.broadcast("ready:logger").pipe(ops.ignore_elements()))
+
+
+if __name__ == "__main__":
+    ipc.run(ipc.with_socket(logger, echo=False))

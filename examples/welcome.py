@@ -6,16 +6,19 @@ from reactivex import operators as ops
 import rx_multicast_ipc as ipc
 
 
-def welcome(channel: ipc.Channel, join: ipc.Message) -> rx.Observable[None]:
-    player = join.text[5:]
-    print(f"welcome -> {player} alone: Welcome {player}!", flush=True)
-    return channel.reply(join, f"Welcome {player}!")
+def welcome(channel: ipc.Channel) -> rx.Observable[None]:
+    def greet(join: ipc.Message) -> rx.Observable[None]:
+        player = join.text[5:]
+        print(f"welcome -> {player} alone: Welcome {player}!", flush=True)
+        return channel.reply(join, f"Welcome {player}!")
 
-
-with ipc.open_channel() as channel:
     greetings = channel.messages.pipe(
         ops.take_while(lambda m: m.text != "arena:closed"),
         ops.filter(lambda m: m.text.startswith("join:")),
-        ops.flat_map(lambda m: welcome(channel, m)),
+        ops.flat_map(greet),
     )
-    ipc.run(rx.merge(greetings, channel.broadcast("ready:welcome")))
+    return rx.merge(greetings, channel.broadcast("ready:welcome"))
+
+
+if __name__ == "__main__":
+    ipc.run(ipc.with_socket(welcome))

@@ -7,6 +7,7 @@ import subprocess
 import sys
 from collections.abc import Generator
 from contextlib import contextmanager
+from functools import partial
 
 import pytest
 
@@ -78,11 +79,13 @@ def test_a_bot_ends_when_the_arena_closes(bot: str) -> None:
         output(process)
 
 
+@pytest.mark.skipif(sys.platform == "win32", reason="POSIX signals")
 def test_ping_is_answered_by_pong() -> None:
     with ipc.open_channel() as channel, example("ping_pong", "pong") as pong:
         ipc.run(channel.wait_for_message(lambda m: m.text == "pong is here", timeout=PATIENCE))
         with example("ping_pong", "ping") as ping:
             assert output(ping)[0].startswith("pong from 127.0.0.1:")
+        pong.send_signal(signal.SIGINT)
         output(pong)
 
 
@@ -91,6 +94,19 @@ def test_ping_alone_gives_up_in_time() -> None:
         out, err = ping.communicate(timeout=PATIENCE)
     assert (ping.returncode, err) == (1, "")
     assert out.startswith("nobody answered: no answer within 0.5 s")
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="POSIX signals")
+def test_the_highest_number_is_elected_and_when_it_is_gone_the_next() -> None:
+    with example("election", "1", "0.2") as one:
+        with example("election", "2", "0.2") as two:
+            for process in (one, two):
+                assert "2 leads" in iter(partial(read_line, process), "")
+            two.send_signal(signal.SIGINT)
+            output(two)
+        assert "1 leads" in iter(partial(read_line, one), "")
+        one.send_signal(signal.SIGINT)
+        output(one)
 
 
 def test_requests_of_several_clients_are_answered() -> None:

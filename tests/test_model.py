@@ -174,8 +174,8 @@ class ChannelsAsTheModel(RuleBasedStateMachine):
     timeouts = (1, 3, 7)
     """Ticks: odd, so that nothing arrives at the moment when a wait fails."""
 
-    reactions = ("", "", "take", "raise", "close", "dispose", "subscribe")
-    batch_reactions = ("", "", "raise", "close", "dispose", "subscribe")
+    reactions = ("", "take", "raise", "close", "dispose", "subscribe")
+    batch_reactions = ("", "raise", "close", "dispose", "subscribe")
     """What a subscriber may do during a delivery."""
 
     def __init__(self) -> None:
@@ -484,7 +484,7 @@ def wait_for_home(channel: ipc.Channel) -> None:
 
 
 TestVirtualChannels = VirtualChannels.TestCase
-TestVirtualChannels.settings = settings(max_examples=150, stateful_step_count=50, deadline=None)
+TestVirtualChannels.settings = settings(max_examples=250, stateful_step_count=50, deadline=None)
 
 TestLiveChannels = LiveChannels.TestCase
 TestLiveChannels.settings = settings(

@@ -11,6 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from reactivex import operators as ops
 from reactivex.internal import SequenceContainsNoElementsError
+from reactivex.scheduler import ImmediateScheduler
+from reactivex.subject import Subject
 from reactivex.testing import TestScheduler
 
 import rx_multicast_ipc as ipc
@@ -228,6 +230,23 @@ class TestRetryWithBackoff:
         marbles.expect(source.pipe(ipc.operators.retry_with_backoff())).to_be("-#", error=ipc.ChannelClosed)
         marbles.close()
 
+    def test_goes_on_for_as_many_attempts_as_it_was_given(self) -> None:
+        scheduler, errors = TestScheduler(), list[Exception]()
+        tried = rx.throw(ipc.SendFailed("down")).pipe(ipc.operators.retry_with_backoff(3000, longest=1.0))
+        tried.subscribe(on_error=errors.append, scheduler=scheduler)
+        scheduler.start()
+        assert [type(error) for error in errors] == [ipc.SendFailed]
+        assert scheduler.clock > 1400
+
+    def test_an_attempt_that_begins_before_the_one_that_failed_has_returned_stays_subscribed(self) -> None:
+        values: Subject[str] = Subject()
+        attempts = iter([rx.throw(ipc.SendFailed("down")), values])
+        tried = rx.defer(lambda _: next(attempts)).pipe(ipc.operators.retry_with_backoff(first=0))
+        seen: list[str] = []
+        tried.subscribe(seen.append, scheduler=ImmediateScheduler())
+        values.on_next("here")
+        assert seen == ["here"]
+
     def test_disposing_in_a_pause_ends_the_attempts(self, marbles: Marbles) -> None:
         source = marbles.cold("#", error=ipc.SendFailed("down"))
         tried = source.pipe(ipc.operators.retry_with_backoff(first=1.0))
@@ -246,7 +265,8 @@ class TestRetryWithBackoff:
         marbles.close()
 
     @pytest.mark.parametrize(
-        "options", [{"attempts": 0}, {"first": -1}, {"first": float("inf")}, {"longest": 0.01}, {"first": "1"}]
+        "options",
+        [{"attempts": 0}, {"first": -1}, {"first": float("inf")}, {"longest": 0.01}, {"first": "1"}, {"errors": "all"}],
     )
     def test_options_that_cannot_be_are_refused(self, options: Any) -> None:
         with pytest.raises(ipc.InvalidOption, match=next(iter(options))):

@@ -64,6 +64,45 @@ def test_messages(marbles):
     result.assert_outcomes(passed=2)
 
 
+def test_code_that_calls_the_package_directly_is_on_the_virtual_network_for_one_test(suite: pytest.Pytester) -> None:
+    result = run(
+        suite,
+        """
+import threading
+import rx_multicast_ipc as ipc
+
+hosts = []
+
+def welcome():
+    joins = ipc.messages().pipe(ops.filter(lambda m: m.text.startswith("join:")))
+    return joins.pipe(ops.flat_map(lambda m: ipc.send(f"Welcome {m.text[5:]}!", m.port, m.address)))
+
+def test_it(marbles, virtual_network, on_virtual_network):
+    threads = threading.active_count()
+    player = virtual_network.open_channel(host="10.0.0.2")
+    marbles.expect(player.messages.pipe(ops.filter(lambda m: m.direct))).to_be(
+        "-----a", a=("Welcome Ann!", on_virtual_network)
+    )
+    joined = ipc.with_socket(lambda api: api.wait_for_message(lambda m: m.text == "join:Ann", timeout=9))
+    marbles.expect(joined).to_be("---(a|)", a="join:Ann")
+    marbles.expect(ipc.broadcast("news")).to_be("(a|)", a=None)
+    marbles.record(welcome())
+    marbles.record(marbles.hot("-a", a="join:Ann").pipe(ops.flat_map(player.broadcast)))
+    marbles.run()
+    assert threading.active_count() <= threads
+    hosts.append(on_virtual_network)
+    hosts.append(ipc.open_channel())
+
+def test_after_it():
+    address, left_open = hosts
+    assert address.startswith("10.") and left_open.closed
+    with ipc.open_channel(group="239.255.61.88") as channel:
+        assert channel.sender_address[0] == "127.0.0.1"
+""",
+    )
+    result.assert_outcomes(passed=2)
+
+
 def test_what_differs_is_a_failure_of_the_test_drawn_at_the_line_that_expected(suite: pytest.Pytester) -> None:
     result = run(
         suite,

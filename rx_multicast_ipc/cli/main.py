@@ -20,6 +20,8 @@ COMMANDS: Final = {
     "listen": "print what a group says",
     "send": "send to a group, or to one address",
     "ping": "ask every listener of a group, and measure the answers",
+    "record": "write what a group says to a capture file",
+    "replay": "send what a capture file holds to a group",
     "spy": "watch a group, full screen",
     "doctor": "find out why multicast does not work",
 }

@@ -8,7 +8,7 @@ from typing import TypeVar
 
 from reactivex import Observable
 from reactivex.abc import DisposableBase, ObserverBase, SchedulerBase
-from reactivex.disposable import CompositeDisposable, SerialDisposable
+from reactivex.disposable import CompositeDisposable, SerialDisposable, SingleAssignmentDisposable
 from reactivex.scheduler import TimeoutScheduler
 
 from ..arguments import check_count, check_seconds
@@ -44,27 +44,34 @@ def retry_with_backoff(
     check_count("attempts", attempts, "attempts")
     check_seconds("first", first)
     if check_seconds("longest", longest) < first:
-        raise InvalidOption(f"longest ({longest:g} s) is no shorter than first ({first:g} s)")
+        raise InvalidOption(f"longest ({longest:g} s) must be no shorter than first ({first:g} s)")
+    kinds = errors if isinstance(errors, tuple) else (errors,)
+    if not all(isinstance(kind, type) and issubclass(kind, Exception) for kind in kinds):
+        raise InvalidOption(f"errors is a type of exception, or a tuple of them, not {errors!r}")
 
     def operator(source: Observable[_T]) -> Observable[_T]:
         def subscribe(observer: ObserverBase[_T], scheduler: SchedulerBase | None = None) -> DisposableBase:
             clock = scheduler or TimeoutScheduler.singleton()
             subscription, timer = SerialDisposable(), SerialDisposable()
             failed = 0
+            pause = first
 
             def attempt(_scheduler: object = None, _state: object = None) -> None:
-                subscription.disposable = source.subscribe(
+                # In its place before it starts: it may fail, and the next one start, before subscribe returns.
+                subscription.disposable = tried = SingleAssignmentDisposable()
+                tried.disposable = source.subscribe(
                     observer.on_next, on_error, observer.on_completed, scheduler=scheduler
                 )
 
             def on_error(error: Exception) -> None:
-                nonlocal failed
+                nonlocal failed, pause
                 failed += 1
-                if failed == attempts or not isinstance(error, errors):
+                if failed == attempts or not isinstance(error, kinds):
                     observer.on_error(error)
                     return
-                pause = min(longest, first * 2.0 ** (failed - 1))
-                timer.disposable = clock.schedule_relative(pause * (1 - _JITTER * random.random()), attempt)
+                drawn = pause * (1 - _JITTER * random.random())
+                pause = min(longest, 2 * pause)
+                timer.disposable = clock.schedule_relative(drawn, attempt)
 
             attempt()
             return CompositeDisposable(subscription, timer)

@@ -178,6 +178,6 @@ class _Action(DisposableBase):
 
 
 def _microseconds(time: AbsoluteTime | RelativeTime) -> int:
-    if isinstance(time, float | int):
+    if type(time) is float or isinstance(time, float | int):  # the first is much quicker
         return round(time * 1_000_000)
     return (time - UTC_ZERO if isinstance(time, datetime) else time) // _MICROSECOND

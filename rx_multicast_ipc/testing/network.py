@@ -119,7 +119,7 @@ class VirtualNetwork:
             host: its numeric address; None adds a host of its own.
         """
         opener = VirtualHost(self._wire, self._wire.new_host("IPv4") if host is None else host)
-        opened_before = self._wire.ends(opener.address)
+        opened_before = set(self._wire.ends(opener.address))
         before = os.environ.get(INTERFACE_VARIABLE)
         os.environ[INTERFACE_VARIABLE] = DEFAULT_INTERFACE
         try:
@@ -130,8 +130,9 @@ class VirtualNetwork:
                 del os.environ[INTERFACE_VARIABLE]
             else:
                 os.environ[INTERFACE_VARIABLE] = before
-            for end in self._wire.ends(opener.address) - opened_before:
-                end.close()
+            for end in self._wire.ends(opener.address):
+                if end not in opened_before:
+                    end.close()
 
     def set_link(self, *hosts: str, one_way: bool = False, **link: Unpack[LinkOptions]) -> None:
         """Change what a link is like, from now on: what is on its way arrives as it would have.

@@ -17,6 +17,7 @@ class Listener:
         group: which.
         nic: where.
         receive_buffer: bytes to ask for.
+        trains: whether datagrams that were sent together may arrive together.
 
     Attributes:
         nic: where, and whether that works.
@@ -24,11 +25,11 @@ class Listener:
         socket: to be read.
     """
 
-    def __init__(self, group: Group, nic: Nic, receive_buffer: int) -> None:
+    def __init__(self, group: Group, nic: Nic, receive_buffer: int, trains: bool) -> None:
         self._group = group
         self.nic = nic
         self.address = _sockets.source_address(group, nic)
-        plan = _sockets.receive_plan(group, nic, receive_buffer, trains=_batch.HAS_BATCHES)
+        plan = _sockets.receive_plan(group, nic, receive_buffer, trains=trains and _batch.HAS_BATCHES)
         self.socket: socket.socket = _sockets.open_socket(group, plan)
 
     def rejoin(self) -> None:

@@ -43,14 +43,16 @@ class Memberships:
         receive_buffer: bytes to ask for, for each.
         thread: the home.
         listen: False only finds the interfaces.
+        trains: whether datagrams that were sent together may arrive together.
 
     Attributes:
         nics: the interfaces, by their index.
     """
 
-    def __init__(self, group: Group, receive_buffer: int, thread: IoThread, *, listen: bool) -> None:
+    def __init__(self, group: Group, receive_buffer: int, thread: IoThread, *, listen: bool, trains: bool) -> None:
         self._group = group
         self._receive_buffer = receive_buffer
+        self._trains = trains
         self._thread = thread
         self._lock = threading.RLock()
         self._readers: dict[int, Reader] = {}
@@ -74,7 +76,7 @@ class Memberships:
         refusal: MulticastError | None = None
         for number, nic in self.nics.items():
             try:
-                self._listeners[number] = Listener(self._group, nic, self._receive_buffer)
+                self._listeners[number] = Listener(self._group, nic, self._receive_buffer, self._trains)
             except MulticastError as error:
                 if self._group.interfaces != (ALL_INTERFACES,):
                     raise
@@ -199,7 +201,7 @@ class Memberships:
 
     def _join(self, nic: Nic, events: list[NetworkEvent]) -> None:
         try:
-            listener = Listener(self._group, nic, self._receive_buffer)
+            listener = Listener(self._group, nic, self._receive_buffer, self._trains)
         except MulticastError as error:
             _log.debug("%s: cannot join on %s yet: %s", self._group, nic.name, error)
             return

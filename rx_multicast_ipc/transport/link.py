@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import math
-from typing import Final, TypedDict
+from functools import lru_cache
+from typing import Final, NamedTuple, TypedDict
 
 import msgspec
 
 from ..errors import InvalidOption
+from ..message import Family
 
-_IP_HEADER: Final = {"IPv4": 20, "IPv6": 48}
+_IP_HEADER: Final[dict[Family, int]] = {"IPv4": 20, "IPv6": 48}
 """Bytes a fragment (RFC 791; RFC 8200 with its fragment header)."""
 
 _UDP_HEADER: Final = 8
@@ -71,18 +73,42 @@ class Link(msgspec.Struct, frozen=True, kw_only=True):
                 "reordering needs latency or jitter: without them nothing is on its way to be overtaken"
             )
 
-    @property
-    def is_plain(self) -> bool:
-        """Whether all it does is take its time."""
-        return not (self.jitter or self.loss or self.duplication or self.reordering or self.bandwidth)
+    def passage(self, payload: int, family: Family) -> Passage:
+        """What it does to datagrams with so many bytes of payload."""
+        return _passage(self, payload, family)
 
-    def packets(self, payload: int, family: str) -> tuple[int, int]:
-        """How many packets a payload of so many bytes takes, and their bytes in all."""
-        header = _IP_HEADER[family]
-        room = (self.mtu - header) // 8 * 8  # fragments begin at multiples of 8 bytes
-        datagram = payload + _UDP_HEADER
-        count = max(1, -(-datagram // room))
-        return count, datagram + count * header
+
+class Passage(NamedTuple):
+    """What a link does to datagrams of one size.
+
+    Attributes:
+        seconds: that one takes to be put on the link, one after the other.
+        survival: the fraction that is not lost.
+        latency, jitter, duplication, reordering: as of the link.
+    """
+
+    seconds: float
+    survival: float
+    latency: float
+    jitter: float
+    duplication: float
+    reordering: float
+
+
+@lru_cache(maxsize=1024)  # as costly as all else that is done for a datagram
+def _passage(link: Link, payload: int, family: Family) -> Passage:
+    header = _IP_HEADER[family]
+    room = (link.mtu - header) // 8 * 8  # fragments begin at multiples of 8 bytes
+    datagram = payload + _UDP_HEADER
+    packets = max(1, -(-datagram // room))
+    return Passage(
+        seconds=0.0 if link.bandwidth is None else (datagram + packets * header) / link.bandwidth,
+        survival=(1.0 - link.loss) ** packets,
+        latency=link.latency,
+        jitter=link.jitter,
+        duplication=link.duplication,
+        reordering=link.reordering,
+    )
 
 
 def _is_number(value: object) -> bool:

@@ -34,6 +34,8 @@ class VirtualHost:
         address: its numeric address.
     """
 
+    has_names = False
+
     def __init__(self, wire: Wire, address: str) -> None:
         self.address = wire.add_host(address)
         self._wire = wire
@@ -112,7 +114,7 @@ class MemoryTransport:
         self._sent += 1
         self._sent_bytes += len(payload)
 
-    has_names = False
+    has_names = VirtualHost.has_names
 
     def look_up(self, name: str) -> str:
         raise Unsupported(f"a virtual network has no host names, so no {name!r}")
@@ -148,13 +150,16 @@ class MemoryTransport:
         """Take what the wire brings into the receive buffer, as far as it has room, and read it if anybody does."""
         if self._closed:
             return
+        room = 2 * self._receive_buffer  # socket(7): the kernel doubles what was asked
+        waiting, cost = self._waiting, self._waiting_cost
         for message in batch:
-            cost = self._waiting_cost + _cost(len(message.data))
-            if cost > 2 * self._receive_buffer:  # socket(7): the kernel doubles what was asked
+            with_it = cost + _cost(len(message.data))
+            if with_it > room:
                 self._dropped += 1
             else:
-                self._waiting.append(message)
-                self._waiting_cost = cost
+                waiting.append(message)
+                cost = with_it
+        self._waiting_cost = cost
         self.resume()
 
     def resume(self) -> None:
@@ -163,7 +168,8 @@ class MemoryTransport:
             return
         batch, self._waiting, self._waiting_cost = self._waiting, [], 0
         self._received += len(batch)
-        self._received_bytes += sum(len(message.data) for message in batch)
+        for message in batch:
+            self._received_bytes += len(message.data)
         try:
             self._deliver(batch)
         except Exception as error:

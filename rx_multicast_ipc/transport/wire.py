@@ -6,7 +6,7 @@ import errno
 import os
 from collections import defaultdict
 from collections.abc import Callable, Collection, Iterable, Iterator
-from itertools import chain
+from itertools import chain, count, takewhile
 from random import Random
 from typing import Final, NamedTuple, Protocol
 
@@ -15,12 +15,18 @@ from reactivex.scheduler import VirtualTimeScheduler
 
 from ..errors import CannotOpen, InvalidAddress, InvalidOption
 from ..group import Group, Ip
-from ..message import Address, Message
+from ..message import Address, Family, Message
 from ..network_event import NetworkChange
-from .link import Link, LinkOptions
+from .link import Link, LinkOptions, Passage
 
 _EPHEMERAL_PORTS: Final = range(49_152, 65_536)
 """The ports that a system gives out by itself (RFC 6335, section 6)."""
+
+
+_Room = tuple[str, int, bool]
+"""A group's address and port, on loopback or not: whom those hear that are there."""
+
+_NOBODY: Final[dict[End, tuple[str, ...]]] = {}
 
 
 class Datagram(NamedTuple):
@@ -104,13 +110,14 @@ class Wire:
         self._link = link or Link()
         self._links: dict[tuple[str, str], Link] = {}
         self._hosts: dict[str, dict[int, End]] = {}
-        self._listeners: defaultdict[Address, dict[End, None]] = defaultdict(dict)
+        self._listeners: defaultdict[_Room, dict[End, tuple[str, ...]]] = defaultdict(dict)
+        self._new_hosts = {"IPv4": count(1), "IPv6": count(1)}
         self._sides: dict[str, int] = {}
         self._down: set[str] = set()
         self.paused: set[str] = set()
-        self._arrivals: dict[float, dict[End, list[Message]]] = {}
-        self._link_free: dict[tuple[str, str], float] = {}
-        self._last_arrival: dict[tuple[str, str], float] = {}
+        self._arrivals: dict[float, list[tuple[End, Message]]] = {}
+        self._link_free: defaultdict[str, dict[str, float]] = defaultdict(dict)
+        self._last_arrival: defaultdict[str, dict[str, float]] = defaultdict(dict)
         self._sent = self._delivered = self._lost = self._duplicated = self._cut = 0
 
     @property
@@ -132,9 +139,9 @@ class Wire:
         self._hosts.setdefault(host, {})
         return host
 
-    def new_host(self, family: str) -> str:
+    def new_host(self, family: Family) -> str:
         """A host that was not there before: 10.0.0.1, 10.0.0.2, ..."""
-        for number in range(1, 1 << 24):
+        for number in takewhile(lambda number: number < 1 << 24, self._new_hosts[family]):
             host = f"10.{number >> 16}.{number >> 8 & 255}.{number & 255}" if family == "IPv4" else f"fd00::{number:x}"
             if host not in self._hosts:
                 return self.add_host(host)
@@ -152,15 +159,15 @@ class Wire:
     def attach(self, end: End, *, listen: bool) -> None:
         self._hosts[end.host][end.sender_address[1]] = end
         if listen:
-            self._listeners[end.group.address, end.group.port][end] = None
+            self._listeners[_room(end.group)][end] = end.group.sources
 
     def detach(self, end: End) -> None:
         del self._hosts[end.host][end.sender_address[1]]
-        self._listeners[end.group.address, end.group.port].pop(end, None)
+        self._listeners[_room(end.group)].pop(end, None)
 
-    def ends(self, host: str) -> set[End]:
-        """What is open on ``host``."""
-        return set(self._hosts[host].values())
+    def ends(self, host: str) -> list[End]:
+        """What is open on ``host``, in the order in which it was opened."""
+        return list(self._hosts[host].values())
 
     def set_link(self, hosts: Collection[str], one_way: bool, options: LinkOptions) -> None:
         """Change the link between two hosts, or, with no hosts, every link that has none of its own."""
@@ -203,7 +210,7 @@ class Wire:
 
     def resume(self, host: str) -> None:
         self.paused.discard(self._known(host))
-        for end in list(self._hosts[host].values()):
+        for end in self.ends(host):
             end.resume()
 
     def carry(self, sender: End, payload: bytes, destination: Address) -> None:
@@ -214,14 +221,19 @@ class Wire:
         if self._on_send is not None:
             self._on_send(Datagram(now, sender.sender_address, destination, payload))
         direct = not _is_multicast(destination[0])
-        family = sender.group.family
-        made: dict[float, Message] = {}
+        host, (address, port), family = sender.host, sender.sender_address, sender.group.family
+        usual = self._link.passage(len(payload), family)
+        message: Message | None = None
         for end in hearers:
-            for arrival in self._passage(sender.host, end.host, len(payload), family, now):
-                message = made.get(arrival)
-                if message is None:
-                    message = made[arrival] = Message(payload, *sender.sender_address, family, arrival, direct)
-                self._schedule(end, message, now)
+            for arrival in self._passed(host, end.host, usual, len(payload), family, now):
+                if message is None or message.received_at != arrival:
+                    message = Message(payload, address, port, family, arrival, direct)
+                arrivals = self._arrivals.get(arrival)
+                if arrivals is None:  # all that arrives at one moment is one action
+                    self._arrivals[arrival] = [(end, message)]
+                    self.scheduler.schedule_relative(arrival - now, self._deliver, arrival)
+                else:
+                    arrivals.append((end, message))
 
     def _hearers(self, sender: End, destination: Address) -> Iterable[End]:
         address, port = destination
@@ -239,62 +251,62 @@ class Wire:
         return () if end is None or (end.group.is_loopback and not local) else (end,)
 
     def _members(self, sender: End, group: Address) -> Iterator[End]:
+        address, _ = sender.sender_address
         on_loopback = sender.group.is_loopback
         stays = on_loopback or sender.group.ttl == 0
-        for end in self._listeners.get(group, ()):
-            near = end.group.is_loopback == on_loopback and (end.host == sender.host or not stays)
-            if near and (not end.group.sources or sender.sender_address[0] in end.group.sources):
+        for end, sources in self._listeners.get((*group, on_loopback), _NOBODY).items():
+            if (not stays or end.host == sender.host) and (not sources or address in sources):
                 yield end
 
-    def _passage(self, source: str, target: str, size: int, family: str, now: float) -> tuple[float, ...]:
+    def _passed(
+        self, source: str, target: str, usual: Passage, size: int, family: Family, now: float
+    ) -> tuple[float, ...]:
         """When the copies of one datagram arrive."""
         if source == target:
             return (now,)
-        if self._is_cut(source, target):
+        if (self._sides or self._down) and self._is_cut(source, target):
             self._cut += 1
             return ()
-        pair = source, target
-        link = self._links.get(pair, self._link)
-        if link.is_plain:
-            return (round(now + link.latency, 6),)
-        packets, size = link.packets(size, family)
+        link = self._links.get((source, target)) if self._links else None
+        passage = usual if link is None else link.passage(size, family)
         departure = now
-        if link.bandwidth is not None:
-            departure = max(now, self._link_free.get(pair, 0.0)) + size / link.bandwidth
-            self._link_free[pair] = departure
+        if passage.seconds:
+            free = self._link_free[source]
+            departure = free[target] = max(now, free.get(target, 0.0)) + passage.seconds
         draw = self._random.random
-        if link.loss and draw() >= (1.0 - link.loss) ** packets:
+        if passage.survival < 1.0 and draw() >= passage.survival:
             self._lost += 1
             return ()
-        if not link.duplication or draw() >= link.duplication:
-            return (self._arrival(link, pair, departure),)
+        if not passage.duplication or draw() >= passage.duplication:
+            return (self._arrival(passage, source, target, departure),)
         self._duplicated += 1
-        return self._arrival(link, pair, departure), self._arrival(link, pair, departure)
+        return self._arrival(passage, source, target, departure), self._arrival(passage, source, target, departure)
 
-    def _arrival(self, link: Link, pair: tuple[str, str], departure: float) -> float:
+    def _arrival(self, passage: Passage, source: str, target: str, departure: float) -> float:
+        arrival = departure + passage.latency
+        if not passage.jitter and not passage.reordering:
+            return round(arrival, 6)
         draw = self._random.random
-        arrival = departure + link.latency + (draw() * link.jitter if link.jitter else 0.0)
-        if link.reordering and draw() < link.reordering:
-            return round(arrival + draw() * (link.latency + link.jitter), 6)
-        if link.jitter:
-            arrival = self._last_arrival[pair] = max(arrival, self._last_arrival.get(pair, 0.0))
+        if passage.jitter:
+            arrival += draw() * passage.jitter
+        if passage.reordering and draw() < passage.reordering:
+            return round(arrival + draw() * (passage.latency + passage.jitter), 6)
+        if passage.jitter:
+            last = self._last_arrival[source]
+            arrival = last[target] = max(arrival, last.get(target, 0.0))
         return round(arrival, 6)
 
-    def _schedule(self, end: End, message: Message, now: float) -> None:
-        """Deliver at the message's time, with all else that arrives at that moment: one action, one batch an end."""
-        at = message.received_at
-        arrivals = self._arrivals.get(at)
-        if arrivals is None:
-            arrivals = self._arrivals[at] = {}
-            self.scheduler.schedule_relative(at - now, lambda _scheduler, _state: self._deliver(at))
-        batch = arrivals.get(end)
-        if batch is None:
-            arrivals[end] = [message]
-        else:
-            batch.append(message)
-
-    def _deliver(self, at: float) -> None:
-        for end, batch in self._arrivals.pop(at).items():
+    def _deliver(self, _scheduler: object, at: float | None) -> None:
+        """What arrives at this moment: one batch for each end."""
+        assert at is not None
+        batches: dict[End, list[Message]] = {}
+        for end, message in self._arrivals.pop(at):
+            batch = batches.get(end)
+            if batch is None:
+                batches[end] = [message]
+            else:
+                batch.append(message)
+        for end, batch in batches.items():
             if self._sides or self._down:  # what was on its way when the link broke
                 whole, batch = batch, [one for one in batch if not self._is_broken(one, end)]
                 self._cut += len(whole) - len(batch)
@@ -310,7 +322,7 @@ class Wire:
         return target in self._down or source in self._down or self._sides.get(source, 0) != self._sides.get(target, 0)
 
     def _turn(self, host: str, change: NetworkChange) -> None:
-        for end in list(self._hosts[host].values()):
+        for end in self.ends(host):
             end.turn(change)
 
     def _known(self, host: str) -> str:
@@ -318,6 +330,10 @@ class Wire:
             known = ", ".join(list(self._hosts)[:10]) or "none yet"
             raise InvalidAddress(f"there is no host {host!r} on this network; add it first, there are: {known}")
         return host
+
+
+def _room(group: Group) -> _Room:
+    return group.address, group.port, group.is_loopback
 
 
 def _is_multicast(address: str) -> bool:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+import threading
 from collections.abc import Iterator
 
 import pytest
@@ -10,7 +11,7 @@ import pytest
 import rx_multicast_ipc as ipc
 from rx_multicast_ipc import NetworkChange
 
-from ..helpers import Seen
+from ..helpers import PATIENCE, Seen, run
 from ..hosts import Host, hosts
 from .on import channel_on
 
@@ -44,6 +45,29 @@ def test_an_interface_that_goes_and_comes_back(host: Host) -> None:
         seen.wait_for(lambda seen: len(seen.values) > 1 and seen.values[-1].address == address)
         assert [event.change for event in seen.values][:2] == [NetworkChange.LEFT, NetworkChange.JOINED]
         assert {event.interface for event in seen.values} == {"eth0"}
+
+
+@pytest.mark.parametrize("size", [10, 20_000])
+def test_what_a_vanished_ipv6_link_brought_is_still_delivered_and_the_channel_goes_on(size: int) -> None:
+    group = "ff02::1:7"
+    reading, go_on = threading.Event(), threading.Event()
+    with hosts(2) as (host, peer), channel_on(host, group) as channel:
+        seen, events = Seen(channel.messages), Seen(channel.events)
+
+        def hold_up(_scheduler: object, _state: object) -> None:
+            reading.set()
+            go_on.wait(PATIENCE)
+
+        channel.scheduler.schedule(hold_up)
+        assert reading.wait(PATIENCE)
+        with channel_on(peer, group) as unheard_of, channel_on(host, group) as witness:
+            run(unheard_of.broadcast(bytes(size)))
+            run(witness.wait_for_message())
+        host.remove_interface("eth0")
+        go_on.set()
+        assert told(events, 1)[0][0] == NetworkChange.LEFT
+        assert [len(message.data) for message in seen.values] == [size]
+        assert not channel.closed
 
 
 def test_an_address_that_changes(host: Host) -> None:

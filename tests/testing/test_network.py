@@ -427,6 +427,16 @@ def test_what_was_left_open_on_the_network_is_closed_and_the_process_is_back_whe
         assert channel.sender_address[0] == "127.0.0.1"
 
 
+def test_what_was_left_open_on_the_network_is_closed_in_the_order_in_which_it_was_opened(
+    network: VirtualNetwork,
+) -> None:
+    closed: list[int] = []
+    with network.this_process():
+        for number in range(20):
+            ipc.open_channel().messages.subscribe(on_completed=lambda number=number: closed.append(number))
+    assert closed == list(range(20))
+
+
 def test_host_names_are_refused_at_once_in_a_process_on_the_network(network: VirtualNetwork) -> None:
     with network.this_process(), pytest.raises(ipc.Unsupported, match="numeric address"):
         ipc.send("x", 61088, "localhost")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import threading
 from contextlib import suppress
@@ -163,24 +164,26 @@ def closing_one_end_leaves_the_others(rig: Rig) -> None:
 def a_closed_end_holds_nothing(rig: Rig) -> None:
     """Once closed, started or not, an end holds no thread and no file descriptor."""
     rig.start().transport.close()  # what is made once a process is made now
-    before = _held(rig)
+    gc.collect()  # what earlier ends left to it
+    before = _held()
     for _ in range(3):
         end = rig.start()
         end.transport.send(b"x")
         rig.hear(1, end)
         for transport in (end.transport, rig.open(), rig.open(listen=False)):
             transport.close()
-    rig.until("threads and descriptors are let go of", lambda: _holds_no_more_than(before))
+    rig.until("threads and descriptors are let go of", lambda: _held() <= before)
 
 
 @rule
 def what_cannot_be_opened_leaves_nothing_open(rig: Rig) -> None:
     """Opening raises ``CannotOpen`` or ``InvalidInterface``, and leaves no thread and no file descriptor."""
     group = rig.cannot_open
-    before = _held(rig)
+    gc.collect()  # what earlier ends left to it
+    before = _held()
     for listen in (True, False):
         raises((CannotOpen, InvalidInterface), lambda listen=listen: rig.open(listen=listen, group=group))
-    rig.until("threads and descriptors are let go of", lambda: _holds_no_more_than(before))
+    rig.until("threads and descriptors are let go of", lambda: _held() <= before)
 
 
 @rule
@@ -218,25 +221,15 @@ def a_change_of_the_network_is_told_and_heals(rig: Rig) -> None:
     expect("calls after close", len(end.log) - told, 0)
 
 
-def _held(rig: Rig) -> tuple[int, int]:
-    """How many threads and file descriptors this process has, once they are steady."""
-    held = -1, -1
+def _held() -> set[object]:
+    """The threads and file descriptors of this process, each told from those that come later.
 
-    def is_steady() -> bool:
-        nonlocal held
-        before, held = held, _count()
-        return before == held
-
-    rig.until("threads and descriptors are steady", is_steady)
-    return held
-
-
-def _holds_no_more_than(before: tuple[int, int]) -> bool:
-    return all(now <= then for now, then in zip(_count(), before, strict=True))
-
-
-def _count() -> tuple[int, int]:
-    descriptors = 0
+    By identity and not by number: what others still let go of meanwhile makes up for nothing that is kept.
+    """
+    held: set[object] = set(threading.enumerate())
     with suppress(OSError):  # not told on this platform
-        descriptors = len(os.listdir("/dev/fd"))
-    return threading.active_count(), descriptors
+        for name in os.listdir("/dev/fd"):
+            with suppress(OSError):  # that of the listing itself
+                status = os.fstat(int(name))
+                held.add((int(name), status.st_dev, status.st_ino))
+    return held
