@@ -7,8 +7,12 @@ import subprocess
 import sys
 from collections.abc import Generator
 from contextlib import contextmanager, suppress
+from typing import Final
 
 from .hosts.namespace import NEW_NET, setns, unshare
+
+_DONE: Final = "RX_MULTICAST_IPC_TESTS_SECLUDED"
+"""Set for a suite that a test starts: it stays in the network that was made for it."""
 
 _outside: int | None = None
 """The network that the tests were started in."""
@@ -20,7 +24,7 @@ def seclude() -> None:
     Examples and documents use the package's default port, on which others would be heard.
     """
     global _outside
-    if sys.platform != "linux" or os.geteuid() != 0 or _outside is not None:
+    if sys.platform != "linux" or os.geteuid() != 0 or _DONE in os.environ:
         return
     outside = os.open("/proc/thread-self/ns/net", os.O_RDONLY | os.O_CLOEXEC)
     with suppress(OSError):
@@ -31,6 +35,7 @@ def seclude() -> None:
             setns(outside, NEW_NET)
         else:
             _outside = outside
+            os.environ[_DONE] = "1"
             return
     os.close(outside)
 
