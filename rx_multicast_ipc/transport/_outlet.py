@@ -54,7 +54,7 @@ class Outlet:
         socket: also hears the replies.
         lock: held while the socket is in use, so that it is not closed, and its number reused, under a call.
         sent, sent_bytes, refused: datagrams and bytes, so far.
-        addresses: where its datagrams come from: one an interface.
+        addresses: where its datagrams come from: one an interface, and IPv6 link-local ones as each of them hears it.
         address: the first of them.
     """
 
@@ -80,13 +80,20 @@ class Outlet:
 
     def turn_to(self, nics: Mapping[int, Nic]) -> None:
         """Send by these interfaces from now on."""
-        found = filter(None, [_sockets.source_address(self._group, nic) for nic in nics.values()])
+        found = list(filter(None, [_sockets.source_address(self._group, nic) for nic in nics.values()]))
         addresses = [(address, self._port) for address in found]
+        # On two interfaces of one segment, each also hears the other.
+        crossed = [
+            (f"{address.partition('%')[0]}%{nic.name}", self._port)
+            for address in found
+            if "%" in address
+            for nic in nics.values()
+        ]
         with self.lock:
             self._nics = tuple(nics.values())
             self._one_nic = len(nics) == 1
             self.address: Address = addresses[0] if addresses else ("::" if self._is_ipv6 else "0.0.0.0", self._port)
-            self.addresses = frozenset(addresses)
+            self.addresses = frozenset((*addresses, *crossed))
             if self._one_nic and not self._shut:
                 with suppress(OSError):  # an interface that just went away: the notice of it is on its way
                     _sockets.apply(self.socket, _sockets.outgoing(self._group, self._nics[0]))
