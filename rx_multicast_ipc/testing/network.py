@@ -130,8 +130,9 @@ class VirtualNetwork:
                 del os.environ[INTERFACE_VARIABLE]
             else:
                 os.environ[INTERFACE_VARIABLE] = before
-            for end in self._wire.ends(opener.address) - opened_before:
-                end.close()
+            for end in self._wire.ends(opener.address):
+                if end not in opened_before:
+                    end.close()
 
     def set_link(self, *hosts: str, one_way: bool = False, **link: Unpack[LinkOptions]) -> None:
         """Change what a link is like, from now on: what is on its way arrives as it would have.
@@ -143,14 +144,14 @@ class VirtualNetwork:
 
         Raises:
             InvalidAddress: a host that is not there.
-            InvalidOption: a value out of its range.
+            InvalidOption: a value out of its range, or not two hosts.
         """
         self._wire.set_link(hosts, one_way, link)
 
     def partition(self, *sides: str | Iterable[str]) -> None:
         """Cut the network into sides that do not hear each other, instead of a partition before.
 
-        What is on its way between two sides is lost.
+        What is on its way between two sides is lost, unless they are healed before it arrives.
 
         Args:
             sides: hosts, one or several a side. Those that are in none are together on one more side.

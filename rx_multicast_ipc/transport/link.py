@@ -9,8 +9,11 @@ import msgspec
 
 from ..errors import InvalidOption
 
-_IP_HEADER: Final = {"IPv4": 20, "IPv6": 48}
-"""Bytes a fragment (RFC 791; RFC 8200 with its fragment header)."""
+_IP_HEADER: Final = {"IPv4": 20, "IPv6": 40}
+"""Bytes a packet (RFC 791, RFC 8200)."""
+
+_FRAGMENT_HEADER: Final = {"IPv4": 0, "IPv6": 8}
+"""Bytes more where the packet is a fragment."""
 
 _UDP_HEADER: Final = 8
 
@@ -79,9 +82,13 @@ class Link(msgspec.Struct, frozen=True, kw_only=True):
     def packets(self, payload: int, family: str) -> tuple[int, int]:
         """How many packets a payload of so many bytes takes, and their bytes in all."""
         header = _IP_HEADER[family]
-        room = (self.mtu - header) // 8 * 8  # fragments begin at multiples of 8 bytes
         datagram = payload + _UDP_HEADER
-        count = max(1, -(-datagram // room))
+        if datagram <= self.mtu - header:
+            return 1, datagram + header
+        header += _FRAGMENT_HEADER[family]
+        last = self.mtu - header
+        room = last // 8 * 8  # fragments begin at multiples of 8 bytes
+        count = 1 + max(1, -(-(datagram - last) // room))
         return count, datagram + count * header
 
 

@@ -40,11 +40,11 @@ class Datagram(NamedTuple):
 
 
 class Traffic(msgspec.Struct, frozen=True):
-    """What became of the datagrams of a virtual network. A datagram to a group is as many copies as it has hearers.
+    """What became of the datagrams of a virtual network. A datagram to a group is a copy for each host that hears it.
 
     Attributes:
         sent: datagrams.
-        delivered: copies that reached a receive buffer.
+        delivered: copies that reached a receive buffer; where several channels of a host hear the group, one for each.
         lost: copies that links lost.
         duplicated: copies that links made more of.
         cut: copies that a partition, or an interface that was down, stopped.
@@ -158,15 +158,19 @@ class Wire:
         del self._hosts[end.host][end.sender_address[1]]
         self._listeners[end.group.address, end.group.port].pop(end, None)
 
-    def ends(self, host: str) -> set[End]:
-        """What is open on ``host``."""
-        return set(self._hosts[host].values())
+    def ends(self, host: str) -> list[End]:
+        """What is open on ``host``, in the order of its opening."""
+        return list(self._hosts[host].values())
 
     def set_link(self, hosts: Collection[str], one_way: bool, options: LinkOptions) -> None:
         """Change the link between two hosts, or, with no hosts, every link that has none of its own."""
         if not hosts:
+            if one_way:
+                raise InvalidOption("one_way needs the two hosts of a link, from the first of which it leads")
             self._link = msgspec.structs.replace(self._link, **options)
             return
+        if len(hosts) != 2:
+            raise InvalidOption(f"a link joins two hosts, not {len(hosts)}; name two, or none for every link")
         one, other = (self._known(host) for host in hosts)
         for pair in ((one, other),) if one_way else ((one, other), (other, one)):
             self._links[pair] = msgspec.structs.replace(self._links.get(pair, self._link), **options)
@@ -216,8 +220,12 @@ class Wire:
         direct = not _is_multicast(destination[0])
         family = sender.group.family
         made: dict[float, Message] = {}
+        passages: dict[str, tuple[float, ...]] = {}
         for end in hearers:
-            for arrival in self._passage(sender.host, end.host, len(payload), family, now):
+            passage = passages.get(end.host)
+            if passage is None:  # it comes to a host once, however many hear it there
+                passage = passages[end.host] = self._passage(sender.host, end.host, len(payload), family, now)
+            for arrival in passage:
                 message = made.get(arrival)
                 if message is None:
                     message = made[arrival] = Message(payload, *sender.sender_address, family, arrival, direct)
@@ -230,7 +238,7 @@ class Wire:
             raise OSError(errno.ENETUNREACH, os.strerror(errno.ENETUNREACH))
         ip = Ip.parse(address)
         if ip is None or ip.is_multicast:
-            return self._members(sender, destination)
+            return self._members(sender, (str(ip), port))
         local = ip.is_loopback
         ends = self._hosts.get(sender.host if local else str(ip))
         if ends is None:
