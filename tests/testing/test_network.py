@@ -326,6 +326,14 @@ def test_a_link_of_other_than_two_hosts_is_a_mistake(network: VirtualNetwork, ho
         network.set_link(*hosts, one_way=one_way, loss=0.5)
 
 
+def test_a_channel_hears_the_sources_that_it_names_and_no_others(network: VirtualNetwork, marbles: Marbles) -> None:
+    listener = network.open_channel(sources=["10.0.0.8"])
+    for host in ("10.0.0.8", "10.0.0.9"):
+        network.open_channel(host=host).broadcast(f"from {host}").subscribe()
+    marbles.expect(texts(listener)).to_be("a", a="from 10.0.0.8")
+    marbles.close()
+
+
 def test_a_group_is_the_same_however_it_is_written(network: VirtualNetwork, marbles: Marbles) -> None:
     channel = network.open_channel(group="ff05::a:7")
     marbles.expect(texts(channel)).to_be("a", a="x")
