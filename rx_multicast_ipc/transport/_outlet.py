@@ -107,7 +107,7 @@ class Outlet:
                 if self._shut:
                     raise ChannelClosed
                 try:
-                    if self._is_late():
+                    if (self._held or self._running) and self._is_late():
                         raise BlockingIOError(errno.EAGAIN, os.strerror(errno.EAGAIN))
                     if destination is not None:
                         self.socket.sendto(
@@ -121,14 +121,16 @@ class Outlet:
                 except BlockingIOError as error:
                     full = error
                     if copies is not None and copies.taken and not _may_wait():  # it is on its way: the rest follows
-                        self._count(payload)
+                        self.sent += 1
+                        self.sent_bytes += len(payload)
                         self.when_room(partial(self._send_rest, payload, copies))
                         return
                 except OSError as error:
                     self.refused += 1
                     raise send_failed(self._group, destination, error) from error
                 else:
-                    self._count(payload)
+                    self.sent += 1
+                    self.sent_bytes += len(payload)
                     return
             deadline = deadline or time.monotonic() + _ROOM_WAIT
             self._wait_for_room(deadline, destination, full)
@@ -188,10 +190,6 @@ class Outlet:
         with suppress(OSError):
             self._forget_room()
             self.socket.close()
-
-    def _count(self, payload: bytes) -> None:
-        self.sent += 1
-        self.sent_bytes += len(payload)
 
     def _send_to_each(self, payload: bytes, copies: _Copies) -> None:
         """Send by every interface that is left; fails where none takes it, else what fails is counted, and logged once.
@@ -293,7 +291,7 @@ class Outlet:
         """Whether others wait for room, and this thread would overtake them."""
         if not (self._held or self._running) or _may_wait():
             return False
-        return bool(self._again) if self._runs_here else True
+        return not self._runs_here or bool(self._again)
 
 
 class _Copies:
