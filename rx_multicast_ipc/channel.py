@@ -170,7 +170,8 @@ class Channel:
             source: payloads: an Observable, or an iterable. A sequence (a list, a tuple) is sent many at a time,
                 runs of equal sizes at a tenth of the cost; an iterator one by one, for it may wait for answers.
             rate: messages a second; None sends as fast as ``source`` gives, which can drown receivers. With a
-                rate an iterable is taken from on the channel's own thread, so it must not block.
+                rate, or once a send on an event loop waited for room, an iterable is taken from on the channel's own
+                thread, so it must not block.
 
         Raises:
             InvalidOption, InvalidPayload: at once, for what is no source or no rate.
@@ -340,7 +341,7 @@ def open_channel(
     Raises:
         InvalidPort, InvalidGroup, InvalidInterface, InvalidTTL, InvalidAddress, InvalidOption: a mistake in the call.
         PortInUse: another program holds the port without sharing it.
-        NoRoute: the interface is down, or no route leads to the group.
+        NoRoute: no route leads to the group. (An interface that is down is opened, and used once it is up.)
         CannotOpen: the system refused for another reason.
     """
     joined = Group.of(port, group, interface, ttl, sources)

@@ -12,7 +12,7 @@ from reactivex import operators as ops
 from reactivex.scheduler import VirtualTimeScheduler
 
 from ..channel import BACKLOG, RECEIVE_BUFFER, Channel
-from ..group import DEFAULT_GROUP, DEFAULT_INTERFACE, DEFAULT_PORT, INTERFACE_VARIABLE, Group
+from ..group import DEFAULT_GROUP, DEFAULT_INTERFACE, DEFAULT_PORT, INTERFACE_VARIABLE, Group, Interfaces
 from ..opening import opened_by
 from ..source import HotSource
 from ..transport.link import Link, LinkOptions
@@ -81,8 +81,9 @@ class VirtualNetwork:
         group: str = DEFAULT_GROUP,
         *,
         host: str | None = None,
-        interface: str = DEFAULT_INTERFACE,
+        interface: Interfaces = DEFAULT_INTERFACE,
         ttl: int | None = None,
+        sources: Iterable[str] = (),
         receive_buffer: int = RECEIVE_BUFFER,
         backlog: int = BACKLOG,
         echo: bool = True,
@@ -90,7 +91,7 @@ class VirtualNetwork:
         """An ordinary channel on one of the network's hosts; any number of them.
 
         Args:
-            port, group, ttl, receive_buffer, backlog, echo: as for :func:`rx_multicast_ipc.open_channel`.
+            port, group, ttl, sources, receive_buffer, backlog, echo: as for :func:`rx_multicast_ipc.open_channel`.
             host: the host's numeric address, which exists by being named. None adds a host of the channel's own:
                 10.0.0.1, 10.0.0.2, ... (fd00::1, ... for an IPv6 group).
             interface: ``"loopback"`` for channels that hear their own host only, else the whole network.
@@ -99,7 +100,7 @@ class VirtualNetwork:
             InvalidAddress: no address that a host can have.
             InvalidPort, InvalidGroup, InvalidInterface, InvalidTTL, InvalidOption: another mistake in the call.
         """
-        joined = Group.of(port, group, interface, ttl)
+        joined = Group.of(port, group, interface, ttl, sources)
         opener = VirtualHost(self._wire, self._wire.new_host(joined.family) if host is None else host)
         return Channel(joined, opener, receive_buffer=receive_buffer, backlog=backlog, echo=echo)
 
@@ -144,14 +145,14 @@ class VirtualNetwork:
 
         Raises:
             InvalidAddress: a host that is not there.
-            InvalidOption: a value out of its range.
+            InvalidOption: a value out of its range, or not two hosts.
         """
         self._wire.set_link(hosts, one_way, link)
 
     def partition(self, *sides: str | Iterable[str]) -> None:
         """Cut the network into sides that do not hear each other, instead of a partition before.
 
-        What is on its way between two sides is lost.
+        What is on its way between two sides is lost, unless they are healed before it arrives.
 
         Args:
             sides: hosts, one or several a side. Those that are in none are together on one more side.

@@ -8,6 +8,7 @@ import threading
 import time
 from collections.abc import Callable
 from contextlib import suppress
+from functools import partial
 from typing import Final
 
 from reactivex.abc import DisposableBase
@@ -108,9 +109,10 @@ class Memberships:
             self._notices = _interfaces.change_notices()
             if self._notices is not None:
                 watched[self._notices] = self._read_notices
-            self._look_in(0)  # for what changed since it was opened
             self._next_rejoin = self._thread.scheduler.schedule_relative(_REJOIN, self._rejoin)
         self._thread.watch(watched)
+        if not self._group.is_loopback:
+            self._thread.call(partial(self._look_in, 0))  # for what changed since it was opened
 
     def read_all(self) -> int:
         """Take one turn of reading at every listener; how many messages that was."""
@@ -218,12 +220,21 @@ class Memberships:
 
     def _follow(self, listener: Listener, nic: Nic, events: list[NetworkEvent]) -> None:
         before, listener.nic = listener.nic, nic
+        if nic.name != before.name:
+            self._read_anew(listener)
         if nic.up != before.up:
             events.append(self._event(NetworkChange.UP if nic.up else NetworkChange.DOWN, listener))
         address = _sockets.source_address(self._group, nic)
         if nic.up and address != listener.address:
             listener.address = address
             events.append(self._event(NetworkChange.MOVED, listener))
+
+    def _read_anew(self, listener: Listener) -> None:
+        """Let its messages say what the interface is called now."""
+        reader = self._readers[listener.nic.number] = self._reader_of(listener)
+        with self._lock:
+            self._thread.unwatch(listener.socket)
+            self._thread.watch({listener.socket: reader})
 
     def _event(self, change: NetworkChange, listener: Listener) -> NetworkEvent:
         return NetworkEvent(change, listener.nic.name, listener.address, time.time())

@@ -54,7 +54,7 @@ class Outlet:
         socket: also hears the replies.
         lock: held while the socket is in use, so that it is not closed, and its number reused, under a call.
         sent, sent_bytes, refused: datagrams and bytes, so far.
-        addresses: where its datagrams come from: one an interface.
+        addresses: where its datagrams come from: one an interface, and IPv6 link-local ones as each of them hears it.
         address: the first of them.
     """
 
@@ -80,13 +80,20 @@ class Outlet:
 
     def turn_to(self, nics: Mapping[int, Nic]) -> None:
         """Send by these interfaces from now on."""
-        found = filter(None, [_sockets.source_address(self._group, nic) for nic in nics.values()])
+        found = list(filter(None, [_sockets.source_address(self._group, nic) for nic in nics.values()]))
         addresses = [(address, self._port) for address in found]
+        # On two interfaces of one segment, each also hears the other.
+        crossed = [
+            (f"{address.partition('%')[0]}%{nic.name}", self._port)
+            for address in found
+            if "%" in address
+            for nic in nics.values()
+        ]
         with self.lock:
             self._nics = tuple(nics.values())
             self._one_nic = len(nics) == 1
             self.address: Address = addresses[0] if addresses else ("::" if self._is_ipv6 else "0.0.0.0", self._port)
-            self.addresses = frozenset(addresses)
+            self.addresses = frozenset((*addresses, *crossed))
             if self._one_nic and not self._shut:
                 with suppress(OSError):  # an interface that just went away: the notice of it is on its way
                     _sockets.apply(self.socket, _sockets.outgoing(self._group, self._nics[0]))
@@ -100,7 +107,7 @@ class Outlet:
                 if self._shut:
                     raise ChannelClosed
                 try:
-                    if self._is_late():
+                    if (self._held or self._running) and self._is_late():
                         raise BlockingIOError(errno.EAGAIN, os.strerror(errno.EAGAIN))
                     if destination is not None:
                         self.socket.sendto(
@@ -114,14 +121,16 @@ class Outlet:
                 except BlockingIOError as error:
                     full = error
                     if copies is not None and copies.taken and not _may_wait():  # it is on its way: the rest follows
-                        self._count(payload)
+                        self.sent += 1
+                        self.sent_bytes += len(payload)
                         self.when_room(partial(self._send_rest, payload, copies))
                         return
                 except OSError as error:
                     self.refused += 1
                     raise send_failed(self._group, destination, error) from error
                 else:
-                    self._count(payload)
+                    self.sent += 1
+                    self.sent_bytes += len(payload)
                     return
             deadline = deadline or time.monotonic() + _ROOM_WAIT
             self._wait_for_room(deadline, destination, full)
@@ -181,10 +190,6 @@ class Outlet:
         with suppress(OSError):
             self._forget_room()
             self.socket.close()
-
-    def _count(self, payload: bytes) -> None:
-        self.sent += 1
-        self.sent_bytes += len(payload)
 
     def _send_to_each(self, payload: bytes, copies: _Copies) -> None:
         """Send by every interface that is left; fails where none takes it, else what fails is counted, and logged once.
@@ -286,7 +291,7 @@ class Outlet:
         """Whether others wait for room, and this thread would overtake them."""
         if not (self._held or self._running) or _may_wait():
             return False
-        return bool(self._again) if self._runs_here else True
+        return not self._runs_here or bool(self._again)
 
 
 class _Copies:

@@ -11,8 +11,11 @@ import msgspec
 from ..errors import InvalidOption
 from ..message import Family
 
-_IP_HEADER: Final[dict[Family, int]] = {"IPv4": 20, "IPv6": 48}
-"""Bytes a fragment (RFC 791; RFC 8200 with its fragment header)."""
+_IP_HEADER: Final[dict[Family, int]] = {"IPv4": 20, "IPv6": 40}
+"""Bytes a packet (RFC 791, RFC 8200)."""
+
+_FRAGMENT_HEADER: Final[dict[Family, int]] = {"IPv4": 0, "IPv6": 8}
+"""Bytes more where the packet is a fragment."""
 
 _UDP_HEADER: Final = 8
 
@@ -97,18 +100,27 @@ class Passage(NamedTuple):
 
 @lru_cache(maxsize=1024)  # as costly as all else that is done for a datagram
 def _passage(link: Link, payload: int, family: Family) -> Passage:
-    header = _IP_HEADER[family]
-    room = (link.mtu - header) // 8 * 8  # fragments begin at multiples of 8 bytes
-    datagram = payload + _UDP_HEADER
-    packets = max(1, -(-datagram // room))
+    packets, size = _packets(payload + _UDP_HEADER, link.mtu, family)
     return Passage(
-        seconds=0.0 if link.bandwidth is None else (datagram + packets * header) / link.bandwidth,
+        seconds=0.0 if link.bandwidth is None else size / link.bandwidth,
         survival=(1.0 - link.loss) ** packets,
         latency=link.latency,
         jitter=link.jitter,
         duplication=link.duplication,
         reordering=link.reordering,
     )
+
+
+def _packets(datagram: int, mtu: int, family: Family) -> tuple[int, int]:
+    """How many packets a datagram of so many bytes takes, and their bytes in all."""
+    header = _IP_HEADER[family]
+    if datagram <= mtu - header:
+        return 1, datagram + header
+    header += _FRAGMENT_HEADER[family]
+    last = mtu - header
+    room = last // 8 * 8  # fragments begin at multiples of 8 bytes
+    count = 1 + max(1, -(-(datagram - last) // room))
+    return count, datagram + count * header
 
 
 def _is_number(value: object) -> bool:

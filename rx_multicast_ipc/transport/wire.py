@@ -46,11 +46,11 @@ class Datagram(NamedTuple):
 
 
 class Traffic(msgspec.Struct, frozen=True):
-    """What became of the datagrams of a virtual network. A datagram to a group is as many copies as it has hearers.
+    """What became of the datagrams of a virtual network. A datagram to a group is a copy for each host that hears it.
 
     Attributes:
         sent: datagrams.
-        delivered: copies that reached a receive buffer.
+        delivered: copies that reached a receive buffer; where several channels of a host hear the group, one for each.
         lost: copies that links lost.
         duplicated: copies that links made more of.
         cut: copies that a partition, or an interface that was down, stopped.
@@ -172,8 +172,12 @@ class Wire:
     def set_link(self, hosts: Collection[str], one_way: bool, options: LinkOptions) -> None:
         """Change the link between two hosts, or, with no hosts, every link that has none of its own."""
         if not hosts:
+            if one_way:
+                raise InvalidOption("one_way needs the two hosts of a link, from the first of which it leads")
             self._link = msgspec.structs.replace(self._link, **options)
             return
+        if len(hosts) != 2:
+            raise InvalidOption(f"a link joins two hosts, not {len(hosts)}; name two, or none for every link")
         one, other = (self._known(host) for host in hosts)
         for pair in ((one, other),) if one_way else ((one, other), (other, one)):
             self._links[pair] = msgspec.structs.replace(self._links.get(pair, self._link), **options)
@@ -225,8 +229,12 @@ class Wire:
         usual = self._link.passage(len(payload), family)
         schedule, deliver = self.scheduler.schedule_relative, self._deliver
         message: Message | None = None
+        passed: dict[str, tuple[float, ...]] = {}
         for end in hearers:
-            for arrival in self._passed(host, end.host, usual, len(payload), family, now):
+            times = passed.get(end.host)
+            if times is None:  # it comes to a host once, however many hear it there
+                times = passed[end.host] = self._passed(host, end.host, usual, len(payload), family, now)
+            for arrival in times:
                 if message is None or message.received_at != arrival:
                     message = Message(payload, address, port, family, arrival, direct)
                 arrivals = self._arrivals.get(arrival)
@@ -243,7 +251,7 @@ class Wire:
             raise OSError(errno.ENETUNREACH, os.strerror(errno.ENETUNREACH))
         ip = Ip.parse(address)
         if ip is None or ip.is_multicast:
-            return self._members(sender, destination)
+            return self._members(sender, (str(ip), port))
         local = ip.is_loopback
         ends = self._hosts.get(sender.host if local else str(ip))
         if ends is None:

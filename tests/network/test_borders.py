@@ -149,6 +149,21 @@ def test_what_comes_by_two_interfaces_says_each_time_which_way_it_came() -> None
             assert sorted(ways) == [("first", "eth0"), ("first", "eth1"), ("last", "eth0"), ("last", "eth1")]
 
 
+@pytest.mark.parametrize("group", [ipc.DEFAULT_GROUP, "ff02::1:7"])
+def test_on_two_interfaces_of_one_segment_a_channel_knows_its_own_messages(group: str) -> None:
+    with hosts(2) as network:
+        host, peer = network
+        host.add_interface("eth1")
+        with host.entered():
+            channel = ipc.open_channel(group=group, interface="all", echo=False)
+        with channel, channel_on(peer, group) as other:
+            heard = Seen(channel.messages)
+            run(channel.broadcast("own"))
+            run(other.broadcast("another's").pipe(ipc.operators.retry_with_backoff(50, longest=0.2)))
+            heard.wait_for_count(2)
+            assert {message.text for message in heard.values} == {"another's"}
+
+
 def test_all_interfaces_hear_and_speak(two_interfaces: Network) -> None:
     host, on_eth0, on_eth1 = two_interfaces
     with channel_on(host, interface="all") as channel, channel_on(on_eth0) as one, channel_on(on_eth1) as other:

@@ -6,14 +6,17 @@ import errno
 import shutil
 import threading
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
 
 import rx_multicast_ipc as ipc
 from rx_multicast_ipc import NetworkChange
+from rx_multicast_ipc.timers import DeliveringScheduler
 from rx_multicast_ipc.transport import _netlink
+from rx_multicast_ipc.unhandled import on_delivering_thread
 
-from ..helpers import PATIENCE, Seen, run
+from ..helpers import PATIENCE, Seen, run, wait_until
 from ..hosts import Host, hosts
 from .on import channel_on
 
@@ -37,6 +40,30 @@ def test_a_link_that_goes_down_and_up(host: Host) -> None:
         assert told(seen, 2)[1] == ("up", "eth0", "10.77.0.1")
         assert not messages.completed
     assert seen.wait_for_end().completed
+
+
+def test_a_first_look_that_is_over_before_the_channel_is_open_is_not_the_last(
+    host: Host, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    schedule = DeliveringScheduler.schedule_relative
+
+    def return_late(self: DeliveringScheduler, seconds: float, action: Any, state: Any = None) -> Any:
+        ran = threading.Event()
+
+        def run_and_tell(scheduler: Any, state: Any) -> None:
+            action(scheduler, state)
+            ran.set()
+
+        timer = schedule(self, seconds, run_and_tell, state)
+        if seconds == 0 and not on_delivering_thread():
+            assert ran.wait(PATIENCE)
+        return timer
+
+    monkeypatch.setattr(DeliveringScheduler, "schedule_relative", return_late)
+    with channel_on(host) as channel:
+        seen = Seen(channel.events)
+        host.link_down()
+        assert told(seen, 1) == [("down", "eth0", "10.77.0.1")]
 
 
 def test_an_interface_that_goes_and_comes_back(host: Host) -> None:
@@ -120,6 +147,20 @@ def test_a_channel_that_has_no_descriptor_to_look_with_stays_where_it_is(
         run(channel.broadcast("still here"))
         assert run(channel.wait_for_message()).text == "still here"
         assert seen.values == []
+
+
+def test_messages_say_what_an_interface_is_called_now(host: Host) -> None:
+    with channel_on(host, interface="all") as channel:
+        host.rename("eth0", "wan0")
+
+        def is_told_anew() -> bool:
+            try:
+                run(channel.broadcast("x"))
+            except ipc.SendFailed:
+                return False  # it goes down and up meanwhile
+            return run(channel.wait_for_message()).interface == "wan0"
+
+        wait_until(is_told_anew)
 
 
 def test_an_interface_that_is_named_by_its_address_is_found_wherever_that_goes(host: Host) -> None:

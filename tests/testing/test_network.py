@@ -11,7 +11,9 @@ from reactivex import operators as ops
 from reactivex.testing import TestScheduler
 
 import rx_multicast_ipc as ipc
+from rx_multicast_ipc.message import Family
 from rx_multicast_ipc.testing import Datagram, Event, Marbles, VirtualNetwork
+from rx_multicast_ipc.transport.link import Link
 
 
 @pytest.fixture
@@ -233,6 +235,42 @@ def test_large_datagrams_go_in_fragments_and_are_lost_with_any_of_them(
     assert 975 < sum(at > 0 for at in flood(network, marbles, size=1472)) < 1000
 
 
+@pytest.mark.parametrize(
+    ("family", "mtu", "payload", "packets"),
+    [
+        ("IPv4", 1500, 1472, (1, 1500)),
+        ("IPv4", 1500, 1473, (2, 1521)),
+        ("IPv4", 1498, 1470, (1, 1498)),
+        ("IPv4", 1500, 2952, (2, 3000)),
+        ("IPv4", 1500, 2953, (3, 3021)),
+        ("IPv6", 1500, 1452, (1, 1500)),
+        ("IPv6", 1500, 1453, (2, 1557)),
+        ("IPv4", 1500, 0, (1, 28)),
+    ],
+)
+def test_a_datagram_takes_as_few_packets_as_hold_it(
+    family: Family, mtu: int, payload: int, packets: tuple[int, int]
+) -> None:
+    count, size = packets
+    passage = Link(mtu=mtu, bandwidth=1.0, loss=0.5).passage(payload, family)
+    assert (passage.survival, passage.seconds) == (0.5**count, size)
+
+
+def test_a_datagram_passes_a_link_once_however_many_channels_of_a_host_hear_it(scheduler: TestScheduler) -> None:
+    network = VirtualNetwork(scheduler, bandwidth=1000, loss=0.5, duplication=0.5, seed=1)
+    sender = network.open_channel(host="10.0.0.1")
+    one, other = (network.open_channel(host="10.0.0.2") for _ in range(2))
+    heard: list[list[tuple[str, float]]] = [[], []]
+    for channel, messages in zip((one, other), heard, strict=True):
+        channel.messages.subscribe(lambda m, messages=messages: messages.append((m.text, m.received_at)))
+    for number in range(100):
+        sender.broadcast(f"{number:972}").subscribe()
+    scheduler.start()
+    assert heard[0] == heard[1]
+    assert len(heard[0]) == network.traffic.sent - network.traffic.lost + network.traffic.duplicated
+    assert heard[0][-1][1] <= 100
+
+
 def test_jitter_spreads_arrivals_and_keeps_their_order(scheduler: TestScheduler, marbles: Marbles) -> None:
     network = VirtualNetwork(scheduler, latency=0.2, jitter=0.1)
     arrivals = flood(network, marbles, rate=100)
@@ -279,6 +317,31 @@ def test_a_link_of_its_own_joins_two_hosts_in_both_directions_or_one(network: Vi
         {"1": 1.0, "2": 0.0, "3": 0.2},
         {"1": 2.0, "2": 0.2, "3": 0.0},
     ]
+
+
+@pytest.mark.parametrize(
+    ("hosts", "one_way"), [(["10.0.0.1"], False), (["10.0.0.1", "10.0.0.2", "10.0.0.3"], False), ([], True)]
+)
+def test_a_link_of_other_than_two_hosts_is_a_mistake(network: VirtualNetwork, hosts: list[str], one_way: bool) -> None:
+    for host in hosts:
+        network.add_host(host)
+    with pytest.raises(ipc.InvalidOption, match="two"):
+        network.set_link(*hosts, one_way=one_way, loss=0.5)
+
+
+def test_a_channel_hears_the_sources_that_it_names_and_no_others(network: VirtualNetwork, marbles: Marbles) -> None:
+    listener = network.open_channel(sources=["10.0.0.8"])
+    for host in ("10.0.0.8", "10.0.0.9"):
+        network.open_channel(host=host).broadcast(f"from {host}").subscribe()
+    marbles.expect(texts(listener)).to_be("--a", a="from 10.0.0.8")
+    marbles.close()
+
+
+def test_a_group_is_the_same_however_it_is_written(network: VirtualNetwork, marbles: Marbles) -> None:
+    channel = network.open_channel(group="ff05::a:7")
+    marbles.expect(texts(channel)).to_be("a", a="x")
+    channel.send("x", ipc.DEFAULT_PORT, "FF05:0::A:7").subscribe()
+    marbles.close()
 
 
 def test_links_change_from_now_on(network: VirtualNetwork, marbles: Marbles) -> None:

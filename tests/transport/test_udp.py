@@ -153,6 +153,35 @@ def test_a_failure_half_way_through_opening_leaves_nothing_open(
         ipc.open_channel(port)
 
 
+@needs_namespaces
+def test_an_interface_that_goes_while_a_channel_is_opened_does_not_keep_it_from_opening() -> None:
+    code = """
+import subprocess, threading
+import rx_multicast_ipc as ipc
+from rx_multicast_ipc.transport import _interfaces, _memberships
+change_notices, look_around = _interfaces.change_notices, _memberships.Memberships._look_around
+looked = threading.Event()
+def go_down():  # after all was found and joined
+    subprocess.run("ip link set net0 down", shell=True, check=True)
+    return change_notices()
+def look(*args):
+    look_around(*args)
+    looked.set()
+_interfaces.change_notices, _memberships.Memberships._look_around = go_down, look
+watch = _memberships.IoThread.watch
+def watch_late(self, *args, **options):
+    looked.wait(0.2)
+    watch(self, *args, **options)
+_memberships.IoThread.watch = watch_late
+with ipc.open_channel(interface="all") as channel:
+    looked.wait(10)
+    print(channel)
+"""
+    command = in_namespace(f'{LINK} && exec "$@"', sys.executable, "-c", code)
+    out = subprocess.run(command, capture_output=True, text=True, timeout=PATIENCE, cwd=ROOT, check=False)
+    assert out.stdout.startswith("<Channel"), out.stderr
+
+
 @needs_linux
 def test_running_out_of_descriptors_is_told_and_leaves_nothing_open() -> None:
     code = """
