@@ -13,7 +13,8 @@ class Statistics(msgspec.Struct, frozen=True, kw_only=True):
         received_bytes: their payloads, in bytes.
         sent: datagrams that the operating system accepted.
         sent_bytes: their payloads, in bytes.
-        refused: datagrams that the operating system refused (each was a ``SendFailed``).
+        refused: datagrams that the operating system refused (each was a ``SendFailed``; on several interfaces also
+            those that it took for one and refused for another, which is logged).
         dropped: datagrams that the kernel dropped because a receive buffer of this channel was full
             (Linux: ``SO_MEMINFO``; ``None`` where the platform does not tell). Exact for datagrams that were sent
             one by one; those that ``broadcast_all`` sent together are dropped together and count once, so at least.

@@ -9,7 +9,11 @@ import rx_multicast_ipc as ipc
 from rx_multicast_ipc.testing.conformance.rig import free_port
 from rx_multicast_ipc.unhandled import UnhandledErrorHook
 
-from . import npm
+from . import npm, seclusion
+
+
+def pytest_configure() -> None:
+    seclusion.seclude()
 
 
 @pytest.fixture

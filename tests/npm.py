@@ -17,6 +17,7 @@ import pytest
 import rx_multicast_ipc as ipc
 
 from .helpers import PATIENCE
+from .seclusion import outside
 
 NPM_PACKAGE: Final = "multicast-ipc@1.0.5"
 
@@ -42,7 +43,8 @@ def install(folder: Path) -> Path:
     command = ["npm", "install", f"--prefix={folder}", NPM_PACKAGE, "--ignore-scripts", "--no-audit", "--no-fund"]
     command += ["--loglevel=error", "--fetch-retries=1", "--prefer-offline"]
     try:
-        done = subprocess.run(command, cwd=folder, capture_output=True, text=True, timeout=120, check=False)
+        with outside():
+            done = subprocess.run(command, cwd=folder, capture_output=True, text=True, timeout=120, check=False)
     except subprocess.TimeoutExpired:
         pytest.skip(f"npm install {NPM_PACKAGE} did not end (offline?)")
     if done.returncode != 0:

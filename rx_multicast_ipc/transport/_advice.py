@@ -15,6 +15,12 @@ def is_transient(error: OSError) -> bool:
     return error.errno in _TRANSIENT
 
 
+def is_exhausted(error: BaseException) -> bool:
+    """Whether the system, or this process, is out of what a call needs, so that it told nothing."""
+    cause = error if isinstance(error, OSError) else error.__cause__
+    return isinstance(cause, OSError) and cause.errno in (errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM)
+
+
 def cannot_open(group: Group, error: OSError) -> MulticastError:
     """``error``, met while opening, as advice that a user can act on."""
     number = error.errno
@@ -61,6 +67,7 @@ _SEND_ADVICE: Final[dict[int, str]] = {
     errno.EACCES: "the address is a broadcast address or a firewall refused it: send to the group instead",
     errno.ENETUNREACH: "the interface is down or no route leads there: bring it up, or choose another interface",
     errno.ENETDOWN: "the interface is down: bring it up; it is used again at once",
+    errno.EADDRNOTAVAIL: "the interface has no usable address yet; a new one takes a second or two: try again then",
     errno.ENODEV: "the interface is gone; it is used again as soon as it is back",
     errno.EHOSTUNREACH: "no host answers there (on macOS: allow Local Network access for this program)",
     errno.EMSGSIZE: "the interface carries no payload of this size: send smaller ones",

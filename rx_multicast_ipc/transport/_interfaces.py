@@ -9,7 +9,7 @@ from typing import NamedTuple
 from ..errors import InvalidInterface
 from ..group import ALL_INTERFACES, DEFAULT_INTERFACE, LOOPBACK, Group, Ip
 from . import _netlink
-from ._advice import cannot_open
+from ._advice import cannot_open, is_exhausted
 from ._platform import PLATFORM, Platform
 
 
@@ -35,21 +35,23 @@ def find_nics(interface: str, group: Group, platform: Platform = PLATFORM) -> li
     Raises:
         InvalidInterface: there is none of that name or address; it says which there are.
         NoRoute: no route leads to the group, for ``"default"``.
+        CannotOpen: there is no descriptor left to ask with.
     """
     if interface == LOOPBACK:
         return [Nic(_index("lo0" if platform == "darwin" else "lo") if platform != "win32" else 0, "127.0.0.1", "lo")]
+    links = _links(group, platform)
     if interface == DEFAULT_INTERFACE:
-        return [_default_nic(group, platform)]
+        return [_default_nic(group, links)]
     if interface == ALL_INTERFACES:
-        return _all_nics(group, platform)
+        return _all_nics(group, links)
     ip = Ip.parse(interface)
     if ip is None:
-        return [_nic(_index(interface), interface, group, platform)]
+        return [_nic(_index(interface), interface, group, links)]
     if ip.scope:
-        number = int(ip.scope) if ip.scope.isdigit() else _index(ip.scope)
-        return [_nic(number, socket.if_indextoname(number), group, platform)]
+        number = int(ip.scope) if ip.scope.isdecimal() else _index(ip.scope)
+        return [_nic(number, _name(number), group, links)]
     address = str(ip)
-    for link in _links(platform):
+    for link in links:
         if address in link.addresses:
             return [Nic(link.number, address if group.family == "IPv4" else "", link.name, link.up)]
     if ip.family == "IPv4":
@@ -78,18 +80,17 @@ def change_notices(platform: Platform = PLATFORM) -> socket.socket | None:
     return None
 
 
-def _default_nic(group: Group, platform: Platform) -> Nic:
-    if not _links(platform):
+def _default_nic(group: Group, links: list[_netlink.Link]) -> Nic:
+    if not links:
         return Nic(name=DEFAULT_INTERFACE)  # the system's choice
     try:
         number = _netlink.interface_to(group.address)
     except OSError as error:
         raise cannot_open(group, error) from error
-    return _nic(number, socket.if_indextoname(number), group, platform)
+    return _nic(number, _name(number), group, links)
 
 
-def _all_nics(group: Group, platform: Platform) -> list[Nic]:
-    links = _links(platform)
+def _all_nics(group: Group, links: list[_netlink.Link]) -> list[Nic]:
     if links:
         return [
             Nic(link.number, "", link.name)
@@ -101,18 +102,21 @@ def _all_nics(group: Group, platform: Platform) -> list[Nic]:
     ]
 
 
-def _nic(number: int, name: str, group: Group, platform: Platform) -> Nic:
-    links = [link for link in _links(platform) if link.number == number]
-    loopback = links[0].loopback if links else name in ("lo", "lo0")
+def _nic(number: int, name: str, group: Group, links: list[_netlink.Link]) -> Nic:
+    link = next((link for link in links if link.number == number), None)
+    loopback = link.loopback if link else name in ("lo", "lo0")
     address = "127.0.0.1" if loopback and group.family == "IPv4" else ""
-    return Nic(number, address, name, links[0].up if links else True)
+    return Nic(number, address, name, link.up if link else True)
 
 
-def _links(platform: Platform) -> list[_netlink.Link]:
+def _links(group: Group, platform: Platform) -> list[_netlink.Link]:
     """The interfaces, where the platform tells more of them than their names."""
-    with suppress(OSError):  # some sandboxes have no netlink
-        if platform == "linux":
+    if platform == "linux":
+        try:
             return _netlink.links()
+        except OSError as error:  # some sandboxes have no netlink
+            if is_exhausted(error):
+                raise cannot_open(group, error) from error
     return []
 
 
@@ -131,5 +135,12 @@ def _choices() -> str:
 def _index(name: str) -> int:
     try:
         return socket.if_nametoindex(name)
-    except OSError as error:
-        raise InvalidInterface(f'there is no interface "{name}" here; {_choices()}') from error
+    except (OSError, ValueError) as error:  # ValueError: a NUL
+        raise InvalidInterface(f"there is no interface {name!r} here; {_choices()}") from error
+
+
+def _name(number: int) -> str:
+    try:
+        return socket.if_indextoname(number)
+    except (OSError, OverflowError) as error:
+        raise InvalidInterface(f"there is no interface with index {number} here; {_choices()}") from error

@@ -16,6 +16,7 @@ from ..errors import MulticastError
 from ..group import ALL_INTERFACES, Group
 from ..network_event import NetworkChange, NetworkEvent
 from . import _interfaces, _sockets
+from ._advice import is_exhausted
 from ._interfaces import Nic
 from ._listener import Listener
 from ._thread import IoThread, Reader
@@ -163,8 +164,12 @@ class Memberships:
             return
         found: dict[int, Nic] = {}
         for interface in self._group.interfaces:
-            with suppress(MulticastError, OSError):
+            try:
                 found.update((nic.number, nic) for nic in _interfaces.find_nics(interface, self._group))
+            except (MulticastError, OSError) as error:
+                if is_exhausted(error):  # nobody knows, so nothing is left
+                    self._look_in(_LOOK_AGAIN)
+                    return
         events: list[NetworkEvent] = []
         for number in [number for number in self._listeners if number not in found]:
             self._leave(number, events)

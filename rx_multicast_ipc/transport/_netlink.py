@@ -76,7 +76,7 @@ def links() -> list[Link]:
     for kind, body in _ask(_GET_LINK, _DUMP, _LINK.pack(0, 0, 0, 0, 0)):
         _, _, number, flags, _ = _LINK.unpack_from(body)
         if kind == _NEW_LINK:
-            name = _attributes(body, _LINK.size)[_LINK_NAME].rstrip(b"\0").decode()
+            name = os.fsdecode(_attributes(body, _LINK.size)[_LINK_NAME].rstrip(b"\0"))
             up = flags & (_UP | _RUNNING) == _UP | _RUNNING
             result.append(
                 Link(

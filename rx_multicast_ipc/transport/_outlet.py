@@ -11,8 +11,9 @@ import socket
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
+from functools import partial
 from typing import Final
 
 from ..errors import ChannelClosed, SendFailed
@@ -93,6 +94,7 @@ class Outlet:
     def send(self, payload: bytes, destination: Address | None) -> None:
         """See :meth:`rx_multicast_ipc.transport.Transport.send`."""
         deadline = 0.0
+        copies: _Copies | None = None
         while True:
             with self.lock:
                 if self._shut:
@@ -107,15 +109,19 @@ class Outlet:
                     elif self._one_nic:
                         self.socket.sendto(payload, self._destination)
                     else:
-                        self._send_to_each(payload)
+                        copies = copies or _Copies(self._nics)
+                        self._send_to_each(payload, copies)
                 except BlockingIOError as error:
                     full = error
+                    if copies is not None and copies.taken and not _may_wait():  # it is on its way: the rest follows
+                        self._count(payload)
+                        self.when_room(partial(self._send_rest, payload, copies))
+                        return
                 except OSError as error:
                     self.refused += 1
                     raise send_failed(self._group, destination, error) from error
                 else:
-                    self.sent += 1
-                    self.sent_bytes += len(payload)
+                    self._count(payload)
                     return
             deadline = deadline or time.monotonic() + _ROOM_WAIT
             self._wait_for_room(deadline, destination, full)
@@ -176,24 +182,44 @@ class Outlet:
             self._forget_room()
             self.socket.close()
 
-    def _send_to_each(self, payload: bytes) -> None:
-        """Send by every interface; fails where none takes it, else what fails is counted, and logged once."""
-        failure: OSError | None = None
-        refused = 0
-        for nic in self._nics:
+    def _count(self, payload: bytes) -> None:
+        self.sent += 1
+        self.sent_bytes += len(payload)
+
+    def _send_to_each(self, payload: bytes, copies: _Copies) -> None:
+        """Send by every interface that is left; fails where none takes it, else what fails is counted, and logged once.
+
+        Raises ``BlockingIOError`` where there is no room, and goes on from there when called again.
+        """
+        while copies.left:
+            nic = copies.left[0]
             try:
                 _sockets.apply(self.socket, _sockets.outgoing(self._group, nic))
                 self.socket.sendto(payload, self._destination)
-                self._failing.discard(nic.name)
+            except BlockingIOError:
+                raise
             except OSError as error:
-                failure = error
-                refused += 1
+                copies.failures.append(error)
                 if nic.name not in self._failing:
                     self._failing.add(nic.name)
                     _log.warning("%s: nothing can be sent on %s: %s", self._group, nic.name, error)
-        if refused == len(self._nics):
-            raise failure or OSError(errno.ENODEV, os.strerror(errno.ENODEV))
-        self.refused += refused
+            else:
+                copies.taken += 1
+                self._failing.discard(nic.name)
+            copies.left.popleft()
+        if not copies.taken:
+            raise copies.failures[-1] if copies.failures else OSError(errno.ENODEV, os.strerror(errno.ENODEV))
+        self.refused += len(copies.failures)
+
+    def _send_rest(self, payload: bytes, copies: _Copies) -> None:
+        with self.lock:
+            if self._shut:
+                self.refused += len(copies.left)
+                return
+            try:
+                self._send_to_each(payload, copies)
+            except BlockingIOError:
+                self.when_room(partial(self._send_rest, payload, copies))
 
     def _wait_for_room(self, deadline: float, destination: Address | None, full: OSError) -> None:
         may_wait = _may_wait()
@@ -261,6 +287,15 @@ class Outlet:
         if not (self._held or self._running) or _may_wait():
             return False
         return bool(self._again) if self._runs_here else True
+
+
+class _Copies:
+    """A datagram on its way out by several interfaces: by which it has yet to go, and how it fared on the others."""
+
+    def __init__(self, nics: Iterable[Nic]) -> None:
+        self.left = deque(nics)
+        self.taken = 0
+        self.failures: list[OSError] = []
 
 
 def _may_wait() -> bool:

@@ -223,6 +223,7 @@ class Wire:
         direct = not _is_multicast(destination[0])
         host, (address, port), family = sender.host, sender.sender_address, sender.group.family
         usual = self._link.passage(len(payload), family)
+        schedule, deliver = self.scheduler.schedule_relative, self._deliver
         message: Message | None = None
         for end in hearers:
             for arrival in self._passed(host, end.host, usual, len(payload), family, now):
@@ -231,7 +232,7 @@ class Wire:
                 arrivals = self._arrivals.get(arrival)
                 if arrivals is None:  # all that arrives at one moment is one action
                     self._arrivals[arrival] = [(end, message)]
-                    self.scheduler.schedule_relative(arrival - now, self._deliver, arrival)
+                    schedule(arrival - now, deliver, arrival)
                 else:
                     arrivals.append((end, message))
 

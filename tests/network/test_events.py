@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import shutil
 import threading
 from collections.abc import Iterator
@@ -10,6 +11,7 @@ import pytest
 
 import rx_multicast_ipc as ipc
 from rx_multicast_ipc import NetworkChange
+from rx_multicast_ipc.transport import _netlink
 
 from ..helpers import PATIENCE, Seen, run
 from ..hosts import Host, hosts
@@ -54,14 +56,15 @@ def test_what_a_vanished_ipv6_link_brought_is_still_delivered_and_the_channel_go
     with hosts(2) as (host, peer), channel_on(host, group) as channel:
         seen, events = Seen(channel.messages), Seen(channel.events)
 
-        def hold_up(_scheduler: object, _state: object) -> None:
+        def keep_from_reading(_scheduler: object, _state: object) -> None:
             reading.set()
             go_on.wait(PATIENCE)
 
-        channel.scheduler.schedule(hold_up)
+        channel.scheduler.schedule(keep_from_reading)
         assert reading.wait(PATIENCE)
         with channel_on(peer, group) as unheard_of, channel_on(host, group) as witness:
-            run(unheard_of.broadcast(bytes(size)))
+            new_address = ipc.operators.retry_with_backoff(50, longest=0.2)  # it can be sent from in a moment
+            run(unheard_of.broadcast(bytes(size)).pipe(new_address))
             run(witness.wait_for_message())
         host.remove_interface("eth0")
         go_on.set()
@@ -95,6 +98,28 @@ def test_interfaces_that_come_and_go_while_a_channel_is_on_all(host: Host) -> No
         assert told(seen, 1) == [("joined", "eth1", "10.77.1.1")]
         host.remove_interface("eth1")
         assert told(seen, 2)[1] == ("left", "eth1", "10.77.1.1")
+
+
+def test_a_channel_that_has_no_descriptor_to_look_with_stays_where_it_is(
+    host: Host, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    links, failures = _netlink.links, iter([OSError(errno.EMFILE, "Too many open files")] * 3)
+    looked = threading.Event()
+
+    def fail_at_first() -> list[_netlink.Link]:
+        for failure in failures:
+            raise failure
+        looked.set()
+        return links()
+
+    with channel_on(host) as channel:
+        seen = Seen(channel.events)
+        monkeypatch.setattr(_netlink, "links", fail_at_first)
+        host.namespace.ip("address add 192.0.2.1/24 dev lo")  # a reason to look
+        assert looked.wait(PATIENCE)
+        run(channel.broadcast("still here"))
+        assert run(channel.wait_for_message()).text == "still here"
+        assert seen.values == []
 
 
 def test_an_interface_that_is_named_by_its_address_is_found_wherever_that_goes(host: Host) -> None:

@@ -226,3 +226,31 @@ def test_where_no_descriptor_is_left_to_wait_for_room_the_sends_are_tried_again(
     slow.transport.call(begin)
     heard.wait_for_count(len(FLOOD))
     assert next(failures, None) is None
+
+
+@pytest.mark.parametrize("delivering", [False, True], ids=["plain thread", "delivering thread"])
+def test_on_several_interfaces_with_a_slow_one_among_them_all_goes_out_of_each(delivering: bool) -> None:
+    if shutil.which("tc") is None:
+        pytest.skip("needs tc(8) to make a link slow")
+    with hosts(2) as network:
+        host, near = network
+        host.add_interface("eth1", segment=1)
+        far = network.add_host(segment=1)
+        host.namespace.run("sh", "-c", "tc qdisc add dev eth1 root tbf rate 50mbit burst 20000 limit 20000000")
+        payloads = [number.to_bytes(1000) for number in range(len(FLOOD))]
+        with channel_on(near) as one, channel_on(far) as other, channel_on(host, interface="all") as channel:
+            heard = Seen(one.messages), Seen(other.messages)
+            sending: list[Seen[int]] = []
+
+            def send() -> None:
+                sending.append(Seen(channel.broadcast_all(payloads)))
+
+            if delivering:
+                channel.transport.call(send)
+            else:
+                send()
+            for seen in heard:
+                seen.wait_for_count(len(payloads))
+                assert [message.data for message in seen.values] == payloads
+            assert sending[0].wait_for_end().values == [len(payloads)]
+            assert channel.statistics.refused == 0

@@ -81,7 +81,7 @@ def test_recordings_are_drawn_one_lane_each() -> None:
 def test_an_error_is_drawn_with_its_words() -> None:
     drawn = marbles({"a": rx.throw(OSError("gone")), "b": rx.of(1)}, 5)
     assert "OSError: gone" in titles(drawn.svg)
-    assert re.search(r"^a  #", repr(drawn))
+    assert re.search(r"^a  -*#", repr(drawn))
 
 
 @pytest.mark.parametrize(("count", "bars"), [(DENSE, False), (DENSE + 1, True), (50_000, True)])

@@ -1,10 +1,11 @@
 from __future__ import annotations
 
+import errno
 import socket
 
 import pytest
 
-from rx_multicast_ipc import InvalidInterface
+from rx_multicast_ipc import CannotOpen, InvalidInterface
 from rx_multicast_ipc.group import Group
 from rx_multicast_ipc.transport._interfaces import Nic, change_notices, find_nics
 
@@ -32,9 +33,33 @@ def test_all_interfaces_do_not_include_loopback() -> None:
     assert "lo" not in [nic.name for nic in find_nics("all", GROUP4)]
 
 
-@pytest.mark.parametrize("interface", ["nosuch0", "203.0.113.9"])
-def test_an_interface_that_is_not_there_is_told_with_those_that_are(interface: str) -> None:
+@pytest.mark.parametrize(
+    ("interface", "group"),
+    [
+        ("nosuch0", GROUP4),
+        ("nosuch\0", GROUP4),
+        ("203.0.113.9", GROUP4),
+        ("fe80::1%nosuch0", GROUP6),
+        ("fe80::1%9999999", GROUP6),
+        (f"fe80::1%{10**30}", GROUP6),
+        ("fe80::1%²", GROUP6),
+    ],
+)
+def test_an_interface_that_is_not_there_is_told_with_those_that_are(interface: str, group: Group) -> None:
     with pytest.raises(InvalidInterface, match='there are "loopback", "default", "all"'):
+        find_nics(interface, group)
+
+
+@needs_linux
+@pytest.mark.parametrize("interface", ["lo", "default", "all", "127.0.0.1"])
+def test_without_a_descriptor_left_to_look_with_no_interface_is_said_to_be_gone(
+    interface: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse() -> None:
+        raise OSError(errno.EMFILE, "Too many open files")
+
+    monkeypatch.setattr("rx_multicast_ipc.transport._netlink.links", refuse)
+    with pytest.raises(CannotOpen, match="ulimit"):
         find_nics(interface, GROUP4)
 
 

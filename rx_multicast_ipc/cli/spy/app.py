@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import logging
 import re
 import time
 from collections.abc import Sequence
@@ -23,6 +22,7 @@ from ...message import Address
 from ...network_event import NetworkEvent
 from .. import exits
 from ..output import clock, host_port, printable
+from .notices import Notices
 from .payload_views import View, view_of
 from .table import Column, Table
 from .traffic import Heard, Sender, Traffic
@@ -94,8 +94,9 @@ class SpyApp(App[int]):
         self._view: View = "auto"
         self._sort_by, self._descending = 1, True
         self._fault: Exception | None = None
+        self._told = ""
         self._subscriptions = CompositeDisposable()
-        self._notices = _Notices(self)
+        self._notices = Notices(self)
 
     def compose(self) -> ComposeResult:
         yield self._status_line
@@ -135,7 +136,10 @@ class SpyApp(App[int]):
         self.senders.marked = self._sort_by, " ▼" if self._descending else " ▲"
         self.senders.show(ordered)
         self.messages.show(list(self.traffic.latest))
-        self._status_line.update(self._status())
+        status = self._status()
+        if status != self._told:
+            self._told = status
+            self._status_line.update(status, layout=False)
 
     def action_pause(self) -> None:
         if self.traffic.paused:
@@ -297,28 +301,3 @@ def _size(count: float) -> str:
             return f"{count:.0f} {unit}" if unit == "B" else f"{count:.1f} {unit}"
         count /= 1024
     raise AssertionError
-
-
-class _Notices(logging.Handler):
-    """Shows what the library logs on the screen, instead of writing over it."""
-
-    def __init__(self, app: App[Any]) -> None:
-        super().__init__(logging.WARNING)
-        self._app = app
-        self._noticesger = logging.getLogger("rx_multicast_ipc")
-        self._replaced: list[logging.Handler] = []
-        self._loop: asyncio.AbstractEventLoop | None = None
-
-    def take_over(self) -> None:
-        self._loop = asyncio.get_running_loop()
-        self._replaced, self._noticesger.handlers = self._noticesger.handlers, [self]
-
-    def give_back(self) -> None:
-        if self._loop is not None:
-            self._noticesger.handlers = self._replaced
-            self._loop = None
-
-    def emit(self, record: logging.LogRecord) -> None:
-        if self._loop is not None:
-            text = escape(record.getMessage())
-            self._loop.call_soon_threadsafe(lambda: self._app.notify(text, severity="warning"))

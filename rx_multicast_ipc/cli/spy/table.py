@@ -10,7 +10,7 @@ from rich.cells import set_cell_size
 from rich.segment import Segment
 from textual.binding import Binding, BindingType
 from textual.events import Click, Resize
-from textual.geometry import Size
+from textual.geometry import Region, Size
 from textual.message import Message as Event
 from textual.scroll_view import ScrollView
 from textual.strip import Strip
@@ -93,6 +93,7 @@ class Table(ScrollView, Generic[_R], can_focus=True):
         self._rows: Sequence[_R] = ()
         self._key: Hashable = None
         self._index = 0
+        self._drawn: list[Strip] = []
         self.marked: tuple[int, str] | None = None
         """A column, and what is put behind its title."""
 
@@ -118,7 +119,7 @@ class Table(ScrollView, Generic[_R], can_focus=True):
         elif self._follow:  # the row under the cursor stays where it is on the screen
             self.scroll_to(y=self._index - above, animate=False, force=True)
         self._moved()
-        self.refresh()
+        self._draw()
 
     def render_line(self, y: int) -> Strip:
         if y == 0:
@@ -167,7 +168,14 @@ class Table(ScrollView, Generic[_R], can_focus=True):
         if not top <= self._index < top + shown:
             self.scroll_to(y=self._index if self._index < top else self._index - shown + 1, animate=False, force=True)
         self._moved()
-        self.refresh()
+        self._draw()
+
+    def _draw(self) -> None:
+        """Have the lines drawn that look different now: a slow connection is grateful."""
+        before, self._drawn = self._drawn, [self.render_line(y) for y in range(self.size.height)]
+        changed = [y for y, line in enumerate(self._drawn) if y >= len(before) or line != before[y]]
+        if changed:
+            self.refresh(*(Region(0, y, self.size.width, 1) for y in changed))
 
     def _moved(self) -> None:
         selected = self.selected
