@@ -93,9 +93,11 @@ class Meter:
 
     def add_all(self, messages: Sequence[Message]) -> None:
         """Count a batch."""
+        count = len(messages)
+        newest = messages if count <= MOST_ROWS else messages[-MOST_ROWS:]
         with self._lock:
-            self._total += len(messages)
-            self._last.extend(messages[-MOST_ROWS:])
+            self._total += count
+            self._last.extend(newest)
             if self._looked_at < MOST_LOOKED_AT:
                 self._look_at(messages[: MOST_LOOKED_AT - self._looked_at])
 
