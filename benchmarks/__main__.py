@@ -17,11 +17,11 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from . import costs, growth, roundtrip, startup, throughput
+from . import command_line, costs, growth, roundtrip, startup, throughput
 from .report import draw, table
 
 HERE = Path(__file__).parent
-SECTIONS = ("throughput", "costs", "roundtrip", "growth", "startup")
+SECTIONS = ("throughput", "costs", "roundtrip", "growth", "startup", "command_line")
 LEAVE_LOOPBACK = {"lcm_udpm", "npm_multicast_ipc"}
 """Contenders that use the default interface: they run only where that is loopback, in a namespace of their own."""
 
@@ -51,6 +51,7 @@ def main() -> None:
         "roundtrip": lambda: roundtrip.measure(passes, options.trips, options.before),
         "growth": lambda: growth.measure(min(passes, 3)),
         "startup": lambda: startup.measure(passes),
+        "command_line": lambda: command_line.measure(passes),
     }
     for name in options.sections:
         results[name] = sections[name]()

@@ -107,6 +107,14 @@ def ratios(results: dict[str, Any], rates: dict[str, dict[str, float]]) -> list[
     }
     for unit, what in (("ms", "import, ms"), ("kib", "memory after import, KiB")):
         rows.append((f"{what}, over import reactivex", begin["rx_multicast_ipc"][unit], begin["reactivex"][unit]))
+    command = {
+        what: {name: median(some) for name, some in found.items()} for what, found in results["command_line"].items()
+    }
+    start, ping = command["start"], command["ping"]
+    rows.append(
+        ("the send command, start to datagram out, ms, over import reactivex", start["send"], start["reactivex"])
+    )
+    rows.append(("the ping command's median round trip, ms, over a bare socket's", ping["ping"], ping["raw"]))
     return rows
 
 

@@ -24,6 +24,13 @@ def check_rate(rate: float | None) -> float | None:
     return rate
 
 
+def check_seconds(name: str, value: float) -> float:
+    """``value``, if it is a finite time; raises ``InvalidOption``."""
+    if not (_is_number(value) and isfinite(value) and value >= 0):
+        raise InvalidOption(f"{name} is a number of seconds, 0 or more, not {value!r}")
+    return value
+
+
 def check_count(name: str, value: int, unit: str) -> int:
     """``value``, if it is a whole number of at least 1; raises ``InvalidOption``."""
     if not isinstance(value, int) or isinstance(value, bool) or value < 1:

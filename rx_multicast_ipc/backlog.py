@@ -15,7 +15,7 @@ from reactivex.disposable import Disposable, SerialDisposable
 from .errors import ChannelClosed, MessageTimeout
 from .hop import at_home_of
 from .message import Message
-from .transport import Transport
+from .transport import Transport, WouldBlock
 from .unhandled import detach
 
 Predicate: TypeAlias = Callable[[Message], object]
@@ -58,7 +58,16 @@ class Backlog:
 
         def begin(claim: _Wait) -> None:
             self._claims = [*_active(self._claims), claim]
-            send()
+            ask(claim)
+
+        def ask(claim: _Wait) -> None:
+            if claim.active:
+                try:
+                    send()
+                except WouldBlock:
+                    self._transport.when_room(lambda: ask(claim))
+                except Exception as error:
+                    claim.fail(error)
 
         return self._observable(predicate, timeout, "answer", begin)
 

@@ -21,6 +21,7 @@ from .hop import at_home_of, loop_of
 from .message import Address, Message
 from .network_event import NetworkEvent
 from .opening import open_transport as open_current
+from .representation import html_table
 from .sinks import Send, send_to
 from .source import HotSource
 from .statistics import Statistics
@@ -58,9 +59,9 @@ class Channel:
         check_count("backlog", backlog, "messages")
         self._echo = echo
         self._payload_limit = group.payload_limit
-        self._messages: HotSource[Message] = HotSource(self._refusal)
-        self._batches: HotSource[list[Message]] = HotSource(self._refusal)
-        self._events: HotSource[NetworkEvent] = HotSource(self._refusal)
+        self._batches: HotSource[list[Message]] = HotSource(self._refusal, f"batches of {group}")
+        self._messages: HotSource[Message] = HotSource(self._refusal, f"messages of {group}", self._batches)
+        self._events: HotSource[NetworkEvent] = HotSource(self._refusal, f"events of {group}")
         self._closing: AsyncSubject[None] = AsyncSubject()
         self._transport = open_transport(group, receive_buffer=receive_buffer)
         self._backlog = Backlog(self._transport, backlog)
@@ -264,6 +265,12 @@ class Channel:
     def __repr__(self) -> str:
         address, port = self.sender_address
         return f"<Channel {self.group}, sending from {address}:{port}{', closed' if self.closed else ''}>"
+
+    def _repr_html_(self) -> str:
+        """For notebooks: where it is, and what it counted. Looking subscribes to nothing."""
+        address, port = self.sender_address
+        facts = {"group": self.group, "sends from": f"{address}:{port}", "open": not self.closed}
+        return html_table("Channel", {**facts, **msgspec.structs.asdict(self.statistics)})
 
     @property
     def _open_transport(self) -> Transport:

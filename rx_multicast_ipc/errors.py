@@ -18,7 +18,10 @@
      ├─ MessageTimeout (TimeoutError) nothing matched in time
      ├─ DecodeFailed                  a datagram is not what its reader expects
      ├─ BufferOverflow                a bounded queue with Overflow.ERROR is full
+     ├─ MissingExtra (ImportError)    an optional dependency is not installed
      ├─ WouldDeadlock                 a blocking call on the thread it waits for
+     ├─ CaptureFailed                 the operating system refused to read or write a capture file
+     ├─ CaptureCorrupt                a capture file is cut, damaged or of another kind
      └─ Unsupported                   this transport or platform cannot do it
 
 Where the operating system caused an error, its ``OSError`` is the ``__cause__``.
@@ -170,8 +173,43 @@ class BufferOverflow(MulticastError):
         )
 
 
+class MissingExtra(MulticastError, ImportError):
+    """An optional dependency is not installed. The message says how to."""
+
+    def __init__(self, what: str, package: str, extra: str | None = None) -> None:
+        wanted = f"'rx-multicast-ipc[{extra}]'" if extra else package.split()[0]
+        super().__init__(f"{what} needs {package}; install it: pip install {wanted}")
+
+
 class WouldDeadlock(MulticastError, RuntimeError):
     """A blocking call was made on the very thread that would end its wait."""
+
+
+class CaptureFailed(MulticastError):
+    """The operating system refused to read or write a capture file; ``__cause__`` is its ``OSError``.
+
+    What was written before it is in the file, whole.
+    """
+
+
+class CaptureCorrupt(MulticastError):
+    """A capture file is cut, damaged or of another kind. What stands before ``offset`` was read.
+
+    Attributes:
+        path: the file.
+        offset: bytes from its start to the record that cannot be read.
+        reason: what is wrong there.
+    """
+
+    def __init__(self, path: str, offset: int, reason: str) -> None:
+        self.path = path
+        self.offset = offset
+        self.reason = reason
+        super().__init__(path, offset, reason)
+
+    def __str__(self) -> str:
+        before = "; all that stands before it was read" if self.offset else ""
+        return f"{self.path}, byte {self.offset}: {self.reason}{before}"
 
 
 class Unsupported(MulticastError, NotImplementedError):

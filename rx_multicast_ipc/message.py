@@ -6,11 +6,14 @@ from typing import Literal
 
 import msgspec
 
+from .representation import html_table
+
 Family = Literal["IPv4", "IPv6"]
 Address = tuple[str, int]
 """A host's numeric address and a UDP port."""
 
 _REPR_BYTES = 64
+_HTML_BYTES = 2000
 
 
 class Message(msgspec.Struct, frozen=True, gc=False):
@@ -51,3 +54,16 @@ class Message(msgspec.Struct, frozen=True, gc=False):
         direct = " direct" if self.direct else ""
         by = f" by {self.interface}" if self.interface else ""
         return f"<Message {shown} from {self.address}:{self.port}{by}{direct}>"
+
+    def _repr_html_(self) -> str:
+        """For notebooks: every field, and the beginning of the payload as text, or in hexadecimal where it is none."""
+        data = self.data[:_HTML_BYTES]
+        try:
+            shown = data.decode()
+        except UnicodeDecodeError as error:
+            cut = len(data) < len(self.data) and error.start > len(data) - 4  # in the middle of a character
+            shown = data[: error.start].decode() if cut else data.hex(" ")
+        if len(data) < len(self.data):
+            shown += f"... ({len(self.data)} bytes)"
+        facts = {name: getattr(self, name) for name in self.__struct_fields__ if name != "data"}
+        return html_table("Message", {"data": shown, **facts})

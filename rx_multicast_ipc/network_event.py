@@ -31,7 +31,8 @@ class NetworkEvent(msgspec.Struct, frozen=True):
     Attributes:
         change: what happened.
         interface: the interface's name; what the channel was opened with, where the platform tells no name.
-        address: where the channel's datagrams come from on that interface now; ``""`` if it has no address.
+        address: where the channel's datagrams come from on that interface, or came from until it left or went down;
+            ``""`` if it has no address.
         at: seconds since the Unix epoch.
     """
 

@@ -12,6 +12,7 @@ import msgspec
 from reactivex import Observable
 from reactivex.abc import DisposableBase, ObserverBase, SchedulerBase
 from reactivex.disposable import CompositeDisposable, Disposable
+from reactivex.typing import Subscription
 
 from .arguments import check_count
 from .channel import RECEIVE_BUFFER, Channel
@@ -22,7 +23,6 @@ from .opening import current
 from .sinks import Send, send_to
 from .transport import OpenTransport, Transport, WouldBlock
 from .transport._sockets import look_up
-from .transport.udp import UdpTransport
 
 _UNUSED_BUFFER: Final = 4096
 """Bytes of receive buffer for a socket that only sends."""
@@ -64,7 +64,7 @@ def messages(
             raise
         return CompositeDisposable(subscription, Disposable(lambda: _release(key, channel)))
 
-    return Observable(subscribe)
+    return _Messages(subscribe, joined)
 
 
 def broadcast(
@@ -112,6 +112,15 @@ def send(
     """
     sender = _SharedSender(Group.of(group_port, group, interface, ttl))
     return send_to(sender, as_payload(data, sender.group.payload_limit), check_port(port), address)
+
+
+class _Messages(Observable[Message]):
+    def __init__(self, subscribe: Subscription[Message], group: Group) -> None:
+        super().__init__(subscribe)
+        self._group = group
+
+    def __repr__(self) -> str:
+        return f"<messages of {self._group}: hot, shared by this process>"
 
 
 class _Key(NamedTuple):
@@ -174,7 +183,7 @@ class _SharedSender:
 
     @property
     def has_names(self) -> bool:
-        return current() is UdpTransport
+        return getattr(current(), "has_names", True)
 
     def look_up(self, name: str) -> str:
         return look_up(name, self.group)

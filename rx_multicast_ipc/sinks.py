@@ -46,12 +46,13 @@ class Sender(Protocol):
 class _ColdSend(Observable[None]):
     """One datagram for each subscription, and a warning if there never was one."""
 
-    _subscribed = False
+    _subscribed = True  # until it is whole
 
     def __init__(self, sender: Sender, payload: bytes) -> None:
         # Not Observable's own: the lock that it makes costs more than the rest and is hardly ever used.
         self._sender = sender
         self._payload = payload
+        self._subscribed = False
 
     @cached_property
     def lock(self) -> Any:  # pyright: ignore[reportIncompatibleVariableOverride]
@@ -82,11 +83,18 @@ class _ColdSend(Observable[None]):
         self._sender.when_room(send)
         return pending
 
+    def __repr__(self) -> str:
+        sent = "" if self._subscribed else "; nothing is sent before it is subscribed to, awaited or passed to run()"
+        return f"<send of {self._shown}{sent}>"
+
+    @property
+    def _shown(self) -> str:
+        return repr(self._payload[:_SHOWN_BYTES]) + ("..." if len(self._payload) > _SHOWN_BYTES else "")
+
     def __del__(self) -> None:
         if not self._subscribed:
-            shown = repr(self._payload[:_SHOWN_BYTES]) + ("..." if len(self._payload) > _SHOWN_BYTES else "")
             warnings.warn(
-                f"sending {shown} was never subscribed, so nothing was sent; "
+                f"sending {self._shown} was never subscribed, so nothing was sent; "
                 "pass it to run(), await it, subscribe() to it, or return it from flat_map "
                 "(a fallback that may not be needed belongs in reactivex.defer)",
                 NeverSubscribedWarning,
@@ -108,6 +116,7 @@ class Send(_ColdSend):
         self._sender = sender
         self._payload = payload
         self._destination = destination
+        self._subscribed = False
 
     def subscribe(
         self,

@@ -28,10 +28,19 @@ class HotSource(Observable[_T]):
 
     Args:
         refusal: the error that a new subscriber gets instead of taking part, or None.
+        name: what it delivers, for people.
+        batches: a stream of the same items, one list a read, for who has a use for it.
     """
 
-    def __init__(self, refusal: Callable[[], Exception | None]) -> None:
+    def __init__(
+        self,
+        refusal: Callable[[], Exception | None],
+        name: str = "HotSource",
+        batches: HotSource[list[_T]] | None = None,
+    ) -> None:
         super().__init__()
+        self.batches = batches
+        self._name = name
         self._gate = RLock()  # a signal handler may dispose while its thread subscribes
         self._subscribers: tuple[_Subscriber[_T], ...] = ()
         self._refusal = refusal
@@ -101,6 +110,11 @@ class HotSource(Observable[_T]):
             handle: Any = on_next
             subscriber = _Subscriber[_T](handle or noop, on_error or default_error, on_completed or noop)
         return self._add(subscriber)
+
+    def __repr__(self) -> str:
+        count = len(self._subscribers)
+        state = "ended" if self._ended else f"hot, {count} subscriber{'' if count == 1 else 's'}"
+        return f"<{self._name}: {state}>"
 
     def _subscribe_core(self, observer: ObserverBase[_T], scheduler: SchedulerBase | None = None) -> DisposableBase:
         loop = loop_of(scheduler)

@@ -32,6 +32,11 @@ _MOST_CREDIT: Final = 0.01
 _CHUNK: Final = 256
 """Payloads of a sequence that are sent together."""
 
+_MOST_STEPS: Final = 65_536
+"""Payloads of an Observable that wait for room."""
+
+_Step = Callable[[], None]
+
 
 def send_all(
     transport: Transport, source: Payloads, rate: float | None, scheduler: PeriodicScheduler
@@ -65,7 +70,11 @@ def send_all(
 
 
 class _Transfer:
-    """One subscription: sends, counts, and tells its observer how it ended."""
+    """One subscription: sends, counts, and tells its observer how it ended.
+
+    It does one step at a time, in order, on the thread that asks for it; but while another thread is at it, or it waits
+    for room, the step waits for its turn.
+    """
 
     def __init__(self, transport: Transport, observer: ObserverBase[int]) -> None:
         self.transport = transport
@@ -75,7 +84,10 @@ class _Transfer:
         self.source = SerialDisposable()
         self.sent = 0
         self.waiting = False
-        self._then: deque[Callable[[], None]] = deque()
+        self._lock = Lock()
+        self._busy = False
+        self._steps: deque[_Step] = deque()
+        self._again: _Step | None = None
 
     @property
     def over(self) -> bool:
@@ -83,80 +95,123 @@ class _Transfer:
 
     def push(self, data: Payload) -> None:
         """Send one."""
-        if self.source.is_disposed:
-            return  # a source that does not listen when it is told to stop
-        if self.waiting:
-            self._then.append(partial(self.push, data))
-            return
-        try:
-            self._send(as_payload(data, self._limit))
-        except WouldBlock:
-            self._wait(partial(self.push, data))
-        except Exception as error:
-            self.fail(error)
-        else:
-            self.sent += 1
+        if len(self._steps) < _MOST_STEPS:
+            self._do(partial(self._push, data))
+        elif not self.over:
+            self.source.dispose()
+            error = SendFailed(
+                f"{_MOST_STEPS} payloads wait for room to be sent: the link is slower than their source; pass rate=, "
+                "or thin the source out"
+            )
+            error.sent = self.sent
+            self._observer.on_error(error)
 
     def pull(self, payloads: Iterator[Payload], chunk: int) -> None:
         """Send all that the iterator gives, so many at a time."""
-        while not self.over and not self.waiting:
-            self.pull_some(payloads, chunk)
-        if self.waiting:
-            self._then.append(partial(self.pull, payloads, chunk))
+        self._do(partial(self._pull, payloads, chunk))
 
     def pull_some(self, payloads: Iterator[Payload], most: int) -> None:
         """Send the next ones together; end where the iterator does."""
+        self._do(partial(self._pull_some, payloads, most))
+
+    def finish(self) -> None:
+        self._do(self._finish)
+
+    def fail(self, error: Exception) -> None:
+        self._do(partial(self._fail, error))
+
+    def _do(self, step: _Step) -> None:
+        with self._lock:
+            if self._busy:
+                self._steps.append(step)
+                return
+            self._busy = True
+        self._run(step)
+
+    def _run(self, step: _Step | None) -> None:
+        while step is not None:
+            try:
+                step()
+            except BaseException:
+                with self._lock:
+                    self._busy = False
+                raise
+            step = self._next_step()
+
+    def _next_step(self) -> _Step | None:
+        with self._lock:
+            if self._again is None:
+                if self._steps and not self.over:
+                    return self._steps.popleft()
+                self._steps.clear()
+                self._busy = False
+                return None
+            self._steps.appendleft(self._again)
+            self._again = None
+        self.waiting = True
+        self.transport.when_room(self._go_on)
+        return None
+
+    def _go_on(self) -> None:
+        self.waiting = False
+        self._run(self._next_step())
+
+    def _push(self, data: Payload) -> None:
+        if self.source.is_disposed:
+            return  # a source that does not listen when it is told to stop
+        try:
+            self._send(as_payload(data, self._limit))
+        except WouldBlock:
+            self._again = partial(self._push, data)
+        except Exception as error:
+            self._fail(error)
+        else:
+            self.sent += 1
+
+    def _pull(self, payloads: Iterator[Payload], chunk: int) -> None:
+        while not self.over and self._again is None:
+            self._pull_some(payloads, chunk)
+        if not self.over:
+            with self._lock:
+                self._steps.appendleft(partial(self._pull, payloads, chunk))
+
+    def _pull_some(self, payloads: Iterator[Payload], most: int) -> None:
         some: list[bytes] = []
-        end: Callable[[], None] | None = None
+        end: _Step | None = None
         try:
             # Keeps what came before a bad one.
             some.extend(as_payload(data, self._limit) for data in islice(payloads, most))
         except Exception as error:
-            end = partial(self.fail, error)
+            end = partial(self._fail, error)
         else:
             if len(some) < most:
-                end = self.finish
+                end = self._finish
         self._send_some(some, end)
 
-    def _send_some(self, some: list[bytes], end: Callable[[], None] | None) -> None:
+    def _send_some(self, some: list[bytes], end: _Step | None) -> None:
         try:
             if some:
                 self.transport.send_many(some)
         except WouldBlock as error:
             self.sent += error.sent
-            self._wait(partial(self._send_some, some[error.sent :], end))
+            self._again = partial(self._send_some, some[error.sent :], end)
             return
         except Exception as error:
             self.sent += error.sent if isinstance(error, SendFailed) else 0
-            end = partial(self.fail, error)
+            end = partial(self._fail, error)
         else:
             self.sent += len(some)
         if end is not None:
             end()
 
-    def _wait(self, again: Callable[[], None]) -> None:
-        """Go on as soon as there is room: with what found none, then with what came meanwhile."""
-        self.waiting = True
-        self._then.appendleft(again)
-        self.transport.when_room(self._go_on)
-
-    def _go_on(self) -> None:
-        self.waiting = False
-        while self._then and not self.waiting and not self.over:
-            self._then.popleft()()
-
-    def finish(self) -> None:
-        if self.waiting:
-            self._then.append(self.finish)
-        elif not self.over:
+    def _finish(self) -> None:
+        if not self.over:
             self.source.dispose()
             self._observer.on_next(self.sent)
             self._observer.on_completed()
 
-    def fail(self, error: Exception) -> None:
-        if self.waiting:
-            self._then.append(partial(self.fail, error))
-        elif not self.over:
+    def _fail(self, error: Exception) -> None:
+        if not self.over:
             self.source.dispose()
             if isinstance(error, SendFailed):
                 error.sent = self.sent

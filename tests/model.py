@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from typing import NamedTuple
 
 from rx_multicast_ipc.message import Address
@@ -49,19 +49,43 @@ class Stream:
 
 
 class Subscriber(Stream):
-    """A subscriber of a channel's messages that takes ``take`` at most, or raises at the one of number ``raise_at``."""
+    """A subscriber of messages or of batches, which may do something when it has seen so many messages.
 
-    def __init__(self, take: int | None, raise_at: int | None) -> None:
+    Args:
+        in_batches: whether it sees one batch after the other, and reacts after a whole one.
+        reaction: what it does then: ``""``, ``"take"`` (it has enough), ``"raise"``, ``"close"`` (the channel),
+            ``"dispose"`` (the newest other subscriber) or ``"subscribe"`` (one more subscriber).
+        at: how many messages.
+    """
+
+    def __init__(self, in_batches: bool = False, reaction: str = "", at: int = 0) -> None:
         super().__init__()
-        self._take = take
-        self._raise_at = raise_at
+        self.in_batches = in_batches
+        self._reaction = reaction
+        self._at = at
 
-    def next(self, value: object) -> None:
-        super().next(value)
-        if len(self.values) == self._raise_at:
-            self.disposed = True
-        if len(self.values) == self._take:
+    def see(self, some: Sequence[Heard], channel: Channel) -> None:
+        before = len(self.values)
+        self.values += some
+        if before < self._at <= len(self.values):
+            self._react(channel)
+
+    def _react(self, channel: Channel) -> None:
+        if self._reaction == "take":
             self.finish("completed")
+        elif self._reaction == "raise":
+            self.disposed = True
+        elif self._reaction == "close":
+            channel.close()
+        elif self._reaction == "dispose":
+            for other in reversed(channel.subscribers):
+                if other is not self:
+                    other.disposed = True
+                    break
+        elif self._reaction == "subscribe":
+            another = Subscriber()
+            channel.subscribers.append(another)
+            channel.spawned.append(another)
 
 
 class Wait(Stream):
@@ -95,7 +119,8 @@ class Channel:
         self.host = host
         self.address = address
         self.closed = False
-        self.subscribers: list[Stream] = []
+        self.subscribers: list[Subscriber] = []
+        self.spawned: list[Subscriber] = []
         self.watchers: list[Stream] = []
         self.waits: list[Wait] = []
         self.requests: list[Wait] = []
@@ -108,13 +133,23 @@ class Channel:
     def counts(self) -> tuple[int, ...]:
         return self.sent, self.sent_bytes, self.received, self.received_bytes, self.refused
 
-    def hear(self, heard: Heard, now: int) -> None:
-        self.received += 1
-        self.received_bytes += len(heard.data)
-        if heard.sender == self.address and not self._echo:
-            return
-        for subscriber in self.subscribers:
-            subscriber.next(heard)
+    def deliver(self, batch: list[Heard], now: int) -> None:
+        self.received += len(batch)
+        self.received_bytes += sum(len(heard.data) for heard in batch)
+        if not self._echo:
+            batch = [heard for heard in batch if heard.sender != self.address]
+        self._show(batch, in_batches=True)
+        for heard in batch:
+            self._show([heard], in_batches=False)
+        for heard in batch:
+            self._offer(heard, now)
+
+    def _show(self, some: list[Heard], in_batches: bool) -> None:
+        for subscriber in self.subscribers[:]:
+            if some and subscriber.active and subscriber.in_batches == in_batches:
+                subscriber.see(some, self)
+
+    def _offer(self, heard: Heard, now: int) -> None:
         if any(request.active and request.offer(heard) for request in self.requests):
             return
         offered = self.waits = [wait for wait in self.waits if wait.active]
@@ -202,9 +237,10 @@ class Network:
             if not moments or min(moments) > end:
                 break
             self.now = max(self.now, min(moments))
-            for arrival in [arrival for arrival in self._arrivals if arrival.tick <= self.now]:
-                self._arrivals.remove(arrival)
-                self._arrive(arrival)
+            arrived = [arrival for arrival in self._arrivals if arrival.tick <= self.now]
+            self._arrivals = [arrival for arrival in self._arrivals if arrival.tick > self.now]
+            for channel in self.channels:
+                self._arrive(channel, [arrival for arrival in arrived if arrival.channel is channel])
             for wait in self._waiting():
                 if wait.deadline is not None and wait.deadline <= self.now:
                     wait.finish("MessageTimeout")
@@ -229,17 +265,18 @@ class Network:
         for channel in self.channels:
             if channel.host == host:
                 unread, channel.unread = channel.unread, []
-                for heard in unread:
-                    channel.hear(heard, self.now)
+                channel.deliver(unread, self.now)
 
-    def _arrive(self, arrival: _Arrival) -> None:
-        channel = arrival.channel
-        if channel.closed or (arrival.source != channel.host and self._is_cut(arrival.source, channel.host)):
+    def _arrive(self, channel: Channel, arrivals: list[_Arrival]) -> None:
+        batch = [
+            one.heard for one in arrivals if one.source == channel.host or not self._is_cut(one.source, channel.host)
+        ]
+        if channel.closed:
             return
         if channel.host in self._paused:
-            channel.unread.append(arrival.heard)
+            channel.unread += batch
         else:
-            channel.hear(arrival.heard, self.now)
+            channel.deliver(batch, self.now)
 
     def _is_cut(self, one: str, other: str) -> bool:
         return bool({one, other} & self._down) or self._sides.get(one, 0) != self._sides.get(other, 0)

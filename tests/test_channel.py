@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 import sys
 import threading
 import time
@@ -257,3 +258,20 @@ def test_waking_the_thread_from_many_threads_loses_no_wait(channel: ipc.Channel)
                 assert isinstance(seen.wait_for_end().error, ipc.MessageTimeout)
     finally:
         sys.setswitchinterval(interval)
+
+
+def test_looking_at_a_channel_and_its_streams_subscribes_to_nothing(channel: ipc.Channel) -> None:
+    for shown in (repr(channel), channel._repr_html_()):  # pyright: ignore[reportPrivateUsage]
+        assert str(channel.group) in shown
+    assert repr(channel.messages) == f"<messages of {channel.group}: hot, 0 subscribers>"
+    subscription = channel.batches.subscribe()
+    assert repr(channel.batches) == f"<batches of {channel.group}: hot, 1 subscriber>"
+    subscription.dispose()
+    channel.close()
+    assert repr(channel.messages) == f"<messages of {channel.group}: ended>"
+
+
+def test_in_a_notebook_a_channel_shows_what_it_counted(channel: ipc.Channel) -> None:
+    ipc.run(channel.broadcast("hello"))
+    shown = channel._repr_html_()  # pyright: ignore[reportPrivateUsage]
+    assert re.search(r"sent_bytes</th><td[^>]*>5<", shown)

@@ -175,6 +175,7 @@ def test_a_port_that_another_program_holds_alone(port: int) -> None:
         ipc.MessageTimeout(5.0),
         ipc.BufferOverflow(10),
         ipc.ChannelClosed(),
+        ipc.CaptureCorrupt("x.pcap", 24, "a packet is cut"),
         ipc.DecodeFailed(ipc.Message(b"x"), ValueError("bad")),
         ipc.InvalidPort("port"),
     ],

@@ -5,13 +5,23 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from functools import wraps
+from typing import Any, NamedTuple, TypeVar
 
 import pytest
 import reactivex as rx
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
-from hypothesis.stateful import Bundle, RuleBasedStateMachine, consumes, invariant, precondition, rule
+from hypothesis.stateful import (
+    Bundle,
+    RuleBasedStateMachine,
+    consumes,
+    initialize,
+    invariant,
+    multiple,
+    precondition,
+    rule,
+)
 from reactivex import operators as ops
 
 import rx_multicast_ipc as ipc
@@ -72,14 +82,16 @@ class Record:
     """What one subscription did see. Messages are kept as they are, and shown as the model has them.
 
     Args:
-        source: subscribed to at once.
-        raise_at: the number of the value at which it raises.
+        source: subscribed to at once; a list counts as what is in it.
+        at: how many values there are when it calls ``react``.
+        react: called once, while one is delivered.
     """
 
-    def __init__(self, source: rx.Observable[Any], raise_at: int | None = None) -> None:
+    def __init__(self, source: rx.Observable[Any], at: int = 0, react: Callable[[], object] = bool) -> None:
         self.raw: list[object] = []
         self.end: str | None = None
-        self._raise_at = raise_at
+        self._at = at
+        self._react = react
         self._subscription = source.subscribe(self._next, self._error, self._completed)
 
     @property
@@ -92,10 +104,11 @@ class Record:
     def dispose(self) -> None:
         self._subscription.dispose()
 
-    def _next(self, value: object) -> None:
-        self.raw.append(value)
-        if len(self.raw) == self._raise_at:
-            raise ZeroDivisionError
+    def _next(self, value: Any) -> None:
+        before = len(self.raw)
+        self.raw += value if isinstance(value, list) else [value]
+        if before < self._at <= len(self.raw):
+            self._react()
 
     def _error(self, error: Exception) -> None:
         if not isinstance(error, ZeroDivisionError):
@@ -117,6 +130,8 @@ class Opened(NamedTuple):
 
     actual: ipc.Channel
     expected: model.Channel
+    subscribers: list[Record]
+    spawned: list[Record]
 
 
 class Unsent(NamedTuple):
@@ -131,6 +146,23 @@ def in_seconds(ticks: int | None) -> float | None:
     return None if ticks is None else ticks * TICK
 
 
+_Step = TypeVar("_Step", bound=Callable[..., Any])
+
+
+def unless_closed(step: _Step) -> _Step:
+    """A step with an open channel; with one that a subscriber closed, the step that shows how it refuses."""
+
+    @wraps(step)
+    def run(machine: ChannelsAsTheModel, channel: Opened, **drawn: Any) -> Any:
+        if not channel.expected.closed:
+            return step(machine, channel=channel, **drawn)
+        machine.use_a_closed_channel(channel, b"late")
+        return None if step.__annotations__["return"] == "None" else multiple()  # pyright: ignore[reportUnknownVariableType]
+
+    guarded: Any = run
+    return guarded
+
+
 class ChannelsAsTheModel(RuleBasedStateMachine):
     """What can be asked of channels on every network."""
 
@@ -141,6 +173,10 @@ class ChannelsAsTheModel(RuleBasedStateMachine):
 
     timeouts = (1, 3, 7)
     """Ticks: odd, so that nothing arrives at the moment when a wait fails."""
+
+    reactions = ("", "take", "raise", "close", "dispose", "subscribe")
+    batch_reactions = ("", "raise", "close", "dispose", "subscribe")
+    """What a subscriber may do during a delivery."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -153,6 +189,9 @@ class ChannelsAsTheModel(RuleBasedStateMachine):
 
     def open_channel(self, host: str, *, echo: bool, backlog: int) -> ipc.Channel:
         raise NotImplementedError
+
+    def let_it_arrive(self) -> None:
+        """Let what is on its way arrive."""
 
     def watch(self, actual: Record, expected: model.Stream) -> Pair:
         pair = Pair(actual, expected)
@@ -167,34 +206,52 @@ class ChannelsAsTheModel(RuleBasedStateMachine):
         stream.finish(error or "completed")
         self.watch(Record(sink), stream)
 
+    @initialize(target=channels)
+    def begin_with_two(self) -> Any:
+        return multiple(*(self.open(host, echo=True, backlog=1000) for host in HOSTS[:2]))
+
     @precondition(lambda self: self.open_channels < 5)
     @rule(target=channels, host=st.sampled_from(HOSTS), echo=st.booleans(), backlog=st.sampled_from([1, 2, 1000]))
     def open(self, host: str, echo: bool, backlog: int) -> Opened:
         channel = self.open_channel(host, echo=echo, backlog=backlog)
-        opened = Opened(channel, model.Channel(host, channel.sender_address, echo, backlog))
+        opened = Opened(channel, model.Channel(host, channel.sender_address, echo, backlog), [], [])
         self.network.channels.append(opened.expected)
         self.opened.append(opened)
         return opened
 
-    @rule(
-        target=pairs,
-        channel=channels,
-        in_batches=st.booleans(),
-        until=st.sampled_from(["", "", "take", "raise"]),
-        at=few,
-    )
-    def subscribe(self, channel: Opened, in_batches: bool, until: str, at: int) -> Pair:
-        source = channel.actual.messages
-        if in_batches:
-            source = channel.actual.batches.pipe(ops.concat_map(rx.from_iterable))
-        if until == "take":
+    @rule(target=pairs, channel=channels, in_batches=st.booleans(), at=few, data=st.data())
+    @unless_closed
+    def subscribe(self, channel: Opened, in_batches: bool, at: int, data: st.DataObject) -> Pair:
+        reaction = data.draw(
+            st.sampled_from(self.reactions if not in_batches else self.batch_reactions), label="reaction"
+        )
+        source: rx.Observable[Any] = channel.actual.batches if in_batches else channel.actual.messages
+        if reaction == "take":
             source = source.pipe(ops.take(at))
-        raise_at = at if until == "raise" else None
-        expected = model.Subscriber(at if until == "take" else None, raise_at)
+        record = Record(source, at, lambda: self.react(reaction, record, channel))
+        channel.subscribers.append(record)
+        expected = model.Subscriber(in_batches, reaction, at)
         channel.expected.subscribers.append(expected)
-        return self.watch(Record(source, raise_at), expected)
+        return self.watch(record, expected)
+
+    def react(self, reaction: str, record: Record, channel: Opened) -> None:
+        """What the model's subscriber does too."""
+        if reaction == "raise":
+            raise ZeroDivisionError
+        if reaction == "close":
+            channel.actual.close()
+        elif reaction == "dispose":
+            for other in reversed(channel.subscribers):
+                if other is not record:
+                    other.dispose()
+                    break
+        elif reaction == "subscribe":
+            another = Record(channel.actual.messages)
+            channel.subscribers.append(another)
+            channel.spawned.append(another)
 
     @rule(target=pairs, channel=channels)
+    @unless_closed
     def watch_the_network(self, channel: Opened) -> Pair:
         expected = model.Stream()
         channel.expected.watchers.append(expected)
@@ -205,13 +262,17 @@ class ChannelsAsTheModel(RuleBasedStateMachine):
         pair.actual.dispose()
         pair.expected.disposed = True
 
-    @rule(channel=channels, data=payloads, times=few)
-    def broadcast(self, channel: Opened, data: bytes, times: int) -> None:
+    @rule(channel=channels, data=payloads, times=few, arrives=st.booleans())
+    @unless_closed
+    def broadcast(self, channel: Opened, data: bytes, times: int, arrives: bool) -> None:
         sink = channel.actual.broadcast(data)
         for _ in range(times):
             self.sent(sink, [None], self.network.send(channel.expected, data))
+        if arrives:
+            self.let_it_arrive()
 
     @rule(target=unsent, channel=channels, data=payloads)
+    @unless_closed
     def prepare(self, channel: Opened, data: bytes) -> Unsent:
         prepared = Unsent(channel, channel.actual.broadcast(data), data)
         self.kept.append(prepared)
@@ -221,20 +282,25 @@ class ChannelsAsTheModel(RuleBasedStateMachine):
     def send_what_was_prepared(self, prepared: Unsent) -> None:
         self.sent(prepared.sink, [None], self.network.send(prepared.channel.expected, prepared.data))
 
-    @rule(channel=channels, many=st.lists(small_payloads, max_size=5))
-    def broadcast_all(self, channel: Opened, many: list[bytes]) -> None:
+    @rule(channel=channels, many=st.lists(small_payloads, max_size=5), arrives=st.booleans())
+    @unless_closed
+    def broadcast_all(self, channel: Opened, many: list[bytes], arrives: bool) -> None:
         error = None
         for data in many:
             error = error or self.network.send(channel.expected, data)
         self.sent(channel.actual.broadcast_all(many), [len(many)], error)
+        if arrives:
+            self.let_it_arrive()
 
     @rule(channel=channels, to=channels | closed, data=payloads)
+    @unless_closed
     def send(self, channel: Opened, to: Opened, data: bytes) -> None:
         address, port = to.expected.address
         error = self.network.send(channel.expected, data, (address, port))
         self.sent(channel.actual.send(data, port, address), [None], error)
 
     @rule(channel=channels, pair=pairs, data=payloads)
+    @unless_closed
     def reply(self, channel: Opened, pair: Pair, data: bytes) -> None:
         messages = [value for value in pair.actual.raw if isinstance(value, ipc.Message)]
         if messages:
@@ -242,11 +308,13 @@ class ChannelsAsTheModel(RuleBasedStateMachine):
             self.sent(channel.actual.reply(messages[-1], data), [None], error)
 
     @rule(channel=channels)
+    @unless_closed
     def send_too_much(self, channel: Opened) -> None:
         with pytest.raises(ipc.PayloadTooLarge):
             channel.actual.broadcast(bytes(65_508))
 
     @rule(target=pairs, channel=channels, choice=choices, times=few, data=st.data())
+    @unless_closed
     def wait(self, channel: Opened, choice: Choice, times: int, data: st.DataObject) -> Pair:
         timeout = self.draw_timeout(data)
         source = channel.actual.wait_for_message(choice.of_message, timeout=in_seconds(timeout))
@@ -256,6 +324,7 @@ class ChannelsAsTheModel(RuleBasedStateMachine):
         return pair
 
     @rule(target=pairs, channel=channels, payload=payloads, choice=choices, data=st.data())
+    @unless_closed
     def request(self, channel: Opened, payload: bytes, choice: Choice, data: st.DataObject) -> Pair:
         timeout = self.draw_timeout(data)
         own = channel.expected.address
@@ -312,15 +381,19 @@ class ChannelsAsTheModel(RuleBasedStateMachine):
     def all_is_as_the_model_says(self) -> None:
         for actual, expected in self.seen:
             assert (actual.values, actual.end) == (expected.values, expected.end)
-        for actual, expected in self.opened:
+        for opened in self.opened:
+            actual, expected = opened.actual, opened.expected
             counted = actual.statistics
             counts = counted.sent, counted.sent_bytes, counted.received, counted.received_bytes, counted.refused
             assert (counts, actual.closed) == (expected.counts, expected.closed)
+            assert [(one.values, one.end) for one in opened.spawned] == [
+                (one.values, one.end) for one in expected.spawned
+            ]
         assert {type(error) for error in self.unhandled} <= {ZeroDivisionError}
 
     def teardown(self) -> None:
-        for actual, _ in self.opened:
-            actual.close()
+        for opened in self.opened:
+            opened.actual.close()
         for prepared in self.kept:
             prepared.sink.subscribe(on_error=lambda error: None)
         ipc.set_unhandled_error_hook(self.previous_hook)
@@ -345,7 +418,7 @@ class VirtualChannels(ChannelsAsTheModel):
         self.network.advance(2 * steps)
 
     @rule()
-    def let_what_is_on_its_way_arrive(self) -> None:
+    def let_it_arrive(self) -> None:
         self.let_time_pass(1)
 
     @rule(sides=st.lists(st.sampled_from(HOSTS), max_size=3, unique=True).map(lambda hosts: [hosts[:1], hosts[1:]]))
@@ -381,6 +454,9 @@ class LiveChannels(ChannelsAsTheModel):
     """Channels on loopback, each step of which is over before the next."""
 
     timeouts = (1,)
+    reactions = ("", "", "take", "raise")
+    batch_reactions = ("",)
+    """Not what depends on how many messages come in one batch."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -392,7 +468,7 @@ class LiveChannels(ChannelsAsTheModel):
     @invariant()
     def all_is_as_the_model_says(self) -> None:
         self.network.advance(LATENCY + max(self.timeouts))
-        for actual, expected in self.opened:
+        for actual, expected, _, _ in self.opened:
             wait_until(lambda actual=actual, expected=expected: actual.statistics.received >= expected.received)
             wait_for_home(actual)
         for actual, expected in self.seen:
@@ -408,7 +484,7 @@ def wait_for_home(channel: ipc.Channel) -> None:
 
 
 TestVirtualChannels = VirtualChannels.TestCase
-TestVirtualChannels.settings = settings(max_examples=150, stateful_step_count=50, deadline=None)
+TestVirtualChannels.settings = settings(max_examples=250, stateful_step_count=50, deadline=None)
 
 TestLiveChannels = LiveChannels.TestCase
 TestLiveChannels.settings = settings(

@@ -11,6 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from reactivex import operators as ops
 from reactivex.internal import SequenceContainsNoElementsError
+from reactivex.scheduler import ImmediateScheduler
+from reactivex.subject import Subject
 from reactivex.testing import TestScheduler
 
 import rx_multicast_ipc as ipc
@@ -199,3 +201,73 @@ class TestOnBackpressureBuffer:
     def test_a_capacity_that_is_none_is_refused(self, capacity: int) -> None:
         with pytest.raises(ipc.InvalidOption, match="1 or more"):
             ipc.operators.on_backpressure_buffer(capacity)
+
+
+class TestRetryWithBackoff:
+    @pytest.fixture
+    def marbles(self) -> Marbles:
+        return Marbles(frame=0.1)
+
+    @pytest.fixture(autouse=True)
+    def without_chance(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr("rx_multicast_ipc.operators.backoff.random.random", lambda: 0.0)
+
+    def test_tries_again_after_pauses_that_double_up_to_the_longest(self, marbles: Marbles) -> None:
+        source = marbles.cold("#", error=ipc.SendFailed("down"))
+        tried = source.pipe(ipc.operators.retry_with_backoff(5, first=0.1, longest=0.4))
+        marbles.expect(tried).to_be("-----------#", error=ipc.SendFailed("down"))
+        marbles.expect(source.subscriptions).to_be("(^!)", "-(^!)", "---(^!)", "-------(^!)", "-----------(^!)")
+        marbles.close()
+
+    def test_passes_on_what_the_attempt_that_works_gives(self, marbles: Marbles) -> None:
+        attempts = iter([marbles.cold("a-#", error=ipc.SendFailed("down")), marbles.cold("-b|")])
+        source = rx.defer(lambda _: next(attempts))
+        marbles.expect(source.pipe(ipc.operators.retry_with_backoff(first=0.1))).to_be("a---b|")
+        marbles.close()
+
+    def test_other_errors_end_it_at_once(self, marbles: Marbles) -> None:
+        source = marbles.cold("-#", error=ipc.ChannelClosed())
+        marbles.expect(source.pipe(ipc.operators.retry_with_backoff())).to_be("-#", error=ipc.ChannelClosed)
+        marbles.close()
+
+    def test_goes_on_for_as_many_attempts_as_it_was_given(self) -> None:
+        scheduler, errors = TestScheduler(), list[Exception]()
+        tried = rx.throw(ipc.SendFailed("down")).pipe(ipc.operators.retry_with_backoff(3000, longest=1.0))
+        tried.subscribe(on_error=errors.append, scheduler=scheduler)
+        scheduler.start()
+        assert [type(error) for error in errors] == [ipc.SendFailed]
+        assert scheduler.clock > 1400
+
+    def test_an_attempt_that_begins_before_the_one_that_failed_has_returned_stays_subscribed(self) -> None:
+        values: Subject[str] = Subject()
+        attempts = iter([rx.throw(ipc.SendFailed("down")), values])
+        tried = rx.defer(lambda _: next(attempts)).pipe(ipc.operators.retry_with_backoff(first=0))
+        seen: list[str] = []
+        tried.subscribe(seen.append, scheduler=ImmediateScheduler())
+        values.on_next("here")
+        assert seen == ["here"]
+
+    def test_disposing_in_a_pause_ends_the_attempts(self, marbles: Marbles) -> None:
+        source = marbles.cold("#", error=ipc.SendFailed("down"))
+        tried = source.pipe(ipc.operators.retry_with_backoff(first=1.0))
+        marbles.expect(tried, subscription="^----!").to_be("-----")
+        marbles.expect(source.subscriptions).to_be("(^!)")
+        marbles.close()
+
+    def test_pauses_are_drawn_so_that_many_do_not_try_again_together(
+        self, marbles: Marbles, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr("rx_multicast_ipc.operators.backoff.random.random", lambda: 1.0)
+        source = marbles.cold("#", error=ipc.SendFailed("down"))
+        marbles.expect(source.pipe(ipc.operators.retry_with_backoff(2, first=1.0))).to_be(
+            "-----#", error=ipc.SendFailed
+        )
+        marbles.close()
+
+    @pytest.mark.parametrize(
+        "options",
+        [{"attempts": 0}, {"first": -1}, {"first": float("inf")}, {"longest": 0.01}, {"first": "1"}, {"errors": "all"}],
+    )
+    def test_options_that_cannot_be_are_refused(self, options: Any) -> None:
+        with pytest.raises(ipc.InvalidOption, match=next(iter(options))):
+            ipc.operators.retry_with_backoff(**options)

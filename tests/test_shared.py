@@ -94,3 +94,8 @@ def test_subscribing_while_the_last_one_leaves_never_yields_a_dead_stream(port: 
         stop.set()
         thread.join()
     wait_until(lambda: not any(key.group.port == port for key in shared._channels))  # pyright: ignore[reportPrivateUsage]
+
+
+def test_looking_at_shared_messages_opens_nothing(port: int) -> None:
+    with nothing_left_behind():
+        assert repr(ipc.messages(port)) == f"<messages of 224.0.2.1:{port} on loopback: hot, shared by this process>"

@@ -20,6 +20,7 @@ from reactivex.scheduler import ImmediateScheduler
 from reactivex.testing import TestScheduler
 
 import rx_multicast_ipc as ipc
+from rx_multicast_ipc.sinks import Send, SendToName
 
 from .helpers import Seen, finish, python, wait_until
 
@@ -251,6 +252,11 @@ def test_an_iterator_may_wait_for_the_answer_to_what_it_gave(channel: ipc.Channe
     assert ipc.run(channel.broadcast_all(conversation()), timeout=10) == 3
 
 
+def test_a_send_that_a_signal_handler_cut_short_in_the_making_is_collected_without_a_word() -> None:
+    for kind in (Send, SendToName):
+        kind.__new__(kind).__del__()
+
+
 def test_a_signal_handler_may_close_what_its_thread_is_sending_on(port: int) -> None:
     code = """
 import os, signal, sys
@@ -261,9 +267,11 @@ def leave(*_):
     print("closed", channel.closed, flush=True)
     sys.exit()
 signal.signal(signal.SIGUSR1, leave)
+send = channel.broadcast("x")  # one, for the signal may also come between the making of one and its subscription
+send.subscribe()
 print("sending", flush=True)
 while True:
-    channel.broadcast("x").subscribe()
+    send.subscribe()
 """
     for _ in range(5):
         process = python(code, port)
@@ -271,3 +279,10 @@ while True:
         assert process.stdout.readline() == "sending\n"
         process.send_signal(signal.SIGUSR1)
         assert finish(process) == "closed True\n"
+
+
+def test_a_send_says_whether_it_was_subscribed_to(channel: ipc.Channel) -> None:
+    sending = channel.broadcast("hello")
+    assert repr(sending) == "<send of b'hello'; nothing is sent before it is subscribed to, awaited or passed to run()>"
+    ipc.run(sending)
+    assert repr(sending) == "<send of b'hello'>"

@@ -22,6 +22,7 @@ from ..message import Message
 from ..opening import current, opened_by
 from ..statistics import Statistics
 from ..transport import Changed, Deliver, Ended, OpenTransport, Transport
+from ..unhandled import report
 from .wrapper import TransportWrapper
 
 _LONGEST_HOLD: Final = 0.1
@@ -76,9 +77,9 @@ class FaultyTransport(TransportWrapper):
     """Any transport, live UDP as well, at the end of a bad link: faults meet what arrives, before it is delivered.
 
     What it sends is left alone, for each receiver of a multicast has a fate of its own: for faults both ways wrap both
-    ends. The seed, and the datagrams in their order of arrival, those to the group and direct ones each among
-    themselves, decide every fate; neither the clock nor how many come in one read does. ``statistics`` count what was
-    delivered in the end. Without a fault it does nothing.
+    ends. The seed decides every fate, and the datagrams in their order of arrival: those to the group and direct ones,
+    and those of each interface, among themselves. Neither the clock nor how many come in one read does. ``statistics``
+    count what was delivered in the end. Without a fault it does nothing.
 
     Args:
         transport: the one inside. It belongs to the wrapper from now on.
@@ -91,8 +92,9 @@ class FaultyTransport(TransportWrapper):
     def __init__(self, transport: Transport, **faults: Unpack[FaultOptions]) -> None:
         options = _Options(**faults)
         super().__init__(transport)
+        self._options = options
         self._counts = FaultCounts()
-        self._links = {direct: _Link(options, direct, self._counts) for direct in (False, True)}
+        self._links: dict[tuple[bool, str], _Link] = {}
         self._timers: set[SingleAssignmentDisposable] = set()
         self._deliver: Deliver | None = None
         self._ended: Ended | None = None
@@ -115,11 +117,20 @@ class FaultyTransport(TransportWrapper):
         self.inner.start(self._arrive, self._end, changed)
 
     def _arrive(self, batch: list[Message]) -> None:
-        self._pass_on([parcel for message in batch for parcel in self._links[message.direct].carry(message)])
+        parcels = [parcel for message in batch for parcel in self._link(message).carry(message)]
         for link in self._links.values():
             if link.newly_held:
                 link.newly_held = False
                 self._later(_LONGEST_HOLD, partial(self._let_go, link, link.held))
+        self._pass_on(parcels)
+
+    def _link(self, message: Message) -> _Link:
+        key = message.direct, message.interface
+        link = self._links.get(key)
+        if link is None:
+            seed = f"{self._options.seed} {'direct' if message.direct else 'group'} {message.interface}"
+            link = self._links[key] = _Link(self._options, seed, self._counts)
+        return link
 
     def _let_go(self, link: _Link, held: list[_Parcel]) -> None:
         """Nothing came to overtake it."""
@@ -148,7 +159,10 @@ class FaultyTransport(TransportWrapper):
         if not self.inner.closed and self._deliver is not None:
             self._received += len(batch)
             self._received_bytes += sum(len(message.data) for message in batch)
-            self._deliver(batch)
+            try:
+                self._deliver(batch)
+            except Exception as error:
+                report(error)
 
     def _later(self, seconds: float, action: Callable[[], None]) -> None:
         timer = SingleAssignmentDisposable()
@@ -196,6 +210,11 @@ class FaultyNetwork:
         """What was done to all of its channels so far."""
         return sum((transport.faults for transport in self._transports), FaultCounts())
 
+    @property
+    def has_names(self) -> bool:
+        """Whether names can be looked up: as inside."""
+        return getattr(self._open_transport, "has_names", True)
+
     def __call__(self, group: Group, *, receive_buffer: int, listen: bool = True) -> FaultyTransport:
         seed = f"{self._options.seed} {len(self._transports)}" if self._transports else self._options.seed
         options: Any = msgspec.structs.asdict(msgspec.structs.replace(self._options, seed=seed))
@@ -233,7 +252,7 @@ class FaultyNetwork:
 
 
 class _Link:
-    """Where the datagrams of one kind meet their fates, by a generator of random numbers of their own.
+    """Where the datagrams of one kind and interface meet their fates, by a generator of random numbers of their own.
 
     Each takes the same count of numbers, whatever its fate, so that more of one fault leaves the others as they were.
 
@@ -243,10 +262,10 @@ class _Link:
         newly_held: whether ``held`` is yet to be given a time.
     """
 
-    def __init__(self, options: _Options, direct: bool, counts: FaultCounts) -> None:
+    def __init__(self, options: _Options, seed: str, counts: FaultCounts) -> None:
         self._options = options
         self._counts = counts
-        self._draw = Random(f"{options.seed} {'direct' if direct else 'group'}").random
+        self._draw = Random(seed).random
         self._last_arrival = 0.0
         self.late: deque[Message] = deque()
         self.held: list[_Parcel] = []

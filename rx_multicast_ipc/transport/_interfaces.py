@@ -48,15 +48,15 @@ def find_nics(interface: str, group: Group, platform: Platform = PLATFORM) -> li
     if ip.scope:
         number = int(ip.scope) if ip.scope.isdigit() else _index(ip.scope)
         return [_nic(number, socket.if_indextoname(number), group, platform)]
-    if platform == "linux":
-        for link in _links():
-            if interface in link.addresses:
-                return [Nic(link.number, interface if group.family == "IPv4" else "", link.name, link.up)]
-    elif ip.family == "IPv4":
+    address = str(ip)
+    for link in _links(platform):
+        if address in link.addresses:
+            return [Nic(link.number, address if group.family == "IPv4" else "", link.name, link.up)]
+    if ip.family == "IPv4":
         with suppress(OSError), socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
             probe.bind((interface, 0))
             return [Nic(0, interface, interface)]
-    else:
+    elif platform != "linux":
         raise InvalidInterface(
             f'{interface} does not say which interface it is on; name the interface, or write "{interface}%name"'
         )
@@ -79,8 +79,8 @@ def change_notices(platform: Platform = PLATFORM) -> socket.socket | None:
 
 
 def _default_nic(group: Group, platform: Platform) -> Nic:
-    if platform != "linux":
-        return Nic(name=DEFAULT_INTERFACE)
+    if not _links(platform):
+        return Nic(name=DEFAULT_INTERFACE)  # the system's choice
     try:
         number = _netlink.interface_to(group.address)
     except OSError as error:
@@ -89,10 +89,11 @@ def _default_nic(group: Group, platform: Platform) -> Nic:
 
 
 def _all_nics(group: Group, platform: Platform) -> list[Nic]:
-    if platform == "linux":
+    links = _links(platform)
+    if links:
         return [
             Nic(link.number, "", link.name)
-            for link in _links()
+            for link in links
             if link.up and link.multicast and not link.loopback and _has_address(link, group)
         ]
     return [
@@ -101,17 +102,18 @@ def _all_nics(group: Group, platform: Platform) -> list[Nic]:
 
 
 def _nic(number: int, name: str, group: Group, platform: Platform) -> Nic:
-    links = [link for link in _links() if link.number == number] if platform == "linux" else []
+    links = [link for link in _links(platform) if link.number == number]
     loopback = links[0].loopback if links else name in ("lo", "lo0")
     address = "127.0.0.1" if loopback and group.family == "IPv4" else ""
     return Nic(number, address, name, links[0].up if links else True)
 
 
-def _links() -> list[_netlink.Link]:
-    try:
-        return _netlink.links()
-    except OSError:  # a sandbox without netlink: still what every platform has
-        return []
+def _links(platform: Platform) -> list[_netlink.Link]:
+    """The interfaces, where the platform tells more of them than their names."""
+    with suppress(OSError):  # some sandboxes have no netlink
+        if platform == "linux":
+            return _netlink.links()
+    return []
 
 
 def _has_address(link: _netlink.Link, group: Group) -> bool:

@@ -17,6 +17,7 @@ class Listener:
         group: which.
         nic: where.
         receive_buffer: bytes to ask for.
+        trains: whether datagrams that were sent together may arrive together.
 
     Attributes:
         nic: where, and whether that works.
@@ -24,11 +25,11 @@ class Listener:
         socket: to be read.
     """
 
-    def __init__(self, group: Group, nic: Nic, receive_buffer: int) -> None:
+    def __init__(self, group: Group, nic: Nic, receive_buffer: int, trains: bool) -> None:
         self._group = group
         self.nic = nic
         self.address = _sockets.source_address(group, nic)
-        plan = _sockets.receive_plan(group, nic, receive_buffer, trains=_batch.HAS_BATCHES)
+        plan = _sockets.receive_plan(group, nic, receive_buffer, trains=trains and _batch.HAS_BATCHES)
         self.socket: socket.socket = _sockets.open_socket(group, plan)
 
     def rejoin(self) -> None:
@@ -37,7 +38,11 @@ class Listener:
         The kernel reports only what changes for the whole machine: nothing while another socket is in the group.
         What arrives between the two, some microseconds, is lost.
         """
-        with suppress(OSError):
-            _sockets.apply(self.socket, _sockets.membership(self._group, self.nic, leave=True))
+        self.leave()
         with suppress(OSError):  # an interface that just went away: the notice of it is on its way
             _sockets.apply(self.socket, _sockets.membership(self._group, self.nic))
+
+    def leave(self) -> None:
+        """Hear nothing new; what has arrived can still be read."""
+        with suppress(OSError):  # the interface may be gone
+            _sockets.apply(self.socket, _sockets.membership(self._group, self.nic, leave=True))

@@ -13,7 +13,7 @@ from typing import Final
 from reactivex.abc import DisposableBase
 
 from ..errors import MulticastError
-from ..group import Group
+from ..group import ALL_INTERFACES, Group
 from ..network_event import NetworkChange, NetworkEvent
 from . import _interfaces, _sockets
 from ._interfaces import Nic
@@ -43,14 +43,16 @@ class Memberships:
         receive_buffer: bytes to ask for, for each.
         thread: the home.
         listen: False only finds the interfaces.
+        trains: whether datagrams that were sent together may arrive together.
 
     Attributes:
         nics: the interfaces, by their index.
     """
 
-    def __init__(self, group: Group, receive_buffer: int, thread: IoThread, *, listen: bool) -> None:
+    def __init__(self, group: Group, receive_buffer: int, thread: IoThread, *, listen: bool, trains: bool) -> None:
         self._group = group
         self._receive_buffer = receive_buffer
+        self._trains = trains
         self._thread = thread
         self._lock = threading.RLock()
         self._readers: dict[int, Reader] = {}
@@ -64,11 +66,24 @@ class Memberships:
         }
         self._listeners: dict[int, Listener] = {}
         try:
-            for number, nic in self.nics.items() if listen else ():
-                self._listeners[number] = Listener(group, nic, receive_buffer)
+            if listen:
+                self._open_all()
         except BaseException:
             self.close()
             raise
+
+    def _open_all(self) -> None:
+        refusal: MulticastError | None = None
+        for number, nic in self.nics.items():
+            try:
+                self._listeners[number] = Listener(self._group, nic, self._receive_buffer, self._trains)
+            except MulticastError as error:
+                if self._group.interfaces != (ALL_INTERFACES,):
+                    raise
+                refusal = error  # one of all cannot: a tunnel, say
+        if refusal is not None and not self._listeners:
+            raise refusal
+        self.nics = {number: self.nics[number] for number in self._listeners}
 
     def start(
         self,
@@ -171,13 +186,14 @@ class Memberships:
             self._look_in(_LOOK_AGAIN)
 
     def _leave(self, number: int, events: list[NetworkEvent]) -> None:
+        listener = self._listeners[number]
+        listener.leave()
         while self._readers[number]():  # what arrived before it went
             pass
         if self._closed:
             return
         with self._lock:
-            del self._readers[number]
-            listener = self._listeners.pop(number)
+            del self._listeners[number], self._readers[number]
             self._dropped_before += _sockets.kernel_drops(listener.socket) or 0
             self._thread.unwatch(listener.socket)
             listener.socket.close()
@@ -185,7 +201,7 @@ class Memberships:
 
     def _join(self, nic: Nic, events: list[NetworkEvent]) -> None:
         try:
-            listener = Listener(self._group, nic, self._receive_buffer)
+            listener = Listener(self._group, nic, self._receive_buffer, self._trains)
         except MulticastError as error:
             _log.debug("%s: cannot join on %s yet: %s", self._group, nic.name, error)
             return
@@ -200,7 +216,7 @@ class Memberships:
         if nic.up != before.up:
             events.append(self._event(NetworkChange.UP if nic.up else NetworkChange.DOWN, listener))
         address = _sockets.source_address(self._group, nic)
-        if address != listener.address:
+        if nic.up and address != listener.address:
             listener.address = address
             events.append(self._event(NetworkChange.MOVED, listener))
 

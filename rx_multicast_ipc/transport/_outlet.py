@@ -7,6 +7,7 @@ import errno
 import logging
 import os
 import selectors
+import socket
 import threading
 import time
 from collections import deque
@@ -17,7 +18,7 @@ from typing import Final
 from ..errors import ChannelClosed, SendFailed
 from ..group import Group
 from ..message import Address
-from ..unhandled import on_delivering_thread
+from ..unhandled import on_delivering_thread, report
 from . import _batch, _sockets
 from ._advice import send_failed
 from ._interfaces import Nic
@@ -31,6 +32,12 @@ _ROOM_WAIT: Final = 5.0
 
 _MOST_HELD: Final = 65_536
 """Sends that wait for room without a thread of their own."""
+
+_TRY_AGAIN: Final = 0.05
+"""Seconds until another try to wait for room, where there was no descriptor left for it."""
+
+# Not epoll, which needs a descriptor of its own and forgets a socket that is closed.
+_Poller: Final[type[selectors.BaseSelector]] = getattr(selectors, "PollSelector", selectors.SelectSelector)
 
 
 class Outlet:
@@ -58,6 +65,9 @@ class Outlet:
         self.lock = threading.RLock()  # a signal handler may close while its thread sends
         self._shut = False
         self._held: deque[Callable[[], None]] = deque()
+        self._again: deque[Callable[[], None]] = deque()
+        self._running = False
+        self._room: socket.socket | None = None
         self._failing: set[str] = set()
         self.sent = self.sent_bytes = self.refused = 0
         self.socket = _sockets.open_socket(
@@ -88,8 +98,8 @@ class Outlet:
                 if self._shut:
                     raise ChannelClosed
                 try:
-                    if self._held and not _may_wait():
-                        raise BlockingIOError(errno.EAGAIN, os.strerror(errno.EAGAIN))  # not before those that wait
+                    if self._is_late():
+                        raise BlockingIOError(errno.EAGAIN, os.strerror(errno.EAGAIN))
                     if destination is not None:
                         self.socket.sendto(
                             payload, _sockets.ipv6_destination(destination) if self._is_ipv6 else destination
@@ -117,7 +127,7 @@ class Outlet:
             with self.lock:
                 if self._shut:
                     raise ChannelClosed
-                if self._one_nic:
+                if self._one_nic and not self._is_late():
                     some = payloads[sent:] if sent else payloads
                     done = _batch.send_many(self.socket, some, self._destination)
                     sent += done
@@ -134,8 +144,11 @@ class Outlet:
     def when_room(self, action: Callable[[], None]) -> None:
         """Run ``action`` on the thread as soon as there may be room, after those that waited before it."""
         with self.lock:
+            if self._runs_here:
+                self._again.append(action)
+                return
             self._held.append(action)
-            first = len(self._held) == 1
+            first = len(self._held) == 1 and not self._running
         if first:
             self._thread.call(self._await_room)
 
@@ -147,7 +160,10 @@ class Outlet:
 
     def close(self) -> None:
         """Let go of the socket; whoever waits for room is told that it came too late. Once shut, on the thread."""
+        self._forget_room()
         with self.lock:
+            with suppress(OSError):  # ENOTCONN, but it ends the wait of those that wait for room
+                self.socket.shutdown(socket.SHUT_RDWR)
             self.socket.close()
         self._run_held()
 
@@ -157,6 +173,7 @@ class Outlet:
         self._shut = True
         self._held.clear()
         with suppress(OSError):
+            self._forget_room()
             self.socket.close()
 
     def _send_to_each(self, payload: bytes) -> None:
@@ -186,33 +203,64 @@ class Outlet:
         if not may_wait or remaining <= 0:
             self.refused += 1
             raise send_failed(self._group, destination, full) from full
-        with suppress(OSError, ValueError), selectors.DefaultSelector() as waiting:  # else: closed meanwhile
+        with suppress(OSError, ValueError), _Poller() as waiting:  # else: closed meanwhile
             waiting.register(self.socket, selectors.EVENT_WRITE)
             waiting.select(remaining)
 
     def _await_room(self) -> None:
         if self._shut:
             self._run_held()
+        if self._shut or self._room is not None:
             return
-        room = self.socket.dup()  # for a poller takes a descriptor once, and this one is watched for reading
+        try:
+            self._room = self.socket.dup()  # for a poller takes a descriptor once, and this one is watched for reading
+            self._thread.watch({self._room: self._has_room}, for_room=True)
+        except OSError as error:
+            _log.warning("%s: cannot wait for room to send, will try again: %s", self._group, error)
+            self._forget_room()
+            self._thread.scheduler.schedule_relative(_TRY_AGAIN, lambda _scheduler, _state: self._await_room())
 
-        def has_room() -> int:
+    def _has_room(self) -> int:
+        self._forget_room()
+        self._run_held()
+        return 0
+
+    def _forget_room(self) -> None:
+        room, self._room = self._room, None
+        if room is not None:
             self._thread.unwatch(room)
             room.close()
-            self._run_held()
-            return 0
-
-        self._thread.watch({room: has_room}, for_room=True)
 
     def _run_held(self) -> None:
+        """Run what waits for room, in order, until something finds none again; on the thread."""
         with self.lock:
-            held, self._held = self._held, deque()
-        while held:
+            self._running, most = True, len(self._held)
+        for _ in range(most):
             with self.lock:
-                if self._held:  # the one before found no room again
-                    self._held.extend(held)
-                    return
-            held.popleft()()
+                if self._again or not self._held:  # the latter: closed by the one before
+                    break
+                action = self._held.popleft()
+            try:
+                action()
+            except BaseException as error:
+                report(error)
+        with self.lock:
+            self._running = False
+            self._held.extendleft(reversed(self._again))
+            self._again.clear()
+            more = bool(self._held)
+        if more:
+            self._await_room()
+
+    @property
+    def _runs_here(self) -> bool:
+        return self._running and self._thread.is_current
+
+    def _is_late(self) -> bool:
+        """Whether others wait for room, and this thread would overtake them."""
+        if not (self._held or self._running) or _may_wait():
+            return False
+        return bool(self._again) if self._runs_here else True
 
 
 def _may_wait() -> bool:

@@ -201,7 +201,12 @@ def source_address(group: Group, nic: Nic, platform: Platform = PLATFORM) -> str
 
 def ipv6_text(address: str, scope: int) -> str:
     """An IPv6 address with the name of its link, where it has one: without it nothing can be sent there."""
-    return f"{address}%{socket.if_indextoname(scope)}" if scope else address
+    if not scope:
+        return address
+    try:
+        return f"{address}%{socket.if_indextoname(scope)}"
+    except OSError:  # the link is gone, and this was on its way
+        return f"{address}%{scope}"
 
 
 def ipv6_destination(destination: Address) -> tuple[str, int, int, int]:

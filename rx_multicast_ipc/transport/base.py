@@ -128,7 +128,10 @@ class Transport(Protocol):
 
 
 class OpenTransport(Protocol):
-    """Opens a transport, or raises ``CannotOpen`` or ``InvalidInterface`` and leaves nothing open."""
+    """Opens a transport, or raises ``CannotOpen`` or an ``InvalidArgument`` and leaves nothing open.
+
+    One without host names says so: ``has_names = False``.
+    """
 
     def __call__(self, group: Group, *, receive_buffer: int, listen: bool = True) -> Transport:
         """Open one end of ``group``.

@@ -34,6 +34,8 @@ class VirtualHost:
         address: its numeric address.
     """
 
+    has_names = False
+
     def __init__(self, wire: Wire, address: str) -> None:
         self.address = wire.add_host(address)
         self._wire = wire
@@ -112,7 +114,7 @@ class MemoryTransport:
         self._sent += 1
         self._sent_bytes += len(payload)
 
-    has_names = False
+    has_names = VirtualHost.has_names
 
     def look_up(self, name: str) -> str:
         raise Unsupported(f"a virtual network has no host names, so no {name!r}")

@@ -91,6 +91,16 @@ def test_no_packet_leaves_by_an_interface_that_was_not_asked_for(two_interfaces:
         assert {packet.payload for packet in at_eth1.datagrams()} == {b"question", b"answer"}
 
 
+def test_not_even_what_is_sent_to_one_address_leaves_by_another_interface(two_interfaces: Network) -> None:
+    host, beyond_eth0, _ = two_interfaces
+    with host.sniff("eth0") as at_eth0, channel_on(host, fresh_group(), interface="eth1") as channel:
+        run(channel.send("astray", 5000, beyond_eth0.address()))
+        with channel_on(host, interface="eth0") as beside:
+            run(beside.send("on its way", 5000, beyond_eth0.address()))
+        at_eth0.wait_for(lambda packet: packet.payload == b"on its way")
+        assert [packet.payload for packet in at_eth0.datagrams()] == [b"on its way"]
+
+
 def test_a_loopback_channel_says_nothing_to_the_network(two_interfaces: Network) -> None:
     host, *_ = two_interfaces
     group = fresh_group()

@@ -3,16 +3,22 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 import shutil
+import socket
 import threading
+import time
 from collections.abc import Iterator
+from contextlib import suppress
 
 import pytest
 from reactivex import operators as ops
+from reactivex.scheduler.eventloop import AsyncIOScheduler
 
 import rx_multicast_ipc as ipc
+from rx_multicast_ipc.transport import WouldBlock
 
-from ..helpers import PATIENCE, Seen
+from ..helpers import PATIENCE, Seen, divide_by_zero, nothing_left_behind, wait_until
 from ..hosts import Host, hosts
 from .on import channel_on
 
@@ -27,6 +33,16 @@ def slow_host() -> Iterator[Host]:
         pytest.skip("needs tc(8) to make a link slow")
     with hosts(1) as (host,):
         host.namespace.run("sh", "-c", "tc qdisc add dev eth0 root tbf rate 50mbit burst 20000 limit 20000000")
+        yield host
+
+
+@pytest.fixture
+def stuck_host() -> Iterator[Host]:
+    """A host behind a link of 8 kbit/s."""
+    if shutil.which("tc") is None:
+        pytest.skip("needs tc(8) to make a link slow")
+    with hosts(1) as (host,):
+        host.namespace.run("sh", "-c", "tc qdisc add dev eth0 root tbf rate 8kbit burst 20000 limit 20000000")
         yield host
 
 
@@ -70,15 +86,35 @@ def test_single_sends_of_the_delivering_thread_complete_once_they_are_out_and_in
     assert [int.from_bytes(message.data) for message in heard.values] == completed == list(range(len(FLOOD)))
 
 
-def test_an_event_loop_goes_on_while_its_sends_wait_for_room(slow: ipc.Channel) -> None:
-    async def main() -> None:
-        sending = asyncio.gather(*(asyncio.ensure_future(slow.broadcast(payload)) for payload in FLOOD))
-        await asyncio.sleep(0)
-        assert slow.statistics.sent < len(FLOOD)  # the loop had a turn for this while they wait
-        await sending
+def test_an_event_loop_goes_on_while_its_sends_wait_for_room(stuck_host: Host) -> None:
+    with channel_on(stuck_host) as channel:
 
-    asyncio.run(main())
-    assert (slow.statistics.sent, slow.statistics.refused) == (len(FLOOD), 0)
+        async def main() -> None:
+            sending = asyncio.gather(*(asyncio.ensure_future(channel.broadcast(payload)) for payload in FLOOD))
+            await asyncio.sleep(0)
+            assert channel.statistics.sent < len(FLOOD)  # the loop had a turn for this while they wait
+            sending.cancel()
+
+        asyncio.run(main())
+        assert channel.statistics.refused == 0
+
+
+def test_a_request_is_sent_as_soon_as_there_is_room(slow: ipc.Channel) -> None:
+    slow.messages.pipe(
+        ops.filter(lambda m: m.text == "question"), ops.flat_map(lambda m: slow.reply(m, b""))
+    ).subscribe()
+    asked: list[Seen[ipc.Message]] = []
+
+    def begin() -> None:
+        for payload in FLOOD:
+            slow.broadcast(payload).subscribe()
+        asked.append(Seen(slow.request("question", lambda m: m.direct)))
+
+    slow.transport.call(begin)
+    wait_until(lambda: asked)
+    heard = Seen(slow.messages.pipe(ops.filter(lambda m: m.direct)))
+    wait_until(lambda: asked[0].error or heard.values)
+    assert asked[0].error is None
 
 
 def test_what_waits_for_room_when_the_channel_closes_is_told(slow_host: Host) -> None:
@@ -95,3 +131,98 @@ def test_what_waits_for_room_when_the_channel_closes_is_told(slow_host: Host) ->
         assert begun.wait(PATIENCE)
     assert errors
     assert {type(error) for error in errors} == {ipc.ChannelClosed}
+
+
+def test_sends_that_wait_for_room_are_told_of_the_close_also_where_nobody_listens_for_errors(
+    slow_host: Host, unhandled: list[BaseException]
+) -> None:
+    with nothing_left_behind(), channel_on(slow_host) as channel:
+        seen = Seen(channel.messages)
+        begun = threading.Event()
+
+        def begin() -> None:
+            for payload in FLOOD:
+                channel.broadcast(payload).subscribe()
+            begun.set()
+
+        channel.transport.call(begin)
+        assert begun.wait(PATIENCE)
+        channel.close()
+        assert channel.transport.ended
+        assert seen.completed
+    assert {type(error) for error in unhandled} == {ipc.ChannelClosed}
+    unhandled.clear()
+
+
+def test_a_subscriber_that_raises_keeps_no_other_send_from_its_turn(
+    slow: ipc.Channel, unhandled: list[BaseException]
+) -> None:
+    heard = Seen(slow.messages)
+
+    def begin() -> None:
+        for payload in FLOOD:
+            with suppress(ZeroDivisionError):  # from those that found room at once
+                slow.broadcast(payload).subscribe(on_completed=divide_by_zero)
+
+    slow.transport.call(begin)
+    heard.wait_for_count(len(FLOOD))
+    assert {type(error) for error in unhandled} == {ZeroDivisionError}
+    unhandled.clear()
+
+
+def test_sends_of_an_event_loop_keep_their_order_while_others_wait_for_room(slow: ipc.Channel) -> None:
+    heard = Seen(slow.messages)
+
+    async def main() -> None:
+        scheduler = AsyncIOScheduler(asyncio.get_running_loop())
+        for number in range(2 * len(FLOOD)):
+            slow.broadcast(number.to_bytes(1000)).subscribe(scheduler=scheduler)
+            if number % 50 == 0:
+                await asyncio.sleep(0.003)
+
+    asyncio.run(main())
+    heard.wait_for_count(2 * len(FLOOD))
+    assert [int.from_bytes(message.data) for message in heard.values] == list(range(2 * len(FLOOD)))
+
+
+def test_a_thread_that_waits_for_room_is_told_of_the_close_at_once(stuck_host: Host) -> None:
+    told: list[Exception] = []
+    with nothing_left_behind(), channel_on(stuck_host) as channel:
+
+        async def finds_no_room() -> bool:
+            try:
+                channel.transport.send(b"")
+            except WouldBlock:
+                return True
+            return False
+
+        thread = threading.Thread(target=lambda: channel.broadcast_all(FLOOD).subscribe(on_error=told.append))
+        thread.start()
+        wait_until(lambda: asyncio.run(finds_no_room()))
+        begun = time.monotonic()
+        channel.close()
+        thread.join(PATIENCE)
+        assert time.monotonic() - begun < 1
+    assert [type(error) for error in told] == [ipc.ChannelClosed]
+
+
+def test_where_no_descriptor_is_left_to_wait_for_room_the_sends_are_tried_again(
+    slow: ipc.Channel, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    duplicate, failures = socket.socket.dup, iter([OSError(errno.EMFILE, "Too many open files")] * 2)
+
+    def dup(opened: socket.socket) -> socket.socket:
+        for failure in failures:
+            raise failure
+        return duplicate(opened)
+
+    monkeypatch.setattr(socket.socket, "dup", dup)
+    heard = Seen(slow.messages)
+
+    def begin() -> None:
+        for payload in FLOOD:
+            slow.broadcast(payload).subscribe()
+
+    slow.transport.call(begin)
+    heard.wait_for_count(len(FLOOD))
+    assert next(failures, None) is None

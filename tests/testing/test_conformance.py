@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import socket
+import subprocess
+import sys
 from collections.abc import Callable
 from contextlib import suppress
 from unittest import SkipTest
@@ -93,20 +95,24 @@ def leaves_something_open_while_others_let_go(kept: list[int]) -> Rig:
     return Rig(fail, pass_time=lambda: None, cannot_open=Group.of())
 
 
-def says_nothing_of_use(_: list[int]) -> Rig:
+def raises_what_nobody_expects(_: list[int]) -> Rig:
     def fail(group: Group, *, receive_buffer: int, listen: bool = True) -> Transport:
         raise RuntimeError("never")
 
     return Rig(fail, pass_time=lambda: None, cannot_open=Group.of())
 
 
-BROKEN_OPENERS = leaves_something_open, leaves_something_open_while_others_let_go, says_nothing_of_use
+BROKEN_OPENERS = leaves_something_open, leaves_something_open_while_others_let_go, raises_what_nobody_expects
+
+
+def named(name: str) -> Rule:
+    (rule,) = [rule for rule in RULES if rule.name == name]
+    return rule
 
 
 def cases(table: dict[str, tuple[Wrap, ...]]) -> list[object]:
-    rules = {rule.name: rule for rule in RULES}
     return [
-        pytest.param(rules[name], breakage, id=f"{name}-{getattr(breakage, '__name__', '')}")
+        pytest.param(named(name), breakage, id=f"{name}-{getattr(breakage, '__name__', '')}")
         for name, breakages in table.items()
         for breakage in breakages
     ]
@@ -126,7 +132,7 @@ def test_a_live_transport_that_breaks_the_promise_is_found_out(rule: Rule, break
 
 @pytest.mark.parametrize("broken_opener", BROKEN_OPENERS)
 def test_an_opener_that_breaks_its_promise_is_found_out(broken_opener: Callable[[list[int]], Rig]) -> None:
-    (rule,) = [rule for rule in RULES if rule.name == "what_cannot_be_opened_leaves_nothing_open"]
+    rule = named("what_cannot_be_opened_leaves_nothing_open")
     kept: list[int] = []
     try:
         with pytest.raises(BrokenPromise):
@@ -141,13 +147,20 @@ def test_every_rule_is_shown_to_fail() -> None:
     assert shown == {rule.name for rule in RULES}
 
 
+def test_the_kit_needs_neither_pytest_nor_hypothesis() -> None:
+    code = "import sys, rx_multicast_ipc.testing.conformance; print(*{name.partition('.')[0] for name in sys.modules})"
+    loaded = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.split()
+    assert "rx_multicast_ipc" in loaded
+    assert not {"pytest", "hypothesis"} & set(loaded)
+
+
 def test_every_rule_has_a_name_of_its_own_and_says_its_promise() -> None:
     assert len({rule.name for rule in RULES}) == len(RULES)
     assert all(rule.promise.endswith(".") for rule in RULES)
 
 
 def test_a_broken_promise_says_what_was_promised_expected_and_seen() -> None:
-    (rule,) = [rule for rule in RULES if rule.name == "payloads_arrive_whole"]
+    rule = named("payloads_arrive_whole")
     with pytest.raises(BrokenPromise) as caught:
         rule(virtual(broken.Truncates))
     assert "the payload: expected b" in str(caught.value)
@@ -155,7 +168,7 @@ def test_a_broken_promise_says_what_was_promised_expected_and_seen() -> None:
 
 
 def test_a_rule_that_cannot_be_checked_is_skipped_with_its_reason() -> None:
-    (rule,) = [rule for rule in RULES if rule.name == "what_cannot_be_opened_leaves_nothing_open"]
+    rule = named("what_cannot_be_opened_leaves_nothing_open")
     with pytest.raises(SkipTest, match="cannot_open="):
         rule(virtual())
 

@@ -5,7 +5,7 @@ from typing import Any, Unpack
 
 import pytest
 import reactivex as rx
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from reactivex import operators as ops
 from reactivex.testing import TestScheduler
@@ -45,6 +45,7 @@ class Bench:
         self.batches: list[list[ipc.Message]] = []
         self.times: list[float] = []
         self.closes = False
+        self.raises: Exception | None = None
         self.transport.start(self._deliver, lambda fault: None)
 
     def _deliver(self, batch: list[ipc.Message]) -> None:
@@ -52,6 +53,8 @@ class Bench:
         self.times += [self.now] * len(batch)
         if self.closes:
             self.transport.close()
+        if self.raises is not None:
+            raise self.raises
 
     @property
     def now(self) -> float:
@@ -78,6 +81,7 @@ ALL_SORTS: FaultOptions = {"loss": 0.3, "duplication": 0.2, "reordering": 0.2, "
 EXPECTED = Bench(**ALL_SORTS).bring(NUMBERS).payloads
 
 
+@settings(deadline=None)
 @given(cuts=st.lists(st.integers(0, 200)))
 def test_the_same_seed_and_traffic_meet_the_same_faults_however_it_is_read(cuts: list[int]) -> None:
     edges = [0, *sorted(cuts), 200]
@@ -85,6 +89,7 @@ def test_the_same_seed_and_traffic_meet_the_same_faults_however_it_is_read(cuts:
     assert Bench(**ALL_SORTS).bring(*batches).payloads == EXPECTED
 
 
+@settings(deadline=None)
 @given(others=st.lists(st.integers(0, 200)))
 def test_the_faults_of_datagrams_to_the_group_do_not_depend_on_direct_ones(others: list[int]) -> None:
     bench = Bench(**ALL_SORTS)
@@ -145,6 +150,7 @@ def test_a_datagram_that_nothing_overtakes_waits_a_tenth_of_a_second() -> None:
     assert bench.bring([b"next", b"last"]).payloads == [b"alone", b"last", b"next"]
 
 
+@settings(deadline=None)
 @given(payload=st.binary(min_size=1, max_size=50), seed=st.integers())
 def test_a_corrupted_datagram_has_one_bit_flipped(payload: bytes, seed: int) -> None:
     bench = Bench(corruption=1.0, seed=seed).bring([payload, b""])
@@ -198,6 +204,24 @@ def test_closing_during_a_late_delivery_ends_it() -> None:
     bench.closes = True
     bench.bring(NUMBERS)
     assert len(bench.batches) == 1
+
+
+def test_what_a_late_delivery_raises_is_reported_and_the_next_one_comes(unhandled: list[BaseException]) -> None:
+    bench = Bench(latency=0.1)
+    bench.raises = error = ValueError("on purpose")
+    bench.bring([b"a"], [b"b"])
+    assert bench.payloads == [b"a", b"b"]
+    assert unhandled == [error, error]
+    unhandled.clear()
+
+
+def test_a_subscriber_that_closes_leaves_no_timer_behind(port: int) -> None:
+    with nothing_left_behind():
+        network = FaultyNetwork(reordering=0.5, latency=0.001)
+        with network.open_channel(port) as channel:
+            seen = Seen(channel.messages.pipe(ops.do_action(lambda _: channel.close(wait=False))))
+            ipc.run(channel.broadcast_all([b"x"] * 50))
+            assert seen.wait_for_end().completed
 
 
 def test_a_live_channel_loses_what_the_seed_says(port: int) -> None:

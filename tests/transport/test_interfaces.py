@@ -48,3 +48,19 @@ def test_notices_of_changes_are_to_be_had_without_privileges() -> None:
     assert notices is not None
     with notices, pytest.raises(BlockingIOError):
         notices.recv(100)
+
+
+@needs_linux
+def test_without_netlink_interfaces_are_found_as_elsewhere(monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse() -> None:
+        raise OSError
+
+    monkeypatch.setattr("rx_multicast_ipc.transport._netlink.links", refuse)
+    monkeypatch.setattr("rx_multicast_ipc.transport._netlink.change_notices", refuse)
+    number = socket.if_nametoindex("lo")
+    assert find_nics("lo", GROUP4) == find_nics("loopback", GROUP4) == [Nic(number, "127.0.0.1", "lo")]
+    assert find_nics("127.0.0.1", GROUP4) == [Nic(0, "127.0.0.1", "127.0.0.1")]
+    assert find_nics("default", GROUP4) == [Nic(name="default")]
+    assert change_notices() is None
+    with pytest.raises(InvalidInterface, match="not an address of this machine"):
+        find_nics("203.0.113.9", GROUP4)

@@ -1,0 +1,162 @@
+"""Reads capture files: what of them are UDP datagrams."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Generator, Iterator
+from types import TracebackType
+from typing import Final, Self
+
+import msgspec
+
+from ..errors import InvalidGroup, InvalidOption
+from ..group import Ip, check_port
+from ..message import Message
+from . import pcap, pcapng
+from .datagram import Datagram
+from .packets import Dissector, address_text
+from .source import Source
+
+_OTHER: Final = "another port or group"
+_GZIP: Final = b"\x1f\x8b"
+
+
+class Progress(msgspec.Struct, frozen=True):
+    """How far the reading of a capture has come.
+
+    Attributes:
+        position: bytes of the file that were read.
+        size: bytes of the whole file; None if that is not known, as of a pipe.
+        messages: datagrams that were taken.
+        skipped: packets that were not, by reason: not UDP, another port or group, a link of an unknown type, cut
+            short by the snaplen of the capture, malformed; and datagrams of which pieces are missing.
+    """
+
+    position: int
+    size: int | None
+    messages: int
+    skipped: dict[str, int]
+
+
+class Reader(Iterator[Datagram]):
+    """The UDP datagrams of a capture file, one after the other; a context manager that closes the file.
+
+    Takes pcap (either byte order, microseconds or nanoseconds) and pcapng (any number of sections and interfaces), from
+    Ethernet (VLAN tags too), Linux cooked (v1, v2), loopback and raw IP links; IPv4 and IPv6, put together where
+    they were fragmented. Everything else is skipped and counted. So is a datagram that was cut short when it was
+    captured. No more than a megabyte of the file is held at a time.
+
+    Two things a capture does not tell. Checksums are not verified, for where a network card computes them they are
+    not yet right in what is captured. And datagrams that ``broadcast_all`` sent together pass the loopback interface
+    as one, so that a capture made there (by tcpdump, not by ``write``) holds one long datagram instead of them.
+
+    Why not a library: dpkt (last released in 2022) takes the first interface of a pcapng file for all and the
+    rest of a cut file for a packet; scapy is under the GPL, and ends silently where a file is cut; python-pcapng
+    is right, but reads no pcap, and a fifth as fast before it opens a packet; pypcapfile reads no pcapng, and
+    holds the whole file. ``python -m benchmarks.captures`` compares their speed.
+
+    Args:
+        path: the file.
+        port: take what was sent to this UDP port only.
+        group: take what was sent to this multicast group only.
+
+    Raises:
+        InvalidOption, InvalidPort, InvalidGroup: a mistake in the call.
+        CaptureFailed: the file cannot be opened, or not be read any further.
+        CaptureCorrupt: at once, if it is no capture file; else while iterating, where it is cut or damaged.
+    """
+
+    def __init__(self, path: str | os.PathLike[str], *, port: int | None = None, group: str | None = None) -> None:
+        self._port, self._group = check_filter(port, group)
+        self._source = Source(check_path(path))
+        self._dissector = Dissector()
+        self._messages = 0
+        self._datagrams = self._read()
+        try:
+            self._frames = self._begin()
+        except BaseException:
+            self.close()
+            raise
+
+    @property
+    def progress(self) -> Progress:
+        """How far it has come."""
+        return Progress(self._source.position, self._source.size, self._messages, self._dissector.counts())
+
+    def close(self) -> None:
+        """Close the file; idempotent."""
+        self._source.close()
+
+    def __next__(self) -> Datagram:
+        return next(self._datagrams)
+
+    def __iter__(self) -> Generator[Datagram]:
+        return self._datagrams
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def _begin(self) -> Iterator[pcap.Frame]:
+        source = self._source
+        try:
+            magic = source.read(4)
+        except OSError as error:
+            raise source.failed(error) from error
+        if magic in pcap.MAGICS:
+            return pcap.frames(source, magic)
+        if magic == pcapng.MAGIC:
+            return pcapng.frames(source, magic)
+        if not magic:
+            raise source.corrupt("the file is empty; a capture has a header")
+        if magic.startswith(_GZIP):
+            raise source.corrupt("the file is compressed; unpack it first, with gunzip")
+        raise source.corrupt("this is neither a pcap nor a pcapng file; make one with tcpdump -w, or capture.write()")
+
+    def _read(self) -> Generator[Datagram]:
+        dissector = self._dissector
+        dissect = dissector.dissect
+        port, group = self._port, self._group
+        try:
+            for link, time, frame, length in self._frames:
+                found = dissect(link, frame, length)
+                if found is None:
+                    continue
+                source, destination, source_port, to_port, data = found
+                if (port is not None and to_port != port) or (group is not None and destination != group):
+                    dissector.skip(_OTHER)
+                    continue
+                self._messages += 1
+                is_ipv4 = len(destination) == 4
+                message = Message(
+                    data,
+                    address_text(source),
+                    source_port,
+                    "IPv4" if is_ipv4 else "IPv6",
+                    time / 1_000_000_000,
+                    not (destination[0] >> 4 == 0xE if is_ipv4 else destination[0] == 0xFF),
+                )
+                yield Datagram(message, (address_text(destination), to_port))
+        except OSError as error:
+            raise self._source.failed(error) from error
+
+
+def check_path(path: str | os.PathLike[str]) -> str:
+    """``path`` as text; raises ``InvalidOption``."""
+    if not isinstance(path, str | os.PathLike) or not isinstance(text := os.fspath(path), str) or "\0" in text:
+        raise InvalidOption(f"path is the name of a capture file, as str or pathlib.Path, not {path!r}")
+    return text
+
+
+def check_filter(port: int | None, group: str | None) -> tuple[int | None, bytes | None]:
+    """``port``, and ``group`` as packed bytes; raises ``InvalidPort``, ``InvalidGroup``."""
+    if group is None:
+        return port if port is None else check_port(port), None
+    ip = Ip.parse(group) if isinstance(group, str) else None
+    if ip is None or not ip.is_multicast:
+        raise InvalidGroup(f'group is a multicast address such as "224.0.2.1", or None for all, not {group!r}')
+    return port if port is None else check_port(port), ip.packed

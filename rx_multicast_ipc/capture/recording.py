@@ -1,0 +1,115 @@
+"""The operator that records a stream of messages."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from itertools import groupby
+from operator import attrgetter
+from typing import TypeVar
+
+from reactivex import Observable
+from reactivex.abc import DisposableBase, ObserverBase, SchedulerBase
+from reactivex.disposable import CompositeDisposable, Disposable, SerialDisposable
+
+from ..channel import Channel
+from ..errors import InvalidGroup, InvalidOption
+from ..group import DEFAULT_GROUP, DEFAULT_PORT, Ip, check_port
+from ..message import Address, Message
+from .reader import check_filter, check_path
+from .writer import Writer
+
+_Item = TypeVar("_Item", Message, list[Message])
+
+
+def write(
+    path: str | os.PathLike[str],
+    channel: Channel | None = None,
+    *,
+    port: int = DEFAULT_PORT,
+    group: str = DEFAULT_GROUP,
+) -> Callable[[Observable[_Item]], Observable[_Item]]:
+    """Write every message to a pcap file, and pass it on when the operating system has it. See :class:`Writer`.
+
+    A message does not say where it was sent to, and a packet has to: name the channel that it came by. Without one,
+    messages were sent to ``group`` and ``port``, and where direct ones were sent to is not known: they are written as
+    sent to 0.0.0.0 (or ::), port 0. So is the address, not the port, for a channel on several interfaces.
+
+    Each subscription starts the file anew: put ``ops.retry`` and ``ops.repeat`` before it.
+
+    Args:
+        path: the file. What it held is replaced.
+        channel: whose ``messages``, or ``batches`` (at half the cost), are written.
+        port: the UDP port that messages were sent to, if no channel is given.
+        group: the group's address, if no channel is given.
+
+    Raises:
+        InvalidOption, InvalidPort, InvalidGroup: a mistake in the call, at once.
+        CaptureFailed: from the Observable.
+        InvalidAddress, InvalidOption, PayloadTooLarge: from the Observable, for a message that no packet can carry.
+    """
+    path = check_path(path)
+    if channel is None:
+        check_port(port)
+        _, packed = check_filter(None, group)
+        if packed is None:
+            raise InvalidGroup('group is the multicast address that the messages were sent to, such as "224.0.2.1"')
+        to_group = str(Ip(packed)), port
+    elif isinstance(channel, Channel):
+        to_group = channel.group.address, channel.group.port
+    else:
+        raise InvalidOption(
+            f"channel is the Channel whose messages are written, not {channel!r}; or pass port=, group="
+        )
+
+    def operator(source: Observable[_Item]) -> Observable[_Item]:
+        def subscribe(observer: ObserverBase[_Item], scheduler: SchedulerBase | None = None) -> DisposableBase:
+            try:
+                writer = Writer(path)
+            except Exception as error:
+                observer.on_error(error)
+                return Disposable()
+            subscription = SerialDisposable()
+            disposables = CompositeDisposable(subscription, Disposable(writer.close))
+
+            def on_next(item: _Item) -> None:
+                try:
+                    for direct, run in groupby((item,) if isinstance(item, Message) else item, attrgetter("direct")):
+                        writer.write(run, _own_address(channel, to_group) if direct else to_group)
+                except Exception as error:
+                    if not disposables.is_disposed:  # else: disposed of this very moment, by another thread
+                        disposables.dispose()
+                        observer.on_error(error)
+                else:
+                    observer.on_next(item)
+
+            def on_error(error: Exception) -> None:
+                writer.close()
+                observer.on_error(error)
+
+            def on_completed() -> None:
+                writer.close()
+                observer.on_completed()
+
+            try:
+                subscription.disposable = source.subscribe(on_next, on_error, on_completed, scheduler=scheduler)
+            except BaseException:  # Ctrl-C while it is being set up
+                writer.close()
+                raise
+            return disposables
+
+        return Observable(subscribe)
+
+    return operator
+
+
+def _own_address(channel: Channel | None, group: Address) -> Address:
+    """Where direct messages were sent to, as far as that is known."""
+    if channel is None:
+        return _nowhere(group), 0
+    address, port = channel.sender_address  # which may change, as interfaces come and go
+    return address if len(channel.transport.own_addresses) == 1 else _nowhere(group), port
+
+
+def _nowhere(group: Address) -> str:
+    return "::" if ":" in group[0] else "0.0.0.0"

@@ -1,0 +1,165 @@
+"""``doctor``: finds out why multicast does not work, and prints what mends it.
+
+Each check is a function of its own that looks at an :class:`.examination.Examination` and yields
+:class:`.finding.Finding` records; :func:`examine` runs them all.
+"""
+
+from __future__ import annotations
+
+from argparse import ArgumentParser, Namespace
+from collections.abc import Iterator
+from contextlib import ExitStack
+from functools import partial
+
+import reactivex as rx
+from reactivex import operators as ops
+
+from ...bridges import run as run_to_end
+from ...channel import Channel
+from ...group import LOOPBACK
+from .. import exits
+from ..options import add_form, add_group, add_receive_buffer, examples, interval, seconds
+from ..output import Output, reader_gone, tell
+from .delivery import check_delivery, check_loopback
+from .examination import Examination
+from .exchange import Exchange, Silence
+from .finding import Finding, Severity
+from .interfaces import check_interface, check_reverse_path, check_route, check_ttl
+from .peers import findings_of
+from .port import check_port, check_receive_buffer
+from .printing import Printer
+from .surroundings import check_surroundings
+from .system import System
+
+_LOOK = 0.1
+"""Seconds between two looks at whether an exchange is over."""
+
+
+def configure(parser: ArgumentParser) -> None:
+    parser.description = (
+        "Find out why multicast does not work, and print what mends it. Without an interface it looks at everything "
+        "and sends on loopback alone; with --interface or --all-interfaces it joins and sends there, too. Exit code 1 "
+        "if something is at fault."
+    )
+    parser.epilog = examples(
+        "rx-multicast-ipc doctor",
+        "rx-multicast-ipc doctor --interface lo --json",
+        "rx-multicast-ipc doctor --peer --timeout 5  # at the same time on two machines, with --interface NAME",
+        "rx-multicast-ipc doctor --watch 3 --interval 0.5  # better 300: switches drop groups after 260 s",
+    )
+    parser.add_argument("--all-interfaces", action="store_true", help="examine all network interfaces, and send there")
+    others = parser.add_mutually_exclusive_group()
+    others.add_argument(
+        "--peer", action="store_true", help="find others who run this too, and tell what is lost in each direction"
+    )
+    others.add_argument(
+        "--watch",
+        type=seconds,
+        metavar="SECONDS",
+        help="ping the group so long, and tell when others who answer (doctor, listen --respond) fall silent",
+    )
+    parser.add_argument(
+        "--interval",
+        type=interval,
+        metavar="SECONDS",
+        help="between two pings (default: 0.1 with --peer, 2 with --watch)",
+    )
+    parser.add_argument(
+        "-t",
+        "--timeout",
+        type=seconds,
+        default=60.0,
+        metavar="SECONDS",
+        help="how long --peer waits for another (default: 60)",
+    )
+    parser.add_argument(
+        "--duration",
+        type=seconds,
+        default=5.0,
+        metavar="SECONDS",
+        help="how long --peer counts, once there is another (default: 5)",
+    )
+    add_form(parser)
+    add_group(parser)
+    add_receive_buffer(parser)
+
+
+def run(options: Namespace, output: Output) -> int:
+    examination = Examination.of(
+        System(),
+        options.port,
+        options.group,
+        ttl=options.ttl,
+        receive_buffer=options.receive_buffer,
+        named=tuple(options.interface or ()),
+        all_interfaces=options.all_interfaces,
+    )
+    printer = Printer(output)
+    for finding in examine(examination):
+        printer.show(finding)
+    if options.peer or options.watch is not None:
+        _meet(examination, options, printer)
+    printer.end()
+    return exits.NOTHING if printer.worst is Severity.FAULT else exits.OK
+
+
+def examine(examination: Examination) -> Iterator[Finding]:
+    """Everything that one machine can find out by itself."""
+    yield from check_surroundings(examination)
+    yield from check_receive_buffer(examination)
+    yield from check_port(examination)
+    yield from check_loopback(examination)
+    yield from check_route(examination)
+    yield from check_ttl(examination)
+    yield from check_reverse_path(examination)
+    for interface in examination.interfaces:
+        if interface.loopback and interface not in examination.chosen:
+            continue
+        findings = list(check_interface(examination, interface))
+        yield from findings
+        if interface in examination.chosen and all(finding.severity is Severity.OK for finding in findings):
+            yield from check_delivery(examination, interface)
+
+
+def _meet(examination: Examination, options: Namespace, printer: Printer) -> None:
+    """Exchange pings with others on each interface, until the time is over or Ctrl-C."""
+    between = options.interval or (0.1 if options.peer else 2.0)
+    with ExitStack() as stack:
+        met: list[tuple[str, Exchange, list[Silence]]] = []
+        for name in [interface.name for interface in examination.chosen] or [LOOPBACK]:
+            channel = stack.enter_context(Channel(examination.group(name), backlog=1, echo=False))
+            silences: list[Silence] = []
+            exchange = Exchange(channel, between, None if options.peer else partial(_note, name, silences))
+            stack.enter_context(exchange.begin())
+            met.append((name, exchange, silences))
+        exchanges = [exchange for _, exchange, _ in met]
+        over = partial(_found, exchanges, options) if options.peer else partial(_lasted, exchanges, options.watch)
+        looks = rx.interval(_LOOK).pipe(
+            ops.take_while(lambda _: not over()), ops.take_until(reader_gone()), ops.count()
+        )
+        try:
+            where = ", ".join(str(exchange.group) for exchange in exchanges)
+            tell(f"pinging {where} every {between:g} s, and looking for others; Ctrl-C ends")
+            run_to_end(looks)
+        finally:  # Ctrl-C ends a watch, and what it found is told
+            for name, exchange, silences in met:
+                for finding in findings_of(exchange, silences, name):
+                    printer.show(finding)
+
+
+def _note(interface: str, silences: list[Silence], silence: Silence) -> None:
+    silences.append(silence)
+    what = "is heard again" if silence.again else "fell silent"
+    way = "to" if silence.outgoing else "from"
+    tell(f"the group on {interface} {way} {silence.peer[0]} {what}, {silence.after:.1f} s after the start")
+
+
+def _found(exchanges: list[Exchange], options: Namespace) -> bool:
+    """Whether somebody was there for long enough, or nobody came."""
+    elapsed = max(exchange.elapsed for exchange in exchanges)
+    since = [exchange.elapsed - exchange.met_at for exchange in exchanges if exchange.met_at is not None]
+    return max(since) >= options.duration if since else elapsed >= options.timeout
+
+
+def _lasted(exchanges: list[Exchange], seconds: float) -> bool:
+    return max(exchange.elapsed for exchange in exchanges) >= seconds

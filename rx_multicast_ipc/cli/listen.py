@@ -1,0 +1,111 @@
+"""``listen``: prints what a group says."""
+
+from __future__ import annotations
+
+import re
+from argparse import ArgumentParser, ArgumentTypeError, Namespace
+from collections.abc import Callable
+
+import reactivex as rx
+from reactivex import operators as ops
+from reactivex.subject import AsyncSubject
+
+from ..bridges import run as run_to_end
+from ..channel import Channel
+from ..message import Message
+from . import exits
+from .options import add_form, add_group, add_receive_buffer, add_verbose, examples, group_of, seconds, whole
+from .output import Output, is_terminal, reader_gone, tell
+from .ping_protocol import answer_pings
+
+
+def configure(parser: ArgumentParser) -> None:
+    parser.description = (
+        "Print every message of a group, and every one that is sent to this process alone. Ends after --count "
+        "messages or --timeout seconds, and when the reader of its output has had enough."
+    )
+    parser.epilog = examples(
+        "rx-multicast-ipc listen  # until Ctrl-C",
+        "rx-multicast-ipc listen --count 1 --timeout 5  # the next message, or exit code 1",
+        "rx-multicast-ipc listen --contains join: --json | head -1",
+        "rx-multicast-ipc listen --match '^(join|leave):' --from 127.0.0.1 --count 2",
+        "rx-multicast-ipc listen --raw --count 1 > payload.bin",
+        "rx-multicast-ipc listen --respond  # answers pings, too, until Ctrl-C",
+    )
+    chosen = parser.add_argument_group("which messages; all of these must hold")
+    chosen.add_argument("--contains", metavar="TEXT", help="messages with this text in them")
+    chosen.add_argument("--match", type=pattern, metavar="REGEX", help="messages that this regular expression finds")
+    chosen.add_argument("--from", dest="sender", metavar="ADDRESS[:PORT]", help="messages of this sender")
+    chosen.add_argument("--direct", action="store_true", help="messages to this process alone, not to the group")
+    parser.add_argument("-c", "--count", type=whole, metavar="N", help="end after N messages")
+    parser.add_argument(
+        "-t",
+        "--timeout",
+        type=seconds,
+        metavar="SECONDS",
+        help="end after this time, with exit code 1 if messages are missing",
+    )
+    parser.add_argument("--respond", action="store_true", help="answer the ping command")
+    add_verbose(parser)
+    add_form(parser, raw=True)
+    add_group(parser)
+    add_receive_buffer(parser)
+
+
+def run(options: Namespace, output: Output) -> int:
+    wanted = predicate(options)
+    count: int | None = options.count
+    found = 0
+
+    def print_wanted(batch: list[Message]) -> None:
+        nonlocal found
+        chosen = [message for message in batch if wanted(message)][: None if count is None else count - found]
+        if chosen:
+            output.messages(chosen)
+            found += len(chosen)
+
+    with Channel(group_of(options), receive_buffer=options.receive_buffer, backlog=1) as channel:
+        if options.respond:
+            answer_pings(channel)
+        timeout = rx.never() if options.timeout is None else rx.timer(options.timeout, scheduler=channel.scheduler)
+        printed = channel.batches.pipe(
+            ops.do_action(print_wanted),
+            ops.take_while(lambda _: found != count),
+            ops.take_until(rx.merge(reader_gone(), timeout)),
+            ops.count(),
+        )
+        end: AsyncSubject[int] = AsyncSubject()
+        with printed.subscribe(end):
+            if options.verbose or is_terminal():
+                tell(f"listening to {channel.group}")
+            run_to_end(end)
+    return exits.OK if found and count in (None, found) else exits.NOTHING
+
+
+def predicate(options: Namespace) -> Callable[[Message], bool]:
+    """Whether a message is one of those that the options choose."""
+    tests: list[Callable[[Message], object]] = []
+    if options.contains is not None:
+        text = options.contains.encode()
+        tests.append(lambda m: text in m.data)
+    if options.match is not None:
+        search = options.match.search
+        tests.append(lambda m: search(m.text))
+    if options.sender is not None:
+        host, _, port = options.sender.rpartition(":") if _has_port(options.sender) else (options.sender, "", "")
+        host = host.strip("[]")
+        tests.append(lambda m: m.address == host and port in ("", str(m.port)))
+    if options.direct:
+        tests.append(lambda m: m.direct)
+    return lambda message: all(test(message) for test in tests)
+
+
+def pattern(text: str) -> re.Pattern[str]:
+    try:
+        return re.compile(text)
+    except re.error as error:
+        raise ArgumentTypeError(f"a regular expression, not {text!r}: {error}") from None
+
+
+def _has_port(sender: str) -> bool:
+    return "]:" in sender or sender.count(":") == 1

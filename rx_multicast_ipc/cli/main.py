@@ -1,0 +1,134 @@
+"""Finds the command, runs it, and turns what it raises into one line and an exit code."""
+
+from __future__ import annotations
+
+import logging
+import os
+import sys
+from argparse import ArgumentParser, Namespace, RawDescriptionHelpFormatter
+from collections.abc import Generator, Sequence
+from contextlib import contextmanager, suppress
+from functools import partial
+from importlib import import_module
+from typing import Final, Protocol, cast
+
+from ..errors import InvalidArgument, MulticastError
+from . import exits
+from .output import PROGRAM, Output, tell
+
+COMMANDS: Final = {
+    "listen": "print what a group says",
+    "send": "send to a group, or to one address",
+    "ping": "ask every listener of a group, and measure the answers",
+    "record": "write what a group says to a capture file",
+    "replay": "send what a capture file holds to a group",
+    "spy": "watch a group, full screen",
+    "doctor": "find out why multicast does not work",
+}
+
+
+_format = partial(RawDescriptionHelpFormatter, width=80)
+"""A width, or else argparse imports much to find out the terminal's, at every start."""
+
+
+class Command(Protocol):
+    """A module of this package that is named in COMMANDS."""
+
+    def configure(self, parser: ArgumentParser) -> None:
+        """Add what the command takes, a description, and examples (see :func:`.options.examples`)."""
+        ...
+
+    def run(self, options: Namespace, output: Output) -> int:
+        """Do it, and return one of :mod:`.exits`. Errors of the library, ``OSError`` and Ctrl-C may go through."""
+        ...
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one command line and return its exit code.
+
+    Args:
+        arguments: what follows the program's name; None takes them from ``sys.argv``.
+    """
+    try:
+        code = _run(sys.argv[1:] if arguments is None else arguments)
+        if sys.stdout:
+            sys.stdout.flush()
+    except BrokenPipeError:
+        _forget_output()
+        return exits.OK
+    except KeyboardInterrupt:
+        return exits.INTERRUPTED
+    except InvalidArgument as error:
+        return _fail(error, exits.USAGE)
+    except MulticastError as error:
+        return _fail(error, exits.FAILED)
+    except OSError as error:
+        _forget_output()  # it may be what refused
+        return _fail(f"{error.filename}: {error.strerror}" if error.filename else error.strerror, exits.FAILED)
+    return code
+
+
+def _run(arguments: Sequence[str]) -> int:
+    name = arguments[0] if arguments else ""
+    try:
+        if name not in COMMANDS:
+            _overview().parse_args(arguments or ["--help"])
+            return exits.USAGE
+        command = cast("Command", import_module(f".{name}", __package__))
+        parser = ArgumentParser(prog=f"{PROGRAM} {name}", formatter_class=_format, allow_abbrev=False)
+        command.configure(parser)
+        parser.epilog = f"{parser.epilog}\n{exits.TOLD}"
+        options = parser.parse_args(arguments[1:])
+    except SystemExit as end:  # argparse has said what it had to say
+        return cast("int", end.code or 0)
+    with _log_to_stderr():
+        return command.run(options, Output.of(options))
+
+
+def _overview() -> ArgumentParser:
+    """Tells which commands there are."""
+    parser = ArgumentParser(
+        prog=PROGRAM,
+        description="Talk, listen and look into UDP multicast groups.\n"
+        "Private by default: nothing leaves this machine until an --interface is named.",
+        epilog=f"'{PROGRAM} COMMAND --help' tells more, with examples.\n\n{exits.TOLD}",
+        formatter_class=_format,
+    )
+    parser.add_argument("--version", action="version", version=f"%(prog)s {_version()}")
+    commands = parser.add_subparsers(required=True, metavar="COMMAND", title="commands")
+    for name, summary in COMMANDS.items():
+        commands.add_parser(name, help=summary)
+    return parser
+
+
+def _version() -> str:
+    from importlib import metadata  # here, so that a command is quick to start
+
+    try:
+        return metadata.version(PROGRAM)
+    except metadata.PackageNotFoundError:
+        return "(not installed)"
+
+
+@contextmanager
+def _log_to_stderr() -> Generator[None]:
+    """What the library logs, such as lost messages, is one line each."""
+    logger = logging.getLogger("rx_multicast_ipc")
+    handler = logging.StreamHandler()
+    handler.setFormatter(logging.Formatter(f"{PROGRAM}: %(message)s"))
+    logger.addHandler(handler)
+    try:
+        yield
+    finally:
+        logger.removeHandler(handler)
+
+
+def _fail(reason: object, code: int) -> int:
+    tell(reason)
+    return code
+
+
+def _forget_output() -> None:
+    """Let nothing more be written, or else the interpreter tries once more at its end, and complains."""
+    with suppress(OSError, AttributeError), open(os.devnull, "wb") as nowhere:
+        os.dup2(nowhere.fileno(), sys.stdout.fileno())

@@ -1,0 +1,195 @@
+"""``record``: writes what a group says to a capture file."""
+
+from __future__ import annotations
+
+import os
+import time
+from argparse import ArgumentParser, Namespace
+from collections.abc import Callable
+from contextlib import suppress
+from functools import partial
+from typing import Any, Final
+
+import reactivex as rx
+from reactivex import Observable
+from reactivex import operators as ops
+from reactivex.abc import DisposableBase, ObserverBase, SchedulerBase
+from reactivex.subject import AsyncSubject
+
+from ..bridges import run as run_to_end
+from ..capture import write
+from ..channel import Channel
+from ..errors import CaptureFailed, MessageTimeout
+from ..message import Message
+from ..transport.udp import UdpTransport
+from . import exits
+from .options import add_form, add_group, add_verbose, examples, group_of, seconds, whole
+from .output import Output, reader_gone, tell
+from .status import Status, amount
+
+_RECEIVE_BUFFER: Final = 64 << 20
+"""Bytes: a disk may take its time."""
+
+_CATCH_UP: Final = 2.0
+"""Seconds that what had arrived by the end is given to be read."""
+
+
+def configure(parser: ArgumentParser) -> None:
+    parser.description = (
+        "Write every message of a group, and every one that is sent to this process alone, to a pcap file with "
+        "nanosecond times that Wireshark, tcpdump and replay open. Tells at the end how many it wrote, and exactly how "
+        "many it missed (on Linux); exit code 1 if it missed any. A crash loses nothing that was written."
+    )
+    parser.epilog = examples(
+        "rx-multicast-ipc record today.pcap  # until Ctrl-C",
+        "rx-multicast-ipc record first.pcap --count 3 --force",
+        "rx-multicast-ipc record meeting.pcap --duration 1.5 --human",
+        "rx-multicast-ipc record - --count 2 | tcpdump -nr -",
+    )
+    parser.add_argument("file", metavar="FILE", help='the capture file to write ("-": standard output)')
+    parser.add_argument("-c", "--count", type=whole, metavar="N", help="end after N messages")
+    parser.add_argument("-d", "--duration", type=seconds, metavar="SECONDS", help="end after this time")
+    parser.add_argument("--force", action="store_true", help="replace FILE if it exists")
+    parser.add_argument(
+        "--receive-buffer",
+        type=whole,
+        default=_RECEIVE_BUFFER,
+        metavar="BYTES",
+        help="kernel buffer to ask for (default: %(default)s; what is granted is in the JSON output)",
+    )
+    add_form(parser)
+    add_group(parser)
+    add_verbose(parser)
+
+
+def run(options: Namespace, output: Output) -> int:
+    to_stdout = options.file == "-"
+    path = "/dev/stdout" if to_stdout else options.file
+    if not options.force and not to_stdout and os.path.isfile(path):
+        tell(f"{path} exists; choose another name, or --force to replace it")
+        return exits.USAGE
+    open_transport = partial(UdpTransport, trains=False)  # so that the count of what was missed is exact
+    with Channel(group_of(options), open_transport, receive_buffer=options.receive_buffer, backlog=1) as channel:
+        recording = _Recording(channel, path, options.count)
+        interrupted = False
+        try:
+            if options.verbose or recording.watched:
+                tell(f"listening to {channel.group}; Ctrl-C ends")
+            recording.wait(options.duration, reader_gone() if to_stdout else rx.never())
+        except KeyboardInterrupt:  # how most recordings end
+            interrupted = True
+        except CaptureFailed as error:
+            if isinstance(error.__cause__, BrokenPipeError):
+                raise error.__cause__ from None
+            raise
+        recording.end()
+        if not to_stdout:
+            recording.tell(output)
+        else:
+            tell(recording.summary)
+    if interrupted:
+        return exits.INTERRUPTED
+    return exits.NOTHING if recording.missed else exits.OK
+
+
+class _Recording:
+    """What is written of a channel to a file, from now on.
+
+    Attributes:
+        missed: how many messages the kernel dropped meanwhile; None if it does not tell.
+    """
+
+    def __init__(self, channel: Channel, path: str, count: int | None) -> None:
+        self._channel = channel
+        self._path = path
+        self._written = 0
+        self._bytes = 0
+        self._dropped_before = channel.statistics.dropped
+        self.missed: int | None = None
+        self._started = time.monotonic()
+        self._seconds = 0.0
+        self._status = Status()
+        self._ended: AsyncSubject[Any] = AsyncSubject()
+        batches = channel.batches if count is None else channel.batches.pipe(_first(count))
+        self._subscription = batches.pipe(write(path, channel), ops.do_action(self._count)).subscribe(self._ended)
+
+    @property
+    def watched(self) -> bool:
+        """Whether somebody may be looking at how it goes."""
+        return self._status.watched
+
+    def wait(self, duration: float | None, gone: Observable[Any]) -> None:
+        """Return when so many messages were written, or after so many seconds; raises what ended it."""
+        ends = [self._ended.pipe(ops.default_if_empty(None)), gone]
+        if duration is not None:
+            ends.append(rx.timer(duration))
+        run_to_end(rx.merge(*ends).pipe(ops.take(1), ops.default_if_empty(None)))
+
+    def end(self) -> None:
+        """Write what has arrived by now, and no more."""
+        with suppress(MessageTimeout):  # more arrives than can be read
+            run_to_end(_caught_up(self._channel), timeout=_CATCH_UP)
+        self._subscription.dispose()
+        self._seconds = time.monotonic() - self._started
+        dropped = self._channel.statistics.dropped
+        self.missed = None if dropped is None else dropped - (self._dropped_before or 0)
+        self._status.clear()
+
+    @property
+    def summary(self) -> str:
+        """What became of it, for people."""
+        missed = "it is not known how many were missed" if self.missed is None else f"missed {self.missed:,}"
+        written = f"wrote {amount(self._written, 'message')} ({amount(self._bytes, 'byte')}) to {self._path}"
+        return f"{written} in {self._seconds:.1f} s; {missed if self.missed != 0 else 'missed none'}"
+
+    def tell(self, output: Output) -> None:
+        """Print what became of it."""
+        if not output.is_json:
+            output.lines([self.summary])
+            return
+        record = {"event": "end", "file": self._path, "written": self._written, "bytes": self._bytes}
+        granted = self._channel.statistics.receive_buffer
+        output.records([{**record, "missed": self.missed, "seconds": self._seconds, "receive_buffer": granted}])
+
+    def _count(self, batch: list[Message]) -> None:
+        self._written += len(batch)
+        self._bytes += sum([len(message.data) for message in batch])
+        if self._status.due:
+            missed = (self._channel.statistics.dropped or 0) - (self._dropped_before or 0)
+            self._status.show(f"{amount(self._written, 'message')}, {missed:,} missed")
+
+
+def _first(count: int) -> Callable[[Observable[list[Message]]], Observable[list[Message]]]:
+    """The first so many messages of batches."""
+    left = count
+
+    def cut(batch: list[Message]) -> list[Message]:
+        nonlocal left
+        some = batch[:left]
+        left -= len(some)
+        return some
+
+    def operator(batches: Observable[list[Message]]) -> Observable[list[Message]]:
+        return batches.pipe(ops.map(cut), ops.take_while(lambda _: left > 0, inclusive=True))
+
+    return operator
+
+
+def _caught_up(channel: Channel) -> Observable[None]:
+    """Emits when the channel's thread has looked for more, and there was nothing."""
+
+    def subscribe(observer: ObserverBase[None], _: SchedulerBase | None = None) -> DisposableBase:
+        received = -1
+
+        def look(scheduler: SchedulerBase, _: object) -> DisposableBase | None:  # once a turn, after it has read
+            nonlocal received
+            before, received = received, channel.statistics.received
+            if received > before:
+                return scheduler.schedule(look)
+            observer.on_next(None)
+            observer.on_completed()
+            return None
+
+        return channel.scheduler.schedule(look)
+
+    return Observable(subscribe)

@@ -1,0 +1,147 @@
+"""``replay``: sends what a capture file holds to a group."""
+
+from __future__ import annotations
+
+import time
+from argparse import ArgumentParser, Namespace
+from typing import Any, Final
+
+from reactivex import Observable
+from reactivex import operators as ops
+
+from ..bridges import run as run_to_end
+from ..capture import Progress, read
+from ..capture.packets import LOST
+from ..errors import MulticastError
+from ..message import Message
+from ..transfer import send_all
+from ..transport import Transport
+from ..transport.udp import UdpTransport
+from . import exits
+from .options import add_form, add_group, examples, group_of, natural, rate
+from .output import Output, tell
+from .status import Status, amount, bar
+
+_UNUSED_BUFFER: Final = 4096
+_DIRECT: Final = "sent to one address, not to a group"
+
+
+def configure(parser: ArgumentParser) -> None:
+    parser.description = (
+        "Send the payloads that a capture file holds to a group, in order and with the gaps that they were captured "
+        "with. Takes what record, tcpdump, Wireshark and others write: pcap and pcapng, IPv4 and IPv6. Whatever was "
+        "sent to a multicast group is replayed, unless --from-port or --from-group choose; other packets are "
+        "skipped and counted. Of a damaged file it sends what is whole, and then tells where it is damaged."
+    )
+    parser.epilog = examples(
+        "rx-multicast-ipc replay today.pcap",
+        "rx-multicast-ipc replay today.pcap --speed 10 --loop 3",
+        "rx-multicast-ipc replay tcpdump.pcapng --from-port 61088 --port 61089",
+        "gunzip -c old.pcap.gz | rx-multicast-ipc replay - --topspeed --json",
+    )
+    parser.add_argument("file", metavar="FILE", help='the capture file ("-": standard input)')
+    speed = parser.add_mutually_exclusive_group()
+    speed.add_argument("--speed", type=rate, default=1.0, metavar="X", help="X times as fast as captured (default: 1)")
+    speed.add_argument("--topspeed", action="store_true", help="without any gaps; receivers may lose messages")
+    parser.add_argument("--loop", type=natural, default=1, metavar="N", help="replay it N times; 0: for ever")
+    chosen = parser.add_argument_group("which datagrams; all of these must hold")
+    chosen.add_argument("--from-port", type=int, metavar="PORT", help="those that were sent to this port")
+    chosen.add_argument("--from-group", metavar="ADDRESS", help="those that were sent to this group")
+    chosen.add_argument("--direct", action="store_true", help="also those that were sent to one address alone")
+    add_form(parser)
+    add_group(parser)
+
+
+def run(options: Namespace, output: Output) -> int:
+    path = "/dev/stdin" if options.file == "-" else options.file
+    replay = _Replay(path, options)
+    transport = UdpTransport(group_of(options), receive_buffer=_UNUSED_BUFFER, listen=False)
+    try:
+        replay.run(transport)
+    except MulticastError:
+        if replay.found:
+            replay.tell(transport, output)
+        raise
+    except KeyboardInterrupt:
+        replay.tell(transport, output)
+        raise
+    finally:
+        transport.close()
+    replay.tell(transport, output)
+    if not replay.found:
+        tell(f"there is nothing to replay in {path}")
+    return exits.OK if replay.found and not replay.lost else exits.NOTHING
+
+
+class _Replay:
+    """The replay of one file.
+
+    Attributes:
+        found: whether there was anything to send.
+        skipped: how many packets were not sent, by reason, each time that the file was read.
+    """
+
+    def __init__(self, path: str, options: Namespace) -> None:
+        self._path = path
+        self._status = Status()
+        self._loops = options.loop
+        self._started = time.monotonic()
+        self._direct = 0
+        self._progress = Progress(0, None, 0, {})
+        self.found = False
+        messages = read(
+            path,
+            speed=None if options.topspeed else options.speed,
+            port=options.from_port,
+            group=options.from_group,
+            on_progress=self._report,
+        )
+        chosen = messages if options.direct else messages.pipe(ops.filter(self._is_to_group))
+        self._payloads: Observable[Any] = chosen.pipe(ops.map(self._payload))
+
+    def run(self, transport: Transport) -> None:
+        """Send it all, as often as was asked for."""
+        again = ops.repeat(self._loops or None)
+        run_to_end(send_all(transport, self._payloads.pipe(again), None, transport.scheduler))
+
+    @property
+    def skipped(self) -> dict[str, int]:
+        return self._progress.skipped | ({_DIRECT: self._direct} if self._direct else {})
+
+    @property
+    def lost(self) -> bool:
+        """Whether there was more in the capture, which could not be read."""
+        return any(reason in self._progress.skipped for reason in LOST)
+
+    def tell(self, transport: Transport, output: Output) -> None:
+        """Print what became of it."""
+        self._status.clear()
+        sent = transport.statistics.sent
+        seconds = time.monotonic() - self._started
+        if output.is_json:
+            record = {"event": "end", "file": self._path, "sent": sent, "seconds": seconds, "skipped": self.skipped}
+            output.records([record])
+            return
+        lines = [f"sent {amount(sent, 'message')} in {seconds:.1f} s"]
+        lines += [f"skipped {amount(count, 'packet')}: {reason}" for reason, count in self.skipped.items()]
+        output.lines(lines)
+
+    def _is_to_group(self, message: Message) -> bool:
+        self._direct += message.direct
+        return not message.direct
+
+    def _payload(self, message: Message) -> bytes:
+        self.found = True
+        return message.data
+
+    def _report(self, progress: Progress) -> None:
+        if progress.position < self._progress.position:
+            self._direct = 0  # the file is read once more
+        self._progress = progress
+        if self._status.due:
+            read_so_far = amount(progress.messages, "message")
+            self._status.show(
+                f"{read_so_far}, {progress.position:,} bytes"
+                if not progress.size
+                else f"{bar(progress.position / progress.size)}  {read_so_far}"
+            )

@@ -1,0 +1,41 @@
+"""``spy``: watches a group, full screen. The screen is textual's, of the extra ``[cli]``, imported when it is run."""
+
+from __future__ import annotations
+
+from argparse import ArgumentParser, Namespace
+
+from ...channel import Channel
+from ...errors import Unsupported
+from ..options import add_group, add_receive_buffer, examples, group_of
+from ..output import Output, is_terminal
+from ..ping_protocol import answer_pings
+
+
+def configure(parser: ArgumentParser) -> None:
+    parser.description = (
+        "Watch a group, full screen: who sends, how much and what. Answers the ping command. Its keys are on the last "
+        "line; F1 tells more."
+    )
+    parser.epilog = examples(
+        "rx-multicast-ipc spy  # until Ctrl-C",
+        "rx-multicast-ipc spy --port 61090 --filter '^join:'  # until Ctrl-C",
+    )
+    parser.add_argument("--filter", default="", metavar="REGEX", help="begin with this filter")
+    add_group(parser)
+    add_receive_buffer(parser)
+
+
+def run(options: Namespace, output: Output) -> int:
+    if not is_terminal():
+        raise Unsupported("spy draws on a terminal, and this is none; use listen in scripts and pipes")
+    try:
+        from .app import SpyApp
+    except ModuleNotFoundError as error:
+        if error.name is None or error.name.partition(".")[0] not in ("textual", "rich"):
+            raise
+        raise Unsupported(
+            "spy needs textual, which is not installed: pip install 'rx-multicast-ipc[cli]'; listen works without"
+        ) from error
+    with Channel(group_of(options), receive_buffer=options.receive_buffer, backlog=1) as channel:
+        answer_pings(channel)
+        return SpyApp(channel, options.filter).run() or 0

@@ -1,0 +1,324 @@
+"""The spy's screen: who sends, what is said, and one message taken apart."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import re
+import time
+from collections.abc import Sequence
+from typing import Any, ClassVar, Final
+
+from reactivex.disposable import CompositeDisposable
+from reactivex.scheduler.eventloop import AsyncIOScheduler
+from rich.markup import escape
+from textual.app import App, ComposeResult
+from textual.binding import Binding, BindingType
+from textual.containers import Container, VerticalScroll
+from textual.widgets import Footer, Input, Static
+
+from ...channel import Channel
+from ...errors import ChannelClosed
+from ...message import Address
+from ...network_event import NetworkEvent
+from .. import exits
+from ..output import clock, host_port, printable
+from .payload_views import View, view_of
+from .table import Column, Table
+from .traffic import Heard, Sender, Traffic
+
+_REFRESH: Final = 0.25
+"""Seconds between two looks: 4 a second is quick for an eye, and little for a slow connection."""
+
+_PREVIEW: Final = 400
+"""Bytes of a payload that a line is made of."""
+
+_VIEWS: Final[tuple[View, ...]] = ("auto", "text", "json", "hex")
+
+_SENDERS: Final = (
+    Column("sender", 21),
+    Column("messages", 10, right=True),
+    Column("msg/s", 9, right=True, optional=True),
+    Column("bytes", 9, right=True, optional=True),
+    Column("bytes/s", 9, right=True, optional=True),
+    Column("last", 6, right=True),
+    Column("last payload"),
+)
+_MESSAGES: Final = (
+    Column("#", 7, right=True, optional=True),
+    Column("time", 15, optional=True),
+    Column("sender", 21),
+    Column("size", 6, right=True),
+    Column("payload"),
+)
+
+
+class SpyApp(App[int]):
+    """Watches ``channel`` until it is quit.
+
+    Args:
+        channel: stays its opener's to close.
+        search: the filter to begin with.
+    """
+
+    CSS_PATH = "spy.tcss"
+    TITLE = "rx-multicast-ipc spy"
+    ENABLE_COMMAND_PALETTE = False
+    HORIZONTAL_BREAKPOINTS: ClassVar[Any] = [(0, "-narrow"), (120, "-wide")]
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("q", "quit", "Quit"),
+        Binding("p,space", "pause", "Pause", key_display="p"),
+        Binding("c", "clear", "Clear"),
+        Binding("slash", "filter", "Filter", key_display="/"),
+        Binding("s", "sort", "Sort"),
+        Binding("r", "reverse", "Reverse"),
+        Binding("v", "view", "View"),
+        Binding("f1", "help", "Keys"),
+        Binding("escape", "leave_filter", "Back", show=False),
+        Binding("ctrl+c", "interrupt", "Interrupt", show=False, priority=True),
+    ]
+
+    def __init__(self, channel: Channel, search: str = "") -> None:
+        super().__init__()
+        self.animation_level = "none"
+        self.traffic = Traffic()
+        self.senders = Table[Sender](_SENDERS, self._sender_cells, id="senders")
+        self.messages = Table[Heard](_MESSAGES, _message_cells, follow=True, id="messages")
+        self._channel = channel
+        self._status_line = Static(id="status")
+        self._inspector = VerticalScroll(id="inspector")
+        self._payload = Static(id="payload", markup=False)
+        self._filter = Input(placeholder="regular expression, in payload or sender; Esc leaves", id="filter")
+        self._search = search
+        self._only: Address | None = None
+        self._view: View = "auto"
+        self._sort_by, self._descending = 1, True
+        self._fault: Exception | None = None
+        self._subscriptions = CompositeDisposable()
+        self._notices = _Notices(self)
+
+    def compose(self) -> ComposeResult:
+        yield self._status_line
+        yield self.senders
+        with Container(id="lower"):
+            yield self.messages
+            with self._inspector:
+                yield self._payload
+        yield self._filter
+        yield Footer()
+
+    def on_mount(self) -> None:
+        self._filter.value = self._search
+        self._filter.display = False
+        self.senders.border_title = "senders"
+        self.messages.border_title = "messages"
+        self.messages.focus()
+        self._choose(self._search)
+        self._notices.take_over()
+        # On this loop, so that nothing of the screen is touched by another thread, and counted even while it draws.
+        here = AsyncIOScheduler(asyncio.get_running_loop())
+        self._subscriptions = CompositeDisposable(
+            self._channel.batches.subscribe(self.traffic.add, self._ended, self._ended, scheduler=here),
+            self._channel.events.subscribe(self._tell, scheduler=here),
+        )
+        self.set_interval(_REFRESH, self.look)
+        self.look()
+
+    def on_unmount(self) -> None:
+        self._notices.give_back()
+        self._subscriptions.dispose()
+
+    def look(self) -> None:
+        """Show what there is now."""
+        self.traffic.mark(time.monotonic())
+        ordered = sorted(self.traffic.senders.values(), key=self._sort_key, reverse=self._descending)
+        self.senders.marked = self._sort_by, " ▼" if self._descending else " ▲"
+        self.senders.show(ordered)
+        self.messages.show(list(self.traffic.latest))
+        self._status_line.update(self._status())
+
+    def action_pause(self) -> None:
+        if self.traffic.paused:
+            self.traffic.resume()
+        else:
+            self.traffic.pause()
+        self.look()
+
+    def action_clear(self) -> None:
+        self.traffic.clear()
+        self.look()
+
+    def action_filter(self) -> None:
+        self._filter.display = True
+        self._filter.focus()
+
+    def action_leave_filter(self) -> None:
+        if self._filter.display:
+            self._filter.display = False
+            self.messages.focus()
+        elif self._only is not None:
+            self._only = None
+            self._choose(self._search)
+
+    def action_sort(self) -> None:
+        self._sort_by = (self._sort_by + 1) % len(_SENDERS)
+        self.look()
+
+    def action_reverse(self) -> None:
+        self._descending = not self._descending
+        self.look()
+
+    def action_view(self) -> None:
+        self._view = _VIEWS[(_VIEWS.index(self._view) + 1) % len(_VIEWS)]
+        self._inspect()
+
+    def action_help(self) -> None:
+        if self.screen.query("HelpPanel"):
+            self.action_hide_help_panel()
+        else:
+            self.action_show_help_panel()
+
+    def action_interrupt(self) -> None:
+        self.exit(exits.INTERRUPTED)
+
+    def on_input_changed(self, event: Input.Changed) -> None:
+        self._choose(event.value)
+
+    def on_input_submitted(self) -> None:
+        self.action_leave_filter()
+
+    def on_table_moved(self) -> None:
+        self._inspect()
+
+    def on_table_entered(self) -> None:
+        """On a sender: only its messages, or again everybody's."""
+        sender = self.senders.selected
+        if self.senders.has_focus and sender is not None:
+            self._only = None if self._only == sender.address else sender.address
+            self._choose(self._search)
+
+    def on_table_header_clicked(self, event: Table.HeaderClicked) -> None:
+        if self.senders.has_focus:
+            self._descending = not self._descending if self._sort_by == event.column else True
+            self._sort_by = event.column
+            self.look()
+
+    def _choose(self, search: str) -> None:
+        try:
+            pattern = re.compile(search) if search else None
+        except re.error:
+            self._filter.add_class("wrong")  # and the last one that was right stays
+            return
+        self._filter.remove_class("wrong")
+        self._search = search
+        self.traffic.choose(pattern, self._only)
+        self.look()
+
+    def _inspect(self) -> None:
+        heard = self.messages.selected
+        if heard is None:
+            self._inspector.border_title = "payload"
+            self._payload.update("")
+            return
+        message = heard.message
+        view, text = view_of(message.data, self._view, self._payload.size.width)
+        chosen = " (auto)" if self._view == "auto" else ""
+        direct = ", direct" if message.direct else ""
+        self._inspector.border_title = f"message {heard.number} as {view}{chosen}"
+        self._inspector.border_subtitle = escape(f"{host_port(message.sender)}, {len(message.data)} bytes{direct}")
+        self._payload.update(text)
+
+    def _status(self) -> str:
+        total, statistics = self.traffic.total, self._channel.statistics
+        parts = [
+            f"[b]{escape(str(self._channel.group))}[/b]",
+            f"{total.messages:,} messages",
+            f"{total.message_rate:,.0f}/s",
+            f"{_size(total.byte_rate)}/s",
+        ]
+        lost = (statistics.dropped or 0) + statistics.discarded
+        parts.append(f"[b white on $error]{lost:,} dropped[/]" if lost else "0 dropped")
+        if self.traffic.paused:
+            parts.append("[b black on $warning] paused [/]")
+        if self._search:
+            parts.append(f"filter [b]{escape(self._search)}[/b]")
+        if self._only is not None:
+            parts.append(f"only [b]{escape(host_port(self._only))}[/b]")
+        if self._fault is not None:
+            parts.append(f"[b white on $error]{escape(str(self._fault))}[/]")
+        return " │ ".join(parts)
+
+    def _sender_cells(self, sender: Sender) -> Sequence[str]:
+        ago = max(0.0, time.time() - sender.last.received_at)
+        return (
+            host_port(sender.address),
+            f"{sender.messages:,}",
+            f"{sender.message_rate:,.1f}",
+            _size(sender.bytes),
+            f"{_size(sender.byte_rate)}",
+            f"{ago:.0f} s" if ago < 600 else f"{ago / 60:.0f} m",
+            printable(sender.last.data[:_PREVIEW]),
+        )
+
+    def _sort_key(self, sender: Sender) -> Any:
+        return (
+            sender.address,
+            sender.messages,
+            sender.message_rate,
+            sender.bytes,
+            sender.byte_rate,
+            -sender.last.received_at,
+            sender.last.data,
+        )[self._sort_by]
+
+    def _tell(self, event: NetworkEvent) -> None:
+        self.notify(escape(f"{event.interface}: {event.change}"), title="network", severity="warning")
+
+    def _ended(self, fault: Exception | None = None) -> None:
+        self._fault = fault or ChannelClosed()
+        self.look()
+
+
+def _message_cells(heard: Heard) -> Sequence[str]:
+    message = heard.message
+    return (
+        str(heard.number),
+        clock(message.received_at),
+        host_port(message.sender),
+        str(len(message.data)),
+        ("→ me  " if message.direct else "") + printable(message.data[:_PREVIEW]),
+    )
+
+
+def _size(count: float) -> str:
+    """Bytes, for people."""
+    for unit in ("B", "KiB", "MiB", "GiB"):
+        if count < 1000 or unit == "GiB":
+            return f"{count:.0f} {unit}" if unit == "B" else f"{count:.1f} {unit}"
+        count /= 1024
+    raise AssertionError
+
+
+class _Notices(logging.Handler):
+    """Shows what the library logs on the screen, instead of writing over it."""
+
+    def __init__(self, app: App[Any]) -> None:
+        super().__init__(logging.WARNING)
+        self._app = app
+        self._noticesger = logging.getLogger("rx_multicast_ipc")
+        self._replaced: list[logging.Handler] = []
+        self._loop: asyncio.AbstractEventLoop | None = None
+
+    def take_over(self) -> None:
+        self._loop = asyncio.get_running_loop()
+        self._replaced, self._noticesger.handlers = self._noticesger.handlers, [self]
+
+    def give_back(self) -> None:
+        if self._loop is not None:
+            self._noticesger.handlers = self._replaced
+            self._loop = None
+
+    def emit(self, record: logging.LogRecord) -> None:
+        if self._loop is not None:
+            text = escape(record.getMessage())
+            self._loop.call_soon_threadsafe(lambda: self._app.notify(text, severity="warning"))

@@ -1,0 +1,11 @@
+"""Live traffic in Jupyter: a view that moves, pictures of what was recorded, tables of it.
+
+``live`` needs the extra ``notebook``; everything else needs nothing, and ``to_frame`` pandas or polars.
+"""
+
+from .collecting import collect
+from .frame import to_frame
+from .live import Live, live
+from .marbles import MarbleDiagram, marbles
+
+__all__ = ["Live", "MarbleDiagram", "collect", "live", "marbles", "to_frame"]

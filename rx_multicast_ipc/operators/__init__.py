@@ -1,0 +1,16 @@
+"""Operators on streams of messages: what they need that ``reactivex.operators`` has not."""
+
+from .backoff import retry_with_backoff
+from .buffer import on_backpressure_buffer
+from .codec import Format, OnDecodeError, decode, encode
+from .waiting import wait_for_message
+
+__all__ = [
+    "Format",
+    "OnDecodeError",
+    "decode",
+    "encode",
+    "on_backpressure_buffer",
+    "retry_with_backoff",
+    "wait_for_message",
+]

@@ -1,0 +1,78 @@
+"""The next message that matches."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from threading import Lock
+
+from reactivex import Observable
+from reactivex.abc import DisposableBase, ObserverBase, SchedulerBase
+from reactivex.disposable import CompositeDisposable, SerialDisposable
+from reactivex.internal.exceptions import SequenceContainsNoElementsError
+from reactivex.scheduler import TimeoutScheduler
+
+from ..arguments import check_timeout
+from ..errors import MessageTimeout
+from ..message import Message
+
+
+def wait_for_message(
+    predicate: Callable[[Message], object] | None = None, *, timeout: float | None = None
+) -> Callable[[Observable[Message]], Observable[Message]]:
+    """The first message that matches, from subscription on.
+
+    On a hot stream, what comes between two waits is lost; :meth:`Channel.wait_for_message` loses nothing.
+
+    Args:
+        predicate: chooses: any true value matches; None takes every message.
+        timeout: seconds, by the subscription's scheduler; None waits for ever.
+
+    Raises:
+        MessageTimeout: from the Observable.
+        reactivex.internal.SequenceContainsNoElementsError: from the Observable, if the source completes first.
+        Exception: from the Observable, whatever ``predicate`` raised.
+    """
+    timeout = check_timeout(timeout)
+
+    def operator(source: Observable[Message]) -> Observable[Message]:
+        def subscribe(observer: ObserverBase[Message], scheduler: SchedulerBase | None = None) -> DisposableBase:
+            timer = SerialDisposable()
+            subscription = SerialDisposable()
+            once = Lock()
+
+            def on_next(message: Message) -> None:
+                try:
+                    matched = predicate is None or predicate(message)
+                except Exception as error:
+                    end(lambda failure=error: observer.on_error(failure))
+                    return
+                if matched:
+                    end(lambda: (observer.on_next(message), observer.on_completed()))
+
+            def end(action: Callable[[], object]) -> None:
+                if not once.acquire(blocking=False):
+                    return  # the match and the time-out met
+                timer.dispose()
+                subscription.dispose()
+                action()
+
+            def on_completed() -> None:
+                end(lambda: observer.on_error(SequenceContainsNoElementsError("the stream completed without a match")))
+
+            subscription.disposable = source.subscribe(
+                on_next, lambda error: end(lambda: observer.on_error(error)), on_completed, scheduler=scheduler
+            )
+            if timeout is not None and not timer.is_disposed:
+                late = MessageTimeout(timeout)
+
+                def on_timeout(_scheduler: object, _state: object) -> None:
+                    if not timer.is_disposed:
+                        end(lambda: observer.on_error(late))
+
+                clock = scheduler or TimeoutScheduler.singleton()
+                timer.disposable = clock.schedule_relative(timeout, on_timeout)
+            return CompositeDisposable(subscription, timer)
+
+        return Observable(subscribe)
+
+    return operator

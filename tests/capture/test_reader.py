@@ -1,0 +1,394 @@
+"""Anyone's capture is read; what is not a datagram is counted, what is damaged is told with its place."""
+
+from __future__ import annotations
+
+import struct
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+import rx_multicast_ipc as ipc
+from rx_multicast_ipc.capture import Datagram, Reader
+
+from ..helpers import open_descriptors
+from .packets import (
+    ETHERNET,
+    GROUP,
+    GROUP6,
+    HELLO,
+    HELLO6,
+    LOOP,
+    NOON,
+    NULL,
+    PORT,
+    RAW,
+    SECOND,
+    SLL,
+    SLL2,
+    cooked,
+    cooked2,
+    enhanced,
+    ethernet,
+    interface,
+    ipv4,
+    ipv6,
+    obsolete,
+    option,
+    pcap,
+    saved,
+    section,
+    simple,
+    udp,
+)
+
+
+def read(folder: Path, content: bytes, **arguments: Any) -> tuple[list[Datagram], Reader]:
+    with Reader(saved(folder, content), **arguments) as reader:
+        return list(reader), reader
+
+
+def payloads(folder: Path, content: bytes, **arguments: Any) -> list[bytes]:
+    return [datagram.message.data for datagram in read(folder, content, **arguments)[0]]
+
+
+def skipped(folder: Path, content: bytes, **arguments: Any) -> dict[str, int]:
+    return read(folder, content, **arguments)[1].progress.skipped
+
+
+@pytest.mark.parametrize("order", ["<", ">"])
+@pytest.mark.parametrize("nanoseconds", [True, False])
+def test_a_pcap_of_either_byte_order_and_resolution(tmp_path: Path, order: str, nanoseconds: bool) -> None:
+    (first, second), _ = read(tmp_path, pcap(HELLO, HELLO, order=order, nanoseconds=nanoseconds, gap=1_500_000))
+    assert first == Datagram(ipc.Message(b"hello", "10.0.0.1", 5000, "IPv4", NOON / SECOND), (GROUP, PORT))
+    assert second.message.received_at == (NOON + 1_500_000) / SECOND
+
+
+@pytest.mark.parametrize("order", ["<", ">"])
+@pytest.mark.parametrize("make", [enhanced, obsolete])
+def test_a_pcapng_of_either_byte_order(tmp_path: Path, order: str, make: Any) -> None:
+    content = section(order) + interface(RAW, order) + make(HELLO, NOON // 1000, order)
+    ((message, destination),), _ = read(tmp_path, content)
+    assert (message.data, message.received_at, destination) == (b"hello", NOON / SECOND, (GROUP, PORT))
+
+
+def test_each_interface_of_a_pcapng_has_its_own_link_and_clock(tmp_path: Path) -> None:
+    content = (
+        section()
+        + interface(RAW, options=option(9, b"\x09"))
+        + interface(ETHERNET, options=option(2, b"eth0") + option(9, b"\x8a") + option(14, struct.pack("<q", 1000)))
+        + interface(SLL)
+        + enhanced(HELLO, NOON + 7)
+        + enhanced(ethernet(HELLO), 1024 + 512, interface=1)
+        + enhanced(cooked(HELLO), 1_500_000, interface=2)
+    )
+    times = [datagram.message.received_at for datagram in read(tmp_path, content)[0]]
+    assert times == [(NOON + 7) / SECOND, 1001.5, 1.5]
+
+
+def test_a_pcapng_may_have_sections_in_both_byte_orders_and_blocks_that_say_nothing_of_packets(tmp_path: Path) -> None:
+    statistics = struct.pack("<IIII", 5, 20, 0, 0) + struct.pack("<I", 20)
+    content = (
+        section("<")
+        + interface(RAW)
+        + enhanced(HELLO, 1)
+        + statistics
+        + section(">")
+        + interface(ETHERNET, ">")
+        + enhanced(ethernet(HELLO6), 2, ">")
+    )
+    assert [datagram.destination for datagram in read(tmp_path, content)[0]] == [(GROUP, PORT), (GROUP6, PORT)]
+
+
+def test_a_simple_packet_has_the_time_of_the_packet_before_it(tmp_path: Path) -> None:
+    content = section() + interface(RAW) + simple(HELLO) + enhanced(HELLO, 5_000_000) + simple(HELLO)
+    assert [datagram.message.received_at for datagram in read(tmp_path, content)[0]] == [0.0, 5.0, 5.0]
+
+
+@pytest.mark.parametrize(
+    ("link", "frame"),
+    [
+        (RAW, HELLO),
+        (12, HELLO),
+        (14, HELLO),
+        (228, HELLO),
+        (ETHERNET, ethernet(HELLO)),
+        (ETHERNET, ethernet(HELLO) + bytes(18)),  # padded to the shortest frame
+        (ETHERNET, ethernet(HELLO, 0x8100)),
+        (ETHERNET, ethernet(HELLO, 0x88A8, 0x8100)),
+        (ETHERNET | 0x2400_0000, ethernet(HELLO)),  # with a frame check sequence
+        (SLL, cooked(HELLO)),
+        (SLL2, cooked2(HELLO)),
+        (NULL, struct.pack("<I", 2) + HELLO),
+        (NULL, struct.pack(">I", 2) + HELLO),
+        (LOOP, struct.pack(">I", 2) + HELLO),
+        (RAW, ipv4(udp(b"hello"), options=b"\x94\x04\0\0")),  # the router alert that IGMP uses
+    ],
+)
+def test_every_link_and_header_that_ipv4_comes_in(tmp_path: Path, link: int, frame: bytes) -> None:
+    ((message, destination),), _ = read(tmp_path, pcap(frame, link=link))
+    assert (message.data, message.sender, message.family) == (b"hello", ("10.0.0.1", 5000), "IPv4")
+    assert destination == (GROUP, PORT)
+
+
+OPTIONS = bytes([17, 0]) + bytes(6)
+AUTHENTICATION = bytes([17, 4]) + bytes(22)
+
+
+@pytest.mark.parametrize(
+    ("link", "frame"),
+    [
+        (RAW, HELLO6),
+        (229, HELLO6),
+        (ETHERNET, ethernet(HELLO6)),
+        (SLL, cooked(HELLO6, 0x86DD)),
+        (SLL2, cooked2(HELLO6, 0x86DD)),
+        *[(NULL, struct.pack("<I", family) + HELLO6) for family in (10, 24, 28, 30)],
+        *[(RAW, ipv6(OPTIONS + udp(b"hello"), kind=kind)) for kind in (0, 43, 60, 135)],
+        (RAW, ipv6(bytes([60, 1]) + bytes(14) + OPTIONS + udp(b"hello"), kind=0)),
+        (RAW, ipv6(AUTHENTICATION + udp(b"hello"), kind=51)),
+        (RAW, ipv6(bytes([17, 0, 0, 0]) + bytes(4) + udp(b"hello"), kind=44)),  # "fragmented" into one piece
+    ],
+)
+def test_every_link_and_header_that_ipv6_comes_in(tmp_path: Path, link: int, frame: bytes) -> None:
+    ((message, destination),), _ = read(tmp_path, pcap(frame, link=link))
+    assert (message.data, message.sender, message.family) == (b"hello", ("fe80::1", 5000), "IPv6")
+    assert destination == (GROUP6, PORT)
+
+
+@pytest.mark.parametrize(
+    ("destination", "direct"), [(GROUP, False), ("239.255.0.1", False), ("10.0.0.2", True), ("255.255.255.255", True)]
+)
+def test_a_message_is_direct_if_it_was_not_sent_to_a_group(tmp_path: Path, destination: str, direct: bool) -> None:
+    ((message, _),), _ = read(tmp_path, pcap(ipv4(udp(b""), destination=destination)))
+    assert message.direct is direct
+
+
+def test_only_what_was_sent_to_a_port_or_group_on_request(tmp_path: Path) -> None:
+    content = pcap(
+        ipv4(udp(b"a", port=1)), ipv4(udp(b"b", port=2)), ipv4(udp(b"c", port=1), destination="224.0.2.9"), HELLO6
+    )
+    assert payloads(tmp_path, content, port=1) == [b"a", b"c"]
+    assert payloads(tmp_path, content, group="224.0.2.9") == [b"c"]
+    assert payloads(tmp_path, content, group="FF02:0::1:7") == [b"hello"]
+    assert payloads(tmp_path, content, port=1, group=GROUP) == [b"a"]
+    assert skipped(tmp_path, content, port=1, group=GROUP) == {"another port or group": 3}
+
+
+@pytest.mark.parametrize(
+    ("link", "frame", "reason"),
+    [
+        (RAW, ipv4(bytes(20), protocol=6), "not UDP"),
+        (RAW, ipv6(bytes(20), kind=58), "not UDP"),
+        (ETHERNET, bytes(12) + b"\x08\x06" + bytes(28), "not UDP"),
+        (NULL, struct.pack("<I", 7) + HELLO, "not UDP"),
+        (105, HELLO, "link type 105"),
+        (RAW, b"", "malformed"),
+        (RAW, b"\x55" + bytes(40), "malformed"),
+        (RAW, HELLO[:-1], "malformed"),
+        (RAW, ipv4(b"\0\1\0\2\0\7\0\0"), "malformed"),
+        (RAW, ipv4(b"\0\1\0\2\0\x09\0\0"), "malformed"),
+        (ETHERNET, bytes(12), "malformed"),
+    ],
+)
+def test_other_packets_are_skipped_and_counted(tmp_path: Path, link: int, frame: bytes, reason: str) -> None:
+    found, reader = read(tmp_path, pcap(frame, frame, link=link))
+    assert found == []
+    assert reader.progress.skipped == {reason: 2}
+
+
+@pytest.mark.parametrize("snaplen", range(1, len(HELLO)))
+def test_a_datagram_that_was_cut_short_when_captured_is_skipped_and_counted(tmp_path: Path, snaplen: int) -> None:
+    assert skipped(tmp_path, pcap(HELLO, snaplen=snaplen)) == {"cut short when captured (snaplen)": 1}
+
+
+def fragments(data: bytes, size: int, identification: int = 7) -> list[bytes]:
+    whole = udp(data)
+    return [
+        ipv4(
+            whole[at : at + size],
+            identification=identification,
+            fragment=at // 8 | (0x2000 if at + size < len(whole) else 0),
+        )
+        for at in range(0, len(whole), size)
+    ]
+
+
+def fragments6(data: bytes, size: int, identification: int = 7) -> list[bytes]:
+    whole = udp(data)
+    return [
+        ipv6(struct.pack("!BxHI", 17, at | (at + size < len(whole)), identification) + whole[at : at + size], kind=44)
+        for at in range(0, len(whole), size)
+    ]
+
+
+BIG = bytes(range(256)) * 16
+
+
+@pytest.mark.parametrize("cut", [fragments, fragments6])
+@settings(deadline=None)
+@given(data=st.data())
+def test_fragments_are_put_together_in_whatever_order_and_however_often_they_come(
+    cut: Any, data: st.DataObject
+) -> None:
+    pieces = cut(BIG, 1480) + cut(BIG[::-1], 1480, identification=8)
+    frames = data.draw(st.permutations(pieces + data.draw(st.lists(st.sampled_from(pieces[:1]), max_size=1))))
+    with TemporaryDirectory() as folder:
+        found, reader = read(Path(folder), pcap(*frames))
+    assert sorted(message.data for message, _ in found) == sorted([BIG, BIG[::-1]])
+    assert sum(reader.progress.skipped.values()) <= 1  # the piece that came again after its datagram was whole
+
+
+def test_a_datagram_of_which_a_piece_is_missing_or_overlaps_is_counted(tmp_path: Path) -> None:
+    first, second, third = fragments(BIG, 1480)
+    overlapping = ipv4(bytes(1480), identification=7, fragment=100 | 0x2000)
+    missing = {"a piece is missing": 1}
+    assert skipped(tmp_path, pcap(first, third)) == missing
+    assert skipped(tmp_path, pcap(first, overlapping, second, third)) == missing
+    assert payloads(tmp_path, pcap(first, overlapping, second, third, HELLO)) == [b"hello"]
+
+
+def test_what_waits_for_its_pieces_is_bounded(tmp_path: Path) -> None:
+    starts = [fragments(BIG, 1480, number)[0] for number in range(1000)]
+    found, reader = read(tmp_path, pcap(*starts, *fragments(BIG, 1480, 999)[1:]))
+    assert [message.data for message, _ in found] == [BIG]
+    assert reader.progress.skipped == {"a piece is missing": 999}
+
+
+NG = (
+    section()
+    + interface(RAW, options=option(9, b"\x09"))
+    + b"".join(enhanced(HELLO, NOON + number) for number in range(5))
+)
+
+
+@pytest.mark.parametrize("content", [pcap(*[HELLO] * 5), NG], ids=["pcap", "pcapng"])
+def test_a_cut_file_gives_what_is_whole_and_then_the_place_where_it_is_cut(tmp_path: Path, content: bytes) -> None:
+    step = 16 + len(HELLO) if content is not NG else len(enhanced(HELLO, NOON))
+    start = len(content) - 5 * step
+    ends = {start + number * step: number for number in range(6)}
+    if content is NG:
+        ends[len(section())] = 0
+    whole = 0
+    for length in range(1, len(content)):
+        whole = ends.get(length, whole)
+        seen: list[Datagram] = []
+        if length in ends:
+            assert len(read(tmp_path, content[:length])[0]) == whole
+            continue
+        with pytest.raises(ipc.CaptureCorrupt) as raised, Reader(saved(tmp_path, content[:length])) as reader:
+            seen.extend(reader)
+        place = max([end for end in ends if end <= length], default=0)
+        assert (len(seen), raised.value.offset) == (whole, place)
+        assert f"byte {place}:" in str(raised.value)
+
+
+@pytest.mark.parametrize(
+    ("content", "offset", "reason"),
+    [
+        (b"", 0, "empty"),
+        (b"\x1f\x8b\x08\x00....", 0, "gunzip"),
+        (b"{'json': 1}", 0, "neither a pcap nor a pcapng"),
+        (pcap(HELLO) + struct.pack("<IIII", 0, 0, 300_000, 300_000), 24 + 16 + len(HELLO), "claims 300000 bytes"),
+        (section() + struct.pack("<II", 6, 13) + bytes(40), 28, "claims a size of 13 bytes"),
+        (section() + struct.pack("<II", 6, 1 << 30), 28, "claims a size of"),
+        (section() + struct.pack("<II", 6, 0), 28, "claims a size of 0 bytes"),
+        (section() + struct.pack("<II", 9, 16) + bytes(8), 28, "two sizes differ"),
+        (section()[:8] + bytes(20), 0, "no byte order"),
+        (section() + enhanced(HELLO, 1), 28, "contradicts itself"),
+        (section() + interface(RAW) + enhanced(HELLO, 1, interface=1), 48, "contradicts itself"),
+        (section() + interface(RAW) + enhanced(HELLO, (1 << 64) - 1), 48, "time is out of range"),
+    ],
+)
+def test_a_damaged_file_is_told_with_the_place(tmp_path: Path, content: bytes, offset: int, reason: str) -> None:
+    with pytest.raises(ipc.CaptureCorrupt, match=reason) as raised:
+        read(tmp_path, content)
+    assert (raised.value.offset, raised.value.path) == (offset, str(tmp_path / "given.pcap"))
+
+
+@settings(deadline=None)
+@given(data=st.binary(max_size=400), head=st.sampled_from([b"", pcap(HELLO), NG, section()[:12], pcap()[:20]]))
+def test_garbage_raises_nothing_but_this_librarys_errors(data: bytes, head: bytes) -> None:
+    with TemporaryDirectory() as folder:
+        try:
+            read(Path(folder), head + data)
+        except ipc.MulticastError as error:
+            assert isinstance(error, ipc.CaptureCorrupt)  # noqa: PT017
+
+
+FRAMES = st.sampled_from(
+    [HELLO, HELLO6, fragments(BIG, 64)[0], ipv6(OPTIONS + udp(b"x"), kind=0), ethernet(HELLO, 0x8100), cooked(HELLO)]
+)
+
+
+@settings(deadline=None)
+@given(
+    frame=FRAMES,
+    at=st.integers(0, 60),
+    damage=st.binary(max_size=8),
+    cut=st.integers(0, 80),
+    link=st.sampled_from([NULL, ETHERNET, RAW, SLL, SLL2]),
+)
+def test_a_damaged_packet_costs_itself_alone(frame: bytes, at: int, damage: bytes, cut: int, link: int) -> None:
+    damaged = (frame[:at] + damage + frame[at + len(damage) :])[:cut]
+    content = section() + interface(link) + interface(RAW) + enhanced(damaged, 1) + enhanced(HELLO, 2, interface=1)
+    with TemporaryDirectory() as folder:
+        found, reader = read(Path(folder), content)
+    assert found[-1].message.data == b"hello"
+    assert len(found) + sum(reader.progress.skipped.values()) == 2
+
+
+@settings(deadline=None)
+@given(content=st.sampled_from([pcap(HELLO, HELLO), NG]), at=st.integers(0, 500), value=st.integers(0, 255))
+def test_one_wrong_byte_raises_nothing_but_this_librarys_errors(content: bytes, at: int, value: int) -> None:
+    at %= len(content)
+    with TemporaryDirectory() as folder:
+        try:
+            read(Path(folder), content[:at] + bytes([value]) + content[at + 1 :])
+        except ipc.MulticastError as error:
+            assert isinstance(error, ipc.CaptureCorrupt)  # noqa: PT017
+
+
+def test_progress_tells_where_the_reading_is(tmp_path: Path) -> None:
+    content = pcap(HELLO, ipv4(bytes(20), protocol=6), HELLO)
+    with Reader(saved(tmp_path, content)) as reader:
+        next(reader)
+        assert (reader.progress.position, reader.progress.size) == (24 + 16 + len(HELLO), len(content))
+        list(reader)
+        assert reader.progress.position == len(content)
+        assert (reader.progress.messages, reader.progress.skipped) == (2, {"not UDP": 1})
+
+
+def test_a_file_that_cannot_be_read(tmp_path: Path) -> None:
+    for path in (tmp_path / "missing.pcap", tmp_path):
+        with pytest.raises(ipc.CaptureFailed, match=f"cannot read {path}.*check the path") as raised:
+            Reader(path)
+        assert isinstance(raised.value.__cause__, OSError)
+
+
+def test_nothing_stays_open_when_a_file_is_refused(tmp_path: Path) -> None:
+    path = saved(tmp_path, b"no capture")
+    before = open_descriptors()
+    with pytest.raises(ipc.CaptureCorrupt):
+        Reader(path)
+    assert open_descriptors() == before
+
+
+@pytest.mark.parametrize("path", [None, 5, b"x", "a\0b"])
+def test_a_path_that_is_none(path: Any) -> None:
+    with pytest.raises(ipc.InvalidOption, match="name of a capture file"):
+        Reader(path)
+
+
+@pytest.mark.parametrize("group", ["10.0.0.1", "x", 5])
+def test_a_group_that_is_none(tmp_path: Path, group: Any) -> None:
+    with pytest.raises(ipc.InvalidGroup, match="multicast address"):
+        Reader(tmp_path, group=group)
+
+
+def test_a_port_that_is_none(tmp_path: Path) -> None:
+    with pytest.raises(ipc.InvalidPort):
+        Reader(tmp_path, port=0)

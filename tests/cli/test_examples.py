@@ -1,0 +1,117 @@
+"""Every example of every command's --help, and of the documents, works as it is written there."""
+
+from __future__ import annotations
+
+import os
+import pty
+import re
+import select
+import shutil
+import subprocess
+import sys
+import time
+from argparse import ArgumentParser
+from importlib import import_module
+from pathlib import Path
+
+import pytest
+
+from rx_multicast_ipc.cli.main import COMMANDS
+
+from ..helpers import PATIENCE, ROOT, needs_namespaces
+
+COMPANY = """
+import sys, time
+import reactivex as rx
+from reactivex import operators as ops
+import rx_multicast_ipc as ipc
+from rx_multicast_ipc.cli.ping_protocol import answer_pings
+
+with ipc.open_channel(61088, echo=False) as channel, ipc.open_channel(61090) as other:
+    answer_pings(channel)
+    joins = channel.messages.pipe(ops.filter(lambda m: m.text.startswith("join:")))
+    joins.pipe(ops.flat_map(lambda m: channel.reply(m, f"Welcome {m.text[5:]}!"))).subscribe()
+    print("ready", flush=True)
+    for number in range(2000):
+        ipc.run(channel.broadcast(f"join:Player {number}"))
+        ipc.run(other.broadcast(f"join:Player {number}"))
+        time.sleep(0.02)
+"""
+"""Somebody who talks and answers."""
+
+SCRIPT = """
+ip link set lo up
+ip link add eth0 type veth peer name far
+ip link set far up
+ip address add 10.77.0.1/24 dev eth0
+ip link set eth0 up
+ip route add default dev eth0
+"$1" -c "$2" > company.txt &
+until grep -q ready company.txt 2> /dev/null; do sleep 0.02; done
+trap : INT
+{ %s
+}
+echo "[code $?]"
+kill %%1
+"""
+
+
+WITH_FILES = {"record", "replay"}
+"""Commands whose examples need files, and are tested with them."""
+
+
+DOCUMENTS = [ROOT / "README.md", ROOT / "docs" / "command-line.md"]
+
+
+def examples() -> list[tuple[str, str]]:
+    found: list[tuple[str, str]] = []
+    for name in COMMANDS.keys() - WITH_FILES:
+        parser = ArgumentParser()
+        import_module(f"rx_multicast_ipc.cli.{name}").configure(parser)
+        assert parser.epilog is not None
+        lines = [line.removeprefix("  $ ") for line in parser.epilog.splitlines() if line.startswith("  $ ")]
+        assert lines, f"{name} --help has no examples"
+        found += [(name, line) for line in lines]
+    for document in DOCUMENTS:
+        for block in re.findall(r"^```sh\n(.*?)^```\n", document.read_text(encoding="utf-8"), re.MULTILINE | re.DOTALL):
+            found += [(document.name, line) for line in block.splitlines() if "rx-multicast-ipc " in line]
+    return sorted(found)
+
+
+@needs_namespaces
+@pytest.mark.skipif(shutil.which("setsid") is None, reason="needs setsid(1) to start programs on a terminal")
+@pytest.mark.parametrize(("name", "example"), examples())
+def test_an_example_does_what_it_says(name: str, example: str, tmp_path: Path) -> None:
+    endless = "until Ctrl-C" in example
+    ours, theirs = pty.openpty()
+    process = subprocess.Popen(
+        [*("unshare", "-n", "setsid", "-c", "-w", "sh", "-c", SCRIPT % example, "sh", sys.executable, COMPANY)],
+        stdin=theirs,
+        stdout=theirs,
+        stderr=theirs,
+        cwd=tmp_path,
+        env={
+            **os.environ,
+            "TERM": "xterm-256color",
+            "PYTHONPATH": str(ROOT),
+            "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}",
+        },
+    )
+    os.close(theirs)
+    output = b""
+    deadline = time.monotonic() + PATIENCE
+    interrupted = False
+    try:
+        while b"[code " not in output:
+            assert time.monotonic() < deadline, output
+            if select.select([ours], [], [], 0.1)[0]:
+                output += os.read(ours, 1 << 16)
+            if endless and output and not interrupted:
+                os.write(ours, b"\x03")
+                interrupted = True
+    finally:
+        process.kill()
+        process.wait()
+        os.close(ours)
+    assert b"Traceback" not in output
+    assert f"[code {130 if endless else 0}]".encode() in output, output.decode()

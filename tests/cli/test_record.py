@@ -1,0 +1,159 @@
+"""``record`` writes what a group says, and tells exactly what it missed."""
+
+from __future__ import annotations
+
+import os
+import pty
+import signal
+import subprocess
+from pathlib import Path
+
+import pytest
+from reactivex import operators as ops
+
+from rx_multicast_ipc.capture import Reader
+
+from ..helpers import PATIENCE, ipc, needs_linux, wait_until
+from .helpers import PROGRAM, command, end, records, start, wait_until_listening
+
+pytestmark = needs_linux
+
+
+def payloads(path: Path) -> list[bytes]:
+    with Reader(path) as reader:
+        return [message.data for message, _ in reader]
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    return tmp_path / "recorded.pcap"
+
+
+def recording(path: Path, *arguments: object) -> subprocess.Popen[bytes]:
+    """The command, listening."""
+    process = start("record", path, "--verbose", *arguments)
+    wait_until_listening(process)
+    wait_until(path.exists)
+    return process
+
+
+def test_it_ends_after_so_many_messages_and_tells_how_many_it_wrote(path: Path, port: int) -> None:
+    process = recording(path, "--port", port, "--count", 3)
+    with ipc.open_channel(port) as channel:
+        ipc.run(channel.broadcast_all([b"", b"two", b"three", b"four"]))
+        sender = channel.sender_address
+    code, out, err = end(process)
+    (told,) = records(out)
+    assert (code, err) == (0, "")
+    assert (told["written"], told["bytes"], told["missed"], told["file"]) == (3, 8, 0, str(path))
+    with Reader(path) as reader:
+        assert [(m.data, m.sender, to) for m, to in reader] == [
+            (data, sender, ("224.0.2.1", port)) for data in (b"", b"two", b"three")
+        ]
+
+
+def test_ctrl_c_ends_it_well(path: Path, port: int) -> None:
+    process = recording(path, "--port", port)
+    ipc.run(ipc.broadcast("hello", port))
+    process.send_signal(signal.SIGINT)
+    code, out, err = end(process)
+    assert (code, err, records(out)[0]["written"]) == (130, "", 1)
+    assert payloads(path) == [b"hello"]
+
+
+def test_it_ends_after_a_time(path: Path, port: int) -> None:
+    code, out, err = command("record", path, "--port", port, "--duration", 0.1)
+    assert (code, err, records(out)[0]["written"]) == (0, "", 0)
+    assert payloads(path) == []
+
+
+def test_a_hundred_thousand_a_second_are_written_or_counted(path: Path, port: int) -> None:
+    process = recording(path, "--port", port)
+    sent = [number.to_bytes(8) * 8 for number in range(100_000)]
+    with ipc.open_channel(port, backlog=1) as channel:
+        assert ipc.run(channel.broadcast_all(sent, rate=100_000)) == len(sent)
+    process.send_signal(signal.SIGINT)
+    code, out, _ = end(process)
+    (told,) = records(out)
+    assert (code, told["written"] + told["missed"]) == (130, len(sent))
+    written = payloads(path)
+    assert len(written) == told["written"]
+    assert written == sent if told["missed"] == 0 else sorted(written) == written
+
+
+def test_what_it_missed_is_counted_exactly_and_is_code_1(path: Path, port: int) -> None:
+    process = recording(path, "--port", port, "--receive-buffer", 50_000, "--duration", 3)
+    os.kill(process.pid, signal.SIGSTOP)
+    with ipc.open_channel(port) as channel:
+        ipc.run(channel.broadcast_all([bytes(64)] * 5000))
+    os.kill(process.pid, signal.SIGCONT)
+    code, out, err = end(process)
+    (told,) = records(out)
+    assert told["missed"] > 1000
+    assert told["written"] + told["missed"] == 5000
+    assert len(payloads(path)) == told["written"]
+    assert code == 1
+    assert "the kernel dropped" in err
+
+
+def test_what_had_arrived_when_it_was_ended_is_written(path: Path, port: int) -> None:
+    process = recording(path, "--port", port)
+    os.kill(process.pid, signal.SIGSTOP)
+    ipc.run(ipc.broadcast("x" * 100, port).pipe(ops.repeat(1000)))
+    process.send_signal(signal.SIGINT)
+    os.kill(process.pid, signal.SIGCONT)
+    code, out, _ = end(process)
+    assert (code, records(out)[0]["written"], len(payloads(path))) == (130, 1000, 1000)
+
+
+def test_it_replaces_no_file_unless_told_to(path: Path, port: int) -> None:
+    path.write_text("precious")
+    code, out, err = command("record", path, "--port", port, "--duration", 0)
+    assert (code, out, path.read_text()) == (2, b"", "precious")
+    assert f"{path} exists; choose another name, or --force" in err
+    assert command("record", path, "--port", port, "--duration", 0, "--force")[0] == 0
+    assert payloads(path) == []
+
+
+def test_a_folder_that_is_not_there_is_one_line_and_code_3(path: Path, port: int) -> None:
+    code, out, err = command("record", path / "x", "--port", port)
+    assert (code, out) == (3, b"")
+    assert err.startswith(f"rx-multicast-ipc: cannot write {path}/x: No such file")
+    assert err.count("\n") == 1
+
+
+def test_standard_output_can_be_the_file(path: Path, port: int) -> None:
+    process = start("record", "-", "--verbose", "--port", port, "--count", 1)
+    wait_until_listening(process)
+    ipc.run(ipc.broadcast("hello", port))
+    code, out, err = end(process)
+    path.write_bytes(out)
+    assert (code, payloads(path)) == (0, [b"hello"])
+    assert err.startswith("rx-multicast-ipc: wrote 1 message (5 bytes) to /dev/stdout")
+
+
+def test_it_ends_quietly_when_the_reader_of_its_pipe_is_gone(port: int) -> None:
+    process = start("record", "-", "--verbose", "--port", port)
+    wait_until_listening(process)
+    assert process.stdout is not None
+    process.stdout.close()
+    assert process.wait(PATIENCE) == 0
+    process.communicate()
+
+
+def test_on_a_terminal_it_tells_people(path: Path, port: int) -> None:
+    ours, theirs = pty.openpty()
+    process = subprocess.Popen(
+        [*PROGRAM, "record", str(path), "--port", str(port), "--count", "2"], stdout=theirs, stderr=theirs
+    )
+    os.close(theirs)
+    shown = os.read(ours, 4096).decode()
+    assert shown.startswith(f"rx-multicast-ipc: listening to 224.0.2.1:{port} on loopback; Ctrl-C ends")
+    ipc.run(ipc.broadcast("one", port))
+    wait_until(lambda: len(payloads(path)) == 1)
+    ipc.run(ipc.broadcast("two", port))
+    assert process.wait(PATIENCE) == 0
+    shown += os.read(ours, 4096).decode()
+    os.close(ours)
+    assert f"wrote 2 messages (6 bytes) to {path} in " in shown
+    assert "missed none" in shown
