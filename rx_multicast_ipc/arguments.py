@@ -7,6 +7,9 @@ from typing import Any
 
 from .errors import InvalidOption
 
+_LARGEST_BUFFER = 2**31 - 1
+"""Bytes: setsockopt(2) takes a C int."""
+
 
 def check_timeout(timeout: float | None) -> float | None:
     """``timeout``, if it is None (for ever, as is infinity) or seconds; raises ``InvalidOption``."""
@@ -31,11 +34,18 @@ def check_seconds(name: str, value: float) -> float:
     return value
 
 
-def check_count(name: str, value: int, unit: str) -> int:
-    """``value``, if it is a whole number of at least 1; raises ``InvalidOption``."""
+def check_count(name: str, value: int, unit: str, most: int | None = None) -> int:
+    """``value``, if it is a whole number from 1 to ``most``; raises ``InvalidOption``."""
     if not isinstance(value, int) or isinstance(value, bool) or value < 1:
         raise InvalidOption(f"{name} is a number of {unit}, 1 or more, not {value!r}")
+    if most is not None and value > most:
+        raise InvalidOption(f"{name} is a number of {unit}, {most} at most, not {value}")
     return value
+
+
+def check_receive_buffer(size: int) -> int:
+    """``size``, if a system may be asked for a buffer of so many bytes; raises ``InvalidOption``."""
+    return check_count("receive_buffer", size, "bytes", _LARGEST_BUFFER)
 
 
 def _is_number(value: Any) -> bool:

@@ -13,7 +13,7 @@ from reactivex.disposable import Disposable, SerialDisposable
 from reactivex.scheduler.periodicscheduler import PeriodicScheduler
 from reactivex.subject import AsyncSubject
 
-from .arguments import check_count, check_timeout
+from .arguments import check_count, check_receive_buffer, check_timeout
 from .backlog import Backlog, Predicate
 from .errors import ChannelClosed, InvalidOption
 from .group import DEFAULT_GROUP, DEFAULT_PORT, Group, Interfaces, Payload, as_payload, check_port
@@ -55,7 +55,7 @@ class Channel:
         backlog: int = BACKLOG,
         echo: bool = True,
     ) -> None:
-        check_count("receive_buffer", receive_buffer, "bytes")
+        check_receive_buffer(receive_buffer)
         check_count("backlog", backlog, "messages")
         self._echo = echo
         self._payload_limit = group.payload_limit
@@ -372,7 +372,7 @@ def with_socket(
         As :func:`open_channel`, from the Observable; mistakes in the call at once.
     """
     joined = Group.of(port, group, interface, ttl, sources)
-    check_count("receive_buffer", receive_buffer, "bytes")
+    check_receive_buffer(receive_buffer)
     check_count("backlog", backlog, "messages")
 
     def subscribe(observer: ObserverBase[_T | None], scheduler: SchedulerBase | None = None) -> DisposableBase:

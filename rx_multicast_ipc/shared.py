@@ -14,7 +14,7 @@ from reactivex.abc import DisposableBase, ObserverBase, SchedulerBase
 from reactivex.disposable import CompositeDisposable, Disposable
 from reactivex.typing import Subscription
 
-from .arguments import check_count
+from .arguments import check_receive_buffer
 from .channel import RECEIVE_BUFFER, Channel
 from .errors import ChannelClosed, SendFailed
 from .group import DEFAULT_GROUP, DEFAULT_PORT, Group, Interfaces, Payload, as_payload, check_port
@@ -52,7 +52,7 @@ def messages(
         CannotOpen, InvalidInterface: from the Observable.
     """
     joined = Group.of(port, group, interface, ttl, sources)
-    check_count("receive_buffer", receive_buffer, "bytes")
+    check_receive_buffer(receive_buffer)
 
     def subscribe(observer: ObserverBase[Message], scheduler: SchedulerBase | None = None) -> DisposableBase:
         key = _Key(joined, receive_buffer, current())

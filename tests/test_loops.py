@@ -67,6 +67,7 @@ def test_repeat_for_is_cold() -> None:
         ipc.repeat_while(lambda _: True, lambda _: rx.throw(ZeroDivisionError()), 1),
         ipc.repeat_for(5, lambda: 1 // 0),
     ],
+    ids=["condition", "action", "action's Observable", "repeat_for"],
 )
 def test_what_a_condition_or_action_raises_ends_the_loop(loop: rx.Observable[Any]) -> None:
     with pytest.raises(ZeroDivisionError):
@@ -105,7 +106,7 @@ def turns_of(scheduler: SchedulerBase | None) -> list[int]:
     return [*last, count]
 
 
-@pytest.mark.parametrize("scheduler", [None, ImmediateScheduler(), TestScheduler()], ids=repr)
+@pytest.mark.parametrize("scheduler", [None, ImmediateScheduler(), TestScheduler()], ids=lambda it: type(it).__name__)
 def test_a_hundred_thousand_synchronous_turns_need_no_stack_and_no_thread(scheduler: SchedulerBase | None) -> None:
     assert turns_of(scheduler) == [0, TURNS]
 

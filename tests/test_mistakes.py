@@ -110,6 +110,11 @@ def test_a_size_that_is_none(option: str, value: Any) -> None:
         ipc.open_channel(61088, **{option: value})
 
 
+def test_a_receive_buffer_that_no_system_can_be_asked_for() -> None:
+    with pytest.raises(ipc.InvalidOption, match="receive_buffer is a number of bytes, 2147483647 at most"):
+        ipc.open_channel(61088, receive_buffer=2**31)
+
+
 @pytest.mark.parametrize("data", [5, None, 1.5, ["x"], {"a": 1}, object()])
 def test_a_payload_that_is_neither_text_nor_bytes(channel: ipc.Channel, data: Any) -> None:
     sends: tuple[Callable[[Any], object], ...] = (

@@ -56,7 +56,7 @@ def test_a_mistake_in_the_command_line_is_code_2_and_says_what_is_right(argument
     [
         (["send", "--port", "99999", "x"], 2, "port must be from 1 to 65535, not 99999"),
         (["listen", "--group", "10.0.0.1"], 2, "10.0.0.1 is not a multicast address"),
-        (["ping", "--interface", "nope0"], 2, 'there is no interface "nope0" here'),
+        (["ping", "--interface", "nope0"], 2, "there is no interface 'nope0' here"),
         (["send", "--ttl", "3", "x"], 2, "ttl=3 would leave this machine"),
         (["send", "--to", "192.0.2.1:9", "x"], 2, "192.0.2.1 is not on this machine's loopback interface"),
         (["send", "--file", "x", "y"], 2, "DATA is sent as it is"),

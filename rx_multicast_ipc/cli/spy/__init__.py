@@ -5,7 +5,7 @@ from __future__ import annotations
 from argparse import ArgumentParser, Namespace
 
 from ...channel import Channel
-from ...errors import Unsupported
+from ...errors import MissingExtra, Unsupported
 from ..options import add_group, add_receive_buffer, examples, group_of
 from ..output import Output, is_terminal
 from ..ping_protocol import answer_pings
@@ -33,9 +33,7 @@ def run(options: Namespace, output: Output) -> int:
     except ModuleNotFoundError as error:
         if error.name is None or error.name.partition(".")[0] not in ("textual", "rich"):
             raise
-        raise Unsupported(
-            "spy needs textual, which is not installed: pip install 'rx-multicast-ipc[cli]'; listen works without"
-        ) from error
+        raise MissingExtra("spy", "textual", "cli") from error
     with Channel(group_of(options), receive_buffer=options.receive_buffer, backlog=1) as channel:
         answer_pings(channel)
         return SpyApp(channel, options.filter).run() or 0
