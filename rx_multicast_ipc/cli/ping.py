@@ -11,6 +11,7 @@ from uuid import uuid4
 import msgspec
 import reactivex as rx
 from reactivex import operators as ops
+from reactivex.subject import AsyncSubject
 
 from ..bridges import run as run_to_end
 from ..channel import Channel
@@ -64,9 +65,11 @@ def run(options: Namespace, output: Output) -> int:
     with Channel(group, backlog=1, echo=False) as channel:
         if options.respond:
             answer_pings(channel)
-            if options.verbose or is_terminal():
-                tell(f"listening to {channel.group}")
-            run_to_end(channel.messages.pipe(ops.ignore_elements(), ops.take_until(reader_gone())))
+            end: AsyncSubject[Message] = AsyncSubject()
+            with channel.messages.pipe(ops.ignore_elements(), ops.take_until(reader_gone())).subscribe(end):
+                if options.verbose or is_terminal():
+                    tell(f"listening to {channel.group}")
+                run_to_end(end)
             return exits.OK
         return _ask(channel, options, output)
 
