@@ -68,7 +68,7 @@ def test_gaps_are_those_of_the_capture_to_a_millisecond_at_the_median(
         times = [message.received_at for message in heard.wait_for_count(before + count)[before:]]
         return statistics.median(abs(after - before - gap / speed) for before, after in pairwise(times))
 
-    assert any(error() < 0.001 for _ in range(5))  # a machine that is busy elsewhere gets other chances
+    assert any(error() < 0.001 for _ in range(20))  # a machine that is busy elsewhere gets other chances
 
 
 def test_what_was_recorded_comes_back(tmp_path: Path, port: int, heard: Seen[ipc.Message]) -> None:
