@@ -22,6 +22,7 @@ class Listener:
     Attributes:
         nic: where, and whether that works.
         address: where datagrams that leave there come from; ``""`` if none can.
+        in_doubt: whether the last look found no address any more.
         socket: to be read.
     """
 
@@ -29,6 +30,7 @@ class Listener:
         self._group = group
         self.nic = nic
         self.address = _sockets.source_address(group, nic)
+        self.in_doubt = False
         plan = _sockets.receive_plan(group, nic, receive_buffer, trains=trains and _batch.HAS_BATCHES)
         self.socket: socket.socket = _sockets.open_socket(group, plan)
 

@@ -225,9 +225,16 @@ class Memberships:
         if nic.up != before.up:
             events.append(self._event(NetworkChange.UP if nic.up else NetworkChange.DOWN, listener))
         address = _sockets.source_address(self._group, nic)
-        if nic.up and address != listener.address:
-            listener.address = address
-            events.append(self._event(NetworkChange.MOVED, listener))
+        if not nic.up or address == listener.address:
+            listener.in_doubt = False
+            return
+        if not address and not listener.in_doubt:  # the link may be about to go down, which is another event
+            listener.in_doubt = True
+            self._look_in(_SETTLING)
+            return
+        listener.address = address
+        listener.in_doubt = False
+        events.append(self._event(NetworkChange.MOVED, listener))
 
     def _read_anew(self, listener: Listener) -> None:
         """Let its messages say what the interface is called now."""

@@ -193,6 +193,8 @@ def source_address(group: Group, nic: Nic, platform: Platform = PLATFORM) -> str
         apply(probe, outgoing(group, nic, platform))
         probe.connect(_socket_address(group, Bind(group.address, group.port, nic.number)))
         name = probe.getsockname()
+        if name[0] in ("0.0.0.0", "::"):  # an interface without an address
+            return ""
         is_link_local = name[0].startswith(("fe8", "fe9", "fea", "feb"))  # fe80::/10 (RFC 4291)
         # The kernel itself names the link only if the group's scope is one link, too.
         return ipv6_text(name[0], name[3] or nic.number) if is_link_local else name[0]

@@ -109,6 +109,15 @@ def test_an_address_that_changes(host: Host) -> None:
         assert channel.sender_address[0] == "10.77.0.77"
 
 
+def test_an_address_that_is_taken_away_and_given_back(host: Host) -> None:
+    with channel_on(host) as channel:
+        seen = Seen(channel.events)
+        host.namespace.ip("address del 10.77.0.1/24 dev eth0")
+        assert told(seen, 1) == [("moved", "eth0", "")]
+        host.namespace.ip("address add 10.77.0.1/24 dev eth0")
+        assert told(seen, 2)[1] == ("moved", "eth0", "10.77.0.1")
+
+
 def test_a_default_route_that_moves(host: Host) -> None:
     host.add_interface("eth1", segment=1)
     with channel_on(host, interface="default") as channel:

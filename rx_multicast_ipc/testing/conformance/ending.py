@@ -81,7 +81,7 @@ def closing_during_a_delivery_ends_at_once(rig: Rig) -> None:
     for number in range(20):
         other.transport.send(b"%d" % number)
         other.transport.send(b"x", end.transport.sender_address)
-    rig.hear(1, end)
+    rig.until("the delivery that closes it is over", lambda: ended_inside)
     rig.hear(20, other)
     expect("ended inside the delivery", ended_inside, [True])
     expect("calls", end.log, ["deliver", "ended"])
