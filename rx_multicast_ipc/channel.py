@@ -171,8 +171,7 @@ class Channel:
                 runs of equal sizes at a tenth of the cost; an iterator one by one, for it may wait for answers.
             rate: messages a second; None sends as fast as ``source`` gives, which can drown receivers. With a
                 rate, or once a send on an event loop waited for room, an iterable is taken from on the channel's own
-                thread, so it must not block. What an
-                Observable gives faster than that waits in memory.
+                thread, so it must not block; what an Observable gives faster than the rate waits in memory.
 
         Raises:
             InvalidOption, InvalidPayload: at once, for what is no source or no rate.
