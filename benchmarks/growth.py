@@ -15,7 +15,7 @@ from itertools import count
 from reactivex import operators as ops
 
 import rx_multicast_ipc as ipc
-from rx_multicast_ipc.source import HotSource
+from rx_multicast_ipc.receiving.hot_source import HotSource
 
 from .contenders import raw
 from .memory import peak

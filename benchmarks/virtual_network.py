@@ -16,7 +16,7 @@ from statistics import median
 
 import rx_multicast_ipc as ipc
 from rx_multicast_ipc.testing import VirtualClock, VirtualNetwork
-from rx_multicast_ipc.transport.link import LinkOptions
+from rx_multicast_ipc.transport.virtual.link import LinkOptions
 
 LOSS = 0.05
 LINKS: LinkOptions = {"latency": 0.2, "jitter": 0.1, "loss": LOSS}

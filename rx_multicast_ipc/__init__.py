@@ -9,8 +9,10 @@ ipc.run(ipc.broadcast("join:Ann"))
 """
 
 from . import operators
-from .bridges import run, to_async_iterable
+from .blocking_run import run, to_async_iterable
 from .channel import Channel, open_channel, with_socket
+from .channel_events import NetworkChange, NetworkEvent
+from .channel_statistics import Statistics
 from .errors import (
     BufferOverflow,
     CannotOpen,
@@ -38,13 +40,11 @@ from .errors import (
     WouldDeadlock,
 )
 from .group import DEFAULT_GROUP, DEFAULT_PORT, Group
-from .loops import repeat_for, repeat_while
 from .message import Message
-from .network_event import NetworkChange, NetworkEvent
-from .overflow import Overflow
-from .shared import broadcast, messages, send
-from .statistics import Statistics
-from .unhandled import set_unhandled_error_hook
+from .receiving.overflow import Overflow
+from .repeat_loops import repeat_for, repeat_while
+from .shared_channels import broadcast, messages, send
+from .subscriber_errors import set_unhandled_error_hook
 
 __all__ = [
     "DEFAULT_GROUP",

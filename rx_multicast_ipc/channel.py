@@ -13,20 +13,20 @@ from reactivex.disposable import Disposable, SerialDisposable
 from reactivex.scheduler.periodicscheduler import PeriodicScheduler
 from reactivex.subject import AsyncSubject
 
-from .arguments import check_count, check_receive_buffer, check_timeout
-from .backlog import Backlog, Predicate
+from ._html import html_table
+from .channel_events import NetworkEvent
+from .channel_statistics import Statistics
 from .errors import ChannelClosed, InvalidOption
 from .group import DEFAULT_GROUP, DEFAULT_PORT, Group, Interfaces, Payload, as_payload, check_port
-from .hop import at_home_of, loop_of
 from .message import Address, Message
-from .network_event import NetworkEvent
-from .opening import open_transport as open_current
-from .representation import html_table
-from .sinks import Send, send_to
-from .source import HotSource
-from .statistics import Statistics
-from .transfer import Payloads, send_all
+from .receiving.event_loop_delivery import at_home_of, loop_of
+from .receiving.hot_source import HotSource
+from .receiving.wait_backlog import Backlog, Predicate
+from .sending.cold_send import Send, send_to
+from .sending.paced_send_all import Payloads, send_all
 from .transport import OpenTransport, Transport
+from .transport.opening import open_transport as open_current
+from .validation.arguments import check_count, check_receive_buffer, check_timeout
 
 _T = TypeVar("_T")
 

@@ -6,7 +6,7 @@ from typing import Literal
 
 import msgspec
 
-from .representation import html_table
+from ._html import html_table
 
 Family = Literal["IPv4", "IPv6"]
 Address = tuple[str, int]

@@ -18,7 +18,7 @@ import pytest
 from reactivex import Observable
 
 import rx_multicast_ipc as ipc
-from rx_multicast_ipc.source import HotSource
+from rx_multicast_ipc.receiving.hot_source import HotSource
 
 T = TypeVar("T")
 

@@ -16,16 +16,16 @@ from .helpers import ROOT
 PACKAGE = ROOT / "rx_multicast_ipc"
 
 LAYERS = (
-    {"representation"},
-    {"message", "network_event", "overflow", "statistics", "unhandled"},
+    {"_html"},
+    {"message", "channel_events", "channel_statistics", "subscriber_errors"},
     {"errors"},
-    {"arguments", "group", "timers"},
+    {"validation", "channel_scheduler"},
+    {"group"},
     {"transport"},
-    {"hop", "opening"},
-    {"source", "sinks", "backlog"},
-    {"transfer"},
+    {"receiving"},
+    {"sending"},
     {"channel"},
-    {"shared", "bridges", "operators", "loops"},
+    {"shared_channels", "blocking_run", "async_iteration", "operators", "repeat_loops"},
     {"__init__"},
     {"testing", "capture"},
     {"notebook"},
@@ -35,22 +35,16 @@ LAYERS = (
 """Rooms by height: each may import from those below it."""
 
 NARROW = {
-    "operators": {"arguments", "errors", "message", "overflow", "timers", "unhandled"},
-    "loops": {"errors"},
-    "opening": {"group", "transport"},
-    "transport": {"errors", "group", "message", "network_event", "statistics", "timers", "unhandled"},
-    "notebook": {"arguments", "bridges", "channel", "errors", "message", "source", "testing"},
+    "operators": {"channel_scheduler", "errors", "message", "receiving", "subscriber_errors", "validation"},
+    "repeat_loops": {"errors", "validation"},
+    "transport": {
+        *("channel_events", "channel_scheduler", "channel_statistics", "errors", "group", "message"),
+        *("subscriber_errors", "validation"),
+    },
+    "notebook": {"blocking_run", "channel", "errors", "message", "receiving", "testing", "validation"},
     "testing": {
-        "channel",
-        "errors",
-        "group",
-        "message",
-        "network_event",
-        "opening",
-        "source",
-        "statistics",
-        "transport",
-        "unhandled",
+        *("channel", "channel_events", "channel_statistics", "errors", "group", "message", "receiving"),
+        *("subscriber_errors", "transport", "validation"),
     },
 }
 """Rooms that know less than their height lets them."""
@@ -93,7 +87,7 @@ def test_imports_point_down(path: Path) -> None:
 
 def test_nothing_but_the_transport_asks_which_platform_this_is() -> None:
     asking = [path for path in MODULES if "sys.platform" in path.read_text() or "platform.system" in path.read_text()]
-    assert asking == [PACKAGE / "transport" / "_platform.py"]
+    assert asking == [PACKAGE / "transport" / "udp" / "platform.py"]
 
 
 def test_importing_the_package_loads_no_extra_and_no_testing_kit() -> None:

@@ -26,7 +26,7 @@ from reactivex import operators as ops
 
 import rx_multicast_ipc as ipc
 from rx_multicast_ipc.testing import VirtualClock, VirtualNetwork
-from rx_multicast_ipc.testing.conformance.rig import free_port
+from rx_multicast_ipc.testing.conformance.transport_rig import free_port
 
 from . import model
 from .helpers import wait_until

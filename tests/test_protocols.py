@@ -24,7 +24,7 @@ from examples.ping_pong import ping, pong
 from examples.player import player
 from examples.welcome import welcome
 from rx_multicast_ipc.testing import Event, Marbles, VirtualNetwork
-from rx_multicast_ipc.transport.link import LinkOptions
+from rx_multicast_ipc.transport.virtual.link import LinkOptions
 
 from .helpers import ROOT
 

@@ -7,7 +7,7 @@ import reactivex as rx
 from reactivex import operators as ops
 
 import rx_multicast_ipc as ipc
-from rx_multicast_ipc.timers import TimerScheduler
+from rx_multicast_ipc.channel_scheduler import TimerScheduler
 
 from .helpers import Seen, nothing_left_behind, wait_until
 

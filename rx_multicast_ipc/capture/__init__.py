@@ -9,8 +9,8 @@ pcap and pcapng, from Ethernet, Linux cooked, loopback and raw IP links.
     capture.read("today.pcap", speed=2.0).subscribe(...)
 """
 
-from .datagram import Datagram
-from .playing import read
+from .captured_datagram import Datagram
+from .playback import read
 from .reader import Progress, Reader
 from .recording import write
 from .writer import Writer

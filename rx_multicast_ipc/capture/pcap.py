@@ -9,7 +9,7 @@ import struct
 from collections.abc import Iterator
 from typing import Final
 
-from .source import Source
+from .file_source import Source
 
 Frame = tuple[int, int, bytes, int]
 """Its link type, nanoseconds since the Unix epoch, the bytes that were captured, and how many it had on the link."""

@@ -10,8 +10,8 @@ import struct
 from collections.abc import Callable, Iterator
 from typing import Final, NamedTuple
 
+from .file_source import Source
 from .pcap import Frame
-from .source import Source
 
 SECTION_HEADER: Final = 0x0A0D0D0A  # the same in both byte orders
 MAGIC: Final = struct.pack("<I", SECTION_HEADER)

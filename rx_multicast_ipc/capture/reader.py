@@ -13,9 +13,9 @@ from ..errors import InvalidGroup, InvalidOption
 from ..group import Ip, check_port
 from ..message import Message
 from . import pcap, pcapng
-from .datagram import Datagram
-from .packets import Dissector, address_text
-from .source import Source
+from .captured_datagram import Datagram
+from .file_source import Source
+from .packet_dissector import Dissector, address_text
 
 _OTHER: Final = "another port or group"
 _GZIP: Final = b"\x1f\x8b"

@@ -12,7 +12,7 @@ from typing import Final, NamedTuple, Self
 from ..errors import CaptureFailed, InvalidAddress, InvalidOption, PayloadTooLarge
 from ..group import PAYLOAD_LIMITS, Ip
 from ..message import Address, Message
-from .packets import RAW, UDP
+from .packet_dissector import RAW, UDP
 from .pcap import FILE_HEADER, LONGEST, NANOSECOND_MAGIC, RECORD_HEADER
 from .reader import check_path
 

@@ -10,13 +10,13 @@ import reactivex as rx
 from reactivex import operators as ops
 from reactivex.subject import AsyncSubject
 
-from ..bridges import run as run_to_end
+from ..blocking_run import run as run_to_end
 from ..channel import Channel
 from ..message import Message
-from . import exits
-from .options import add_form, add_group, add_receive_buffer, add_verbose, examples, group_of, seconds, whole
+from . import exit_codes
 from .output import Output, is_terminal, reader_gone, tell
 from .ping_protocol import answer_pings
+from .shared_arguments import add_form, add_group, add_receive_buffer, add_verbose, examples, group_of, seconds, whole
 
 
 def configure(parser: ArgumentParser) -> None:
@@ -79,7 +79,7 @@ def run(options: Namespace, output: Output) -> int:
             if options.verbose or is_terminal():
                 tell(f"listening to {channel.group}")
             run_to_end(end)
-    return exits.OK if found and count in (None, found) else exits.NOTHING
+    return exit_codes.OK if found and count in (None, found) else exit_codes.NOTHING
 
 
 def predicate(options: Namespace) -> Callable[[Message], bool]:

@@ -13,7 +13,7 @@ from importlib import import_module
 from typing import Final, Protocol, cast
 
 from ..errors import InvalidArgument, MulticastError
-from . import exits
+from . import exit_codes
 from .output import PROGRAM, Output, tell
 
 COMMANDS: Final = {
@@ -55,16 +55,16 @@ def main(arguments: Sequence[str] | None = None) -> int:
             sys.stdout.flush()
     except BrokenPipeError:
         _forget_output()
-        return exits.OK
+        return exit_codes.OK
     except KeyboardInterrupt:
-        return exits.INTERRUPTED
+        return exit_codes.INTERRUPTED
     except InvalidArgument as error:
-        return _fail(error, exits.USAGE)
+        return _fail(error, exit_codes.USAGE)
     except MulticastError as error:
-        return _fail(error, exits.FAILED)
+        return _fail(error, exit_codes.FAILED)
     except OSError as error:
         _forget_output()  # it may be what refused
-        return _fail(f"{error.filename}: {error.strerror}" if error.filename else error.strerror, exits.FAILED)
+        return _fail(f"{error.filename}: {error.strerror}" if error.filename else error.strerror, exit_codes.FAILED)
     return code
 
 
@@ -73,11 +73,11 @@ def _run(arguments: Sequence[str]) -> int:
     try:
         if name not in COMMANDS:
             _overview().parse_args(arguments or ["--help"])
-            return exits.USAGE
+            return exit_codes.USAGE
         command = cast("Command", import_module(f".{name}", __package__))
         parser = ArgumentParser(prog=f"{PROGRAM} {name}", formatter_class=_format, allow_abbrev=False)
         command.configure(parser)
-        parser.epilog = f"{parser.epilog}\n{exits.TOLD}"
+        parser.epilog = f"{parser.epilog}\n{exit_codes.TOLD}"
         options = parser.parse_args(arguments[1:])
     except SystemExit as end:  # argparse has said what it had to say
         return cast("int", end.code or 0)
@@ -91,7 +91,7 @@ def _overview() -> ArgumentParser:
         prog=PROGRAM,
         description="Talk, listen and look into UDP multicast groups.\n"
         "Private by default: nothing leaves this machine until an --interface is named.",
-        epilog=f"'{PROGRAM} COMMAND --help' tells more, with examples.\n\n{exits.TOLD}",
+        epilog=f"'{PROGRAM} COMMAND --help' tells more, with examples.\n\n{exit_codes.TOLD}",
         formatter_class=_format,
     )
     parser.add_argument("--version", action="version", version=f"%(prog)s {_version()}")

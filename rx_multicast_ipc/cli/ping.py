@@ -13,15 +13,15 @@ import reactivex as rx
 from reactivex import operators as ops
 from reactivex.subject import AsyncSubject
 
-from ..bridges import run as run_to_end
+from ..blocking_run import run as run_to_end
 from ..channel import Channel
 from ..errors import PayloadTooLarge
 from ..message import Message
-from . import exits
-from .options import add_form, add_group, add_verbose, examples, group_of, interval, seconds, whole
+from . import exit_codes
 from .output import Output, host_port, is_terminal, reader_gone, tell
 from .ping_figures import Answer, Figures, PeerFigures
 from .ping_protocol import Ping, answer_pings, decode_pong, encode_ping
+from .shared_arguments import add_form, add_group, add_verbose, examples, group_of, interval, seconds, whole
 
 _FIGURES: Final = ("min", "median", "p99", "max", "jitter")
 
@@ -70,7 +70,7 @@ def run(options: Namespace, output: Output) -> int:
                 if options.verbose or is_terminal():
                     tell(f"listening to {channel.group}")
                 run_to_end(end)
-            return exits.OK
+            return exit_codes.OK
         return _ask(channel, options, output)
 
 
@@ -108,7 +108,7 @@ def _ask(channel: Channel, options: Namespace, output: Output) -> int:
     finally:  # Ctrl-C is how most runs end
         peers = figures.peers(time.perf_counter(), options.timeout)
         _print_figures(figures.sent, peers, channel, output)
-    return exits.OK if peers and not any(peer.lost for peer in peers) else exits.NOTHING
+    return exit_codes.OK if peers and not any(peer.lost for peer in peers) else exit_codes.NOTHING
 
 
 def _print_answers(answers: Sequence[Answer], output: Output) -> None:

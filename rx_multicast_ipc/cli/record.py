@@ -16,16 +16,16 @@ from reactivex import operators as ops
 from reactivex.abc import DisposableBase, ObserverBase, SchedulerBase
 from reactivex.subject import AsyncSubject
 
-from ..bridges import run as run_to_end
+from ..blocking_run import run as run_to_end
 from ..capture import write
 from ..channel import Channel
 from ..errors import CaptureFailed, MessageTimeout
 from ..message import Message
-from ..transport.udp import UdpTransport
-from . import exits
-from .options import add_form, add_group, add_verbose, examples, group_of, seconds, whole
+from ..transport.udp.transport import UdpTransport
+from . import exit_codes
 from .output import Output, reader_gone, tell
-from .status import Status, amount
+from .progress_line import Status, amount
+from .shared_arguments import add_form, add_group, add_verbose, examples, group_of, seconds, whole
 
 _RECEIVE_BUFFER: Final = 64 << 20
 """Bytes: a disk may take its time."""
@@ -67,7 +67,7 @@ def run(options: Namespace, output: Output) -> int:
     path = "/dev/stdout" if to_stdout else options.file
     if not options.force and not to_stdout and os.path.isfile(path):
         tell(f"{path} exists; choose another name, or --force to replace it")
-        return exits.USAGE
+        return exit_codes.USAGE
     open_transport = partial(UdpTransport, trains=False)  # so that the count of what was missed is exact
     with Channel(group_of(options), open_transport, receive_buffer=options.receive_buffer, backlog=1) as channel:
         recording = _Recording(channel, path, options.count)
@@ -88,8 +88,8 @@ def run(options: Namespace, output: Output) -> int:
         else:
             tell(recording.summary)
     if interrupted:
-        return exits.INTERRUPTED
-    return exits.NOTHING if recording.missed else exits.OK
+        return exit_codes.INTERRUPTED
+    return exit_codes.NOTHING if recording.missed else exit_codes.OK
 
 
 class _Recording:

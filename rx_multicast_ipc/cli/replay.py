@@ -9,18 +9,18 @@ from typing import Any, Final
 from reactivex import Observable
 from reactivex import operators as ops
 
-from ..bridges import run as run_to_end
+from ..blocking_run import run as run_to_end
 from ..capture import Progress, read
-from ..capture.packets import LOST
+from ..capture.packet_dissector import LOST
 from ..errors import MulticastError
 from ..message import Message
-from ..transfer import send_all
+from ..sending.paced_send_all import send_all
 from ..transport import Transport
-from ..transport.udp import UdpTransport
-from . import exits
-from .options import add_form, add_group, examples, group_of, natural, rate
+from ..transport.udp.transport import UdpTransport
+from . import exit_codes
 from .output import Output, tell
-from .status import Status, amount, bar
+from .progress_line import Status, amount, bar
+from .shared_arguments import add_form, add_group, examples, group_of, natural, rate
 
 _UNUSED_BUFFER: Final = 4096
 _DIRECT: Final = "sent to one address, not to a group"
@@ -70,7 +70,7 @@ def run(options: Namespace, output: Output) -> int:
     replay.tell(transport, output)
     if not replay.found:
         tell(f"there is nothing to replay in {path}")
-    return exits.OK if replay.found and not replay.lost else exits.NOTHING
+    return exit_codes.OK if replay.found and not replay.lost else exit_codes.NOTHING
 
 
 class _Replay:

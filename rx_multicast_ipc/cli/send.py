@@ -11,16 +11,16 @@ from itertools import chain, repeat
 from reactivex import operators as ops
 from reactivex.subject import AsyncSubject
 
-from ..bridges import run as run_to_end
+from ..blocking_run import run as run_to_end
 from ..channel import Channel
 from ..errors import InvalidOption, MessageTimeout
 from ..group import as_payload, check_destination, check_port
 from ..message import Address, Message
 from ..transport import Transport
-from ..transport.udp import UdpTransport
-from . import exits
-from .options import add_form, add_group, destination, examples, group_of, natural, rate, seconds, whole
+from ..transport.udp.transport import UdpTransport
+from . import exit_codes
 from .output import Output, reader_gone, tell
+from .shared_arguments import add_form, add_group, destination, examples, group_of, natural, rate, seconds, whole
 
 _UNUSED_BUFFER = 4096
 _MOST_LATE = 0.01
@@ -78,7 +78,7 @@ def run(options: Namespace, output: Output) -> int:
         _send_all(transport, payloads, options.to)
     finally:
         transport.close()
-    return exits.OK
+    return exit_codes.OK
 
 
 def _send_and_wait(channel: Channel, payloads: Iterable[bytes], options: Namespace, output: Output) -> int:
@@ -101,8 +101,8 @@ def _send_and_wait(channel: Channel, payloads: Iterable[bytes], options: Namespa
         except MessageTimeout:
             got = f"{answered} of {count} answers" if answered else "no answer"
             tell(f"{got} within {options.timeout:g} s")
-            return exits.NOTHING
-    return exits.OK
+            return exit_codes.NOTHING
+    return exit_codes.OK
 
 
 def _send_all(transport: Transport, payloads: Iterable[bytes], to: Address | None) -> None:

@@ -4,8 +4,8 @@
 """
 
 from .collecting import collect
-from .frame import to_frame
-from .live import Live, live
-from .marbles import MarbleDiagram, marbles
+from .data_frame import to_frame
+from .live_view import Live, live
+from .marble_diagram import MarbleDiagram, marbles
 
 __all__ = ["Live", "MarbleDiagram", "collect", "live", "marbles", "to_frame"]

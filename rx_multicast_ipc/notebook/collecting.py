@@ -6,10 +6,10 @@ from typing import Any
 
 from reactivex import operators as ops
 
-from ..arguments import check_timeout
-from ..bridges import run
+from ..blocking_run import run
 from ..errors import InvalidOption
-from .source import Source, observable_of
+from ..validation.arguments import check_timeout
+from .observable_argument import Source, observable_of
 
 
 def collect(source: Source, seconds: float) -> list[Any]:

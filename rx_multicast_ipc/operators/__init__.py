@@ -1,8 +1,8 @@
 """Operators on streams of messages: what they need that ``reactivex.operators`` has not."""
 
-from .backoff import retry_with_backoff
-from .buffer import on_backpressure_buffer
+from .backpressure_buffer import on_backpressure_buffer
 from .codec import Format, OnDecodeError, decode, encode
+from .retry_backoff import retry_with_backoff
 from .waiting import wait_for_message
 
 __all__ = [

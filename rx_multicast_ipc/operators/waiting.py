@@ -11,9 +11,9 @@ from reactivex.disposable import CompositeDisposable, SerialDisposable
 from reactivex.internal.exceptions import SequenceContainsNoElementsError
 from reactivex.scheduler import TimeoutScheduler
 
-from ..arguments import check_timeout
 from ..errors import MessageTimeout
 from ..message import Message
+from ..validation.arguments import check_timeout
 
 
 def wait_for_message(

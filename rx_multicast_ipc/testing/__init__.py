@@ -1,12 +1,12 @@
 """Tests of protocols without sockets and without sleeping: a network in virtual time, marbles, and faults on demand."""
 
-from ..transport.wire import Datagram, Traffic
-from .clock import VirtualClock
-from .faulty import FaultCounts, FaultOptions, FaultyNetwork, FaultyTransport
+from ..transport.virtual.network import Datagram, Traffic
+from ..transport.wrapper import TransportWrapper
+from .faulty_network import FaultCounts, FaultOptions, FaultyNetwork, FaultyTransport
 from .marbles import Marbles
-from .network import VirtualNetwork
-from .recording import Event, Recording
-from .wrapper import TransportWrapper
+from .recorded_events import Event, Recording
+from .virtual_clock import VirtualClock
+from .virtual_network import VirtualNetwork
 
 __all__ = [
     "Datagram",

@@ -9,11 +9,11 @@ from types import FrameType, TracebackType
 from typing import Any, NamedTuple, Self
 
 from ..errors import InvalidOption
-from .difference import explain, same
-from .grammar import DEFAULT_ERROR, Script, Span, read_span
-from .picture import Row, draw
-from .recording import Event, Recording
-from .sources import Subscriptions
+from .failure_report import explain, same
+from .marble_grammar import DEFAULT_ERROR, Script, Span, read_span
+from .recorded_events import Event, Recording
+from .scripted_streams import Subscriptions
+from .text_diagram import Row, draw
 
 __tracebackhide__ = True  # pytest shows the line of the test instead
 

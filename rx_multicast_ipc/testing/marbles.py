@@ -12,13 +12,13 @@ from reactivex.scheduler import VirtualTimeScheduler
 
 from ..errors import InvalidOption
 from ..message import Message
-from .clock import VirtualClock
 from .expectations import Expectation, Place, StreamExpectation, SubscriptionExpectation
-from .grammar import DEFAULT_ERROR, Script, Span, read_span
-from .picture import seconds
-from .recording import Event, Recording
-from .sources import Cold, Hot, Subscriptions
-from .written import message_of
+from .marble_grammar import DEFAULT_ERROR, Script, Span, read_span
+from .message_notation import message_of
+from .recorded_events import Event, Recording
+from .scripted_streams import Cold, Hot, Subscriptions
+from .text_diagram import seconds
+from .virtual_clock import VirtualClock
 
 __tracebackhide__ = True  # pytest shows the line of the test instead
 
@@ -32,7 +32,7 @@ class Marbles:
     """Streams from text, and expectations, on one virtual clock.
 
     Everything that is written begins at the clock's present time, and nothing happens before :meth:`run`. How the
-    text reads is told in :mod:`rx_multicast_ipc.testing.grammar`. As a context manager it runs and checks at the
+    text reads is told in :mod:`rx_multicast_ipc.testing.marble_grammar`. As a context manager it runs and checks at the
     end; pytest's fixture ``marbles`` does so when a test's function returns.
 
         with Marbles(frame=0.1) as marbles:  # one character is 100 ms

@@ -7,11 +7,11 @@ from typing import Protocol
 
 from reactivex.scheduler.periodicscheduler import PeriodicScheduler
 
+from ..channel_events import NetworkEvent
+from ..channel_statistics import Statistics
 from ..errors import SendFailed
 from ..group import Group
 from ..message import Address, Message
-from ..network_event import NetworkEvent
-from ..statistics import Statistics
 
 Deliver = Callable[[list[Message]], None]
 """Takes what one read brought: at least one message, in arrival order."""

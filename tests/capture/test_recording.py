@@ -19,7 +19,7 @@ from reactivex.testing import TestScheduler
 import rx_multicast_ipc as ipc
 from rx_multicast_ipc import capture
 from rx_multicast_ipc.testing import VirtualNetwork
-from rx_multicast_ipc.transport.udp import UdpTransport
+from rx_multicast_ipc.transport.udp.transport import UdpTransport
 
 from ..helpers import (
     PATIENCE,

@@ -15,7 +15,7 @@ import rx_multicast_ipc as ipc
 
 from ..helpers import ROOT, Seen, finish, read_all, run, wait_until
 from ..hosts import Host, Network
-from .on import channel_on
+from .channels_on_hosts import channel_on
 
 IPV6_GROUPS = ["ff02::1:7", "ff05::1:7"]
 

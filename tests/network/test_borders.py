@@ -13,7 +13,7 @@ import rx_multicast_ipc as ipc
 
 from ..helpers import Seen, run
 from ..hosts import Host, Network, Packet, Sniffer, hosts
-from .on import channel_on
+from .channels_on_hosts import channel_on
 
 _numbers = count(1)
 

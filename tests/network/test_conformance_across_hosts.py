@@ -13,7 +13,7 @@ from rx_multicast_ipc.testing import TransportWrapper
 from rx_multicast_ipc.testing.conformance import RULES, Rig, Rule
 from rx_multicast_ipc.transport import Transport
 from rx_multicast_ipc.transport.base import Changed, Deliver, Ended
-from rx_multicast_ipc.transport.udp import UdpTransport
+from rx_multicast_ipc.transport.udp.transport import UdpTransport
 
 from ..hosts import Host, Network
 

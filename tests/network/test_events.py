@@ -12,13 +12,13 @@ import pytest
 
 import rx_multicast_ipc as ipc
 from rx_multicast_ipc import NetworkChange
-from rx_multicast_ipc.timers import DeliveringScheduler
-from rx_multicast_ipc.transport import _netlink
-from rx_multicast_ipc.unhandled import on_delivering_thread
+from rx_multicast_ipc.channel_scheduler import DeliveringScheduler
+from rx_multicast_ipc.subscriber_errors import on_delivering_thread
+from rx_multicast_ipc.transport.udp import interface_watch
 
 from ..helpers import PATIENCE, Seen, run, wait_until
 from ..hosts import Host, hosts
-from .on import channel_on
+from .channels_on_hosts import channel_on
 
 
 @pytest.fixture
@@ -139,10 +139,10 @@ def test_interfaces_that_come_and_go_while_a_channel_is_on_all(host: Host) -> No
 def test_a_channel_that_has_no_descriptor_to_look_with_stays_where_it_is(
     host: Host, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    links, failures = _netlink.links, iter([OSError(errno.EMFILE, "Too many open files")] * 3)
+    links, failures = interface_watch.links, iter([OSError(errno.EMFILE, "Too many open files")] * 3)
     looked = threading.Event()
 
-    def fail_at_first() -> list[_netlink.Link]:
+    def fail_at_first() -> list[interface_watch.Link]:
         for failure in failures:
             raise failure
         looked.set()
@@ -150,7 +150,7 @@ def test_a_channel_that_has_no_descriptor_to_look_with_stays_where_it_is(
 
     with channel_on(host) as channel:
         seen = Seen(channel.events)
-        monkeypatch.setattr(_netlink, "links", fail_at_first)
+        monkeypatch.setattr(interface_watch, "links", fail_at_first)
         host.namespace.ip("address add 192.0.2.1/24 dev lo")  # a reason to look
         assert looked.wait(PATIENCE)
         run(channel.broadcast("still here"))

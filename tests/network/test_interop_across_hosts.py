@@ -13,7 +13,7 @@ import rx_multicast_ipc as ipc
 from ..helpers import Seen, read_all, run
 from ..hosts import Host, Network
 from ..npm import Node
-from .on import channel_on
+from .channels_on_hosts import channel_on
 
 NodeOn = Callable[[Host, str], Node]
 

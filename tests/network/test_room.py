@@ -20,7 +20,7 @@ from rx_multicast_ipc.transport import WouldBlock
 
 from ..helpers import PATIENCE, Seen, divide_by_zero, nothing_left_behind, wait_until
 from ..hosts import Host, hosts
-from .on import channel_on
+from .channels_on_hosts import channel_on
 
 FLOOD = [bytes(1000)] * 2000
 """More than a socket's send buffer holds."""

@@ -20,11 +20,11 @@ from typing import Final, NamedTuple
 import pytest
 
 import rx_multicast_ipc as ipc
-from rx_multicast_ipc.transport import _memberships
+from rx_multicast_ipc.transport.udp import memberships
 
 from ..helpers import Seen, open_descriptors, run, wait_until
 from ..hosts import Host, hosts
-from .on import channel_on
+from .channels_on_hosts import channel_on
 
 SOAK: Final = bool(os.environ.get("RX_MULTICAST_IPC_SOAK"))
 
@@ -252,7 +252,7 @@ def test_a_group_lives_on_at_a_switch_without_a_querier_for_it_is_joined_again_n
         a, b, c = network
         sender = stack.enter_context(channel_on(a))
         forgotten = stack.enter_context(channel_on(c))
-        monkeypatch.setattr(_memberships, "_REJOIN", REJOIN)
+        monkeypatch.setattr(memberships, "_REJOIN", REJOIN)
         remembered = stack.enter_context(channel_on(b))
         heard = {channel: Seen(channel.messages) for channel in (forgotten, remembered)}
         network.snoop(membership=MEMBERSHIP, querier=False)

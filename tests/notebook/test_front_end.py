@@ -8,9 +8,9 @@ from typing import Any
 import pytest
 
 from rx_multicast_ipc import Message
-from rx_multicast_ipc.notebook.meter import Meter
-from rx_multicast_ipc.notebook.update import PAYLOAD_BUDGET, State, encode
-from rx_multicast_ipc.notebook.widget import STATIC, front_end
+from rx_multicast_ipc.notebook.live_meter import Meter
+from rx_multicast_ipc.notebook.live_update import PAYLOAD_BUDGET, State, encode
+from rx_multicast_ipc.notebook.live_widget import STATIC, front_end
 
 pytest.importorskip("playwright", reason="needs the extra [notebook-test]")
 

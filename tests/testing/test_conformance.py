@@ -17,8 +17,8 @@ from rx_multicast_ipc.testing.conformance import RULES, BrokenPromise, Rig, Rule
 from rx_multicast_ipc.testing.conformance.rule import expect, raises
 from rx_multicast_ipc.transport import Transport
 
-from ..rigs import Wrap, udp, virtual
-from . import broken
+from ..transport_rigs import Wrap, udp, virtual
+from . import broken_transports as broken
 
 BREAKAGES: dict[str, tuple[Wrap, ...]] = {
     "everyone_in_the_group_hears": (broken.DeafToItself, broken.HearsTwice),
@@ -38,9 +38,16 @@ BREAKAGES: dict[str, tuple[Wrap, ...]] = {
     "any_thread_may_send": (broken.SendsOnItsOwnThreadOnly,),
     "an_end_that_was_not_started_sends": (broken.MuteBeforeItsStart,),
     "too_large_a_payload_is_refused": (broken.SwallowsRefusals, broken.CountsRefusedAsSent),
-    "many_arrive_whole_and_in_order": (broken.SendsManyBackwards, broken.SendsAFewOfMany, broken.Truncates),
+    "many_arrive_whole_and_in_order": (
+        broken.SendsManyBackwards,
+        broken.SendsAFewOfMany,
+        broken.Truncates,
+    ),
     "many_of_several_ends_keep_their_senders": (broken.TakesTheFirstForTheSender,),
-    "a_refused_one_of_many_says_how_many_went_before": (broken.ForgetsHowManyWent, broken.SendsManyPastARefusal),
+    "a_refused_one_of_many_says_how_many_went_before": (
+        broken.ForgetsHowManyWent,
+        broken.SendsManyPastARefusal,
+    ),
     "nothing_is_sent_after_close": (broken.SwallowsBeingClosed,),
     "what_goes_out_and_comes_in_is_counted": (broken.CountsNoBytes, broken.HearsTwice),
     "the_count_is_final_after_close": (broken.ForgetsItsCount,),
@@ -56,7 +63,11 @@ BREAKAGES: dict[str, tuple[Wrap, ...]] = {
     "a_disposed_timer_does_not_run": (broken.TimersCannotBeDisposed,),
     "timers_run_on_after_close": (broken.TimersEndWithIt,),
     "home_is_one_place": (broken.TimersHaveThreads, broken.DeliversOnManyThreads),
-    "an_end_is_open_until_closed": (broken.NeverSaysItIsClosed, broken.NeverSaysItHasEnded, broken.ClosesLater),
+    "an_end_is_open_until_closed": (
+        broken.NeverSaysItIsClosed,
+        broken.NeverSaysItHasEnded,
+        broken.ClosesLater,
+    ),
     "close_ends_once": (broken.EndsTwice,),
     "nothing_is_delivered_once_close_returned": (broken.DeliversAfterClose,),
     "ended_is_the_last_call": (broken.DeliversAfterClose, broken.EndsElsewhere),

@@ -8,9 +8,9 @@ import pytest
 
 from rx_multicast_ipc.testing import FaultyTransport
 from rx_multicast_ipc.testing.conformance import RULES, Rig, Rule
-from rx_multicast_ipc.transport import _batch, _thread
+from rx_multicast_ipc.transport.udp import batch, io_thread
 
-from ..rigs import udp, virtual
+from ..transport_rigs import udp, virtual
 
 
 def udp_one_by_one() -> Rig:
@@ -32,6 +32,6 @@ def faultless_virtual() -> Rig:
 )
 def test_the_transport_keeps_the_promise(rig: Callable[[], Rig], rule: Rule, monkeypatch: pytest.MonkeyPatch) -> None:
     if rig is udp_one_by_one:
-        monkeypatch.setattr(_batch, "HAS_BATCHES", False)
-        monkeypatch.setattr(_thread, "_new_poller", _thread._Selector)  # pyright: ignore[reportPrivateUsage]
+        monkeypatch.setattr(batch, "HAS_BATCHES", False)
+        monkeypatch.setattr(io_thread, "_new_poller", io_thread._Selector)  # pyright: ignore[reportPrivateUsage]
     rule(rig())

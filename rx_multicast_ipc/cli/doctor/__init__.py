@@ -14,22 +14,22 @@ from functools import partial
 import reactivex as rx
 from reactivex import operators as ops
 
-from ...bridges import run as run_to_end
+from ...blocking_run import run as run_to_end
 from ...channel import Channel
 from ...group import LOOPBACK
-from .. import exits
-from ..options import add_form, add_group, add_receive_buffer, examples, interval, seconds
+from .. import exit_codes
 from ..output import Output, reader_gone, tell
-from .delivery import check_delivery, check_loopback
-from .examination import Examination
-from .exchange import Exchange, Silence
+from ..shared_arguments import add_form, add_group, add_receive_buffer, examples, interval, seconds
+from .check_context import Examination
+from .delivery_check import check_delivery, check_loopback
+from .environment_checks import check_surroundings
 from .finding import Finding, Severity
-from .interfaces import check_interface, check_reverse_path, check_route, check_ttl
-from .peers import findings_of
-from .port import check_port, check_receive_buffer
-from .printing import Printer
-from .surroundings import check_surroundings
-from .system import System
+from .finding_printer import Printer
+from .interface_checks import check_interface, check_reverse_path, check_route, check_ttl
+from .peer_exchange import Exchange, Silence
+from .peer_findings import findings_of
+from .port_checks import check_port, check_receive_buffer
+from .system_facts import System
 
 _LOOK = 0.1
 """Seconds between two looks at whether an exchange is over."""
@@ -100,7 +100,7 @@ def run(options: Namespace, output: Output) -> int:
     if options.peer or options.watch is not None:
         _meet(examination, options, printer)
     printer.end()
-    return exits.NOTHING if printer.worst is Severity.FAULT else exits.OK
+    return exit_codes.NOTHING if printer.worst is Severity.FAULT else exit_codes.OK
 
 
 def examine(examination: Examination) -> Iterator[Finding]:

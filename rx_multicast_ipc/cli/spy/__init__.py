@@ -6,9 +6,9 @@ from argparse import ArgumentParser, Namespace
 
 from ...channel import Channel
 from ...errors import MissingExtra, Unsupported
-from ..options import add_group, add_receive_buffer, examples, group_of
 from ..output import Output, is_terminal
 from ..ping_protocol import answer_pings
+from ..shared_arguments import add_group, add_receive_buffer, examples, group_of
 
 
 def configure(parser: ArgumentParser) -> None:

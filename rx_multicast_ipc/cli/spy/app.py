@@ -17,14 +17,14 @@ from textual.containers import Container, VerticalScroll
 from textual.widgets import Footer, Input, Static
 
 from ...channel import Channel
+from ...channel_events import NetworkEvent
 from ...errors import ChannelClosed
 from ...message import Address
-from ...network_event import NetworkEvent
-from .. import exits
+from .. import exit_codes
 from ..output import clock, host_port, printable
-from .notices import Notices
+from .log_notices import Notices
+from .message_table import Column, Table
 from .payload_views import View, view_of
-from .table import Column, Table
 from .traffic import Heard, Sender, Traffic
 
 _REFRESH: Final = 0.25
@@ -183,7 +183,7 @@ class SpyApp(App[int]):
             self.action_show_help_panel()
 
     def action_interrupt(self) -> None:
-        self.exit(exits.INTERRUPTED)
+        self.exit(exit_codes.INTERRUPTED)
 
     def on_input_changed(self, event: Input.Changed) -> None:
         self._choose(event.value)

@@ -12,11 +12,11 @@ The promises are those of :class:`rx_multicast_ipc.transport.Transport`, where `
 checked on this transport raises ``unittest.SkipTest``, which pytest and unittest know.
 """
 
-from . import delivery, ending, home, sending
-from .rig import End, Rig
+from . import closing_rules, delivery_rules, io_thread_rules, sending_rules
 from .rule import ALL_RULES, BrokenPromise, Rule
+from .transport_rig import End, Rig
 
 RULES: tuple[Rule, ...] = tuple(ALL_RULES)
 """Every rule, in reading order."""
 
-__all__ = ["RULES", "BrokenPromise", "End", "Rig", "Rule", "delivery", "ending", "home", "sending"]
+__all__ = ["RULES", "BrokenPromise", "End", "Rig", "Rule", "closing_rules", "delivery_rules", "io_thread_rules", "sending_rules"]

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, TypeVar
 from unittest import SkipTest
 
 if TYPE_CHECKING:
-    from .rig import Rig
+    from .transport_rig import Rig
 
 _Error = TypeVar("_Error", bound=Exception)
 

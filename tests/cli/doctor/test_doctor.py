@@ -6,7 +6,7 @@ import msgspec
 import pytest
 
 from rx_multicast_ipc.cli.doctor.finding import Finding, Severity, fault, note, ok, warning
-from rx_multicast_ipc.cli.doctor.printing import Printer
+from rx_multicast_ipc.cli.doctor.finding_printer import Printer
 from rx_multicast_ipc.cli.main import main
 from rx_multicast_ipc.cli.output import Output
 

@@ -1,0 +1,219 @@
+"""From the bytes of a captured frame to the UDP datagram in it.
+
+Sources: the link types of draft-ietf-opsawg-pcaplinktype (tcpdump.org/linktypes.html); IEEE 802.1Q; RFC 791 (IPv4),
+RFC 8200 (IPv6) with RFC 4302 (AH), RFC 768 (UDP). Checksums are not verified: where a network card computes them, what
+is captured on the sending machine has none yet.
+"""
+
+from __future__ import annotations
+
+import socket
+import struct
+from collections.abc import Callable
+from functools import lru_cache
+from typing import Final, NamedTuple
+
+from .ip_reassembly import Fragments
+
+ETHERNET: Final = 1
+RAW: Final = 101
+
+UDP: Final = 17
+
+_VLAN_TAGS: Final = (0x8100, 0x88A8, 0x9100)
+_IP: Final = (0x0800, 0x86DD)
+_LOOPBACK_FAMILIES: Final = frozenset({2, 10, 24, 28, 30})
+"""AF_INET, and AF_INET6 of Linux, NetBSD and OpenBSD, FreeBSD, macOS."""
+
+_IPV4: Final = struct.Struct("!B x HHH x B 2x 4s 4s")  # version and length, total length, id, fragment, protocol
+_IPV6: Final = struct.Struct("!4x H B x 16s 16s")  # payload length, next header
+_UDP: Final = struct.Struct("!HHH")
+
+_EXTENSIONS: Final = frozenset({0, 43, 60, 135, 139, 140})
+"""Hop-by-hop, routing, destination options, mobility, HIP, shim6: all of the layout of RFC 6564."""
+_FRAGMENT: Final = 44
+_AUTHENTICATION: Final = 51
+
+NOT_UDP: Final = "not UDP"
+CUT: Final = "cut short when captured (snaplen)"
+MALFORMED: Final = "malformed"
+IN_PIECES: Final = "a piece is missing"
+LOST: Final = (CUT, MALFORMED, IN_PIECES)
+"""Reasons for which what may have been a message is none."""
+
+_WAITING: Final = ""
+
+
+class Found(NamedTuple):
+    """A UDP datagram.
+
+    Attributes:
+        source, destination: packed addresses, of 4 or 16 bytes.
+        source_port, port: from and to.
+        data: the payload.
+    """
+
+    source: bytes
+    destination: bytes
+    source_port: int
+    port: int
+    data: bytes
+
+
+class Dissector:
+    """Takes frames, and finds the datagrams in them; keeps the pieces of those that came in several.
+
+    Attributes:
+        skipped: how many frames held no datagram, by reason.
+    """
+
+    def __init__(self) -> None:
+        self.skipped: dict[str, int] = {}
+        self._fragments = Fragments()
+
+    def dissect(self, link: int, data: bytes, length: int) -> Found | None:
+        """The datagram of a frame.
+
+        Args:
+            link: the link's type.
+            data: what was captured.
+            length: bytes it had on the link.
+        """
+        try:
+            find_ip = _links.get(link)
+            if find_ip is None:
+                found = f"link type {link}"
+            else:
+                at = find_ip(data)
+                found = NOT_UDP if at is None else self._ip(data, at)
+        except (struct.error, IndexError):
+            found = CUT if len(data) < length else MALFORMED
+        if isinstance(found, Found):
+            return found
+        if found:
+            self.skip(found)
+        return None
+
+    def skip(self, reason: str) -> None:
+        """Count a frame as skipped."""
+        self.skipped[reason] = self.skipped.get(reason, 0) + 1
+
+    def counts(self) -> dict[str, int]:
+        """Frames that were skipped, and datagrams of which no more than pieces came, by reason."""
+        missing = self._fragments.lost + self._fragments.waiting
+        return self.skipped | ({IN_PIECES: missing} if missing else {})
+
+    def _ip(self, data: bytes, at: int) -> Found | str:
+        version = data[at] >> 4
+        if version == 4:
+            return self._ipv4(data, at)
+        if version == 6:
+            return self._ipv6(data, at)
+        return MALFORMED
+
+    def _ipv4(self, data: bytes, at: int) -> Found | str:
+        head, total, identification, fragment, protocol, source, destination = _IPV4.unpack_from(data, at)
+        if protocol != UDP:
+            return NOT_UDP
+        start, end = at + (head & 0x0F) * 4, at + total
+        if not fragment & 0x3FFF:
+            return _udp(data, start, end, source, destination)
+        if end > len(data):
+            raise IndexError
+        return self._piece(
+            (source, destination, identification),
+            (fragment & 0x1FFF) * 8,
+            bool(fragment & 0x2000),
+            data[start:end],
+            source,
+            destination,
+        )
+
+    def _ipv6(self, data: bytes, at: int) -> Found | str:
+        size, kind, source, destination = _IPV6.unpack_from(data, at)
+        start, end = at + 40, at + 40 + size
+        while kind != UDP:
+            if kind in _EXTENSIONS:
+                kind, start = data[start], start + 8 + data[start + 1] * 8
+            elif kind == _AUTHENTICATION:
+                kind, start = data[start], start + 8 + data[start + 1] * 4
+            elif kind == _FRAGMENT:
+                kind, position, identification = struct.unpack_from("!BxHI", data, start)
+                start += 8
+                if position & 0xFFF9:
+                    if end > len(data):
+                        raise IndexError
+                    key = source, destination, identification
+                    piece = data[start:end]
+                    return self._piece(key, position & 0xFFF8, bool(position & 1), piece, source, destination, kind)
+            else:
+                return NOT_UDP
+        return _udp(data, start, end, source, destination)
+
+    def _piece(
+        self, key: object, offset: int, more: bool, data: bytes, source: bytes, destination: bytes, kind: int = UDP
+    ) -> Found | str:
+        if kind != UDP:
+            return NOT_UDP
+        whole = self._fragments.add(key, offset, more, data)
+        return _WAITING if whole is None else _udp(whole, 0, len(whole), source, destination)
+
+
+def _udp(data: bytes, start: int, end: int, source: bytes, destination: bytes) -> Found | str:
+    source_port, port, size = _UDP.unpack_from(data, start)
+    if size < 8 or start + size > end:
+        return MALFORMED
+    if start + size > len(data):
+        raise IndexError
+    return Found(source, destination, source_port, port, data[start + 8 : start + size])
+
+
+@lru_cache(maxsize=1024)
+def address_text(packed: bytes) -> str:
+    """A packed address as text. The link that a link-local one belongs to is not in a packet."""
+    return socket.inet_ntop(socket.AF_INET if len(packed) == 4 else socket.AF_INET6, packed)
+
+
+def _ethernet(data: bytes) -> int | None:
+    return _behind_tags(data, 12, 14)
+
+
+def _cooked(data: bytes) -> int | None:
+    return _behind_tags(data, 14, 16)
+
+
+def _cooked2(data: bytes) -> int | None:
+    return _behind_tags(data, 0, 20)
+
+
+def _behind_tags(data: bytes, at: int, start: int) -> int | None:
+    """Where the IP header begins, given where its protocol stands and where, but for VLAN tags, the payload begins."""
+    protocol = data[at] << 8 | data[at + 1]
+    while protocol in _VLAN_TAGS:
+        protocol = data[start + 2] << 8 | data[start + 3]
+        start += 4
+    return start if protocol in _IP else None
+
+
+def _raw(_: bytes) -> int | None:
+    return 0
+
+
+def _loopback(data: bytes) -> int | None:
+    family = data[:4]
+    known = {int.from_bytes(family, "big"), int.from_bytes(family, "little")} & _LOOPBACK_FAMILIES
+    return 4 if known else None
+
+
+_links: Final[dict[int, Callable[[bytes], int | None]]] = {
+    0: _loopback,  # NULL
+    ETHERNET: _ethernet,
+    12: _raw,  # RAW, as BSD numbers it
+    14: _raw,  # RAW, as OpenBSD numbers it
+    RAW: _raw,
+    108: _loopback,  # LOOP
+    113: _cooked,  # LINUX_SLL
+    228: _raw,  # IPV4
+    229: _raw,  # IPV6
+    276: _cooked2,  # LINUX_SLL2
+}

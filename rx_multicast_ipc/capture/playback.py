@@ -1,0 +1,206 @@
+"""A capture as a stream of messages, in its own time."""
+
+from __future__ import annotations
+
+import logging
+import os
+from collections.abc import Callable, Iterator
+from math import inf
+from typing import Final
+
+from reactivex import Observable
+from reactivex.abc import DisposableBase, ObserverBase, SchedulerBase
+from reactivex.disposable import CompositeDisposable, Disposable, SerialDisposable, SingleAssignmentDisposable
+from reactivex.scheduler import CurrentThreadScheduler, VirtualTimeScheduler
+
+from ..errors import InvalidOption, MulticastError
+from ..message import Message
+from ..receiving.event_loop_delivery import at_home_of
+from ..subscriber_errors import detach
+from ..transport.udp.io_thread import IoThread
+from .captured_datagram import Datagram
+from .packet_dissector import LOST
+from .reader import Progress, Reader, check_filter, check_path
+
+_log = logging.getLogger("rx_multicast_ipc")
+
+_RUN: Final = 512
+"""Messages without a pause, after which others on the same scheduler have their turn."""
+
+_SHORTEST_PAUSE: Final = 1e-6
+"""Seconds: virtual clocks count whole microseconds."""
+
+_LONGEST_PAUSE: Final = 86_400.0
+"""Seconds that are slept at a time."""
+
+
+def read(
+    path: str | os.PathLike[str],
+    *,
+    speed: float | None = 1.0,
+    port: int | None = None,
+    group: str | None = None,
+    scheduler: SchedulerBase | None = None,
+    on_progress: Callable[[Progress], None] | None = None,
+) -> Observable[Message]:
+    """Cold: each subscription reads the file, and emits its messages with the gaps that they were captured with.
+
+    It takes whatever :class:`Reader` does. ``direct`` is true for what was sent to no multicast group, and
+    ``received_at`` is when it was captured, to the nearest of about 240 ns that a float can tell. What of a file is
+    whole is emitted before the error that tells where it is cut or damaged.
+
+    Args:
+        path: the file.
+        speed: how many times as fast as it was captured: 1 keeps the gaps, 2 halves them; None is as fast as it goes.
+        port: emit what was sent to this UDP port only.
+        group: emit what was sent to this multicast group only.
+        scheduler: keeps the time, real or virtual. If None: the subscription's (``run`` and ``await`` bring one), or
+            else a thread of its own, or with ``speed=None`` the subscribing one.
+        on_progress: called now and then while messages are emitted, and before the end.
+
+    Raises:
+        InvalidOption, InvalidPort, InvalidGroup: a mistake in the call, at once.
+        CaptureFailed, CaptureCorrupt: from the Observable.
+    """
+    path = check_path(path)
+    check_filter(port, group)
+    pace = _check_speed(speed)
+
+    def subscribe(observer: ObserverBase[Message], given: SchedulerBase | None = None) -> DisposableBase:
+        try:
+            reader = Reader(path, port=port, group=group)
+        except MulticastError as error:
+            observer.on_error(error)
+            return Disposable()
+        where = scheduler or given
+        if where is None:
+            where = CurrentThreadScheduler.singleton() if pace == inf else IoThread(f"reading {path}").scheduler
+        receiver = observer if where is given else at_home_of(given, observer)
+        return _Playing(path, reader, receiver, where, pace, on_progress).begin()
+
+    return Observable(subscribe)
+
+
+class _Playing:
+    """One subscription: emits what is due, then sleeps until the next is.
+
+    Due times are counted from the first message, so that being late once does not delay all that follow.
+    """
+
+    def __init__(
+        self,
+        path: str,
+        reader: Reader,
+        observer: ObserverBase[Message],
+        scheduler: SchedulerBase,
+        speed: float,
+        on_progress: Callable[[Progress], None] | None,
+    ) -> None:
+        self._path = path
+        self._reader = reader
+        self._datagrams: Iterator[Datagram] = iter(reader)
+        self._observer = observer
+        self._scheduler = scheduler
+        self._speed = speed
+        self._on_progress = on_progress
+        self._run = inf if isinstance(scheduler, VirtualTimeScheduler) else _RUN
+        self._next: Message | None = None
+        self._first: tuple[float, float] | None = None
+        self._now = 0.0
+        self._turns = SerialDisposable()
+
+    def begin(self) -> DisposableBase:
+        self._turn_in(0.0)
+        return CompositeDisposable(self._turns, Disposable(self._reader.close))
+
+    def _turn_in(self, seconds: float) -> None:
+        turn = SingleAssignmentDisposable()
+        self._turns.disposable = turn  # first: on another thread the turn may be over before it is scheduled here
+        scheduler = self._scheduler
+        if seconds > 0:
+            turn.disposable = scheduler.schedule_relative(min(seconds, _LONGEST_PAUSE), self._turn)
+        else:
+            turn.disposable = scheduler.schedule(self._turn)
+
+    def _turn(self, _scheduler: object, _state: object) -> None:
+        observer = self._observer
+        emitted, pause = 0, 0.0
+        try:
+            while emitted < self._run and not self._turns.is_disposed:
+                message = self._next = self._next or next(self._datagrams).message
+                pause = self._until(message)
+                if pause > _SHORTEST_PAUSE:
+                    break
+                self._next = None
+                emitted += 1
+                try:
+                    observer.on_next(message)
+                except Exception as error:
+                    self._stop()
+                    detach(observer.on_error, error)
+                    return
+            self._report()
+            self._turn_in(pause)
+        except StopIteration:
+            self._end()
+        except Exception as error:
+            self._end(error)
+
+    def _until(self, message: Message) -> float:
+        """Seconds until it is due; 0 or less if it is."""
+        if self._speed == inf:
+            return 0.0
+        if self._first is None:
+            self._now = self._clock()
+            self._first = self._now, message.received_at
+        started, captured = self._first
+        due = started + (message.received_at - captured) / self._speed
+        if due > self._now:  # else it is, by the clock as last seen
+            self._now = self._clock()
+        return due - self._now
+
+    def _clock(self) -> float:
+        return self._scheduler.to_seconds(self._scheduler.now)
+
+    def _end(self, error: Exception | None = None) -> None:
+        if self._turns.is_disposed:
+            return  # what failed is a read of the file that was closed under it
+        try:
+            self._report()
+        except Exception as raised:
+            error = error or raised
+        self._stop()
+        self._warn()
+        if error is None:
+            self._observer.on_completed()
+        else:
+            self._observer.on_error(error)
+
+    def _stop(self) -> None:
+        self._turns.dispose()
+        self._reader.close()
+
+    def _warn(self) -> None:
+        """Tell what was in the capture and is not in the stream."""
+        skipped = self._reader.progress.skipped
+        if missing := {reason: skipped[reason] for reason in LOST if reason in skipped}:
+            _log.warning(
+                "%s: %d datagrams are missing: %s",
+                self._path,
+                sum(missing.values()),
+                ", ".join(f"{reason}: {count}" for reason, count in missing.items()),
+            )
+
+    def _report(self) -> None:
+        if self._on_progress is not None and not self._turns.is_disposed:
+            self._on_progress(self._reader.progress)
+
+
+def _check_speed(speed: float | None) -> float:
+    if speed is None:
+        return inf
+    if not isinstance(speed, int | float) or isinstance(speed, bool) or not speed > 0:
+        raise InvalidOption(
+            f"speed is how many times as fast as captured, more than 0, not {speed!r}; None is as fast as it goes"
+        )
+    return float(speed)

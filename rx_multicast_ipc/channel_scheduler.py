@@ -1,0 +1,157 @@
+"""Timers that run on whichever thread owns them, instead of on a thread each."""
+
+from __future__ import annotations
+
+import heapq
+import time
+from collections.abc import Callable
+from threading import RLock
+from typing import Any, TypeVar
+
+from reactivex.abc import DisposableBase, ScheduledAction, SchedulerBase
+from reactivex.scheduler.periodicscheduler import PeriodicScheduler
+from reactivex.typing import AbsoluteTime, RelativeTime
+
+from .subscriber_errors import on_delivering_thread, report
+
+_TState = TypeVar("_TState")
+
+_PURGE_AT = 64
+"""Cancelled timers that may stay queued; beyond it they are removed once they are the majority."""
+
+
+class TimerScheduler(PeriodicScheduler):
+    """A scheduler without a thread: its owner calls :meth:`run_due` and sleeps until the next is due.
+
+    Scheduling and disposing are safe from every thread; actions run in order of their due times, on
+    the owner's thread only. An action that raises is reported and does not stop the others.
+
+    Args:
+        wake: called after something became due earlier than the owner knows of, on the scheduling thread.
+    """
+
+    def __init__(self, wake: Callable[[], None]) -> None:
+        super().__init__()
+        self._wake = wake
+        self.forget()
+
+    def forget(self) -> None:
+        """Drop everything that is queued, without waiting for any lock (for a forked child)."""
+        self._lock = RLock()  # a signal handler may schedule while its thread does
+        self._heap: list[tuple[float, int, _Timer]] = []
+        self._count = 0
+        self._cancelled = 0
+
+    def schedule(self, action: ScheduledAction[_TState], state: _TState | None = None) -> DisposableBase:
+        return self._add(time.monotonic(), action, state)
+
+    def schedule_relative(
+        self, duetime: RelativeTime, action: ScheduledAction[_TState], state: _TState | None = None
+    ) -> DisposableBase:
+        seconds = duetime if type(duetime) is float else self.to_seconds(duetime)
+        return self._add(time.monotonic() + seconds, action, state)
+
+    def schedule_absolute(
+        self, duetime: AbsoluteTime, action: ScheduledAction[_TState], state: _TState | None = None
+    ) -> DisposableBase:
+        return self.schedule_relative(self.to_datetime(duetime) - self.now, action, state)
+
+    def until_next(self) -> float | None:
+        """Seconds until the next action is due, 0 or more; None if none is queued."""
+        due = self._next_due()
+        return None if due is None else max(0.0, due - time.monotonic())
+
+    def run_due(self, now: float) -> None:
+        """Run every action that is due by ``now`` (``time.monotonic`` seconds), but none that those schedule."""
+        due = self._next_due()
+        if due is None or due > now:
+            return
+        with self._lock:
+            last = self._count
+        while True:
+            with self._lock:
+                heap = self._drop_cancelled_heads()
+                if not heap or heap[0][0] > now or heap[0][1] > last:
+                    return
+                timer = heapq.heappop(heap)[2]
+                timer.queued = False
+            timer.run(self)
+
+    def _next_due(self) -> float | None:
+        try:
+            due, _, timer = self._heap[0]  # without the lock: asked for at every turn of the owner's loop
+            if not timer.cancelled:
+                return due
+        except IndexError:
+            pass
+        with self._lock:
+            heap = self._drop_cancelled_heads()
+            return heap[0][0] if heap else None
+
+    def _add(self, due: float, action: ScheduledAction[Any], state: Any) -> DisposableBase:
+        timer = _Timer(self, action, state)
+        with self._lock:
+            self._count = number = self._count + 1
+            self._drop_cancelled_heads()
+            heapq.heappush(self._heap, (due, number, timer))
+            earliest = self._heap[0][2] is timer
+        if earliest:
+            self._wake()
+        return timer
+
+    def _drop_cancelled_heads(self) -> list[tuple[float, int, _Timer]]:
+        heap = self._heap
+        while heap and heap[0][2].cancelled:
+            heapq.heappop(heap)
+            self._cancelled -= 1
+        return heap
+
+    def _cancel(self, timer: _Timer) -> None:
+        with self._lock:
+            if timer.cancelled:
+                return
+            timer.cancelled = True
+            if not timer.queued:
+                return
+            self._cancelled += 1
+            if self._cancelled > _PURGE_AT and self._cancelled * 2 > len(self._heap):
+                self._heap = [entry for entry in self._heap if not entry[2].cancelled]
+                heapq.heapify(self._heap)
+                self._cancelled = 0
+
+
+class DeliveringScheduler(TimerScheduler):
+    """The scheduler of a thread that reads and delivers."""
+
+
+class _Timer(DisposableBase):
+    __slots__ = ("_action", "_result", "_scheduler", "_state", "cancelled", "queued")
+
+    def __init__(self, scheduler: TimerScheduler, action: ScheduledAction[Any], state: Any) -> None:
+        self._scheduler = scheduler
+        self._action = action
+        self._state = state
+        self._result: DisposableBase | None = None
+        self.cancelled = False
+        self.queued = True
+
+    def run(self, scheduler: SchedulerBase) -> None:
+        if self.cancelled:
+            return
+        try:
+            result = self._action(scheduler, self._state)
+        except BaseException as error:
+            if not isinstance(error, Exception) and not on_delivering_thread():
+                raise
+            report(error)
+            return
+        if isinstance(result, DisposableBase):
+            self._result = result
+            if self.cancelled:
+                result.dispose()
+
+    def dispose(self) -> None:
+        self._scheduler._cancel(self)  # pyright: ignore[reportPrivateUsage]
+        result, self._result = self._result, None
+        if result is not None:
+            result.dispose()

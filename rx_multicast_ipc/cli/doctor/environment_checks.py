@@ -1,0 +1,51 @@
+"""What this machine runs in that does not pass multicast on: containers, Windows, programs' settings."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+
+from ...group import INTERFACE_VARIABLE, Ip
+from .check_context import Examination
+from .finding import Finding, note, warning
+
+
+def check_surroundings(examination: Examination) -> Iterator[Finding]:
+    """Containers, WSL2, and the environment variable."""
+    system, chosen = examination.system, examination.chosen
+    container = system.container()
+    if container:
+        bridged = [interface.name for interface in chosen if any(map(_is_dockers, interface.addresses))]
+        say = warning if bridged else note
+        where = f", and {' and '.join(bridged)} is on its bridge" if bridged else ""
+        yield say(
+            "container",
+            container,
+            f"this is a container of {container}{where}",
+            "containers on one bridge hear each other; multicast passes no bridge to other machines",
+            "docker run --network host …  # or a macvlan network: docker network create -d macvlan -o parent=eth0 lan",
+        )
+    if system.is_wsl2():
+        say = warning if chosen else note
+        yield say(
+            "wsl2",
+            "WSL2",
+            "this is Linux on Windows (WSL2)",
+            "its network is behind a translation (NAT) that passes no multicast, unless it is mirrored",
+            "in %UserProfile%\\.wslconfig: [wsl2] networkingMode=mirrored; then: wsl --shutdown",
+        )
+    named = os.environ.get(INTERFACE_VARIABLE)
+    if named and not examination.named:
+        yield note(
+            "environment",
+            INTERFACE_VARIABLE,
+            f"{INTERFACE_VARIABLE} is {named}",
+            "programs that name no interface use it; it was not examined, since that sends to the network",
+            *(f"rx-multicast-ipc doctor --interface {name.strip()}" for name in named.split(",")),
+        )
+
+
+def _is_dockers(address: str) -> bool:
+    """Whether it is of 172.16.0.0/12, of which Docker takes its bridges' networks."""
+    ip = Ip.parse(address)
+    return ip is not None and len(ip.packed) == 4 and ip.packed[0] == 172 and ip.packed[1] & 0xF0 == 16

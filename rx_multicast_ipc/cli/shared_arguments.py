@@ -1,0 +1,139 @@
+"""Arguments that commands share."""
+
+from __future__ import annotations
+
+import math
+from argparse import ArgumentParser, ArgumentTypeError, Namespace
+from typing import Final
+
+from ..channel import RECEIVE_BUFFER
+from ..group import ALL_INTERFACES, DEFAULT_GROUP, DEFAULT_INTERFACE, DEFAULT_PORT, INTERFACE_VARIABLE, LOOPBACK, Group
+
+_LEAST: Final = 1e-9
+_MOST: Final = 1e9
+"""Of seconds, and a second: what timers can take."""
+
+_MOST_BYTES: Final = 2**31 - 1
+
+
+def add_group(parser: ArgumentParser) -> None:
+    """Which group, over what: see :func:`group_of`."""
+    group = parser.add_argument_group("group")
+    group.add_argument("-p", "--port", type=int, default=DEFAULT_PORT, help="UDP port (default: %(default)s)")
+    group.add_argument("-g", "--group", default=DEFAULT_GROUP, help="multicast address (default: %(default)s)")
+    group.add_argument(
+        "-i",
+        "--interface",
+        action="append",
+        help=f'"{LOOPBACK}": this machine alone (the default); "{DEFAULT_INTERFACE}": where the system\'s multicast '
+        f'route leads; "{ALL_INTERFACES}"; else a name or an address of an interface. May be given several times, or '
+        f"in the environment as {INTERFACE_VARIABLE}",
+    )
+    group.add_argument(
+        "--ttl", type=int, help="networks that a datagram may enter, 0 to 255 (default: 0 on loopback, else 1)"
+    )
+
+
+def add_receive_buffer(parser: ArgumentParser) -> None:
+    parser.add_argument(
+        "--receive-buffer",
+        type=size,
+        default=RECEIVE_BUFFER,
+        metavar="BYTES",
+        help="kernel buffer to ask for (default: %(default)s)",
+    )
+
+
+def add_verbose(parser: ArgumentParser) -> None:
+    parser.add_argument(
+        "-v",
+        "--verbose",
+        action="store_true",
+        help="say on standard error when it has begun to listen (on a terminal it does)",
+    )
+
+
+def add_form(parser: ArgumentParser, *, raw: bool = False) -> None:
+    """How to print: see :class:`.output.Output`."""
+    group = parser.add_argument_group("output")
+    forms = group.add_mutually_exclusive_group()
+    forms.add_argument(
+        "--json",
+        dest="form",
+        action="store_const",
+        const="json",
+        help='a JSON object a line; bytes that are not UTF-8 as {"$bytes": "hex"} (the default in a pipe or file)',
+    )
+    forms.add_argument(
+        "--human", dest="form", action="store_const", const="human", help="lines for people (the default on a terminal)"
+    )
+    if raw:
+        forms.add_argument("--raw", dest="form", action="store_const", const="raw", help="payloads alone, one a line")
+
+
+def group_of(options: Namespace) -> Group:
+    """The group that ``add_group`` read, validated."""
+    return Group.of(options.port, options.group, options.interface, options.ttl)
+
+
+def examples(*lines: str) -> str:
+    """An epilog of command lines, each of which a test runs: ``command  # what it does``."""
+    return "\n".join(["examples:", *(f"  $ {line}" for line in lines), ""])
+
+
+def whole(text: str) -> int:
+    """A whole number, 1 or more."""
+    if not text.isdecimal() or int(text) < 1:
+        raise ArgumentTypeError(f"a whole number, 1 or more, not {text!r}")
+    return int(text)
+
+
+def natural(text: str) -> int:
+    """A whole number, 0 or more."""
+    if not text.isdecimal():
+        raise ArgumentTypeError(f"a whole number, 0 or more, not {text!r}")
+    return int(text)
+
+
+def size(text: str) -> int:
+    """A number of bytes that the system calls can ask for."""
+    if not text.isdecimal() or not 1 <= int(text) <= _MOST_BYTES:
+        raise ArgumentTypeError(f"a number of bytes, 1 to {_MOST_BYTES}, not {text!r}")
+    return int(text)
+
+
+def seconds(text: str) -> float:
+    """A number of seconds, 0 or more."""
+    return _number(text, "seconds, 0 or more", 0.0)
+
+
+def interval(text: str) -> float:
+    """A number of seconds, more than 0."""
+    return _number(text, "seconds, more than 0", _LEAST)
+
+
+def rate(text: str) -> float:
+    """A number a second, more than 0."""
+    return _number(text, "a number a second, more than 0", _LEAST)
+
+
+def destination(text: str) -> tuple[str, int]:
+    """``host:port``, ``[IPv6]:port``, or ``:port`` of this machine."""
+    host, colon, port = text.rpartition(":")
+    if host.startswith("[") and host.endswith("]"):
+        host = host[1:-1]
+    elif ":" in host:
+        colon = ""
+    if not colon or not port.isdecimal():
+        raise ArgumentTypeError(f"HOST:PORT, with an IPv6 address in brackets, not {text!r}")
+    return host, int(port)
+
+
+def _number(text: str, what: str, least: float) -> float:
+    try:
+        value = float(text)
+    except ValueError:
+        value = math.nan
+    if not least <= value <= _MOST:
+        raise ArgumentTypeError(f"{what}, not {text!r}")
+    return value

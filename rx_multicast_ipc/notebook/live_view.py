@@ -1,0 +1,160 @@
+"""A live view of a stream: one subscription, one thread that tells the front end what came."""
+
+from __future__ import annotations
+
+import logging
+import sys
+import threading
+from collections.abc import Callable
+from types import TracebackType
+from typing import Any, Final, Self
+
+from ..channel import Channel
+from .cell_lifetime import Cells
+from .live_meter import Meter, Reading
+from .live_update import State, encode
+from .live_widget import Widget, make_widget
+from .observable_argument import Source, batches_of, observable_of
+
+INTERVAL: Final = 0.2
+"""Seconds between two updates."""
+
+_IDLE_INTERVALS: Final = 5
+"""Without traffic, an update only every so many intervals: it tells that the kernel lives."""
+
+_JOIN_WAIT: Final = 2.0
+"""Seconds that stop waits for an update that is being sent."""
+
+_log = logging.getLogger("rx_multicast_ipc")
+
+_cells = Cells()
+
+
+def live(source: Source, *, title: str | None = None) -> Live:
+    """Show the traffic of ``source`` in the notebook, from now on: who talks, how much, and what they say.
+
+        live(channel)                       # the last expression of a cell
+        with live(channel): work()          # while a block runs
+
+    The source is slowed by a counter and a bounded queue, whatever its rate, and least of all when it is a
+    ``Channel``. Pause, filter, inspection and clear are the front end's own and work while a cell runs. Running
+    the cell again closes the view first, as does the end of the kernel; else it runs until :meth:`Live.stop`.
+
+    Args:
+        source: a ``Channel`` (what its kernel drops is shown too), or any Observable, of messages or of plain
+            values, which are counted by their type. It is subscribed to at once.
+        title: stands above the view; a channel's group if not given.
+
+    Raises:
+        InvalidOption: ``source`` is none.
+        MissingExtra: ``pip install 'rx-multicast-ipc[notebook]'`` was forgotten.
+    """
+    observable_of(source)
+    named = title if title is not None else str(source.group) if isinstance(source, Channel) else "Observable"
+    view = Live(source, make_widget(named), named)
+    _cells.keep(view)
+    return view
+
+
+class Live:
+    """A view that is open, made by :func:`live`. A context manager, which stops it at the end of the block.
+
+    Args:
+        source: what to show.
+        widget: shows it.
+        title: for people.
+    """
+
+    def __init__(self, source: Source, widget: Widget, title: str) -> None:
+        self.widget = widget
+        self.title = title
+        self.state: State = "live"
+        self._error = ""
+        self._channel = source if isinstance(source, Channel) else None
+        self._meter = Meter()
+        self._over = threading.Event()
+        self._sending = threading.Lock()
+        self._closed = False
+        widget.on_msg(self._answer)
+        batches = batches_of(source)
+        if batches is not None:
+            self._subscription = batches.subscribe(self._meter.add_all, self._fail, self._complete)
+        else:
+            self._subscription = observable_of(source).subscribe(self._meter.add, self._fail, self._complete)
+        self._thread = threading.Thread(target=self._tell, name=f"rx_multicast_ipc live {title}", daemon=True)
+        self._thread.start()
+
+    @property
+    def total(self) -> int:
+        """Messages, or values, since the view was opened."""
+        return self._meter.total
+
+    def stop(self) -> None:
+        """End the subscription and the thread; what was seen stays on the page. Idempotent, from any thread."""
+        self._end("stopped")
+        self._subscription.dispose()
+        if threading.current_thread() is not self._thread:
+            self._thread.join(_JOIN_WAIT)
+
+    def close(self) -> None:
+        """Stop, and take the view off the page. Idempotent."""
+        self.stop()
+        _cells.forget(self)
+        if not self._closed:
+            self._closed = True
+            self.widget.close()
+
+    def __enter__(self) -> Self:
+        ipython: Any = sys.modules.get("IPython")
+        if ipython is not None and ipython.get_ipython() is not None:
+            ipython.display.display(self)
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        self.stop()
+
+    def __repr__(self) -> str:
+        return f"<live view of {self.title}: {self.total} so far, {self._error or self.state}>"
+
+    def _repr_mimebundle_(self, **kwargs: Any) -> Any:
+        data, metadata = self.widget._repr_mimebundle_(**kwargs)  # pyright: ignore[reportPrivateUsage]
+        return {**data, "text/plain": repr(self)}, metadata
+
+    def _complete(self) -> None:
+        self._end("completed")
+
+    def _fail(self, error: Exception) -> None:
+        self._error = f"{type(error).__name__}: {error}"
+        self._end("failed")
+
+    def _end(self, state: State) -> None:
+        if not self._over.is_set():
+            self.state = state
+            self._over.set()
+
+    def _tell(self) -> None:
+        quiet = 0
+        over = False
+        while not over:
+            over = self._over.wait(INTERVAL)
+            quiet = 0 if over or self._meter.unread else quiet + 1
+            if quiet % _IDLE_INTERVALS == 0:
+                try:
+                    self._send(self._meter.read)
+                except Exception:
+                    _log.exception("%r cannot reach its front end and stops", self)
+                    self._end("failed")
+                    self._subscription.dispose()
+                    return
+
+    def _send(self, read: Callable[[], Reading]) -> None:
+        with self._sending:  # a front end's messages may be handled on a thread of their own
+            dropped = self._channel.statistics.dropped if self._channel is not None else None
+            self.widget.send({}, encode(read(), state=self.state, error=self._error, dropped=dropped))
+
+    def _answer(self, _widget: object, content: object, _buffers: object) -> None:
+        """A front end that begins, again or late, asks for what is there."""
+        if content == "hello":
+            self._send(self._meter.recent)

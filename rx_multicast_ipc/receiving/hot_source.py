@@ -1,0 +1,177 @@
+"""The hot Observable: serial delivery to any number of subscribers, none of which can hurt another."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from threading import RLock
+from typing import Any, Generic, TypeVar, cast
+
+from reactivex import Observable
+from reactivex.abc import DisposableBase, ObserverBase, SchedulerBase
+from reactivex.disposable import Disposable
+from reactivex.internal import default_error, noop
+from reactivex.typing import OnCompleted, OnError, OnNext
+
+from ..errors import ChannelClosed
+from ..subscriber_errors import detach, report
+from .event_loop_delivery import LoopClosed, LoopObserver, loop_of
+
+_T = TypeVar("_T")
+
+
+class HotSource(Observable[_T]):
+    """A hot Observable that its owner feeds from one thread.
+
+    Subscribing takes part from the next item on, and never starts anything. A subscriber with an asyncio
+    scheduler is served on its loop. One that raises is detached and reported; the others go on. Subscribing,
+    disposing and ending the source inside ``on_next`` are safe.
+
+    Args:
+        refusal: the error that a new subscriber gets instead of taking part, or None.
+        name: what it delivers, for people.
+        batches: a stream of the same items, one list a read, for who has a use for it.
+    """
+
+    def __init__(
+        self,
+        refusal: Callable[[], Exception | None],
+        name: str = "HotSource",
+        batches: HotSource[list[_T]] | None = None,
+    ) -> None:
+        super().__init__()
+        self.batches = batches
+        self._name = name
+        self._gate = RLock()  # a signal handler may dispose while its thread subscribes
+        self._subscribers: tuple[_Subscriber[_T], ...] = ()
+        self._refusal = refusal
+        self._ended = False
+        self._discarded = 0
+
+    @property
+    def discarded(self) -> int:
+        """Items that asyncio subscribers lost because their loops did not keep up."""
+        return self._discarded
+
+    @property
+    def observed(self) -> bool:
+        """Whether anybody is subscribed."""
+        return bool(self._subscribers)
+
+    def emit(self, items: Iterable[_T]) -> None:
+        """Deliver ``items`` in order to everybody; on the delivering thread only."""
+        remaining = iter(items)
+        for item in remaining:
+            subscribers = self._subscribers
+            if len(subscribers) == 1 and not subscribers[0].stopped:
+                self._emit_to_one(subscribers, item, remaining)
+                continue
+            for subscriber in subscribers:
+                if not subscriber.stopped:
+                    try:
+                        subscriber.on_next(item)
+                    except BaseException as error:
+                        self._detach(subscriber, error)
+
+    def end(self, error: Exception | None = None) -> None:
+        """Complete, or err, everybody and every later subscriber; on the delivering thread only."""
+        with self._gate:
+            self._ended = True
+            subscribers, self._subscribers = self._subscribers, ()
+        for subscriber in subscribers:
+            if subscriber.stopped:
+                continue
+            subscriber.stopped = True
+            try:
+                if error is None:
+                    subscriber.on_completed()
+                else:
+                    subscriber.on_error(error)
+            except LoopClosed:
+                pass
+            except BaseException as raised:
+                if raised is not error:  # else: a subscriber without on_error, told all the same
+                    detach(subscriber.on_error, raised)
+
+    def subscribe(
+        self,
+        on_next: ObserverBase[_T] | OnNext[_T] | None = None,
+        on_error: OnError | None = None,
+        on_completed: OnCompleted | None = None,
+        *,
+        scheduler: SchedulerBase | None = None,
+    ) -> DisposableBase:
+        """As every Observable's, but without a layer that would cost a call an item: what it keeps is kept here."""
+        if loop_of(scheduler) is not None:
+            return super().subscribe(on_next, on_error, on_completed, scheduler=scheduler)
+        if hasattr(on_next, "on_next"):
+            observer: Any = on_next
+            subscriber = _Subscriber[_T](observer.on_next, observer.on_error, observer.on_completed)
+        else:
+            handle: Any = on_next
+            subscriber = _Subscriber[_T](handle or noop, on_error or default_error, on_completed or noop)
+        return self._add(subscriber)
+
+    def __repr__(self) -> str:
+        count = len(self._subscribers)
+        state = "ended" if self._ended else f"hot, {count} subscriber{'' if count == 1 else 's'}"
+        return f"<{self._name}: {state}>"
+
+    def _subscribe_core(self, observer: ObserverBase[_T], scheduler: SchedulerBase | None = None) -> DisposableBase:
+        loop = loop_of(scheduler)
+        receiver = observer if loop is None else LoopObserver(observer, loop, self._count_discarded)
+        return self._add(_Subscriber[_T](receiver.on_next, receiver.on_error, receiver.on_completed))
+
+    def _add(self, subscriber: _Subscriber[_T]) -> DisposableBase:
+        refusal = self._refusal()
+        if refusal is None:
+            with self._gate:
+                if not self._ended:
+                    self._subscribers = (*self._subscribers, subscriber)
+                    return Disposable(lambda: self._remove(subscriber))
+        subscriber.on_error(refusal or self._refusal() or ChannelClosed())
+        return Disposable()
+
+    def _emit_to_one(self, subscribers: tuple[_Subscriber[_T], ...], item: _T, remaining: Iterator[_T]) -> None:
+        """Deliver ``item``, and what remains as long as nobody comes or goes."""
+        (subscriber,) = subscribers
+        on_next = subscriber.on_next
+        try:
+            on_next(item)
+            if self._subscribers is subscribers:
+                for item in remaining:
+                    on_next(item)
+                    if self._subscribers is not subscribers:
+                        return
+        except BaseException as error:
+            self._detach(subscriber, error)
+
+    def _remove(self, subscriber: _Subscriber[_T]) -> None:
+        subscriber.stopped = True
+        with self._gate:
+            if subscriber in self._subscribers:
+                self._subscribers = tuple([other for other in self._subscribers if other is not subscriber])
+
+    def _detach(self, subscriber: _Subscriber[_T], error: BaseException) -> None:
+        stopped = subscriber.stopped
+        self._remove(subscriber)
+        if isinstance(error, LoopClosed):
+            return
+        if stopped and isinstance(error, Exception):  # it disposed of itself before it raised
+            report(error)
+        else:
+            detach(subscriber.on_error, error)
+
+    def _count_discarded(self, item: _T) -> None:
+        self._discarded += len(cast("list[Any]", item)) if isinstance(item, list) else 1
+
+
+class _Subscriber(Generic[_T]):
+    """One subscription; once stopped it is called no more."""
+
+    __slots__ = ("on_completed", "on_error", "on_next", "stopped")
+
+    def __init__(self, on_next: OnNext[_T], on_error: OnError, on_completed: OnCompleted) -> None:
+        self.on_next = on_next
+        self.on_error = on_error
+        self.on_completed = on_completed
+        self.stopped = False

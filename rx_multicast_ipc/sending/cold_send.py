@@ -1,0 +1,186 @@
+"""Cold sends: each subscription sends, emits one value and completes."""
+
+from __future__ import annotations
+
+import threading
+import warnings
+from collections.abc import Callable
+from functools import cached_property
+from typing import Any, Final, Protocol
+
+from reactivex import Observable
+from reactivex.abc import DisposableBase, ObserverBase, SchedulerBase
+from reactivex.disposable import CompositeDisposable, Disposable, SerialDisposable
+from reactivex.observer import Observer
+from reactivex.typing import OnCompleted, OnError, OnNext
+
+from ..errors import InvalidAddress, NeverSubscribedWarning, Unsupported
+from ..group import Group, check_destination
+from ..message import Address
+from ..receiving.event_loop_delivery import at_home_of
+from ..transport import WouldBlock
+
+_SHOWN_BYTES: Final = 40
+
+_NOTHING: Final = Disposable()
+
+
+class Sender(Protocol):
+    """The part of a transport that a sink needs."""
+
+    @property
+    def group(self) -> Group: ...
+
+    def send(self, payload: bytes, destination: Address | None = None) -> None: ...
+
+    @property
+    def has_names(self) -> bool: ...
+
+    def look_up(self, name: str) -> str: ...
+
+    def call(self, action: Callable[[], None]) -> None: ...
+
+    def when_room(self, action: Callable[[], None]) -> None: ...
+
+
+class _ColdSend(Observable[None]):
+    """One datagram for each subscription, and a warning if there never was one."""
+
+    _subscribed = True  # until it is whole
+
+    def __init__(self, sender: Sender, payload: bytes) -> None:
+        # Not Observable's own: the lock that it makes costs more than the rest and is hardly ever used.
+        self._sender = sender
+        self._payload = payload
+        self._subscribed = False
+
+    @cached_property
+    def lock(self) -> Any:  # pyright: ignore[reportIncompatibleVariableOverride]
+        return threading.RLock()
+
+    def _send(
+        self, destination: Address | None, observer: ObserverBase[None], scheduler: SchedulerBase | None = None
+    ) -> DisposableBase:
+        try:
+            self._sender.send(self._payload, destination)
+            observer.on_next(None)
+        except WouldBlock:
+            return self._send_later(destination, at_home_of(scheduler, observer))
+        except Exception as error:
+            observer.on_error(error)
+        else:
+            observer.on_completed()
+        return _NOTHING
+
+    def _send_later(self, destination: Address | None, observer: ObserverBase[None]) -> DisposableBase:
+        """Send as soon as there is room, without keeping this thread."""
+        pending = SerialDisposable()
+
+        def send() -> None:
+            if not pending.is_disposed:
+                pending.disposable = self._send(destination, observer)
+
+        self._sender.when_room(send)
+        return pending
+
+    def __repr__(self) -> str:
+        sent = "" if self._subscribed else "; nothing is sent before it is subscribed to, awaited or passed to run()"
+        return f"<send of {self._shown}{sent}>"
+
+    @property
+    def _shown(self) -> str:
+        return repr(self._payload[:_SHOWN_BYTES]) + ("..." if len(self._payload) > _SHOWN_BYTES else "")
+
+    def __del__(self) -> None:
+        if not self._subscribed:
+            warnings.warn(
+                f"sending {self._shown} was never subscribed, so nothing was sent; "
+                "pass it to run(), await it, subscribe() to it, or return it from flat_map "
+                "(a fallback that may not be needed belongs in reactivex.defer)",
+                NeverSubscribedWarning,
+                stacklevel=2,
+                source=self,
+            )
+
+
+class Send(_ColdSend):
+    """Sends one datagram at every subscription, on the subscribing thread.
+
+    Args:
+        sender: sends it.
+        payload: the whole datagram.
+        destination: a numeric address and port; None for the group.
+    """
+
+    def __init__(self, sender: Sender, payload: bytes, destination: Address | None = None) -> None:
+        self._sender = sender
+        self._payload = payload
+        self._destination = destination
+        self._subscribed = False
+
+    def subscribe(
+        self,
+        on_next: ObserverBase[None] | OnNext[None] | None = None,
+        on_error: OnError | None = None,
+        on_completed: OnCompleted | None = None,
+        *,
+        scheduler: SchedulerBase | None = None,
+    ) -> DisposableBase:
+        """As every Observable's, at a tenth of its cost: there is nothing to schedule and nothing to detach,
+        because it has sent and ended before it returns, or waits for room."""
+        self._subscribed = True
+        if on_next is None and on_error is None and on_completed is None:
+            try:
+                self._sender.send(self._payload, self._destination)
+            except WouldBlock:
+                return self._send_later(self._destination, Observer())
+            return _NOTHING
+        observer: Any = on_next if hasattr(on_next, "on_next") else Observer(on_next, on_error, on_completed)  # pyright: ignore[reportArgumentType]
+        return self._send(self._destination, observer, scheduler)
+
+
+class SendToName(_ColdSend):
+    """Sends to a host name, looked up at every subscription on a thread of its own.
+
+    Args:
+        sender, payload: as for :class:`Send`.
+        name: the host's name.
+        port: its UDP port.
+    """
+
+    def __init__(self, sender: Sender, payload: bytes, name: str, port: int) -> None:
+        super().__init__(sender, payload)
+        self._name = name
+        self._port = port
+
+    def _subscribe_core(self, observer: ObserverBase[None], scheduler: SchedulerBase | None = None) -> DisposableBase:
+        self._subscribed = True
+        receiver = at_home_of(scheduler, observer)
+        disposed = threading.Event()
+        waiting = SerialDisposable()
+
+        def look_up() -> None:
+            try:
+                numeric = self._sender.look_up(self._name)
+                check_destination(numeric, self._sender.group)
+            except InvalidAddress as error:
+                finish(lambda failure=error: receiver.on_error(failure))
+            else:
+                finish(lambda: waiting.set_disposable(self._send((numeric, self._port), receiver)))
+
+        def finish(action: Callable[[], None]) -> None:
+            self._sender.call(lambda: None if disposed.is_set() else action())
+
+        threading.Thread(target=look_up, name=f"rx_multicast_ipc look up {self._name}", daemon=True).start()
+        return CompositeDisposable(Disposable(disposed.set), waiting)
+
+
+def send_to(sender: Sender, payload: bytes, port: int, address: str) -> Observable[None]:
+    """A send to ``address``, numeric or a host name; ``""`` is this machine, as in Node's dgram."""
+    if address == "":
+        address = "127.0.0.1" if sender.group.family == "IPv4" else "::1"
+    if check_destination(address, sender.group):
+        return Send(sender, payload, (address, port))
+    if not sender.has_names:
+        raise Unsupported(f"a virtual network has no host names; send to a host's numeric address, not {address!r}")
+    return SendToName(sender, payload, address, port)

@@ -1,0 +1,222 @@
+"""The process's shared channels: messages and sends without a channel in hand."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterable
+from contextlib import suppress
+from threading import RLock
+from typing import Final, NamedTuple
+
+import msgspec
+from reactivex import Observable
+from reactivex.abc import DisposableBase, ObserverBase, SchedulerBase
+from reactivex.disposable import CompositeDisposable, Disposable
+from reactivex.typing import Subscription
+
+from .channel import RECEIVE_BUFFER, Channel
+from .errors import ChannelClosed, SendFailed
+from .group import DEFAULT_GROUP, DEFAULT_PORT, Group, Interfaces, Payload, as_payload, check_port
+from .message import Address, Message
+from .sending.cold_send import Send, send_to
+from .transport import OpenTransport, Transport, WouldBlock
+from .transport.opening import current
+from .transport.udp.socket_options import look_up
+from .validation.arguments import check_receive_buffer
+
+_UNUSED_BUFFER: Final = 4096
+"""Bytes of receive buffer for a socket that only sends."""
+
+
+def messages(
+    port: int = DEFAULT_PORT,
+    group: str = DEFAULT_GROUP,
+    *,
+    interface: Interfaces | None = None,
+    ttl: int | None = None,
+    sources: Iterable[str] = (),
+    receive_buffer: int = RECEIVE_BUFFER,
+) -> Observable[Message]:
+    """Hot: every message of a group, this process's own among them.
+
+    The process opens one channel for equal arguments: with the first subscriber, and closes it with the last.
+    :func:`broadcast` and :func:`send` with the same arguments send from it while it is open, so that replies
+    to them arrive here.
+
+    Args:
+        port, group, interface, ttl, sources, receive_buffer: as for :func:`open_channel`.
+
+    Raises:
+        InvalidPort, InvalidGroup, InvalidInterface, InvalidTTL, InvalidAddress, InvalidOption: a mistake in the
+            call, at once.
+        CannotOpen, InvalidInterface: from the Observable.
+    """
+    joined = Group.of(port, group, interface, ttl, sources)
+    check_receive_buffer(receive_buffer)
+
+    def subscribe(observer: ObserverBase[Message], scheduler: SchedulerBase | None = None) -> DisposableBase:
+        key = _Key(joined, receive_buffer, current())
+        channel = _acquire(key)
+        try:
+            subscription = channel.messages.subscribe(observer, scheduler=scheduler)
+        except BaseException:
+            _release(key, channel)
+            raise
+        return CompositeDisposable(subscription, Disposable(lambda: _release(key, channel)))
+
+    return _Messages(subscribe, joined)
+
+
+def broadcast(
+    data: Payload,
+    port: int = DEFAULT_PORT,
+    group: str = DEFAULT_GROUP,
+    *,
+    interface: Interfaces | None = None,
+    ttl: int | None = None,
+) -> Observable[None]:
+    """Cold: each subscription sends ``data`` to everyone in the group and emits None.
+
+    Args:
+        data: text (sent as UTF-8) or bytes-like, 65 507 bytes at most (IPv6: 65 527).
+        port, group, interface, ttl: as for :func:`open_channel`.
+
+    Raises:
+        InvalidPayload, PayloadTooLarge, InvalidPort, InvalidGroup, InvalidInterface, InvalidTTL: at once.
+        CannotOpen, InvalidInterface, SendFailed: from the Observable.
+    """
+    sender = _SharedSender(Group.of(port, group, interface, ttl))
+    return Send(sender, as_payload(data, sender.group.payload_limit))
+
+
+def send(
+    data: Payload,
+    port: int,
+    address: str,
+    *,
+    group_port: int = DEFAULT_PORT,
+    group: str = DEFAULT_GROUP,
+    interface: Interfaces | None = None,
+    ttl: int | None = None,
+) -> Observable[None]:
+    """Cold: each subscription sends ``data`` to one address and emits None.
+
+    Args:
+        data: as for :func:`broadcast`.
+        port: the destination's UDP port.
+        address: a numeric address, or a host name, looked up on a thread of its own.
+        group_port, group, interface, ttl: as for :func:`messages`, whose channel it is sent from while open.
+
+    Raises:
+        As :func:`broadcast`, and InvalidAddress: at once, or from the Observable for a name.
+    """
+    sender = _SharedSender(Group.of(group_port, group, interface, ttl))
+    return send_to(sender, as_payload(data, sender.group.payload_limit), check_port(port), address)
+
+
+class _Messages(Observable[Message]):
+    def __init__(self, subscribe: Subscription[Message], group: Group) -> None:
+        super().__init__(subscribe)
+        self._group = group
+
+    def __repr__(self) -> str:
+        return f"<messages of {self._group}: hot, shared by this process>"
+
+
+class _Key(NamedTuple):
+    group: Group
+    receive_buffer: int
+    opened_by: OpenTransport
+
+
+class _Shared:
+    def __init__(self, channel: Channel) -> None:
+        self.channel = channel
+        self.users = 0
+
+
+_channels: dict[_Key, _Shared] = {}
+_lock = RLock()  # a signal handler may subscribe while its thread does
+
+
+def _acquire(key: _Key) -> Channel:
+    with _lock:
+        shared = _channels.get(key)
+        if shared is None or shared.channel.closed:
+            shared = _Shared(Channel(key.group, key.opened_by, receive_buffer=key.receive_buffer, backlog=1))
+            _channels[key] = shared
+        shared.users += 1
+        return shared.channel
+
+
+def _release(key: _Key, channel: Channel) -> None:
+    with _lock:
+        shared = _channels.get(key)
+        if shared is None or shared.channel is not channel:
+            return  # a fault closed it, and others opened the next one
+        shared.users -= 1
+        if shared.users:
+            return
+        del _channels[key]
+    channel.close(wait=False)  # whoever disposes may hold a lock that a running subscriber wants
+
+
+class _SharedSender:
+    """Sends from the group's shared channel while there is one, else from a socket of the moment."""
+
+    def __init__(self, group: Group) -> None:
+        self.group = group
+
+    def send(self, payload: bytes, destination: Address | None = None) -> None:
+        transport = self._open()
+        if transport is not None:
+            with suppress(ChannelClosed):  # its last subscriber may leave at this very moment
+                transport.send(payload, destination)
+                return
+        transport = current()(self.group, receive_buffer=_UNUSED_BUFFER, listen=False)
+        try:
+            transport.send(payload, destination)
+        except WouldBlock as error:  # this socket is not there later
+            raise SendFailed(str(error)) from error.__cause__
+        finally:
+            transport.close()
+
+    @property
+    def has_names(self) -> bool:
+        return getattr(current(), "has_names", True)
+
+    def look_up(self, name: str) -> str:
+        return look_up(name, self.group)
+
+    def call(self, action: Callable[[], None]) -> None:
+        transport = self._open()
+        if transport is not None:
+            transport.call(action)
+        else:
+            action()
+
+    def when_room(self, action: Callable[[], None]) -> None:
+        transport = self._open()
+        if transport is not None:
+            transport.when_room(action)
+        else:
+            action()
+
+    def _open(self) -> Transport | None:
+        with _lock:
+            for key, shared in _channels.items():
+                joined = msgspec.structs.replace(key.group, sources=())  # whom it hears does not matter here
+                if (joined, key.opened_by) == (self.group, current()) and not shared.channel.closed:
+                    return shared.channel.transport
+        return None
+
+
+def _forget_all() -> None:
+    """Start afresh in a forked child: the channels are the parent's, and the lock may have been held."""
+    global _lock
+    _lock = RLock()
+    _channels.clear()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_forget_all)

@@ -1,0 +1,406 @@
+"""Many datagrams a system call: recvmmsg(2), sendmmsg(2) and UDP segmentation offload, where the kernel has them.
+
+How this works. *Reading:* recvmmsg fills an arena of 64 KiB slots. With UDP_GRO a slot may hold a whole train of
+equal datagrams that one UDP_SEGMENT send made; a control message says how long each is. Payloads are copied out of
+the arena at once, by one precompiled ``struct`` where their sizes are alike, so that no message keeps it alive.
+Above ``_LARGE`` bytes a datagram the copy dominates, and one recvmsg each into memory of its own is cheaper.
+
+*Sending:* a run of equal payloads becomes one UDP_SEGMENT send; what is not equal goes by sendmmsg.
+
+The C library is called with the interpreter lock held (``PyDLL``), for no call here ever blocks, and giving the lock up
+to a busy thread would cost more than the call. Sources: recvmmsg(2), sendmmsg(2), udp(7), cmsg(3); struct layouts of
+64-bit Linux.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import errno
+import mmap
+import os
+import socket
+import struct
+import time
+from collections.abc import Sequence
+from functools import lru_cache
+from itertools import groupby, repeat
+from typing import Any, Final, Protocol
+
+from ...message import Address, Family, Message
+from . import socket_options
+from .platform import PLATFORM
+
+SOL_UDP: Final = 17
+UDP_SEGMENT: Final = 103
+
+_SLOT: Final = 65_536
+"""Bytes a slot: no datagram and no train is longer."""
+
+_SLOTS: Final = 64
+_FEW_SLOTS: Final = 16
+"""Slots for trains, which fill them: 1 MiB."""
+
+_LARGE: Final = 8_192
+"""Bytes of a datagram above which reading one by one is cheaper."""
+
+_CRAMPED: Final = 4_096
+"""Bytes a slot above which fewer slots are used, to stay within the processor's cache and 1 MiB."""
+
+_TRAIN: Final = 64
+"""Datagrams that one UDP_SEGMENT send may make, on every kernel that has it."""
+
+_TRAIN_BYTES: Final = 65_507
+_DONTWAIT: Final = 0x40  # MSG_DONTWAIT, which the socket module has on Unix only
+_NAME: Final = 28  # sizeof(struct sockaddr_in6)
+_CONTROL: Final = 32
+_HEADER: Final = struct.Struct("=QI4xQQQQi4xI4x")  # struct mmsghdr
+_VECTOR: Final = struct.Struct("=QQ")  # struct iovec
+_SEGMENT_SIZE: Final = struct.Struct("=H")
+_GRO_SIZE: Final = struct.Struct("=i")
+_GRO_OFFSET: Final = 16  # behind struct cmsghdr
+_PKTINFO_SPACE: Final = 64
+_SENDERS: Final = 1024
+"""Senders whose addresses are kept decoded."""
+
+
+class Reader(Protocol):
+    """Takes what has arrived at a non-blocking socket.
+
+    Attributes:
+        bytes_read: payload bytes of all messages so far.
+    """
+
+    bytes_read: int
+
+    def read(self, opened: socket.socket, direct: bool, interface: str = "") -> list[Message]:
+        """Up to a few dozen messages, in order; none if nothing is there. Raises ``OSError``."""
+        ...
+
+
+class PlainReader:
+    """One recvfrom a datagram: on every platform.
+
+    Args:
+        family: of the sockets that are read.
+    """
+
+    def __init__(self, family: Family) -> None:
+        self._family: Family = family
+        self.bytes_read = 0
+
+    def read(self, opened: socket.socket, direct: bool, interface: str = "") -> list[Message]:
+        batch: list[Message] = []
+        now = 0.0
+        try:
+            for _ in range(_SLOTS):
+                data, sender = opened.recvfrom(_SLOT)
+                now = now or time.time()
+                self.bytes_read += len(data)
+                batch.append(Message(data, _host(sender), sender[1], self._family, now, direct, interface))
+        except BlockingIOError:
+            pass
+        except OSError:
+            if not batch:
+                raise
+        return batch
+
+
+class InterfaceReader:
+    """One recvmsg a datagram, which says by which interface it came: for direct messages, on several interfaces.
+
+    Args:
+        family: of the sockets that are read, which were set up to tell (IP_PKTINFO; RFC 3542 for IPv6).
+    """
+
+    def __init__(self, family: Family) -> None:
+        self._family: Family = family
+        self.bytes_read = 0
+
+    def read(self, opened: socket.socket, direct: bool, interface: str = "") -> list[Message]:
+        batch: list[Message] = []
+        try:
+            for _ in range(_SLOTS):
+                data, ancillary, _, sender = opened.recvmsg(_SLOT, _PKTINFO_SPACE)
+                self.bytes_read += len(data)
+                by = next((name for _, _, info in ancillary if (name := self._name(info))), interface)
+                batch.append(Message(data, _host(sender), sender[1], self._family, time.time(), direct, by))
+        except BlockingIOError:
+            pass
+        except OSError:
+            if not batch:
+                raise
+        return batch
+
+    def _name(self, info: bytes) -> str:
+        """The interface in a ``struct in_pktinfo`` or ``in6_pktinfo``."""
+        (number,) = struct.unpack_from("=I", info, 0 if self._family == "IPv4" else 16)
+        try:
+            return socket.if_indextoname(number)
+        except OSError:  # gone since
+            return ""
+
+
+class BatchReader:
+    """One recvmmsg for up to 64 datagrams, or trains of them: on 64-bit Linux.
+
+    Args:
+        family: of the sockets that are read.
+    """
+
+    def __init__(self, family: Family) -> None:
+        self._family: Family = family
+        self.bytes_read = 0
+        self._arena = mmap.mmap(-1, _SLOT * _SLOTS, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS)
+        self._names = bytearray(_NAME * _SLOTS)
+        self._controls = bytearray(_CONTROL * _SLOTS)
+        arena, names, controls = map(_address_of, (self._arena, self._names, self._controls))
+        self._vectors = bytearray().join(_VECTOR.pack(arena + _SLOT * slot, _SLOT) for slot in range(_SLOTS))
+        vectors = _address_of(self._vectors)
+        self._fresh = b"".join(
+            _HEADER.pack(
+                *(names + _NAME * slot, _NAME, vectors + _VECTOR.size * slot, 1),
+                *(controls + _CONTROL * slot, _CONTROL, 0, 0),
+            )
+            for slot in range(_SLOTS)
+        )
+        self._headers = bytearray(self._fresh)
+        self._at = _address_of(self._headers)
+        self._sizes = memoryview(self._headers).cast("I")[14::16]
+        self._control_sizes = memoryview(self._headers).cast("Q")[5::8]
+        self._used = 0
+        self._slots = _FEW_SLOTS
+        self._large = False
+        self._senders: dict[bytes, Address] = {}
+
+    def read(self, opened: socket.socket, direct: bool, interface: str = "") -> list[Message]:
+        if self._large:
+            return self._read_large(opened, direct, interface)
+        self._headers[: self._used] = self._fresh[: self._used]
+        count = _recvmmsg(opened.fileno(), self._at, self._slots, _DONTWAIT, None)
+        self._used = _HEADER.size * count
+        if count <= 0:
+            self._used = 0
+            number = ctypes.get_errno()
+            if count == 0 or number in (errno.EAGAIN, errno.EINTR):
+                return []
+            raise OSError(number, os.strerror(number))
+        now = time.time()
+        if count == 1 and not self._control_sizes[0]:
+            size = self._sizes[0]
+            self.bytes_read += size
+            self._large = size > _LARGE
+            address, port = self._sender(bytes(self._names[:_NAME]))
+            return [Message(self._arena[:size], address, port, self._family, now, direct, interface)]
+        sizes = self._sizes[:count].tolist()
+        payloads, counts = self._payloads(sizes)
+        self._adapt(sizes, len(payloads))
+        names = bytes(self._names[: _NAME * count])
+        first = names[:_NAME]
+        if count == 1 or names == first * count:
+            address, port = self._sender(first)
+            return list(map(Message, payloads, *map(repeat, (address, port, self._family, now, direct, interface))))
+        senders = [self._sender(names[at : at + _NAME]) for at in range(0, len(names), _NAME)]
+        if counts is not None:
+            senders = [sender for sender, times in zip(senders, counts, strict=True) for _ in range(times)]
+        return [
+            Message(data, address, port, self._family, now, direct, interface)
+            for data, (address, port) in zip(payloads, senders, strict=True)
+        ]
+
+    def _payloads(self, sizes: list[int]) -> tuple[Sequence[bytes], list[int] | None]:
+        """The payloads, and how many each slot held where any held more than one."""
+        count = len(sizes)
+        arena = self._arena
+        trains = self._control_sizes[:count].tolist()
+        if not any(trains):
+            if sizes.count(sizes[0]) == count:
+                return _spaced(sizes[0], count).unpack_from(arena), None
+            return [arena[at : at + size] for at, size in zip(range(0, _SLOT * count, _SLOT), sizes, strict=True)], None
+        payloads: list[bytes] = []
+        counts: list[int] = []
+        for slot, (size, train) in enumerate(zip(sizes, trains, strict=True)):
+            before = len(payloads)
+            if train:
+                (each,) = _GRO_SIZE.unpack_from(self._controls, _CONTROL * slot + _GRO_OFFSET)
+                payloads.extend(_packed(each, size).unpack_from(arena, _SLOT * slot))
+            else:
+                payloads.append(arena[_SLOT * slot : _SLOT * slot + size])
+            counts.append(len(payloads) - before)
+        return payloads, counts
+
+    def _adapt(self, sizes: list[int], messages: int) -> None:
+        filled = sum(sizes)
+        self.bytes_read += filled
+        if filled > _CRAMPED * len(sizes):
+            self._large = filled > _LARGE * messages
+            if self._slots > _FEW_SLOTS:
+                self._slots = _FEW_SLOTS
+                self._arena.madvise(mmap.MADV_DONTNEED, _SLOT * _FEW_SLOTS)
+        elif len(sizes) == self._slots:
+            self._slots = _SLOTS
+
+    def _read_large(self, opened: socket.socket, direct: bool, interface: str) -> list[Message]:
+        batch: list[Message] = []
+        now = 0.0
+        try:
+            for _ in range(_FEW_SLOTS):
+                data, ancillary, _, sender = opened.recvmsg(_SLOT, _CONTROL)
+                now = now or time.time()
+                self.bytes_read += len(data)
+                each = _GRO_SIZE.unpack_from(ancillary[0][2])[0] if ancillary else len(data)
+                self._large = each > _LARGE
+                payloads = _packed(each, len(data)).unpack(data) if ancillary else (data,)
+                fields = (_host(sender), sender[1], self._family, now, direct, interface)
+                batch += map(Message, payloads, *map(repeat, fields))
+                if not self._large:
+                    break
+        except BlockingIOError:
+            pass
+        except OSError:
+            if not batch:
+                raise
+        return batch
+
+    def _sender(self, name: bytes) -> Address:
+        sender = self._senders.get(name)
+        if sender is None:
+            if len(self._senders) >= _SENDERS:
+                self._senders.clear()
+            sender = self._senders[name] = _decode_name(name)
+        return sender
+
+
+def reader(family: Family) -> Reader:
+    """The best reader that this machine has."""
+    return BatchReader(family) if HAS_BATCHES else PlainReader(family)
+
+
+def interface_reader(family: Family) -> Reader:
+    """A reader that tells interfaces, where Python can."""
+    return InterfaceReader(family) if hasattr(socket.socket, "recvmsg") else PlainReader(family)
+
+
+def send_many(opened: socket.socket, payloads: Sequence[bytes], destination: Any) -> int:
+    """Send ``payloads``, in order, in as few system calls as possible.
+
+    Returns:
+        How many were sent: all of them, or those before one that failed, which is then to be sent alone.
+    """
+    sent = 0
+    if HAS_BATCHES:
+        unequal: list[bytes] = []
+        for size, run in groupby(payloads, len):
+            equal = list(run)
+            if len(equal) < 2 or not 0 < size <= _TRAIN_BYTES // 2:
+                unequal += equal
+                continue
+            if unequal:
+                done = _send_unequal(opened, unequal, destination)
+                sent += done
+                if done < len(unequal):
+                    return sent
+                unequal.clear()
+            done = _send_equal(opened, equal, size, destination)
+            sent += done
+            if done < len(equal):
+                return sent
+        return sent + _send_unequal(opened, unequal, destination)
+    try:
+        for payload in payloads:
+            opened.sendto(payload, destination)
+            sent += 1
+    except OSError:
+        pass  # told by the one that is then sent alone
+    return sent
+
+
+def _send_equal(opened: socket.socket, payloads: list[bytes], size: int, destination: Any) -> int:
+    length = min(_TRAIN, _TRAIN_BYTES // size)
+    control = [(SOL_UDP, UDP_SEGMENT, _SEGMENT_SIZE.pack(size))]
+    for start in range(0, len(payloads), length):
+        train = payloads[start : start + length]
+        try:
+            opened.sendmsg((b"".join(train),), control if len(train) > 1 else (), 0, destination)
+        except OSError as error:
+            if error.errno in (errno.EINVAL, errno.EIO, errno.EMSGSIZE, errno.ENOPROTOOPT):
+                # The link has a smaller MTU, or its driver no checksum offload: datagram by datagram works.
+                return start + _send_unequal(opened, payloads[start:], destination)
+            return start
+    return len(payloads)
+
+
+def _send_unequal(opened: socket.socket, payloads: list[bytes], destination: Any) -> int:
+    name = _encode_name(opened.family, destination)
+    at_name = _address_of(name)
+    for start in range(0, len(payloads), _SLOTS):
+        some = payloads[start : start + _SLOTS]
+        pointers = (ctypes.c_char_p * len(some))(*some)
+        addresses = memoryview(pointers).cast("B").cast("Q")
+        vectors = bytearray().join(map(_VECTOR.pack, addresses, map(len, some)))
+        at = _address_of(vectors)
+        headers = bytearray().join(
+            _HEADER.pack(at_name, len(name), at + _VECTOR.size * number, 1, 0, 0, 0, 0) for number in range(len(some))
+        )
+        done = _sendmmsg(opened.fileno(), _address_of(headers), len(some), _DONTWAIT)
+        if done < len(some):
+            return start + max(done, 0)
+    return len(payloads)
+
+
+@lru_cache(maxsize=1024)
+def _spaced(size: int, count: int) -> struct.Struct:
+    """So many payloads of one size, a slot apart."""
+    return struct.Struct(f"{size}s{_SLOT - size}x" * (count - 1) + f"{size}s")
+
+
+@lru_cache(maxsize=1024)
+def _packed(each: int, size: int) -> struct.Struct:
+    """Payloads of one size, the last one maybe shorter, side by side."""
+    count, rest = divmod(size, each) if each else (0, 0)
+    return struct.Struct(f"{each}s" * count + (f"{rest}s" if rest or not count else ""))
+
+
+def _address_of(buffer: Any) -> int:
+    return ctypes.addressof(ctypes.c_char.from_buffer(buffer))
+
+
+def _host(sender: tuple[Any, ...]) -> str:
+    """The address in what the socket module gives: a pair for IPv4, four values for IPv6."""
+    return sender[0] if len(sender) == 2 else socket_options.ipv6_text(sender[0], sender[3])
+
+
+def _decode_name(name: bytes) -> Address:
+    """``struct sockaddr_in`` or ``sockaddr_in6`` the way the socket module gives it."""
+    (family,) = struct.unpack_from("=H", name)
+    (port,) = struct.unpack_from("!H", name, 2)
+    if family == socket.AF_INET:
+        return socket.inet_ntoa(name[4:8]), port
+    address = socket.inet_ntop(socket.AF_INET6, name[8:24])
+    return socket_options.ipv6_text(address, struct.unpack_from("=I", name, 24)[0]), port
+
+
+def _encode_name(family: int, destination: Any) -> bytearray:
+    if family == socket.AF_INET:
+        return bytearray(
+            struct.pack("=H", family) + struct.pack("!H4s8x", destination[1], socket.inet_aton(destination[0]))
+        )
+    address, port, *more = destination
+    flow, scope = more or (0, 0)
+    packed = socket.inet_pton(socket.AF_INET6, address)
+    return bytearray(struct.pack("=H", family) + struct.pack("!HI16s", port, flow, packed) + struct.pack("=I", scope))
+
+
+def _load(name: str, *types: Any) -> Any:
+    try:
+        function = getattr(ctypes.PyDLL(None, use_errno=True), name)
+    except (AttributeError, OSError, TypeError):
+        return None
+    function.argtypes = types
+    return function
+
+
+_recvmmsg = _load("recvmmsg", ctypes.c_int, ctypes.c_void_p, ctypes.c_uint, ctypes.c_int, ctypes.c_void_p)
+_sendmmsg = _load("sendmmsg", ctypes.c_int, ctypes.c_void_p, ctypes.c_uint, ctypes.c_int)
+
+HAS_BATCHES: Final = bool(_recvmmsg and _sendmmsg) and PLATFORM == "linux" and struct.calcsize("P") == 8
+"""Whether this machine's C library and struct layouts are those that the batch calls need."""

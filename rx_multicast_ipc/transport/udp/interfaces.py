@@ -1,0 +1,146 @@
+"""Which network interfaces there are, and which of them a group is on."""
+
+from __future__ import annotations
+
+import socket
+from contextlib import suppress
+from typing import NamedTuple
+
+from ...errors import InvalidInterface
+from ...group import ALL_INTERFACES, DEFAULT_INTERFACE, LOOPBACK, Group, Ip
+from . import interface_watch
+from .error_advice import cannot_open, is_exhausted
+from .platform import PLATFORM, Platform
+
+
+class Nic(NamedTuple):
+    """A network interface, as far as the system calls need to know it.
+
+    Attributes:
+        number: its index; 0 for any.
+        address: the one of its addresses to send from; ``""`` for any.
+        name: for people.
+        up: whether it works.
+    """
+
+    number: int = 0
+    address: str = ""
+    name: str = ""
+    up: bool = True
+
+
+def find_nics(interface: str, group: Group, platform: Platform = PLATFORM) -> list[Nic]:
+    """The interfaces that one name stands for, now: one, or for ``"all"`` any number.
+
+    Raises:
+        InvalidInterface: there is none of that name or address; it says which there are.
+        NoRoute: no route leads to the group, for ``"default"``.
+        CannotOpen: there is no descriptor left to ask with.
+    """
+    if interface == LOOPBACK:
+        return [Nic(_index("lo0" if platform == "darwin" else "lo") if platform != "win32" else 0, "127.0.0.1", "lo")]
+    links = _links(group, platform)
+    if interface == DEFAULT_INTERFACE:
+        return [_default_nic(group, links)]
+    if interface == ALL_INTERFACES:
+        return _all_nics(group, links)
+    ip = Ip.parse(interface)
+    if ip is None:
+        return [_nic(_index(interface), interface, group, links)]
+    if ip.scope:
+        number = int(ip.scope) if ip.scope.isdecimal() else _index(ip.scope)
+        return [_nic(number, _name(number), group, links)]
+    address = str(ip)
+    for link in links:
+        if address in link.addresses:
+            return [Nic(link.number, address if group.family == "IPv4" else "", link.name, link.up)]
+    if ip.family == "IPv4":
+        with suppress(OSError), socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
+            probe.bind((interface, 0))
+            return [Nic(0, interface, interface)]
+    elif platform != "linux":
+        raise InvalidInterface(
+            f'{interface} does not say which interface it is on; name the interface, or write "{interface}%name"'
+        )
+    raise InvalidInterface(f"{interface} is not an address of this machine; {_choices()}")
+
+
+def change_notices(platform: Platform = PLATFORM) -> socket.socket | None:
+    """A non-blocking socket with something to read after a change of interfaces, addresses or routes.
+
+    None on Windows, which tells of changes in callbacks only.
+    """
+    if platform == "linux":
+        with suppress(OSError):
+            return interface_watch.change_notices()
+    if platform == "darwin":
+        notices = socket.socket(getattr(socket, "AF_ROUTE", 17), socket.SOCK_RAW)  # route(4)
+        notices.setblocking(False)
+        return notices
+    return None
+
+
+def _default_nic(group: Group, links: list[interface_watch.Link]) -> Nic:
+    if not links:
+        return Nic(name=DEFAULT_INTERFACE)  # the system's choice
+    try:
+        number = interface_watch.interface_to(group.address)
+    except OSError as error:
+        raise cannot_open(group, error) from error
+    return _nic(number, _name(number), group, links)
+
+
+def _all_nics(group: Group, links: list[interface_watch.Link]) -> list[Nic]:
+    if links:
+        return [
+            Nic(link.number, "", link.name)
+            for link in links
+            if link.up and link.multicast and not link.loopback and _has_address(link, group)
+        ]
+    return [
+        Nic(number, "", name) for number, name in socket.if_nameindex() if not name.startswith(("lo", "software_loop"))
+    ]
+
+
+def _nic(number: int, name: str, group: Group, links: list[interface_watch.Link]) -> Nic:
+    link = next((link for link in links if link.number == number), None)
+    loopback = link.loopback if link else name in ("lo", "lo0")
+    address = "127.0.0.1" if loopback and group.family == "IPv4" else ""
+    return Nic(number, address, name, link.up if link else True)
+
+
+def _links(group: Group, platform: Platform) -> list[interface_watch.Link]:
+    """The interfaces, where the platform tells more of them than their names."""
+    if platform == "linux":
+        try:
+            return interface_watch.links()
+        except OSError as error:  # some sandboxes have no netlink
+            if is_exhausted(error):
+                raise cannot_open(group, error) from error
+    return []
+
+
+def _has_address(link: interface_watch.Link, group: Group) -> bool:
+    return any((":" in address) == (group.family == "IPv6") for address in link.addresses)
+
+
+def _choices() -> str:
+    try:
+        names = ", ".join(f'"{name}"' for _, name in socket.if_nameindex())
+    except OSError:
+        names = ""
+    return f'there are "{LOOPBACK}", "{DEFAULT_INTERFACE}", "{ALL_INTERFACES}"' + (f", {names}" if names else "")
+
+
+def _index(name: str) -> int:
+    try:
+        return socket.if_nametoindex(name)
+    except (OSError, ValueError) as error:  # ValueError: a NUL
+        raise InvalidInterface(f"there is no interface {name!r} here; {_choices()}") from error
+
+
+def _name(number: int) -> str:
+    try:
+        return socket.if_indextoname(number)
+    except (OSError, OverflowError) as error:
+        raise InvalidInterface(f"there is no interface with index {number} here; {_choices()}") from error

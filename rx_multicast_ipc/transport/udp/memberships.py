@@ -1,0 +1,253 @@
+"""On which interfaces a transport hears its group, and how that follows the network."""
+
+from __future__ import annotations
+
+import logging
+import socket
+import threading
+import time
+from collections.abc import Callable
+from contextlib import suppress
+from functools import partial
+from typing import Final
+
+from reactivex.abc import DisposableBase
+
+from ...channel_events import NetworkChange, NetworkEvent
+from ...errors import MulticastError
+from ...group import ALL_INTERFACES, Group
+from . import interfaces, socket_options
+from .error_advice import is_exhausted
+from .group_socket import Listener
+from .interfaces import Nic
+from .io_thread import IoThread, Reader
+
+_log = logging.getLogger("rx_multicast_ipc")
+
+_SETTLING: Final = 0.02
+"""Seconds from a notice of a change to the look at what changed: they come in bursts."""
+
+_LOOK_AGAIN: Final = 0.5
+"""Seconds until another look, where a change could not be followed yet or the platform gives no notice."""
+
+_REJOIN: Final = 125.0
+"""Seconds between two reports of the membership: the query interval of RFC 2236 and RFC 3376. A switch that no router
+asks forgets a group after 260."""
+
+
+class Memberships:
+    """A listener on each of the interfaces that a group is on, now and after every change.
+
+    At the transport's home once started. Raises ``CannotOpen`` and ``InvalidInterface``, with nothing left open.
+
+    Args:
+        group: which, and on which interfaces.
+        receive_buffer: bytes to ask for, for each.
+        thread: the home.
+        listen: False only finds the interfaces.
+        trains: whether datagrams that were sent together may arrive together.
+
+    Attributes:
+        nics: the interfaces, by their index.
+    """
+
+    def __init__(self, group: Group, receive_buffer: int, thread: IoThread, *, listen: bool, trains: bool) -> None:
+        self._group = group
+        self._receive_buffer = receive_buffer
+        self._trains = trains
+        self._thread = thread
+        self._lock = threading.RLock()
+        self._readers: dict[int, Reader] = {}
+        self._dropped_before = 0
+        self._notices: socket.socket | None = None
+        self._look: DisposableBase | None = None
+        self._next_rejoin: DisposableBase | None = None
+        self._closed = False
+        self.nics: dict[int, Nic] = {
+            nic.number: nic for interface in group.interfaces for nic in interfaces.find_nics(interface, group)
+        }
+        self._listeners: dict[int, Listener] = {}
+        try:
+            if listen:
+                self._open_all()
+        except BaseException:
+            self.close()
+            raise
+
+    def _open_all(self) -> None:
+        refusal: MulticastError | None = None
+        for number, nic in self.nics.items():
+            try:
+                self._listeners[number] = Listener(self._group, nic, self._receive_buffer, self._trains)
+            except MulticastError as error:
+                if self._group.interfaces != (ALL_INTERFACES,):
+                    raise
+                refusal = error  # one of all cannot: a tunnel, say
+        if refusal is not None and not self._listeners:
+            raise refusal
+        self.nics = {number: self.nics[number] for number in self._listeners}
+
+    def start(
+        self,
+        reader_of: Callable[[Listener], Reader],
+        turned: Callable[[], None],
+        changed: Callable[[NetworkEvent], None],
+    ) -> None:
+        """Begin to read, and to follow the network.
+
+        Args:
+            reader_of: makes the reader of a listener.
+            turned: called after a change, when ``nics`` may be others.
+            changed: told of it then.
+        """
+        self._reader_of = reader_of
+        self._turned = turned
+        self._changed = changed
+        self._readers = {number: reader_of(listener) for number, listener in self._listeners.items()}
+        watched = {listener.socket: self._readers[number] for number, listener in self._listeners.items()}
+        if not self._group.is_loopback:
+            self._notices = interfaces.change_notices()
+            if self._notices is not None:
+                watched[self._notices] = self._read_notices
+            self._next_rejoin = self._thread.scheduler.schedule_relative(_REJOIN, self._rejoin)
+        self._thread.watch(watched)
+        if not self._group.is_loopback:
+            self._thread.call(partial(self._look_in, 0))  # for what changed since it was opened
+
+    def read_all(self) -> int:
+        """Take one turn of reading at every listener; how many messages that was."""
+        return sum(read() for read in list(self._readers.values()))
+
+    def dropped(self) -> int | None:
+        """Datagrams that the kernel dropped at all listeners so far; None where it does not tell."""
+        with self._lock:
+            counts = [socket_options.kernel_drops(listener.socket) for listener in self._listeners.values()]
+            known = [count for count in counts if count is not None]
+            return self._dropped_before + sum(known) if len(known) == len(counts) else None
+
+    def close(self) -> None:
+        """Let go of all sockets."""
+        with self._lock:
+            self._closed = True
+            for timer in (self._look, self._next_rejoin):
+                if timer is not None:  # it would keep the thread
+                    timer.dispose()
+            opened = [listener.socket for listener in self._listeners.values()]
+            for one in opened if self._notices is None else [*opened, self._notices]:
+                self._thread.unwatch(one)
+                one.close()
+
+    def forget(self) -> None:
+        """Let go of the parent's sockets in a forked child, without waiting for a lock."""
+        self._lock = threading.RLock()
+        with suppress(OSError):
+            self.close()
+
+    def _read_notices(self) -> int:
+        assert self._notices is not None
+        try:
+            while self._notices.recv(1 << 16):
+                pass
+        except BlockingIOError:
+            pass
+        except OSError:  # more notices than fit: a change all the same
+            pass
+        self._look_in(_SETTLING)
+        return 0
+
+    def _look_in(self, seconds: float) -> None:
+        if self._look is None:
+            self._look = self._thread.scheduler.schedule_relative(seconds, self._look_around)
+
+    def _look_around(self, _scheduler: object, _state: object) -> None:
+        """Be on the interfaces that there are now, and off those that are gone."""
+        self._look = None
+        if self._closed:
+            return
+        found: dict[int, Nic] = {}
+        for interface in self._group.interfaces:
+            try:
+                found.update((nic.number, nic) for nic in interfaces.find_nics(interface, self._group))
+            except (MulticastError, OSError) as error:
+                if is_exhausted(error):  # nobody knows, so nothing is left
+                    self._look_in(_LOOK_AGAIN)
+                    return
+        events: list[NetworkEvent] = []
+        for number in [number for number in self._listeners if number not in found]:
+            self._leave(number, events)
+        for number, nic in found.items():
+            listener = self._listeners.get(number)
+            if listener is None:
+                self._join(nic, events)
+            else:
+                self._follow(listener, nic, events)
+        if self._closed:  # by what the last messages from an interface brought
+            return
+        self.nics = {number: nic for number, nic in found.items() if number in self._listeners}
+        if events:
+            self._turned()
+        for event in events:
+            _log.info("%s: %s %s %s", self._group, event.interface, event.change, event.address)
+            self._changed(event)
+        if self._notices is None or len(self.nics) < len(found):
+            self._look_in(_LOOK_AGAIN)
+
+    def _leave(self, number: int, events: list[NetworkEvent]) -> None:
+        listener = self._listeners[number]
+        listener.leave()
+        while self._readers[number]():  # what arrived before it went
+            pass
+        if self._closed:
+            return
+        with self._lock:
+            del self._listeners[number], self._readers[number]
+            self._dropped_before += socket_options.kernel_drops(listener.socket) or 0
+            self._thread.unwatch(listener.socket)
+            listener.socket.close()
+        events.append(self._event(NetworkChange.LEFT, listener))
+
+    def _join(self, nic: Nic, events: list[NetworkEvent]) -> None:
+        try:
+            listener = Listener(self._group, nic, self._receive_buffer, self._trains)
+        except MulticastError as error:
+            _log.debug("%s: cannot join on %s yet: %s", self._group, nic.name, error)
+            return
+        with self._lock:
+            self._listeners[nic.number] = listener
+            reader = self._readers[nic.number] = self._reader_of(listener)
+            self._thread.watch({listener.socket: reader})
+        events.append(self._event(NetworkChange.JOINED, listener))
+
+    def _follow(self, listener: Listener, nic: Nic, events: list[NetworkEvent]) -> None:
+        before, listener.nic = listener.nic, nic
+        if nic.name != before.name:
+            self._read_anew(listener)
+        if nic.up != before.up:
+            events.append(self._event(NetworkChange.UP if nic.up else NetworkChange.DOWN, listener))
+        address = socket_options.source_address(self._group, nic)
+        if not nic.up or address == listener.address:
+            listener.in_doubt = False
+            return
+        if not address and not listener.in_doubt:  # the link may be about to go down, which is another event
+            listener.in_doubt = True
+            self._look_in(_SETTLING)
+            return
+        listener.address = address
+        listener.in_doubt = False
+        events.append(self._event(NetworkChange.MOVED, listener))
+
+    def _read_anew(self, listener: Listener) -> None:
+        """Let its messages say what the interface is called now."""
+        reader = self._readers[listener.nic.number] = self._reader_of(listener)
+        with self._lock:
+            self._thread.unwatch(listener.socket)
+            self._thread.watch({listener.socket: reader})
+
+    def _event(self, change: NetworkChange, listener: Listener) -> NetworkEvent:
+        return NetworkEvent(change, listener.nic.name, listener.address, time.time())
+
+    def _rejoin(self, _scheduler: object, _state: object) -> None:
+        if not self._closed:
+            for listener in self._listeners.values():
+                listener.rejoin()
+            self._next_rejoin = self._thread.scheduler.schedule_relative(_REJOIN, self._rejoin)

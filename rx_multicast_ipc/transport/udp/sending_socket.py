@@ -1,0 +1,308 @@
+"""The way out: the socket that sends, by one interface or several, and waits where there is no room."""
+
+from __future__ import annotations
+
+import asyncio
+import errno
+import logging
+import os
+import selectors
+import socket
+import threading
+import time
+from collections import deque
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import suppress
+from functools import partial
+from typing import Final
+
+from ...errors import ChannelClosed, SendFailed
+from ...group import Group
+from ...message import Address
+from ...subscriber_errors import on_delivering_thread, report
+from ..base import WouldBlock
+from . import batch, socket_options
+from .error_advice import send_failed
+from .interfaces import Nic
+from .io_thread import IoThread
+
+_log = logging.getLogger("rx_multicast_ipc")
+
+_ROOM_WAIT: Final = 5.0
+"""Seconds that a send waits for room."""
+
+_MOST_HELD: Final = 65_536
+"""Sends that wait for room without a thread of their own."""
+
+_TRY_AGAIN: Final = 0.05
+"""Seconds until another try to wait for room, where there was no descriptor left for it."""
+
+# Not epoll, which needs a descriptor of its own and forgets a socket that is closed.
+_Poller: Final[type[selectors.BaseSelector]] = getattr(selectors, "PollSelector", selectors.SelectSelector)
+
+
+class Outlet:
+    """Sends datagrams. Raises ``CannotOpen`` and leaves nothing open.
+
+    Args:
+        group: where to.
+        nics: by which interfaces, until :meth:`turn_to` says otherwise; by their index.
+        receive_buffer: bytes to ask for, for the replies that come to this socket.
+        thread: runs what waited for room.
+
+    Attributes:
+        socket: also hears the replies.
+        lock: held while the socket is in use, so that it is not closed, and its number reused, under a call.
+        sent, sent_bytes, refused: datagrams and bytes, so far.
+        addresses: where its datagrams come from: one an interface, and IPv6 link-local ones as each of them hears it.
+        address: the first of them.
+    """
+
+    def __init__(self, group: Group, nics: Mapping[int, Nic], receive_buffer: int, thread: IoThread) -> None:
+        self._group = group
+        self._destination: Address = group.address, group.port
+        self._is_ipv6 = group.family == "IPv6"
+        self._thread = thread
+        self.lock = threading.RLock()  # a signal handler may close while its thread sends
+        self._shut = False
+        self._held: deque[Callable[[], None]] = deque()
+        self._again: deque[Callable[[], None]] = deque()
+        self._running = False
+        self._room: socket.socket | None = None
+        self._failing: set[str] = set()
+        self.sent = self.sent_bytes = self.refused = 0
+        self.socket = socket_options.open_socket(
+            group, socket_options.send_plan(group, next(iter(nics.values()), None), receive_buffer)
+        )
+        self._port: int = self.socket.getsockname()[1]
+        self._nics: tuple[Nic, ...] = ()
+        self.turn_to(nics)
+
+    def turn_to(self, nics: Mapping[int, Nic]) -> None:
+        """Send by these interfaces from now on."""
+        found = list(filter(None, [socket_options.source_address(self._group, nic) for nic in nics.values()]))
+        addresses = [(address, self._port) for address in found]
+        # On two interfaces of one segment, each also hears the other.
+        crossed = [
+            (f"{address.partition('%')[0]}%{nic.name}", self._port)
+            for address in found
+            if "%" in address
+            for nic in nics.values()
+        ]
+        with self.lock:
+            self._nics = tuple(nics.values())
+            self._one_nic = len(nics) == 1
+            self.address: Address = addresses[0] if addresses else ("::" if self._is_ipv6 else "0.0.0.0", self._port)
+            self.addresses = frozenset((*addresses, *crossed))
+            if self._one_nic and not self._shut:
+                with suppress(OSError):  # an interface that just went away: the notice of it is on its way
+                    socket_options.apply(self.socket, socket_options.outgoing(self._group, self._nics[0]))
+
+    def send(self, payload: bytes, destination: Address | None) -> None:
+        """See :meth:`rx_multicast_ipc.transport.Transport.send`."""
+        deadline = 0.0
+        copies: _Copies | None = None
+        while True:
+            with self.lock:
+                if self._shut:
+                    raise ChannelClosed
+                try:
+                    if (self._held or self._running) and self._is_late():
+                        raise BlockingIOError(errno.EAGAIN, os.strerror(errno.EAGAIN))
+                    if destination is not None:
+                        self.socket.sendto(
+                            payload, socket_options.ipv6_destination(destination) if self._is_ipv6 else destination
+                        )
+                    elif self._one_nic:
+                        self.socket.sendto(payload, self._destination)
+                    else:
+                        copies = copies or _Copies(self._nics)
+                        self._send_to_each(payload, copies)
+                except BlockingIOError as error:
+                    full = error
+                    if copies is not None and copies.taken and not _may_wait():  # it is on its way: the rest follows
+                        self.sent += 1
+                        self.sent_bytes += len(payload)
+                        self.when_room(partial(self._send_rest, payload, copies))
+                        return
+                except OSError as error:
+                    self.refused += 1
+                    raise send_failed(self._group, destination, error) from error
+                else:
+                    self.sent += 1
+                    self.sent_bytes += len(payload)
+                    return
+            deadline = deadline or time.monotonic() + _ROOM_WAIT
+            self._wait_for_room(deadline, destination, full)
+
+    def send_many(self, payloads: Sequence[bytes]) -> None:
+        """See :meth:`rx_multicast_ipc.transport.Transport.send_many`."""
+        sent = 0
+        while sent < len(payloads):
+            with self.lock:
+                if self._shut:
+                    raise ChannelClosed
+                if self._one_nic and not self._is_late():
+                    some = payloads[sent:] if sent else payloads
+                    done = batch.send_many(self.socket, some, self._destination)
+                    sent += done
+                    self.sent += done
+                    self.sent_bytes += sum(map(len, some[:done]))
+            if sent < len(payloads):
+                try:
+                    self.send(payloads[sent], None)
+                except SendFailed as error:
+                    error.sent = sent
+                    raise
+                sent += 1
+
+    def when_room(self, action: Callable[[], None]) -> None:
+        """Run ``action`` on the thread as soon as there may be room, after those that waited before it."""
+        with self.lock:
+            if self._runs_here:
+                self._again.append(action)
+                return
+            self._held.append(action)
+            first = len(self._held) == 1 and not self._running
+        if first:
+            self._thread.call(self._await_room)
+
+    def shut(self) -> bool:
+        """Send nothing more; whether it was not shut before."""
+        with self.lock:
+            before, self._shut = self._shut, True
+        return not before
+
+    def close(self) -> None:
+        """Let go of the socket; whoever waits for room is told that it came too late. Once shut, on the thread."""
+        self._forget_room()
+        with self.lock:
+            with suppress(OSError):  # ENOTCONN, but it ends the wait of those that wait for room
+                self.socket.shutdown(socket.SHUT_RDWR)
+            self.socket.close()
+        self._run_held()
+
+    def forget(self) -> None:
+        """Let go of the parent's socket in a forked child, without waiting for a lock."""
+        self.lock = threading.RLock()
+        self._shut = True
+        self._held.clear()
+        with suppress(OSError):
+            self._forget_room()
+            self.socket.close()
+
+    def _send_to_each(self, payload: bytes, copies: _Copies) -> None:
+        """Send by every interface that is left; fails where none takes it, else what fails is counted, and logged once.
+
+        Raises ``BlockingIOError`` where there is no room, and goes on from there when called again.
+        """
+        while copies.left:
+            nic = copies.left[0]
+            try:
+                socket_options.apply(self.socket, socket_options.outgoing(self._group, nic))
+                self.socket.sendto(payload, self._destination)
+            except BlockingIOError:
+                raise
+            except OSError as error:
+                copies.failures.append(error)
+                if nic.name not in self._failing:
+                    self._failing.add(nic.name)
+                    _log.warning("%s: nothing can be sent on %s: %s", self._group, nic.name, error)
+            else:
+                copies.taken += 1
+                self._failing.discard(nic.name)
+            copies.left.popleft()
+        if not copies.taken:
+            raise copies.failures[-1] if copies.failures else OSError(errno.ENODEV, os.strerror(errno.ENODEV))
+        self.refused += len(copies.failures)
+
+    def _send_rest(self, payload: bytes, copies: _Copies) -> None:
+        with self.lock:
+            if self._shut:
+                self.refused += len(copies.left)
+                return
+            try:
+                self._send_to_each(payload, copies)
+            except BlockingIOError:
+                self.when_room(partial(self._send_rest, payload, copies))
+
+    def _wait_for_room(self, deadline: float, destination: Address | None, full: OSError) -> None:
+        may_wait = _may_wait()
+        if not may_wait and len(self._held) < _MOST_HELD:
+            raise WouldBlock(str(send_failed(self._group, destination, full))) from full
+        remaining = deadline - time.monotonic()
+        if not may_wait or remaining <= 0:
+            self.refused += 1
+            raise send_failed(self._group, destination, full) from full
+        with suppress(OSError, ValueError), _Poller() as waiting:  # else: closed meanwhile
+            waiting.register(self.socket, selectors.EVENT_WRITE)
+            waiting.select(remaining)
+
+    def _await_room(self) -> None:
+        if self._shut:
+            self._run_held()
+        if self._shut or self._room is not None:
+            return
+        try:
+            self._room = self.socket.dup()  # for a poller takes a descriptor once, and this one is watched for reading
+            self._thread.watch({self._room: self._has_room}, for_room=True)
+        except OSError as error:
+            _log.warning("%s: cannot wait for room to send, will try again: %s", self._group, error)
+            self._forget_room()
+            self._thread.scheduler.schedule_relative(_TRY_AGAIN, lambda _scheduler, _state: self._await_room())
+
+    def _has_room(self) -> int:
+        self._forget_room()
+        self._run_held()
+        return 0
+
+    def _forget_room(self) -> None:
+        room, self._room = self._room, None
+        if room is not None:
+            self._thread.unwatch(room)
+            room.close()
+
+    def _run_held(self) -> None:
+        """Run what waits for room, in order, until something finds none again; on the thread."""
+        with self.lock:
+            self._running, most = True, len(self._held)
+        for _ in range(most):
+            with self.lock:
+                if self._again or not self._held:  # the latter: closed by the one before
+                    break
+                action = self._held.popleft()
+            try:
+                action()
+            except BaseException as error:
+                report(error)
+        with self.lock:
+            self._running = False
+            self._held.extendleft(reversed(self._again))
+            self._again.clear()
+            more = bool(self._held)
+        if more:
+            self._await_room()
+
+    @property
+    def _runs_here(self) -> bool:
+        return self._running and self._thread.is_current
+
+    def _is_late(self) -> bool:
+        """Whether others wait for room, and this thread would overtake them."""
+        if not (self._held or self._running) or _may_wait():
+            return False
+        return not self._runs_here or bool(self._again)
+
+
+class _Copies:
+    """A datagram on its way out by several interfaces: by which it has yet to go, and how it fared on the others."""
+
+    def __init__(self, nics: Iterable[Nic]) -> None:
+        self.left = deque(nics)
+        self.taken = 0
+        self.failures: list[OSError] = []
+
+
+def _may_wait() -> bool:
+    """Whether this thread keeps nobody else waiting."""
+    return not on_delivering_thread() and asyncio._get_running_loop() is None  # pyright: ignore

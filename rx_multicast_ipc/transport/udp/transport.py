@@ -1,0 +1,275 @@
+"""The live transport: UDP sockets, read on a thread of the channel's own."""
+
+from __future__ import annotations
+
+import atexit
+import logging
+import os
+import socket
+import threading
+import time
+from collections.abc import Callable, Sequence
+from contextlib import ExitStack, suppress
+from functools import partial
+from typing import Final
+
+from reactivex.abc import DisposableBase
+from reactivex.scheduler.periodicscheduler import PeriodicScheduler
+
+from ...channel_events import NetworkEvent
+from ...channel_statistics import Statistics
+from ...errors import ChannelClosed
+from ...group import Group
+from ...message import Address, Message
+from ..base import Changed, Deliver, Ended
+from . import batch, socket_options
+from .error_advice import cannot_open, is_transient
+from .group_socket import Listener
+from .io_thread import IoThread, Reader
+from .memberships import Memberships
+from .sending_socket import Outlet
+
+_log = logging.getLogger("rx_multicast_ipc")
+
+_CLOSE_WAIT: Final = 5.0
+"""Seconds that close waits for a delivery under way."""
+
+_EXIT_WAIT: Final = 0.5
+"""Seconds that the end of the interpreter waits for all of them together."""
+
+_DROP_CHECK: Final = 1.0
+"""Seconds between two looks at the kernel's drop counters while messages arrive."""
+
+
+class UdpTransport:
+    """Sockets bound to the group, one an interface, which hear it; and one of its own, which sends and hears replies.
+
+    A reply to the last one's address reaches this transport and no other, however many processes share
+    the group's port. See :class:`rx_multicast_ipc.transport.base.Transport` for the contract.
+
+    Args:
+        group, receive_buffer, listen: as for :class:`rx_multicast_ipc.transport.base.OpenTransport`.
+        trains: whether datagrams that were sent together may arrive together, at a tenth of the cost. Without, the
+            kernel's count of drops is exact for them too.
+    """
+
+    def __init__(self, group: Group, *, receive_buffer: int, listen: bool = True, trains: bool = True) -> None:
+        self.group = group
+        self._closed = False
+        self._gone = threading.Event()
+        self._started = False
+        self._reader: batch.Reader = batch.PlainReader(group.family)
+        self._direct_reader = self._reader
+        self._deliver: Deliver | None = None
+        self._ended: Ended | None = None
+        self._changed: Changed | None = None
+        self._fault: Exception | None = None
+        self._received = 0
+        self._drops_reported = 0
+        self._drop_check: DisposableBase | None = None
+        self._final: Statistics | None = None
+        self._thread = IoThread(f"rx_multicast_ipc {group}")
+        with ExitStack() as undo:
+            # First those that listen: on Windows a send needs somebody who joined.
+            self._memberships = Memberships(group, receive_buffer, self._thread, listen=listen, trains=trains)
+            undo.callback(self._memberships.close)
+            self._outlet = Outlet(group, self._memberships.nics, receive_buffer, self._thread)
+            undo.callback(self._outlet.socket.close)
+            self._receive_buffer = socket_options.granted_receive_buffer(self._outlet.socket)
+            undo.pop_all()
+
+    def start(self, deliver: Deliver, ended: Ended, changed: Changed | None = None) -> None:
+        self._deliver = deliver
+        self._ended = ended
+        self._changed = changed
+        _open.add(self)
+        family = self.group.family
+        self._reader = self._direct_reader = batch.reader(family)
+        if self.group.has_several_interfaces:
+            self._direct_reader = batch.interface_reader(family)
+        self._read_direct = partial(self._read, self._direct_reader, self._outlet.socket, True, "")
+        try:
+            self._memberships.start(self._reader_of, self._turn, self._tell)
+            self._thread.watch({self._outlet.socket: self._read_direct})
+        except OSError as error:
+            raise cannot_open(self.group, error) from error
+        self._started = True
+
+    @property
+    def sender_address(self) -> Address:
+        return self._outlet.address
+
+    @property
+    def own_addresses(self) -> frozenset[Address]:
+        return self._outlet.addresses
+
+    @property
+    def scheduler(self) -> PeriodicScheduler:
+        return self._thread.scheduler
+
+    @property
+    def closed(self) -> bool:
+        return self._closed
+
+    @property
+    def ended(self) -> bool:
+        return self._gone.is_set()
+
+    @property
+    def statistics(self) -> Statistics:
+        with self._outlet.lock:
+            return self._final or self._count()
+
+    def send(self, payload: bytes, destination: Address | None = None) -> None:
+        self._outlet.send(payload, destination)
+
+    def send_many(self, payloads: Sequence[bytes]) -> None:
+        self._outlet.send_many(payloads)
+
+    def when_room(self, action: Callable[[], None]) -> None:
+        self._outlet.when_room(action)
+
+    has_names = True
+
+    def look_up(self, name: str) -> str:
+        return socket_options.look_up(name, self.group)
+
+    def call(self, action: Callable[[], None]) -> None:
+        self._thread.call(action)
+
+    def close(self, *, wait: bool = True) -> None:
+        first = self._outlet.shut()
+        self._closed = True
+        if first and self._started:
+            self._thread.call(self._end)
+        elif first:
+            self._end()
+        if not wait or self._thread.is_current or self._outlet.lock._is_owned():  # pyright: ignore
+            return
+        if not self._gone.wait(_CLOSE_WAIT):
+            _log.warning(
+                "closing %s: a subscriber has kept the delivering thread busy for %g s; it closes when that ends",
+                self.group,
+                _CLOSE_WAIT,
+            )
+
+    def _end(self) -> None:
+        _open.discard(self)
+        if self._drop_check is not None:
+            self._drop_check.dispose()
+        with self._outlet.lock:
+            self._final = self._count()
+            self._thread.unwatch(self._outlet.socket)
+            self._memberships.close()
+        self._outlet.close()
+        try:
+            if self._ended is not None:
+                self._ended(self._fault)
+        finally:
+            self._gone.set()
+
+    def _count(self) -> Statistics:
+        direct, group = socket_options.kernel_drops(self._outlet.socket), self._memberships.dropped()
+        return Statistics(
+            received=self._received,
+            received_bytes=sum(reader.bytes_read for reader in {self._reader, self._direct_reader}),
+            sent=self._outlet.sent,
+            sent_bytes=self._outlet.sent_bytes,
+            refused=self._outlet.refused,
+            dropped=None if direct is None or group is None else direct + group,
+            receive_buffer=self._receive_buffer,
+        )
+
+    def _reader_of(self, listener: Listener) -> Reader:
+        interface = listener.nic.name if self.group.has_several_interfaces else ""
+        return partial(self._read, self._reader, listener.socket, False, interface)
+
+    def _turn(self) -> None:
+        self._outlet.turn_to(self._memberships.nics)
+
+    def _tell(self, event: NetworkEvent) -> None:
+        if self._changed is not None and not self._closed:
+            self._changed(event)
+
+    def _read(self, reader: batch.Reader, opened: socket.socket, direct: bool, interface: str) -> int:
+        """Deliver what one turn of reading brings, and return how many messages that was; at home."""
+        if self._closed:
+            return 0  # closed by what the other socket just brought
+        batch: list[Message] = []
+        try:
+            batch = reader.read(opened, direct, interface)
+        except OSError as error:
+            if not is_transient(error):
+                self._fault = ChannelClosed(f"{self.group} cannot be read any more: {error}; open another channel")
+                self._fault.__cause__ = error
+        if batch:
+            self._received += len(batch)
+            if self._drop_check is None:
+                self._drop_check = self.scheduler.schedule_relative(_DROP_CHECK, self._check_drops)
+            self._thread.run_posted()
+            if not self._closed and self._deliver is not None:
+                self._deliver(batch)
+        if self._fault is not None:
+            self.close(wait=False)
+        return len(batch)
+
+    def _finish(self, deadline: float) -> None:
+        """Deliver what has arrived, and close; at the end of the interpreter."""
+
+        def finish(_scheduler: object, _state: object) -> None:
+            while self._memberships.read_all() + self._read_direct() and time.monotonic() < deadline:
+                pass
+            self.close(wait=False)
+
+        self.scheduler.schedule(finish)  # as a timer, which runs only after what was read is delivered
+
+    def _check_drops(self, _scheduler: object, _state: object) -> None:
+        self._drop_check = None
+        dropped = self.statistics.dropped or 0
+        if dropped > self._drops_reported:
+            _log.warning(
+                "%s: the kernel dropped %d messages or more because this process reads too slowly (%d in all); "
+                "raise receive_buffer (%d bytes were granted), or do less in subscribers",
+                self.group,
+                dropped - self._drops_reported,
+                dropped,
+                self._receive_buffer,
+            )
+            self._drops_reported = dropped
+
+    def _forget(self) -> None:
+        """Let go of the parent's sockets in a forked child. Other threads are gone, and may have held locks."""
+        self._closed = True
+        self._final = self._final or Statistics()
+        self._gone.set()
+        self._thread.forget()
+        self._memberships.forget()
+        self._outlet.forget()
+
+
+_open: set[UdpTransport] = set()
+
+
+def _close_all() -> None:
+    """Close orderly at the end of the interpreter, without waiting for subscribers that do not end.
+
+    What has arrived is delivered first, so that a script may end with the send that its own subscribers hear.
+    """
+    transports = list(_open)
+    deadline = time.monotonic() + _EXIT_WAIT
+    for transport in transports:
+        with suppress(RuntimeError):  # no thread can be started any more
+            transport._finish(deadline)  # pyright: ignore[reportPrivateUsage]
+    for transport in transports:
+        transport._gone.wait(max(0.0, deadline - time.monotonic()))  # pyright: ignore[reportPrivateUsage]
+
+
+def _forget_all() -> None:
+    for transport in list(_open):
+        transport._forget()  # pyright: ignore[reportPrivateUsage]
+    _open.clear()
+
+
+atexit.register(_close_all)
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_forget_all)

@@ -1,0 +1,183 @@
+"""The transport's seam in virtual time: no socket, no thread, no sleeping."""
+
+from __future__ import annotations
+
+import errno
+import os
+from collections.abc import Callable, Sequence
+
+from reactivex.scheduler import VirtualTimeScheduler
+
+from ...channel_events import NetworkChange, NetworkEvent
+from ...channel_statistics import Statistics
+from ...errors import ChannelClosed, InvalidAddress, SendFailed, Unsupported
+from ...group import Group
+from ...message import Address, Message
+from ...subscriber_errors import report
+from ..base import Changed, Deliver, Ended
+from ..udp.error_advice import send_failed
+from .network import Wire
+
+_RECORD_COST = 256
+_LEAST_COST = 576
+_HEADROOM = 352
+_LARGEST_SLAB = 32_768
+_PAGE = 4096
+"""What Linux charges to a receive buffer for a datagram, in bytes, as measured on loopback."""
+
+
+class VirtualHost:
+    """One host of a virtual network; opens transports the way :class:`OpenTransport` says.
+
+    Args:
+        wire: what joins it to the others.
+        address: its numeric address.
+    """
+
+    has_names = False
+
+    def __init__(self, wire: Wire, address: str) -> None:
+        self.address = wire.add_host(address)
+        self._wire = wire
+
+    def __call__(self, group: Group, *, receive_buffer: int, listen: bool = True) -> MemoryTransport:
+        if (":" in self.address) != (group.family == "IPv6"):
+            raise InvalidAddress(
+                f"host {self.address} cannot join an {group.family} group; name a host with an {group.family} address"
+            )
+        return MemoryTransport(self._wire, self.address, group, receive_buffer, listen=listen)
+
+
+class MemoryTransport:
+    """One end of a group on a virtual network. See :class:`rx_multicast_ipc.transport.base.Transport`."""
+
+    def __init__(self, wire: Wire, host: str, group: Group, receive_buffer: int, *, listen: bool) -> None:
+        self.group = group
+        self.host = host
+        self.sender_address: Address = ("127.0.0.1" if group.is_loopback else host, wire.free_port(host))
+        self._wire = wire
+        self._deliver: Deliver | None = None
+        self._ended: Ended | None = None
+        self._changed: Changed | None = None
+        self._closed = False
+        self._receive_buffer = receive_buffer
+        self._waiting: list[Message] = []
+        self._waiting_cost = 0
+        self._received = self._received_bytes = self._sent = self._sent_bytes = self._refused = self._dropped = 0
+        wire.attach(self, listen=listen)
+
+    @property
+    def scheduler(self) -> VirtualTimeScheduler:
+        return self._wire.scheduler
+
+    @property
+    def closed(self) -> bool:
+        return self._closed
+
+    @property
+    def ended(self) -> bool:
+        return self._closed
+
+    @property
+    def own_addresses(self) -> frozenset[Address]:
+        return frozenset((self.sender_address,))
+
+    def start(self, deliver: Deliver, ended: Ended, changed: Changed | None = None) -> None:
+        self._deliver = deliver
+        self._ended = ended
+        self._changed = changed
+        if self._waiting:
+            self.scheduler.schedule(lambda _scheduler, _state: self.resume())
+
+    @property
+    def statistics(self) -> Statistics:
+        return Statistics(
+            received=self._received,
+            received_bytes=self._received_bytes,
+            sent=self._sent,
+            sent_bytes=self._sent_bytes,
+            refused=self._refused,
+            dropped=self._dropped,
+            receive_buffer=self._receive_buffer,
+        )
+
+    def send(self, payload: bytes, destination: Address | None = None) -> None:
+        if self._closed:
+            raise ChannelClosed
+        try:
+            if len(payload) > self.group.payload_limit:
+                raise OSError(errno.EMSGSIZE, os.strerror(errno.EMSGSIZE))
+            self._wire.carry(self, payload, destination or (self.group.address, self.group.port))
+        except OSError as error:
+            self._refused += 1
+            raise send_failed(self.group, destination, error) from error
+        self._sent += 1
+        self._sent_bytes += len(payload)
+
+    has_names = VirtualHost.has_names
+
+    def look_up(self, name: str) -> str:
+        raise Unsupported(f"a virtual network has no host names, so no {name!r}")
+
+    def send_many(self, payloads: Sequence[bytes]) -> None:
+        for number, payload in enumerate(payloads):
+            try:
+                self.send(payload)
+            except SendFailed as error:
+                error.sent = number
+                raise
+
+    def when_room(self, action: Callable[[], None]) -> None:
+        self.scheduler.schedule(lambda _scheduler, _state: action())
+
+    def call(self, action: Callable[[], None]) -> None:
+        action()
+
+    def close(self, *, wait: bool = True) -> None:
+        if not self._closed:
+            self._closed = True
+            self._waiting.clear()
+            self._wire.detach(self)
+            if self._ended is not None:
+                self._ended(None)
+
+    def turn(self, change: NetworkChange) -> None:
+        """Tell what became of the host's interface."""
+        if self._changed is not None and not self._closed and not self.group.is_loopback:
+            self._changed(NetworkEvent(change, self.group.interface, self.host, self._wire.now))
+
+    def arrive(self, batch: list[Message]) -> None:
+        """Take what the wire brings into the receive buffer, as far as it has room, and read it if anybody does."""
+        if self._closed:
+            return
+        room = 2 * self._receive_buffer  # socket(7): the kernel doubles what was asked
+        waiting, cost = self._waiting, self._waiting_cost
+        for message in batch:
+            with_it = cost + _cost(len(message.data))
+            if with_it > room:
+                self._dropped += 1
+            else:
+                waiting.append(message)
+                cost = with_it
+        self._waiting_cost = cost
+        self.resume()
+
+    def resume(self) -> None:
+        """Deliver what waits in the receive buffer, unless the host's reading is paused."""
+        if self._deliver is None or not self._waiting or self.host in self._wire.paused:
+            return
+        batch, self._waiting, self._waiting_cost = self._waiting, [], 0
+        self._received += len(batch)
+        for message in batch:
+            self._received_bytes += len(message.data)
+        try:
+            self._deliver(batch)
+        except Exception as error:
+            report(error)
+
+
+def _cost(size: int) -> int:
+    size += _HEADROOM
+    if size > _LARGEST_SLAB:
+        return _RECORD_COST + -(-size // _PAGE) * _PAGE
+    return _RECORD_COST + max(_LEAST_COST, 1 << (size - 1).bit_length())

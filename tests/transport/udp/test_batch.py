@@ -1,0 +1,174 @@
+"""The batch system calls: the same results as one by one, nothing kept alive, and the odd cases of each."""
+
+from __future__ import annotations
+
+import errno
+import gc
+import socket
+import time
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+import rx_multicast_ipc as ipc
+from rx_multicast_ipc import Message
+from rx_multicast_ipc.transport.udp import batch
+from rx_multicast_ipc.transport.udp.batch import BatchReader, PlainReader, Reader
+
+from ...helpers import needs_linux, nothing_left_behind
+
+pytestmark = [
+    needs_linux,
+    pytest.mark.skipif(not batch.HAS_BATCHES, reason="this machine has no batch system calls"),
+]
+
+UDP_GRO = 104
+
+
+@pytest.fixture(params=[False, True], ids=["single", "trains"])
+def receiver(request: pytest.FixtureRequest) -> Iterator[socket.socket]:
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as opened:
+        opened.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4 << 20)
+        if request.param:
+            opened.setsockopt(batch.SOL_UDP, UDP_GRO, 1)
+        opened.bind(("127.0.0.1", 0))
+        opened.setblocking(False)
+        yield opened
+
+
+@pytest.fixture
+def sender() -> Iterator[socket.socket]:
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as opened:
+        opened.bind(("127.0.0.1", 0))
+        yield opened
+
+
+def read_all(reader: Reader, receiver: socket.socket) -> list[Message]:
+    messages: list[Message] = []
+    while batch := reader.read(receiver, True):
+        messages += batch
+    return messages
+
+
+@pytest.mark.parametrize("kind", [BatchReader, PlainReader])
+def test_a_message_has_all_its_fields(kind: type[BatchReader | PlainReader], sender: socket.socket) -> None:
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as receiver:
+        receiver.bind(("127.0.0.1", 0))
+        receiver.setblocking(False)
+        before = time.time()
+        sender.sendto(b"x", receiver.getsockname())
+        (message,) = kind("IPv4").read(receiver, True)
+        assert (message.data, message.sender, message.family) == (b"x", sender.getsockname(), "IPv4")
+        assert message.direct
+        assert before <= message.received_at <= time.time()
+
+
+def test_sizes_that_change_back_and_forth_arrive_whole(receiver: socket.socket, sender: socket.socket) -> None:
+    reader = BatchReader("IPv4")
+    for size in (10, 60_000, 10, 8192, 8193, 0, 65_507, 1, 1, 30_000, 5):
+        payloads = [bytes([size % 251]) * size for _ in range(20)]
+        assert batch.send_many(sender, payloads, receiver.getsockname()) == 20
+        assert [message.data for message in read_all(reader, receiver)] == payloads
+
+
+def test_a_train_with_a_shorter_last_datagram_comes_apart_right(receiver: socket.socket, sender: socket.socket) -> None:
+    control = [(batch.SOL_UDP, batch.UDP_SEGMENT, (100).to_bytes(2, "little"))]
+    sender.sendmsg([b"a" * 100 + b"b" * 100 + b"c" * 7], control, 0, receiver.getsockname())
+    assert [message.data for message in read_all(BatchReader("IPv4"), receiver)] == [b"a" * 100, b"b" * 100, b"c" * 7]
+
+
+def test_more_senders_than_are_remembered_are_told_apart(
+    receiver: socket.socket, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(batch, "_SENDERS", 4)
+    senders = [socket.socket(socket.AF_INET, socket.SOCK_DGRAM) for _ in range(20)]
+    for opened in senders:
+        opened.bind(("127.0.0.1", 0))
+        opened.sendto(b"x", receiver.getsockname())
+    found = [message.sender for message in read_all(BatchReader("IPv4"), receiver)]
+    assert found == [opened.getsockname() for opened in senders]
+    for opened in senders:
+        opened.close()
+
+
+def test_ipv6_addresses_are_those_that_the_socket_module_gives() -> None:
+    with (
+        socket.socket(socket.AF_INET6, socket.SOCK_DGRAM) as receiver,
+        socket.socket(socket.AF_INET6, socket.SOCK_DGRAM) as sender,
+    ):
+        receiver.bind(("::1", 0))
+        receiver.setblocking(False)
+        sender.bind(("::1", 0))
+        batch.send_many(sender, [b"a", b"bc", b"de"], receiver.getsockname())
+        messages = BatchReader("IPv6").read(receiver, False)
+        assert [message.data for message in messages] == [b"a", b"bc", b"de"]
+        assert {(message.sender, message.family) for message in messages} == {(sender.getsockname()[:2], "IPv6")}
+
+
+def test_one_small_message_keeps_nothing_of_its_batch_alive(receiver: socket.socket, sender: socket.socket) -> None:
+    reader = BatchReader("IPv4")
+    batch.send_many(sender, [b"small"] + [bytes(1000)] * 50, receiver.getsockname())
+    kept = read_all(reader, receiver)[0]
+    assert type(kept.data) is bytes
+    assert gc.get_referents(kept.data) == []
+
+
+def test_reading_in_turns_takes_everything(receiver: socket.socket, sender: socket.socket) -> None:
+    payloads = [b"%d" % number for number in range(300)]
+    batch.send_many(sender, payloads, receiver.getsockname())
+    assert [message.data for message in read_all(BatchReader("IPv4"), receiver)] == payloads
+
+
+def test_a_socket_that_cannot_be_read_raises_its_error() -> None:
+    with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as wrong, pytest.raises(OSError, match=r".+") as raised:
+        BatchReader("IPv4").read(wrong, False)
+    assert raised.value.errno == errno.ENOTCONN
+
+
+class NoSegmentation:
+    """A socket on a link that takes no trains, as one with a smaller MTU."""
+
+    def __init__(self, opened: socket.socket) -> None:
+        self._opened = opened
+
+    def sendmsg(self, *_: object) -> int:
+        raise OSError(errno.EINVAL, "Invalid argument")
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._opened, name)
+
+
+def test_where_a_link_takes_no_trains_datagrams_go_one_by_one(receiver: socket.socket, sender: socket.socket) -> None:
+    payloads = [b"%03d" % number for number in range(200)]
+    link: Any = NoSegmentation(sender)
+    assert batch.send_many(link, payloads, receiver.getsockname()) == 200
+    assert [message.data for message in read_all(BatchReader("IPv4"), receiver)] == payloads
+
+
+def test_a_send_that_fails_says_how_many_went_before_it(receiver: socket.socket, sender: socket.socket) -> None:
+    payloads = [b"a", b"bb", bytes(65_508), b"c"]
+    assert batch.send_many(sender, payloads, receiver.getsockname()) == 2
+
+
+def test_a_failed_transfer_says_how_many_were_sent(port: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    def send_three(*_: object) -> int:
+        return 3
+
+    monkeypatch.setattr(batch, "send_many", send_three)
+    with ipc.open_channel(port) as channel:
+        transport: Any = channel.transport
+
+        def refuse(*_: object) -> None:
+            raise ipc.SendFailed("refused")
+
+        monkeypatch.setattr(transport._outlet, "send", refuse)
+        with pytest.raises(ipc.SendFailed) as raised:
+            ipc.run(channel.broadcast_all(["a", "b", "c", "d", "e"]))
+        assert raised.value.sent == 3
+
+
+def test_a_hundred_readers_leave_nothing_behind() -> None:
+    with nothing_left_behind():
+        for _ in range(100):
+            BatchReader("IPv4")

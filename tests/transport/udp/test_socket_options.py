@@ -1,0 +1,237 @@
+"""The system calls that each platform gets, as data: read on any platform."""
+
+from __future__ import annotations
+
+import ipaddress
+import socket
+import struct
+
+import pytest
+
+from rx_multicast_ipc.group import Group
+from rx_multicast_ipc.transport.udp import socket_options
+from rx_multicast_ipc.transport.udp.interfaces import Nic, find_nics
+from rx_multicast_ipc.transport.udp.platform import Platform
+from rx_multicast_ipc.transport.udp.socket_options import Bind, Option, membership, receive_plan, send_plan
+
+from ...helpers import needs_linux
+
+LOOPBACK4 = Group.of(61088)
+NETWORK4 = Group.of(61088, interface="eth0", ttl=3)
+ADDRESS4 = Group.of(61088, interface="192.0.2.7")
+DEFAULT4 = Group.of(61088, interface="default")
+SEVERAL4 = Group.of(61088, interface=["eth0", "eth1"])
+NETWORK6 = Group.of(61088, "ff02::1:7", interface="eth0")
+
+LO = Nic(1, "127.0.0.1")
+ETH0 = Nic(2)
+BY_ADDRESS = Nic(0, "192.0.2.7")
+
+GROUP4 = socket.inet_aton("224.0.2.1")
+GROUP6 = ipaddress.ip_address("ff02::1:7").packed
+SOURCE6 = ipaddress.ip_address("fe80::2").packed
+HOME = socket.inet_aton("127.0.0.1")
+
+
+def index(number: int) -> bytes:
+    return struct.pack("=i", number)
+
+
+REUSE = Option("SOL_SOCKET", "SO_REUSEADDR", 1)
+REUSE_PORT = Option("SOL_SOCKET", "SO_REUSEPORT", 1)
+RCVBUF = Option("SOL_SOCKET", "SO_RCVBUF", 4096, best_effort=True)
+RCVBUFFORCE = Option("SOL_SOCKET", "SO_RCVBUFFORCE", 4096, best_effort=True)
+SNDBUF = Option("SOL_SOCKET", "SO_SNDBUF", 1 << 20, best_effort=True)
+LOOP4 = Option("IPPROTO_IP", "IP_MULTICAST_LOOP", 1)
+LOOP6 = Option("IPPROTO_IPV6", "IPV6_MULTICAST_LOOP", 1)
+V6ONLY = Option("IPPROTO_IPV6", "IPV6_V6ONLY", 1)
+JOIN6 = Option("IPPROTO_IPV6", "IPV6_JOIN_GROUP", GROUP6 + struct.pack("=I", 2))
+
+
+def join4(interface: bytes) -> Option:
+    return Option("IPPROTO_IP", "IP_ADD_MEMBERSHIP", GROUP4 + interface)
+
+
+def out4(interface: bytes) -> Option:
+    return Option("IPPROTO_IP", "IP_MULTICAST_IF", interface)
+
+
+def unicast4(number: int) -> Option:
+    return Option("IPPROTO_IP", "IP_UNICAST_IF", struct.pack("!I", number), best_effort=True)
+
+
+PKTINFO4 = Option("IPPROTO_IP", "IP_PKTINFO", 1)
+UNICAST6 = Option("IPPROTO_IPV6", "IPV6_UNICAST_IF", struct.pack("!I", 2), best_effort=True)
+
+
+def ttl4(ttl: int) -> Option:
+    return Option("IPPROTO_IP", "IP_MULTICAST_TTL", ttl)
+
+
+LINUX_RECEIVES = [REUSE, RCVBUF, RCVBUFFORCE, Option("IPPROTO_IP", "IP_MULTICAST_ALL", 0), Bind("224.0.2.1", 61088)]
+LINUX_SENDS = [RCVBUF, RCVBUFFORCE, SNDBUF]
+
+
+@pytest.mark.parametrize(
+    ("platform", "group", "nic", "plan"),
+    [
+        ("linux", LOOPBACK4, LO, [*LINUX_RECEIVES, join4(HOME + index(1))]),
+        ("linux", NETWORK4, ETH0, [*LINUX_RECEIVES, join4(bytes(4) + index(2))]),
+        ("linux", ADDRESS4, BY_ADDRESS, [*LINUX_RECEIVES, join4(socket.inet_aton("192.0.2.7") + index(0))]),
+        (
+            "linux",
+            NETWORK6,
+            ETH0,
+            [
+                *(REUSE, V6ONLY, RCVBUF, RCVBUFFORCE),
+                Option("IPPROTO_IPV6", "IPV6_MULTICAST_ALL", 0, best_effort=True),
+                *(Bind("ff02::1:7", 61088, 2), JOIN6),
+            ],
+        ),
+        ("darwin", LOOPBACK4, LO, [REUSE, REUSE_PORT, RCVBUF, Bind("224.0.2.1", 61088), join4(HOME)]),
+        ("darwin", NETWORK4, ETH0, [REUSE, REUSE_PORT, RCVBUF, Bind("224.0.2.1", 61088), join4(bytes(4) + index(2))]),
+        (
+            "darwin",
+            ADDRESS4,
+            BY_ADDRESS,
+            [REUSE, REUSE_PORT, RCVBUF, Bind("224.0.2.1", 61088), join4(b"\xc0\0\x02\x07")],
+        ),
+        ("darwin", NETWORK6, ETH0, [REUSE, REUSE_PORT, V6ONLY, RCVBUF, Bind("ff02::1:7", 61088, 2), JOIN6]),
+        ("win32", LOOPBACK4, Nic(0, "127.0.0.1"), [REUSE, RCVBUF, LOOP4, Bind("", 61088), join4(HOME)]),
+        ("win32", NETWORK4, ETH0, [REUSE, RCVBUF, LOOP4, Bind("", 61088), join4(b"\0\0\0\x02")]),
+        ("win32", NETWORK6, ETH0, [REUSE, V6ONLY, RCVBUF, LOOP6, Bind("", 61088), JOIN6]),
+    ],
+)
+def test_how_the_group_is_listened_to(platform: Platform, group: Group, nic: Nic, plan: list[Option | Bind]) -> None:
+    assert receive_plan(group, nic, 4096, platform) == plan
+
+
+@pytest.mark.parametrize(
+    ("platform", "group", "nic", "plan"),
+    [
+        (
+            *("linux", LOOPBACK4, LO),
+            [*LINUX_SENDS, out4(bytes(4) + HOME + index(1)), ttl4(0), LOOP4, Bind("127.0.0.1", 0)],
+        ),
+        (
+            *("linux", NETWORK4, ETH0),
+            [*LINUX_SENDS, unicast4(2), out4(bytes(8) + index(2)), ttl4(3), LOOP4, Bind("", 0)],
+        ),
+        (
+            *("linux", SEVERAL4, ETH0),
+            [*LINUX_SENDS, out4(bytes(8) + index(2)), PKTINFO4, ttl4(1), LOOP4, Bind("", 0)],
+        ),
+        ("linux", SEVERAL4, None, [*LINUX_SENDS, PKTINFO4, ttl4(1), LOOP4, Bind("", 0)]),
+        ("linux", DEFAULT4, Nic(), [*LINUX_SENDS, ttl4(1), LOOP4, Bind("", 0)]),
+        ("linux", DEFAULT4, ETH0, [*LINUX_SENDS, out4(bytes(8) + index(2)), ttl4(1), LOOP4, Bind("", 0)]),
+        (
+            *("linux", NETWORK6, ETH0),
+            [
+                *(V6ONLY, *LINUX_SENDS, UNICAST6, Option("IPPROTO_IPV6", "IPV6_MULTICAST_IF", 2)),
+                *(Option("IPPROTO_IPV6", "IPV6_MULTICAST_HOPS", 1), LOOP6, Bind("", 0)),
+            ],
+        ),
+        (
+            *("darwin", LOOPBACK4, LO),
+            [REUSE, REUSE_PORT, RCVBUF, SNDBUF, out4(HOME), ttl4(0), LOOP4, Bind("127.0.0.1", 0)],
+        ),
+        (
+            *("darwin", NETWORK4, ETH0),
+            [
+                *(REUSE, REUSE_PORT, RCVBUF, SNDBUF, Option("IPPROTO_IP", "IP_MULTICAST_IFINDEX", 2)),
+                *(ttl4(3), LOOP4, Bind("", 0)),
+            ],
+        ),
+        (
+            *("win32", LOOPBACK4, Nic(0, "127.0.0.1")),
+            [RCVBUF, SNDBUF, out4(HOME), ttl4(0), LOOP4, Bind("127.0.0.1", 0), join4(HOME)],
+        ),
+        ("win32", NETWORK4, ETH0, [RCVBUF, SNDBUF, unicast4(2), out4(b"\0\0\0\x02"), ttl4(3), LOOP4, Bind("", 0)]),
+        ("win32", SEVERAL4, ETH0, [RCVBUF, SNDBUF, out4(b"\0\0\0\x02"), ttl4(1), LOOP4, Bind("", 0)]),
+    ],
+)
+def test_how_datagrams_are_sent(platform: Platform, group: Group, nic: Nic, plan: list[Option | Bind]) -> None:
+    assert send_plan(group, nic, 4096, platform) == plan
+
+
+@pytest.mark.parametrize("platform", ["linux", "darwin", "win32"])
+def test_no_platform_lets_a_loopback_channels_datagrams_out(platform: Platform) -> None:
+    nic = Nic(0 if platform == "win32" else 1, "127.0.0.1")
+    steps = send_plan(LOOPBACK4, nic, 4096, platform)
+    ttls = [step.value for step in steps if isinstance(step, Option) and step.name == "IP_MULTICAST_TTL"]
+    interfaces = [step.value for step in steps if isinstance(step, Option) and step.name == "IP_MULTICAST_IF"]
+    assert ttls == [0]
+    assert all(isinstance(value, bytes) and HOME in value for value in interfaces)
+    assert interfaces
+
+
+@needs_linux
+def test_a_plan_is_what_the_kernel_then_reports() -> None:
+    (nic,) = find_nics("loopback", LOOPBACK4)
+    with socket_options.open_socket(LOOPBACK4, send_plan(LOOPBACK4, nic, 4096)) as sender:
+        assert sender.getsockopt(socket.IPPROTO_IP, socket.IP_MULTICAST_TTL) == 0
+        assert sender.getsockopt(socket.IPPROTO_IP, socket.IP_MULTICAST_IF, 4) == HOME
+        assert not sender.getblocking()
+    with socket_options.open_socket(LOOPBACK4, receive_plan(LOOPBACK4, nic, 4096)) as listener:
+        assert listener.getsockopt(socket.IPPROTO_IP, 49) == 0
+        assert listener.getsockname() == ("224.0.2.1", 61088)
+
+
+def storage(*parts: bytes) -> bytes:
+    return b"".join(parts).ljust(128, b"\0")
+
+
+@pytest.mark.parametrize(
+    ("platform", "request4", "request6"),
+    [
+        (
+            "linux",
+            index(2) + bytes(4) + storage(b"\x02\0\0\0", GROUP4) + storage(b"\x02\0\0\0\x0a\0\0\x02"),
+            index(2) + bytes(4) + storage(b"\x0a\0", bytes(6), GROUP6) + storage(b"\x0a\0", bytes(6), SOURCE6),
+        ),
+        (
+            "darwin",
+            index(2) + storage(b"\x10\x02\0\0", GROUP4) + storage(b"\x10\x02\0\0\x0a\0\0\x02"),
+            index(2) + storage(b"\x1c\x1e", bytes(6), GROUP6) + storage(b"\x1c\x1e", bytes(6), SOURCE6),
+        ),
+        (
+            "win32",
+            index(2) + bytes(4) + storage(b"\x02\0\0\0", GROUP4) + storage(b"\x02\0\0\0\x0a\0\0\x02"),
+            index(2) + bytes(4) + storage(b"\x17\0", bytes(6), GROUP6) + storage(b"\x17\0", bytes(6), SOURCE6),
+        ),
+    ],
+)
+def test_how_single_senders_are_listened_to(platform: Platform, request4: bytes, request6: bytes) -> None:
+    """``struct group_source_req`` of RFC 3678, in each platform's layout."""
+    group4 = Group.of(61088, interface="eth0", sources=["10.0.0.2"])
+    group6 = Group.of(61088, "ff02::1:7", interface="eth0", sources=["fe80::2"])
+    join, leave = "MCAST_JOIN_SOURCE_GROUP", "MCAST_LEAVE_SOURCE_GROUP"
+    assert membership(group4, ETH0, platform) == [Option("IPPROTO_IP", join, request4)]
+    assert membership(group4, ETH0, platform, leave=True) == [Option("IPPROTO_IP", leave, request4)]
+    assert membership(group6, ETH0, platform) == [Option("IPPROTO_IPV6", join, request6)]
+
+
+NAMES = (("IP_ADD_MEMBERSHIP", "IP_DROP_MEMBERSHIP"), ("IPV6_JOIN_GROUP", "IPV6_LEAVE_GROUP"))
+
+
+@pytest.mark.parametrize("platform", ["linux", "darwin", "win32"])
+def test_a_group_is_left_with_what_it_was_joined_with(platform: Platform) -> None:
+    for group in (NETWORK4, NETWORK6):
+        (join,), (leave,) = membership(group, ETH0, platform), membership(group, ETH0, platform, leave=True)
+        assert join.value == leave.value
+        assert (join.name, leave.name) in NAMES
+
+
+@needs_linux
+def test_every_option_has_a_number_here() -> None:
+    plans = [receive_plan(group, ETH0, 4096) for group in (NETWORK4, NETWORK6)]
+    plans += [send_plan(group, ETH0, 4096) for group in (NETWORK4, NETWORK6, SEVERAL4)]
+    names = {step.name for plan in plans for step in plan if isinstance(step, Option)}
+    names |= {"MCAST_JOIN_SOURCE_GROUP", "MCAST_LEAVE_SOURCE_GROUP"}
+    assert all(socket_options._number(name) > 0 for name in names)  # pyright: ignore[reportPrivateUsage]
+
+
+@needs_linux
+@pytest.mark.parametrize("name", ["fe80::1%lo", "2001:db8::1"])
+def test_an_address_that_was_looked_up_keeps_its_link(name: str) -> None:
+    assert socket_options.look_up(name, NETWORK6) == name

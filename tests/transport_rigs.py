@@ -1,0 +1,68 @@
+"""Every kind of transport that this package has, to be held to the promises of all."""
+
+from __future__ import annotations
+
+import errno
+from collections.abc import Callable
+from itertools import count
+from typing import Any
+
+from rx_multicast_ipc import Group
+from rx_multicast_ipc.testing import TransportWrapper, VirtualClock
+from rx_multicast_ipc.testing.conformance import Rig
+from rx_multicast_ipc.transport import OpenTransport, Transport
+from rx_multicast_ipc.transport.udp.transport import UdpTransport
+from rx_multicast_ipc.transport.virtual.host import VirtualHost
+from rx_multicast_ipc.transport.virtual.link import Link
+from rx_multicast_ipc.transport.virtual.network import Wire
+
+Wrap = Callable[[Transport], Transport]
+"""Puts something around a transport."""
+
+
+def udp(wrap: Wrap | None = None) -> Rig:
+    return Rig(
+        _wrapped(UdpTransport, wrap), cannot_open=Group.of(interface="no-such-interface"), break_down=_break_down
+    )
+
+
+def virtual(wrap: Wrap | None = None) -> Rig:
+    """Each end on a host of its own."""
+    clock = VirtualClock()
+    wire = Wire(clock, Link(latency=0.01))
+    hosts = count(1)
+
+    def open_transport(group: Group, *, receive_buffer: int, listen: bool = True) -> Transport:
+        host = VirtualHost(wire, f"10.0.0.{next(hosts)}")
+        return host(group, receive_buffer=receive_buffer, listen=listen)
+
+    def disturb(transport: Transport) -> None:
+        address, _ = transport.sender_address
+        wire.take_down(address)
+        wire.bring_up(address)
+
+    return Rig(
+        _wrapped(open_transport, wrap),
+        group=Group.of(interface="default"),
+        pass_time=lambda: clock.advance_by(0.005),
+        concurrent=False,
+        disturb=disturb,
+    )
+
+
+def _wrapped(open_transport: OpenTransport, wrap: Wrap | None) -> OpenTransport:
+    if wrap is None:
+        return open_transport
+
+    def open_and_wrap(group: Group, *, receive_buffer: int, listen: bool = True) -> Transport:
+        return wrap(open_transport(group, receive_buffer=receive_buffer, listen=listen))
+
+    return open_and_wrap
+
+
+def _break_down(transport: Transport) -> None:
+    """The next read of a live transport is its last."""
+    live: Any = transport
+    while isinstance(live, TransportWrapper):
+        live = live.inner
+    live._fault = OSError(errno.EIO, "Input/output error")
