@@ -337,7 +337,7 @@ def test_a_script_has_marbles_without_pytest() -> None:
 
 
 def test_a_suite_of_the_packages_own_does_without_the_plugin() -> None:
-    tests = [f"tests/testing/test_{name}.py" for name in ("marbles", "expectations", "network")]
+    tests = [f"tests/testing/test_{name}.py" for name in ("marbles", "expectations", "virtual_network")]
     command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "-p", "no:rx_multicast_ipc", *tests]
     result = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
     assert (result.returncode, result.stderr) == (0, ""), result.stdout

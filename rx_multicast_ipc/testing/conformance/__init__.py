@@ -19,4 +19,14 @@ from .transport_rig import End, Rig
 RULES: tuple[Rule, ...] = tuple(ALL_RULES)
 """Every rule, in reading order."""
 
-__all__ = ["RULES", "BrokenPromise", "End", "Rig", "Rule", "closing_rules", "delivery_rules", "io_thread_rules", "sending_rules"]
+__all__ = [
+    "RULES",
+    "BrokenPromise",
+    "End",
+    "Rig",
+    "Rule",
+    "closing_rules",
+    "delivery_rules",
+    "io_thread_rules",
+    "sending_rules",
+]
