@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from functools import partial
 from types import TracebackType
 from typing import Self, TypeVar
 
@@ -26,6 +27,7 @@ from .receiving.hot_source import HotSource
 from .receiving.wait_backlog import Backlog, Predicate
 from .sending.cold_send import Send, send_to, shown
 from .sending.paced_send_all import Payloads, send_all
+from .subscriber_errors import tell_all
 from .transport import OpenTransport, Transport
 from .transport.opening import open_transport as open_current
 from .validation.arguments import check_count, check_receive_buffer, check_timeout
@@ -313,11 +315,13 @@ class Channel:
         def why() -> Exception:
             return ChannelClosed() if fault is None else anew(fault)
 
-        self._batches.end(fault)
-        self._messages.end(fault)
-        self._events.end(fault)
-        self._backlog.end(why)
-        self._closing.tell(why)
+        tell_all(
+            [
+                *(partial(source.end, fault) for source in (self._batches, self._messages, self._events)),
+                partial(self._backlog.end, why),
+                partial(self._closing.tell, why),
+            ]
+        )
 
 
 def open_channel(
