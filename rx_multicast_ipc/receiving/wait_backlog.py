@@ -45,7 +45,7 @@ class Backlog:
 
     def __init__(self, transport: Transport, capacity: int) -> None:
         self._transport = transport
-        all_fit = capacity * transport.group.payload_limit <= QUEUE_BYTES
+        all_fit = capacity * transport.payload_limit <= QUEUE_BYTES
         self._messages: BoundedQueue[Message] = BoundedQueue(
             capacity, capacity_bytes=QUEUE_BYTES, weight=None if all_fit else weigh
         )

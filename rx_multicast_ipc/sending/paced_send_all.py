@@ -123,7 +123,7 @@ class _Transfer(DisposableBase):
         self.sent = 0
         self.waiting = False
         self._observer = observer
-        self._limit = transport.group.payload_limit
+        self._limit = transport.payload_limit
         self._arrived = arrived
         self._payloads: Iterator[Any] | None = None
         self._chunk = _CHUNK
