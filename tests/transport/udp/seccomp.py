@@ -1,0 +1,66 @@
+"""A sandbox as containers and services have them: a filter in the kernel that refuses system calls (seccomp(2))."""
+
+from __future__ import annotations
+
+import ctypes
+import errno
+import platform
+import struct
+from typing import Final, NamedTuple
+
+NUMBERS: Final[dict[str, dict[str, int]]] = {
+    "x86_64": {
+        **{"recvfrom": 45, "sendmsg": 46, "recvmsg": 47, "setsockopt": 54, "getsockopt": 55},
+        **{"recvmmsg": 299, "sendmmsg": 307},
+    },
+    "aarch64": {
+        **{"recvfrom": 207, "sendmsg": 211, "recvmsg": 212, "setsockopt": 208, "getsockopt": 209},
+        **{"recvmmsg": 243, "sendmmsg": 269},
+    },
+}
+
+_LOAD: Final = 0x20  # BPF_LD | BPF_W | BPF_ABS
+_JUMP_EQUAL: Final = 0x15  # BPF_JMP | BPF_JEQ | BPF_K
+_RETURN: Final = 0x06
+_ALLOW: Final = 0x7FFF0000
+_ERRNO: Final = 0x00050000
+
+
+class Refusal(NamedTuple):
+    """One system call that is refused.
+
+    Attributes:
+        call: its name.
+        level, option: of ``setsockopt`` and ``getsockopt``, to refuse that one only.
+        error: what it says.
+    """
+
+    call: str
+    level: int | None = None
+    option: int = 0
+    error: int = errno.EPERM
+
+
+def refuse(*refusals: Refusal) -> None:
+    """Refuse them to this process from now on; for ever, so call it in a child."""
+    steps: list[bytes] = []
+    for call, level, option, error in refusals:
+        numbers = [(0, NUMBERS[platform.machine()][call])]  # at these offsets of struct seccomp_data
+        if level is not None:
+            numbers += [(24, level), (32, option)]
+        for place, (offset, number) in enumerate(numbers):
+            beyond = 2 * (len(numbers) - place - 1) + 1
+            steps += [_step(_LOAD, offset), _step(_JUMP_EQUAL, number, 0, beyond)]
+        steps.append(_step(_RETURN, _ERRNO | error))
+    steps.append(_step(_RETURN, _ALLOW))
+    code = ctypes.create_string_buffer(b"".join(steps))
+    program = struct.pack("@HP", len(steps), ctypes.addressof(code))
+    c_library = ctypes.CDLL(None, use_errno=True)
+    if c_library.prctl(38, 1, 0, 0, 0):  # PR_SET_NO_NEW_PRIVS
+        raise OSError(ctypes.get_errno(), "no_new_privs")
+    if c_library.prctl(22, 2, program, 0, 0):  # PR_SET_SECCOMP, SECCOMP_MODE_FILTER
+        raise OSError(ctypes.get_errno(), "seccomp")
+
+
+def _step(code: int, value: int, then: int = 0, otherwise: int = 0) -> bytes:
+    return struct.pack("=HBBI", code, then, otherwise, value)
