@@ -38,7 +38,7 @@ def find_nics(interface: str, group: Group, platform: Platform = PLATFORM) -> li
         CannotOpen: there is no descriptor left to ask with.
     """
     if interface == LOOPBACK:
-        return [Nic(_index("lo0" if platform == "darwin" else "lo") if platform != "win32" else 0, "127.0.0.1", "lo")]
+        return [Nic(_loopback_index(group, platform), "127.0.0.1", "lo")]
     links = _links(group, platform)
     if interface == DEFAULT_INTERFACE:
         return [_default_nic(group, links)]
@@ -46,10 +46,10 @@ def find_nics(interface: str, group: Group, platform: Platform = PLATFORM) -> li
         return _all_nics(group, links)
     ip = Ip.parse(interface)
     if ip is None:
-        return [_nic(_index(interface), interface, group, links)]
+        return [_nic(_index(interface, group), interface, group, links)]
     if ip.scope:
-        number = int(ip.scope) if ip.scope.isdecimal() else _index(ip.scope)
-        return [_nic(number, _name(number), group, links)]
+        number = int(ip.scope) if ip.scope.isdecimal() else _index(ip.scope, group)
+        return [_nic(number, _name(number, group), group, links)]
     address = str(ip)
     for link in links:
         if address in link.addresses:
@@ -86,8 +86,8 @@ def _default_nic(group: Group, links: list[interface_watch.Link]) -> Nic:
     try:
         number = interface_watch.interface_to(group.address)
     except OSError as error:
-        raise cannot_open(group, error) from error
-    return _nic(number, _name(number), group, links)
+        raise cannot_open(group, error, "route") from error
+    return _nic(number, _name(number, group), group, links)
 
 
 def _all_nics(group: Group, links: list[interface_watch.Link]) -> list[Nic]:
@@ -132,15 +132,31 @@ def _choices() -> str:
     return f'there are "{LOOPBACK}", "{DEFAULT_INTERFACE}", "{ALL_INTERFACES}"' + (f", {names}" if names else "")
 
 
-def _index(name: str) -> int:
+def _loopback_index(group: Group, platform: Platform) -> int:
+    if platform == "win32":
+        return 1  # of "Loopback Pseudo-Interface 1", on every machine
+    return _index("lo0" if platform == "darwin" else "lo", group)
+
+
+def _index(name: str, group: Group) -> int:
     try:
         return socket.if_nametoindex(name)
     except (OSError, ValueError) as error:  # ValueError: a NUL
+        _check_descriptors(group)
         raise InvalidInterface(f"there is no interface {name!r} here; {_choices()}") from error
 
 
-def _name(number: int) -> str:
+def _name(number: int, group: Group) -> str:
     try:
         return socket.if_indextoname(number)
     except (OSError, OverflowError) as error:
+        _check_descriptors(group)
         raise InvalidInterface(f"there is no interface with index {number} here; {_choices()}") from error
+
+
+def _check_descriptors(group: Group) -> None:
+    """Raise ``CannotOpen`` if none is left: the C library asks with a socket, and does not say that it got none."""
+    try:
+        socket.socket(socket.AF_INET, socket.SOCK_DGRAM).close()
+    except OSError as error:
+        raise cannot_open(group, error) from error

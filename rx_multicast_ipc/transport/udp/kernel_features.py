@@ -183,7 +183,7 @@ class _Pair:
         return (
             system_calls.recvmmsg(self._receiver.fileno(), at, 1, system_calls.DONTWAIT, None) == 1
             and system_calls.MMSGHDR.unpack(header)[-1] == 3
-            and room[:3] == b"one"
+            and bytes(room[:3]) == b"one"
         )
 
     def sendmmsg(self) -> bool:

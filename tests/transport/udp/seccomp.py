@@ -8,15 +8,11 @@ import platform
 import struct
 from typing import Final, NamedTuple
 
-NUMBERS: Final[dict[str, dict[str, int]]] = {
-    "x86_64": {
-        **{"recvfrom": 45, "sendmsg": 46, "recvmsg": 47, "setsockopt": 54, "getsockopt": 55},
-        **{"recvmmsg": 299, "sendmmsg": 307},
-    },
-    "aarch64": {
-        **{"recvfrom": 207, "sendmsg": 211, "recvmsg": 212, "setsockopt": 208, "getsockopt": 209},
-        **{"recvmmsg": 243, "sendmmsg": 269},
-    },
+_CALLS: Final = ("recvfrom", "sendmsg", "recvmsg", "setsockopt", "getsockopt", "recvmmsg", "sendmmsg")
+
+NUMBERS: Final = {
+    "x86_64": dict(zip(_CALLS, (45, 46, 47, 54, 55, 299, 307), strict=True)),
+    "aarch64": dict(zip(_CALLS, (207, 211, 212, 208, 209, 243, 269), strict=True)),
 }
 
 _LOAD: Final = 0x20  # BPF_LD | BPF_W | BPF_ABS

@@ -13,14 +13,14 @@ import pytest
 
 import rx_multicast_ipc as ipc
 from rx_multicast_ipc import Message
-from rx_multicast_ipc.transport.udp import batch
-from rx_multicast_ipc.transport.udp.batch import BatchReader, PlainReader, Reader
+from rx_multicast_ipc.transport.udp import batch, kernel_features
+from rx_multicast_ipc.transport.udp.batch import BatchReader, MessageReader, PlainReader, Reader
 
 from ...helpers import needs_linux, nothing_left_behind
 
 pytestmark = [
     needs_linux,
-    pytest.mark.skipif(not batch.HAS_BATCHES, reason="this machine has no batch system calls"),
+    pytest.mark.skipif(not kernel_features.find().recvmmsg, reason="this machine has no batch system calls"),
 ]
 
 UDP_GRO = 104
@@ -51,8 +51,8 @@ def read_all(reader: Reader, receiver: socket.socket) -> list[Message]:
     return messages
 
 
-@pytest.mark.parametrize("kind", [BatchReader, PlainReader])
-def test_a_message_has_all_its_fields(kind: type[BatchReader | PlainReader], sender: socket.socket) -> None:
+@pytest.mark.parametrize("kind", [BatchReader, MessageReader, PlainReader])
+def test_a_message_has_all_its_fields(kind: type[PlainReader], sender: socket.socket) -> None:
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as receiver:
         receiver.bind(("127.0.0.1", 0))
         receiver.setblocking(False)
@@ -64,11 +64,14 @@ def test_a_message_has_all_its_fields(kind: type[BatchReader | PlainReader], sen
         assert before <= message.received_at <= time.time()
 
 
-def test_sizes_that_change_back_and_forth_arrive_whole(receiver: socket.socket, sender: socket.socket) -> None:
-    reader = BatchReader("IPv4")
+@pytest.mark.parametrize("kind", [BatchReader, MessageReader])
+def test_sizes_that_change_back_and_forth_arrive_whole(
+    receiver: socket.socket, sender: socket.socket, kind: type[MessageReader]
+) -> None:
+    reader = kind("IPv4")
     for size in (10, 60_000, 10, 8192, 8193, 0, 65_507, 1, 1, 30_000, 5):
         payloads = [bytes([size % 251]) * size for _ in range(20)]
-        assert batch.send_many(sender, payloads, receiver.getsockname()) == 20
+        assert batch.send_many(sender, payloads, receiver.getsockname()).payloads == 20
         assert [message.data for message in read_all(reader, receiver)] == payloads
 
 
@@ -142,18 +145,18 @@ class NoSegmentation:
 def test_where_a_link_takes_no_trains_datagrams_go_one_by_one(receiver: socket.socket, sender: socket.socket) -> None:
     payloads = [b"%03d" % number for number in range(200)]
     link: Any = NoSegmentation(sender)
-    assert batch.send_many(link, payloads, receiver.getsockname()) == 200
+    assert batch.send_many(link, payloads, receiver.getsockname()).payloads == 200
     assert [message.data for message in read_all(BatchReader("IPv4"), receiver)] == payloads
 
 
 def test_a_send_that_fails_says_how_many_went_before_it(receiver: socket.socket, sender: socket.socket) -> None:
     payloads = [b"a", b"bb", bytes(65_508), b"c"]
-    assert batch.send_many(sender, payloads, receiver.getsockname()) == 2
+    assert batch.send_many(sender, payloads, receiver.getsockname()).payloads == 2
 
 
 def test_a_failed_transfer_says_how_many_were_sent(port: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    def send_three(*_: object) -> int:
-        return 3
+    def send_three(*_: object) -> batch.SentMany:
+        return batch.SentMany(3, 3)
 
     monkeypatch.setattr(batch, "send_many", send_three)
     with ipc.open_channel(port) as channel:
