@@ -420,13 +420,18 @@ def _packed(each: int, size: int) -> struct.Struct:
 
 
 def _take_apart(opened: socket.socket) -> None:
-    """Let no trains arrive any more, which recvfrom could not tell from datagrams; those that did are lost."""
+    """Let no trains arrive any more, which recvfrom could not tell from datagrams; those that did are lost.
+
+    Raises ``OSError`` where that is refused, too: then nothing can be read right.
+    """
+    if not opened.getsockopt(SOL_UDP, UDP_GRO):
+        return
+    opened.setsockopt(SOL_UDP, UDP_GRO, 0)
     lost = 0
-    with suppress(OSError):
-        if opened.getsockopt(SOL_UDP, UDP_GRO):
-            opened.setsockopt(SOL_UDP, UDP_GRO, 0)
-            while opened.recv(_SLOT) or True:
-                lost += 1
+    with suppress(BlockingIOError):
+        while True:
+            opened.recv(_SLOT)
+            lost += 1
     if lost:
         _log.warning("%d messages or more were lost: recvmsg, which tells where they end, is refused now", lost)
 

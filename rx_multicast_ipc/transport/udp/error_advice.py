@@ -51,7 +51,7 @@ def cannot_open(group: Group, error: BaseException, doing: str = "", platform: P
     if number == errno.EACCES and platform == "win32":
         return PortInUse(
             f"{why}; another program holds port {group.port} for itself alone (SO_EXCLUSIVEADDRUSE), or Windows "
-            "reserved it (`netsh interface ipv4 show excludedportrange protocol=udp` lists what it did): choose another port"
+            "reserved it (`netsh interface ipv4 show excludedportrange protocol=udp` lists it): choose another port"
         )
     if number == errno.EACCES and group.port < _UNPRIVILEGED:
         return CannotOpen(f"{why}; ports below {_UNPRIVILEGED} need privileges: choose a higher one")
@@ -128,7 +128,7 @@ _SEND_ADVICE: Final[dict[int, str]] = {
     errno.EHOSTUNREACH: "no host answers there, or a route (unreachable) says so (on macOS: allow Local Network access "
     "for this program)",
     errno.EMSGSIZE: "the interface carries no payload of this size: send smaller ones",
-    errno.EINVAL: "this interface cannot reach that address, or a route (blackhole) drops it: choose another interface, "
+    errno.EINVAL: "this interface cannot reach that address, or a route (blackhole) drops it: choose another interface "
     "or look at the routes",
 }
 

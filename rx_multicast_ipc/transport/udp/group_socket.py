@@ -3,11 +3,26 @@
 from __future__ import annotations
 
 import socket
+from collections.abc import Iterable
 from contextlib import suppress
+from typing import NamedTuple
 
 from ...group import Group
-from . import batch, socket_options
+from ...message import Address
+from . import kernel_features, own_filter, socket_options
 from .interfaces import Nic
+
+
+class OwnSends(NamedTuple):
+    """What a transport sent to its group.
+
+    Attributes:
+        datagrams: how many.
+        packets: as how many the kernel saw them: a GSO batch is one.
+    """
+
+    datagrams: int = 0
+    packets: int = 0
 
 
 class Listener:
@@ -24,6 +39,8 @@ class Listener:
         address: where datagrams that leave there come from; ``""`` if none can.
         in_doubt: whether the last look found no address any more.
         socket: to be read.
+        only: the index of the interface, if the socket also gives what came by others; else 0.
+        filters_own: whether the socket itself keeps this transport's own datagrams out.
     """
 
     def __init__(self, group: Group, nic: Nic, receive_buffer: int, trains: bool) -> None:
@@ -31,8 +48,29 @@ class Listener:
         self.nic = nic
         self.address = socket_options.source_address(group, nic)
         self.in_doubt = False
-        plan = socket_options.receive_plan(group, nic, receive_buffer, trains=trains and batch.HAS_BATCHES)
-        self.socket: socket.socket = socket_options.open_socket(group, plan)
+        self.socket, self.only = _open(group, nic, receive_buffer, trains)
+        self._keeps_batches = _keeps_batches(self.socket)
+        self._own_before: OwnSends | None = None
+        self.filters_own = False
+
+    def ignore(self, addresses: Iterable[Address], sent: OwnSends) -> None:
+        """Keep datagrams from ``addresses`` out, of which ``sent`` were sent so far."""
+        self.filters_own = own_filter.attach(self.socket, addresses)
+        if self.filters_own and self._own_before is None:
+            self._own_before = sent
+
+    def dropped(self, sent: OwnSends) -> int | None:
+        """Datagrams that the kernel dropped for lack of room; None where it does not tell.
+
+        Args:
+            sent: what the transport sent to the group so far, which the filter dropped, and the kernel counted.
+        """
+        counted = socket_options.kernel_drops(self.socket)
+        before = self._own_before
+        if counted is None or before is None:
+            return counted
+        own = sent.packets - before.packets if self._keeps_batches else sent.datagrams - before.datagrams
+        return max(0, counted - own)
 
     def rejoin(self) -> None:
         """Leave and join, so that the system reports the membership anew, also to a switch that no router asks.
@@ -48,3 +86,28 @@ class Listener:
         """Hear nothing new; what has arrived can still be read."""
         with suppress(OSError):  # the interface may be gone
             socket_options.apply(self.socket, socket_options.membership(self._group, self.nic, leave=True))
+
+
+def _open(group: Group, nic: Nic, receive_buffer: int, trains: bool) -> tuple[socket.socket, int]:
+    """The socket, and the one interface to hear if it gives what came by others, too."""
+    features = kernel_features.current()
+    apart = features.multicast_all(group.family)
+    plan = socket_options.receive_plan(
+        group, nic, receive_buffer, trains=trains and apart and features.udp_gro, tells=not apart
+    )
+    opened = socket_options.open_socket(group, plan)
+    if not apart:
+        return opened, nic.number
+    if socket_options.hears_others(opened, group):  # a sandbox since then
+        opened.close()
+        kernel_features.give_up("ip_multicast_all" if group.family == "IPv4" else "ipv6_multicast_all")
+        return _open(group, nic, receive_buffer, trains)
+    return opened, 0
+
+
+def _keeps_batches(opened: socket.socket) -> bool:
+    """Whether a GSO batch reaches the socket as one packet (udp(7), UDP_GRO)."""
+    try:
+        return bool(opened.getsockopt(kernel_features.SOL_UDP, kernel_features.UDP_GRO))
+    except OSError:
+        return False

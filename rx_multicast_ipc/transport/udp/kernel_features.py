@@ -9,6 +9,7 @@ feature is used or left for itself:
     UDP_SEGMENT            else sendmmsg
     UDP_GRO                else a datagram arrives as it was on the wire
     IP_MULTICAST_ALL       else datagrams from interfaces that only others joined are dropped after reading
+    IPV6_MULTICAST_ALL     (since 4.20) the same
     SO_MEMINFO             else nothing is known of drops
 
 What is refused only later, in use, is given up then (:func:`give_up`). Sources: udp(7), ip(7), socket(7), seccomp(2).
@@ -16,6 +17,7 @@ What is refused only later, in use, is given up then (:func:`give_up`). Sources:
 
 from __future__ import annotations
 
+import errno
 import logging
 import select
 import socket
@@ -24,6 +26,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from typing import Final, NamedTuple
 
+from ...message import Family
 from . import system_calls
 from .platform import PLATFORM
 
@@ -36,7 +39,7 @@ IP_MULTICAST_ALL: Final = 49
 IPV6_MULTICAST_ALL: Final = 29
 SO_MEMINFO: Final = 55
 
-_PATIENCE: Final = 100
+_PATIENCE: Final = 50
 """Milliseconds that a datagram may take from one loopback socket to the other. It takes some microseconds."""
 
 _GRO_SIZE: Final = struct.Struct("=i")
@@ -53,7 +56,12 @@ class KernelFeatures(NamedTuple):
     udp_segment: bool = False
     udp_gro: bool = False
     ip_multicast_all: bool = False
+    ipv6_multicast_all: bool = False
     so_meminfo: bool = False
+
+    def multicast_all(self, family: Family) -> bool:
+        """Whether sockets of a family hear only what they joined themselves."""
+        return self.ip_multicast_all if family == "IPv4" else self.ipv6_multicast_all
 
     @property
     def used(self) -> tuple[str, ...]:
@@ -68,6 +76,9 @@ class KernelFeatures(NamedTuple):
     def __str__(self) -> str:
         return ", ".join(self.used) or "one datagram a call"
 
+
+_NEED: Final = {"recvmsg": ("recvmmsg", "udp_gro")}
+"""Which others need a feature."""
 
 PLAIN: Final = KernelFeatures()
 """What every platform has: recvfrom and sendto."""
@@ -98,15 +109,15 @@ def give_up(feature: str) -> None:
     global _current
     if getattr(_current, feature):
         _log.info("%s is refused from now on; going on without it", _written(feature))
-        _current = _current._replace(**{feature: False})
+        _current = _current._replace(**dict.fromkeys((feature, *_NEED.get(feature, ())), False))
 
 
 def _try_all() -> tuple[KernelFeatures, bool]:
     if PLATFORM != "linux":
-        return KernelFeatures(recvmsg=hasattr(socket.socket, "recvmsg")), True
+        recvmsg = hasattr(socket.socket, "recvmsg")
+        return KernelFeatures(recvmsg, ip_multicast_all=True, ipv6_multicast_all=True), True  # there, always
     with _Pair() as pair:
-        leaves = pair.tried(pair.send)
-        arrives = leaves and pair.tried(pair.recvfrom)
+        arrives = pair.tried(pair.recvfrom)
         recvmsg = arrives and pair.tried(pair.recvmsg)
         udp_segment = arrives and pair.tried(pair.udp_segment)
         return KernelFeatures(
@@ -116,8 +127,9 @@ def _try_all() -> tuple[KernelFeatures, bool]:
             udp_segment=udp_segment,
             udp_gro=udp_segment and recvmsg and pair.tried(pair.udp_gro),
             ip_multicast_all=pair.tried(pair.ip_multicast_all),
+            ipv6_multicast_all=pair.tried(_ipv6_multicast_all),
             so_meminfo=pair.tried(pair.so_meminfo),
-        ), leaves
+        ), arrives
 
 
 class _Pair:
@@ -160,9 +172,6 @@ class _Pair:
     def __exit__(self, *_: object) -> None:
         self._receiver.close()
         self._sender.close()
-
-    def send(self) -> bool:
-        return self._sender.send(b"one") == 3
 
     def recvfrom(self) -> bool:
         self._sender.send(b"one")
@@ -221,6 +230,18 @@ class _Pair:
         waiting = select.poll()
         waiting.register(self._receiver, select.POLLIN)
         waiting.poll(_PATIENCE)
+
+
+def _ipv6_multicast_all() -> bool:
+    if not socket.has_ipv6:
+        return True  # there is nothing to hear
+    try:
+        opened = socket.socket(socket.AF_INET6, socket.SOCK_DGRAM)
+    except OSError as error:
+        return error.errno == errno.EAFNOSUPPORT
+    with opened:
+        opened.setsockopt(socket.IPPROTO_IPV6, IPV6_MULTICAST_ALL, 0)
+        return opened.getsockopt(socket.IPPROTO_IPV6, IPV6_MULTICAST_ALL) == 0
 
 
 def _written(feature: str) -> str:

@@ -23,7 +23,7 @@ from .platform import PLATFORM, Platform
 SEND_BUFFER: Final = 1 << 20
 """Bytes of send buffer to ask for. macOS starts with 9216, less than one large datagram."""
 
-_MISSING: Final[dict[Platform, dict[str, int]]] = {
+MISSING: Final[dict[Platform, dict[str, int]]] = {
     "linux": {
         "IP_MULTICAST_ALL": 49,
         "IPV6_MULTICAST_ALL": 29,
@@ -110,9 +110,23 @@ Plan = Sequence[Step]
 
 
 def receive_plan(
-    group: Group, nic: Nic, receive_buffer: int, platform: Platform = PLATFORM, *, trains: bool = False
+    group: Group,
+    nic: Nic,
+    receive_buffer: int,
+    platform: Platform = PLATFORM,
+    *,
+    trains: bool = False,
+    tells: bool = False,
 ) -> Plan:
-    """How the socket that listens to the group is set up; with ``trains`` it may be given many datagrams as one."""
+    """How the socket that listens to the group is set up.
+
+    Args:
+        group, nic: where.
+        receive_buffer: bytes to ask for.
+        platform: whose calls.
+        trains: whether it may be given many datagrams as one.
+        tells: whether it says by which interface each came.
+    """
     plan: list[Step] = [*_sharing(platform)]
     if group.family == "IPv6":
         plan.append(Option("IPPROTO_IPV6", "IPV6_V6ONLY", 1))
@@ -128,6 +142,8 @@ def receive_plan(
         plan.append(Bind(nic.address if group.family == "IPv4" else "", group.port))
     else:
         plan.append(Bind(group.address, group.port, nic.number if group.family == "IPv6" else 0))
+    if tells:
+        plan += tell_interfaces(group, platform)
     plan += membership(group, nic, platform)
     if trains:
         plan.append(Option("IPPROTO_UDP", "UDP_GRO", 1, best_effort=True))
@@ -283,6 +299,15 @@ def ipv6_destination(destination: Address) -> tuple[str, int, int, int]:
     return address, destination[1], 0, int(scope) if scope.isdigit() else socket.if_nametoindex(scope) if scope else 0
 
 
+def is_local(address: str) -> bool:
+    """Whether an address is one of this machine's."""
+    family = socket.AF_INET6 if ":" in address else socket.AF_INET
+    with suppress(OSError), socket.socket(family, socket.SOCK_DGRAM) as probe:
+        probe.bind(ipv6_destination((address, 0)) if family == socket.AF_INET6 else (address, 0))
+        return True
+    return False
+
+
 def look_up(name: str, group: Group) -> str:
     """The numeric address of a host, of the group's family; blocks until the system's resolver answers."""
     try:
@@ -372,7 +397,7 @@ def _ip_or_index(nic: Nic) -> bytes:
 
 
 def _number(name: str) -> int:
-    return _MISSING[PLATFORM].get(name) or getattr(socket, name)
+    return MISSING[PLATFORM].get(name) or getattr(socket, name)
 
 
 def _set(opened: socket.socket, option: Option) -> None:

@@ -23,7 +23,7 @@ def sandboxed(code: str, script: str = "") -> str:
     if script:
         command = in_namespace(f'{script} && exec "$@"', *command)
     out = subprocess.run(command, capture_output=True, text=True, timeout=PATIENCE, cwd=ROOT, check=False)
-    assert (out.returncode, out.stderr) == (0, "")
+    assert (out.returncode, out.stderr) == (0, ""), (out.returncode, out.stderr)
     return out.stdout
 
 

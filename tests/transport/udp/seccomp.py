@@ -8,11 +8,20 @@ import platform
 import struct
 from typing import Final, NamedTuple
 
-_CALLS: Final = ("recvfrom", "sendmsg", "recvmsg", "setsockopt", "getsockopt", "recvmmsg", "sendmmsg")
+_CALLS: Final[tuple[str, ...]] = (
+    "seccomp",
+    "recvfrom",
+    "sendmsg",
+    "recvmsg",
+    "setsockopt",
+    "getsockopt",
+    "recvmmsg",
+    "sendmmsg",
+)
 
-NUMBERS: Final = {
-    "x86_64": dict(zip(_CALLS, (45, 46, 47, 54, 55, 299, 307), strict=True)),
-    "aarch64": dict(zip(_CALLS, (207, 211, 212, 208, 209, 243, 269), strict=True)),
+NUMBERS: Final[dict[str, dict[str, int]]] = {
+    "x86_64": dict(zip(_CALLS, (317, 45, 46, 47, 54, 55, 299, 307), strict=True)),
+    "aarch64": dict(zip(_CALLS, (277, 207, 211, 212, 208, 209, 243, 269), strict=True)),
 }
 
 _LOAD: Final = 0x20  # BPF_LD | BPF_W | BPF_ABS
@@ -38,7 +47,7 @@ class Refusal(NamedTuple):
 
 
 def refuse(*refusals: Refusal) -> None:
-    """Refuse them to this process from now on; for ever, so call it in a child."""
+    """Refuse them to all threads of this process from now on; for ever, so call it in a child."""
     steps: list[bytes] = []
     for call, level, option, error in refusals:
         numbers = [(0, NUMBERS[platform.machine()][call])]  # at these offsets of struct seccomp_data
@@ -54,7 +63,8 @@ def refuse(*refusals: Refusal) -> None:
     c_library = ctypes.CDLL(None, use_errno=True)
     if c_library.prctl(38, 1, 0, 0, 0):  # PR_SET_NO_NEW_PRIVS
         raise OSError(ctypes.get_errno(), "no_new_privs")
-    if c_library.prctl(22, 2, program, 0, 0):  # PR_SET_SECCOMP, SECCOMP_MODE_FILTER
+    number = NUMBERS[platform.machine()]["seccomp"]
+    if c_library.syscall(number, 1, 1, program):  # SECCOMP_SET_MODE_FILTER, SECCOMP_FILTER_FLAG_TSYNC
         raise OSError(ctypes.get_errno(), "seccomp")
 
 
