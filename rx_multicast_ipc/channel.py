@@ -233,7 +233,7 @@ class Channel:
 
         Args:
             wait: False returns at once, and the channel closes as soon as a running subscriber ends. True
-                waits for that, for 5 seconds at most; on the delivering thread it does not wait.
+                waits for that, for 5 seconds at most; in a subscriber on an I/O thread it does not wait.
         """
         self._transport.close(wait=wait)
 

@@ -184,11 +184,10 @@ class Outlet:
         if first:
             self._thread.call(self._await_room)
 
-    def shut(self) -> bool:
-        """Send nothing more; whether it was not shut before."""
+    def shut(self) -> None:
+        """Send nothing more."""
         with self.lock:
-            before, self._shut = self._shut, True
-        return not before
+            self._shut = True
 
     def close(self) -> None:
         """Let go of the socket; whoever waits for room is told that it came too late. Once shut, on the thread."""
