@@ -36,6 +36,7 @@ _CHOICE: Final = (
     "machine's addresses"
 )
 _LOOPBACK6: Final = bytes(15) + b"\x01"
+_MAPPED: Final = bytes(10) + b"\xff\xff"
 
 Payload = str | bytes | bytearray | memoryview
 """What can be sent: text (as UTF-8) or anything bytes-like."""
@@ -158,6 +159,16 @@ class Ip(NamedTuple):
         return self.packed[0] >> 4 == 0xE if len(self.packed) == 4 else self.packed[0] == 0xFF
 
     @property
+    def is_mapped(self) -> bool:
+        """Whether it is an IPv4 address written as IPv6 (RFC 4291 section 2.5.5.2)."""
+        return self.packed[:12] == _MAPPED
+
+    @property
+    def unmapped(self) -> str:
+        """The IPv4 address that a mapped one is."""
+        return str(Ip(self.packed[12:]))
+
+    @property
     def is_loopback(self) -> bool:
         return self.packed[0] == 127 if len(self.packed) == 4 else self.packed == _LOOPBACK6
 
@@ -220,6 +231,8 @@ def _check_interface(interface: str, group: Ip) -> None:
     if interface == DEFAULT_INTERFACE and group.family == "IPv6" and group.packed[1] & 0x0F <= _LINK_LOCAL_SCOPE:
         raise InvalidGroup(f'{group} belongs to one link (RFC 4291); name the interface: interface="eth0"')
     address = Ip.parse(interface)
+    if address is not None and address.is_mapped:
+        raise InvalidInterface(f"{interface} is an IPv4 address; write it as {address.unmapped}")
     if address is not None and address.family != group.family:
         raise InvalidInterface(
             f"{interface} is an {address.family} address, but {group} is an {group.family} group; "
@@ -249,6 +262,8 @@ def _check_sources(sources: Iterable[str], group: Ip) -> tuple[str, ...]:
         ip = Ip.parse(source) if isinstance(source, str) else None
         if ip is None or ip.is_multicast:
             raise InvalidAddress(f'a source is one sender\'s numeric address such as "10.0.0.2", not {source!r}')
+        if ip.is_mapped:
+            raise InvalidAddress(f"source {source} is an IPv4 address; write it as {ip.unmapped}")
         if ip.family != group.family:
             raise InvalidAddress(f"source {source} is an {ip.family} address, but {group} is an {group.family} group")
         checked.append(str(Ip(ip.packed)))

@@ -6,11 +6,11 @@ import socket
 from contextlib import suppress
 from typing import NamedTuple
 
-from ...errors import InvalidInterface
+from ...errors import InvalidInterface, Unsupported
 from ...group import ALL_INTERFACES, DEFAULT_INTERFACE, LOOPBACK, Group, Ip
 from . import interface_watch
 from .error_advice import cannot_open, is_exhausted
-from .platform import PLATFORM, Platform
+from .platform import PLATFORM, PLATFORM_NAME, Platform
 
 
 class Nic(NamedTuple):
@@ -21,12 +21,14 @@ class Nic(NamedTuple):
         address: the one of its addresses to send from; ``""`` for any.
         name: for people.
         up: whether it works.
+        loopback: whether it is the host's own.
     """
 
     number: int = 0
     address: str = ""
     name: str = ""
     up: bool = True
+    loopback: bool = False
 
 
 def find_nics(interface: str, group: Group, platform: Platform = PLATFORM) -> list[Nic]:
@@ -36,9 +38,14 @@ def find_nics(interface: str, group: Group, platform: Platform = PLATFORM) -> li
         InvalidInterface: there is none of that name or address; it says which there are.
         NoRoute: no route leads to the group, for ``"default"``.
         CannotOpen: there is no descriptor left to ask with.
+        Unsupported: on this platform.
     """
+    if platform == "other":
+        raise Unsupported(
+            f"this platform ({PLATFORM_NAME}) is not supported: UDP multicast is on Linux, macOS and Windows"
+        )
     if interface == LOOPBACK:
-        return [Nic(_loopback_index(group, platform), "127.0.0.1", "lo")]
+        return [Nic(_loopback_index(group, platform), "127.0.0.1", "lo", loopback=True)]
     links = _links(group, platform)
     if interface == DEFAULT_INTERFACE:
         return [_default_nic(group, links)]
@@ -53,7 +60,8 @@ def find_nics(interface: str, group: Group, platform: Platform = PLATFORM) -> li
     address = str(ip)
     for link in links:
         if address in link.addresses:
-            return [Nic(link.number, address if group.family == "IPv4" else "", link.name, link.up)]
+            by = address if group.family == "IPv4" else ""
+            return [Nic(link.number, by, link.name, link.up, link.loopback)]
     if ip.family == "IPv4":
         with suppress(OSError), socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
             probe.bind((interface, 0))
@@ -62,7 +70,7 @@ def find_nics(interface: str, group: Group, platform: Platform = PLATFORM) -> li
         raise InvalidInterface(
             f'{interface} does not say which interface it is on; name the interface, or write "{interface}%name"'
         )
-    raise InvalidInterface(f"{interface} is not an address of this machine; {_choices()}")
+    raise InvalidInterface(f"{interface} is not an address of this machine; {choices()}")
 
 
 def change_notices(platform: Platform = PLATFORM) -> socket.socket | None:
@@ -106,7 +114,7 @@ def _nic(number: int, name: str, group: Group, links: list[interface_watch.Link]
     link = next((link for link in links if link.number == number), None)
     loopback = link.loopback if link else name in ("lo", "lo0")
     address = "127.0.0.1" if loopback and group.family == "IPv4" else ""
-    return Nic(number, address, name, link.up if link else True)
+    return Nic(number, address, name, link.up if link else True, loopback)
 
 
 def _links(group: Group, platform: Platform) -> list[interface_watch.Link]:
@@ -124,7 +132,8 @@ def _has_address(link: interface_watch.Link, group: Group) -> bool:
     return any((":" in address) == (group.family == "IPv6") for address in link.addresses)
 
 
-def _choices() -> str:
+def choices() -> str:
+    """Which interfaces there are, for an error's text."""
     try:
         names = ", ".join(f'"{name}"' for _, name in socket.if_nameindex())
     except OSError:
@@ -143,7 +152,7 @@ def _index(name: str, group: Group) -> int:
         return socket.if_nametoindex(name)
     except (OSError, ValueError) as error:  # ValueError: a NUL
         _check_descriptors(group)
-        raise InvalidInterface(f"there is no interface {name!r} here; {_choices()}") from error
+        raise InvalidInterface(f"there is no interface {name!r} here; {choices()}") from error
 
 
 def _name(number: int, group: Group) -> str:
@@ -151,7 +160,7 @@ def _name(number: int, group: Group) -> str:
         return socket.if_indextoname(number)
     except (OSError, OverflowError) as error:
         _check_descriptors(group)
-        raise InvalidInterface(f"there is no interface with index {number} here; {_choices()}") from error
+        raise InvalidInterface(f"there is no interface with index {number} here; {choices()}") from error
 
 
 def _check_descriptors(group: Group) -> None:

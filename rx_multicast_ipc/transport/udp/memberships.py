@@ -14,7 +14,7 @@ from typing import Final
 from reactivex.abc import DisposableBase
 
 from ...channel_events import NetworkChange, NetworkEvent
-from ...errors import MulticastError
+from ...errors import MulticastError, NoRoute
 from ...group import ALL_INTERFACES, Group
 from ...message import Address
 from . import interfaces, socket_options
@@ -69,6 +69,8 @@ class Memberships:
             nic.number: nic for interface in group.interfaces for nic in interfaces.find_nics(interface, group)
         }
         self._listeners: dict[int, Listener] = {}
+        for nic in self.nics.values():
+            _check_loopback(group, nic)
         try:
             if listen:
                 self._open_all()
@@ -271,3 +273,12 @@ class Memberships:
             for listener in self._listeners.values():
                 listener.rejoin()
             self._next_rejoin = self._thread.scheduler.schedule_relative(_REJOIN, self._rejoin)
+
+
+def _check_loopback(group: Group, nic: Nic) -> None:
+    """Raise ``NoRoute`` where nothing could ever be sent: Linux has no IPv6 multicast route on loopback by itself."""
+    if nic.loopback and group.family == "IPv6" and nic.up and not socket_options.source_address(group, nic):
+        raise NoRoute(
+            f"cannot open {group}: no route leads IPv6 multicast over {nic.name}; use an IPv4 group with "
+            f'interface="loopback", or make one: ip -6 route add ff00::/8 dev {nic.name} table local'
+        )

@@ -16,4 +16,5 @@ def platform_of(name: str) -> Platform:
     return "linux" if name in ("linux", "android") else "other"
 
 
-PLATFORM: Final = platform_of(sys.platform)
+PLATFORM_NAME: Final = sys.platform
+PLATFORM: Final = platform_of(PLATFORM_NAME)

@@ -16,8 +16,9 @@ from typing import Any, Final, NamedTuple
 from ...errors import InvalidAddress
 from ...group import DEFAULT_INTERFACE, LOOPBACK, Group
 from ...message import Address, Family
+from ..ip_datagrams import check_ip_destination
 from .error_advice import cannot_open
-from .interfaces import Nic
+from .interfaces import Nic, choices
 from .platform import PLATFORM, Platform
 
 SEND_BUFFER: Final = 1 << 20
@@ -294,9 +295,18 @@ def ipv6_text(address: str, scope: int) -> str:
 
 
 def ipv6_destination(destination: Address) -> tuple[str, int, int, int]:
-    """The opposite: what the system calls take. A 2-tuple would lose the link."""
+    """The opposite: what the system calls take. A 2-tuple would lose the link. ``InvalidAddress``: the link is gone."""
     address, _, scope = destination[0].partition("%")
-    return address, destination[1], 0, int(scope) if scope.isdigit() else socket.if_nametoindex(scope) if scope else 0
+    return address, destination[1], 0, _scope(destination[0], scope) if scope else 0
+
+
+def _scope(address: str, scope: str) -> int:
+    if scope.isdecimal() and scope.isascii() and len(scope) < 10:
+        return int(scope)
+    try:
+        return socket.if_nametoindex(scope)
+    except (OSError, ValueError) as error:  # ValueError: a NUL
+        raise InvalidAddress(f"{address} names a link that is not here; {choices()}") from error
 
 
 def is_local(address: str) -> bool:
@@ -306,6 +316,14 @@ def is_local(address: str) -> bool:
         probe.bind(ipv6_destination((address, 0)) if family == socket.AF_INET6 else (address, 0))
         return True
     return False
+
+
+def check_destination(address: str, group: Group) -> str | None:
+    """See :meth:`rx_multicast_ipc.transport.Transport.check_destination`."""
+    checked = check_ip_destination(address, group)
+    if checked is not None and "%" in checked:
+        ipv6_destination((checked, 0))
+    return checked
 
 
 def look_up(name: str, group: Group) -> str:

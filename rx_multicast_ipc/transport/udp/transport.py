@@ -152,7 +152,7 @@ class UdpTransport:
             self._hear_itself()
 
     def check_destination(self, address: str) -> str | None:
-        return check_ip_destination(address, self.group)
+        return socket_options.check_destination(address, self.group)
 
     def when_room(self, action: Callable[[], None]) -> None:
         self._outlet.when_room(action)
