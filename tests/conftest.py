@@ -12,8 +12,8 @@ from rx_multicast_ipc.testing.conformance.transport_rig import free_port
 from . import npm, seclusion
 
 
-def pytest_configure() -> None:
-    seclusion.seclude()
+def pytest_configure(config: pytest.Config) -> None:
+    seclusion.seclude(worker=hasattr(config, "workerinput"))
 
 
 @pytest.fixture
