@@ -120,7 +120,8 @@ _SEND_ADVICE: Final[dict[int, str]] = {
     errno.EWOULDBLOCK: _SLOW_LINK,  # another number on Windows
     errno.ENOBUFS: "the system is out of send buffers: pace the sends, or send smaller payloads",
     errno.EPERM: "a firewall refused it: allow UDP to this group and port",
-    errno.EACCES: "it is a broadcast address, or a route (prohibit) or a firewall refused it: send to the group",
+    errno.EACCES: "it is a broadcast address, which takes a channel that is opened with it as its group; or a route "
+    "(prohibit) or a firewall refused it",
     errno.ENETUNREACH: "the interface is down or no route leads there: bring it up, or choose another interface",
     errno.ENETDOWN: "the interface is down: bring it up; it is used again at once",
     errno.EADDRNOTAVAIL: "the interface has no usable address yet; a new one takes a second or two: try again then",

@@ -91,7 +91,7 @@ class Listener:
 def _open(group: Group, nic: Nic, receive_buffer: int, trains: bool) -> tuple[socket.socket, int]:
     """The socket, and the one interface to hear if it gives what came by others, too."""
     features = kernel_features.current()
-    apart = features.multicast_all(group.family)
+    apart = features.multicast_all(group.family) and not group.is_broadcast  # which every interface brings
     plan = socket_options.receive_plan(
         group, nic, receive_buffer, trains=trains and apart and features.udp_gro, tells=not apart
     )

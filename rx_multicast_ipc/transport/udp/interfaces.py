@@ -6,8 +6,8 @@ import socket
 from contextlib import suppress
 from typing import NamedTuple
 
-from ...errors import InvalidInterface, Unsupported
-from ...group import ALL_INTERFACES, DEFAULT_INTERFACE, LOOPBACK, Group, Ip
+from ...errors import InvalidGroup, InvalidInterface, Unsupported
+from ...group import ALL_INTERFACES, BROADCAST, DEFAULT_GROUP, DEFAULT_INTERFACE, LOOPBACK, Group, Ip
 from . import interface_watch
 from .error_advice import cannot_open, is_exhausted
 from .platform import PLATFORM, PLATFORM_NAME, Platform
@@ -35,6 +35,7 @@ def find_nics(interface: str, group: Group, platform: Platform = PLATFORM) -> li
     """The interfaces that one name stands for, now: one, or for ``"all"`` any number.
 
     Raises:
+        InvalidGroup: a broadcast address of another interface, or of none.
         InvalidInterface: there is none of that name or address; it says which there are.
         NoRoute: no route leads to the group, for ``"default"``.
         CannotOpen: there is no descriptor left to ask with.
@@ -47,25 +48,33 @@ def find_nics(interface: str, group: Group, platform: Platform = PLATFORM) -> li
     if interface == LOOPBACK:
         return [Nic(_loopback_index(group, platform), "127.0.0.1", "lo", loopback=True)]
     links = _links(group, platform)
-    if interface == DEFAULT_INTERFACE:
-        return [_default_nic(group, links)]
+    if group.is_broadcast:
+        nic = _named_nic(interface, group, links, platform)
+        _check_broadcast(group, nic, links, platform)
+        return [nic]
     if interface == ALL_INTERFACES:
         return _all_nics(group, links)
+    return [_named_nic(interface, group, links, platform)]
+
+
+def _named_nic(interface: str, group: Group, links: list[interface_watch.Link], platform: Platform) -> Nic:
+    if interface == DEFAULT_INTERFACE:
+        return _default_nic(group, links)
     ip = Ip.parse(interface)
     if ip is None:
-        return [_nic(_index(interface, group), interface, group, links)]
+        return _nic(_index(interface, group), interface, group, links)
     if ip.scope:
         number = int(ip.scope) if ip.scope.isdecimal() else _index(ip.scope, group)
-        return [_nic(number, _name(number, group), group, links)]
+        return _nic(number, _name(number, group), group, links)
     address = str(ip)
     for link in links:
         if address in link.addresses:
             by = address if group.family == "IPv4" else ""
-            return [Nic(link.number, by, link.name, link.up, link.loopback)]
+            return Nic(link.number, by, link.name, link.up, link.loopback)
     if ip.family == "IPv4":
         with suppress(OSError), socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
             probe.bind((interface, 0))
-            return [Nic(0, interface, interface)]
+            return Nic(0, interface, interface)
     elif platform != "linux":
         raise InvalidInterface(
             f'{interface} does not say which interface it is on; name the interface, or write "{interface}%name"'
@@ -96,6 +105,24 @@ def _default_nic(group: Group, links: list[interface_watch.Link]) -> Nic:
     except OSError as error:
         raise cannot_open(group, error, "route") from error
     return _nic(number, _name(number, group), group, links)
+
+
+def _check_broadcast(group: Group, nic: Nic, links: list[interface_watch.Link], platform: Platform) -> None:
+    """Raise ``InvalidGroup`` if it is no broadcast address there."""
+    if platform != "linux":
+        raise Unsupported(f"cannot open {group}: broadcast is heard on Linux only; use a multicast group")
+    link = next((link for link in links if link.number == nic.number), None)
+    if nic.loopback:
+        raise InvalidGroup(
+            f"cannot open {group}: {nic.name} is loopback, which carries no broadcast; name a network interface, or "
+            f'use a group such as "{DEFAULT_GROUP}"'
+        )
+    if group.address == BROADCAST or link is None or group.address in link.broadcasts:
+        return
+    there = ", ".join(f'"{address}"' for address in (BROADCAST, *link.broadcasts))
+    raise InvalidGroup(
+        f"{group.address} is neither a multicast address nor a broadcast address of {nic.name}: use {there}"
+    )
 
 
 def _all_nics(group: Group, links: list[interface_watch.Link]) -> list[Nic]:

@@ -153,6 +153,8 @@ def receive_plan(
 
 def membership(group: Group, nic: Nic, platform: Platform = PLATFORM, *, leave: bool = False) -> list[Option]:
     """How a socket that listens joins the group on an interface, or leaves it."""
+    if group.is_broadcast:
+        return []  # there is nothing to join
     if group.sources and nic.address and platform in ("darwin", "win32"):  # by address, as it joins without sources
         name = "IP_DROP_SOURCE_MEMBERSHIP" if leave else "IP_ADD_SOURCE_MEMBERSHIP"
         request = [_packed(group.address) + _packed(source) + _packed(nic.address) for source in group.sources]
@@ -171,9 +173,23 @@ def membership(group: Group, nic: Nic, platform: Platform = PLATFORM, *, leave: 
     return [Option("IPPROTO_IP", name, packed + _mreqn_tail(nic))]
 
 
-def send_plan(group: Group, nic: Nic | None, receive_buffer: int, platform: Platform = PLATFORM) -> Plan:
-    """How the socket that sends, and hears direct replies, is set up; without an interface yet if there is none."""
+def send_plan(
+    group: Group, nic: Nic | None, receive_buffer: int, platform: Platform = PLATFORM, *, from_group: bool = False
+) -> Plan:
+    """How the socket that sends, and hears direct replies, is set up.
+
+    Args:
+        group: where to.
+        nic: by which interface; None if there is none yet.
+        receive_buffer: bytes to ask for.
+        platform: whose calls.
+        from_group: whether it sends from the group's port, which it shares.
+    """
     plan: list[Step] = []
+    if from_group:
+        plan += _sharing(platform)
+        if platform == "linux":  # else it would hear every group that anybody joined on its port
+            plan.append(Option(*_MULTICAST_ALL[group.family], 0))
     if group.family == "IPv6":
         plan.append(Option("IPPROTO_IPV6", "IPV6_V6ONLY", 1))
     plan += _receive_buffer(receive_buffer, platform)
@@ -189,7 +205,7 @@ def send_plan(group: Group, nic: Nic | None, receive_buffer: int, platform: Plat
     else:
         plan.append(Option("IPPROTO_IPV6", "IPV6_MULTICAST_HOPS", group.ttl))
     plan += _loop(group)
-    plan.append(Bind("127.0.0.1" if group.is_loopback else "", 0))
+    plan.append(Bind("127.0.0.1" if group.is_loopback else "", group.port if from_group else 0))
     if platform == "win32" and group.is_loopback and nic is not None:
         plan += membership(group, nic, platform)  # else the first send finds no route
     return plan
@@ -200,6 +216,8 @@ def outgoing(group: Group, nic: Nic, platform: Platform = PLATFORM) -> list[Opti
     if not nic.number and not nic.address:
         return []
     plan: list[Option] = []
+    if group.is_broadcast:
+        plan.append(Option("SOL_SOCKET", "SO_BROADCAST", 1))
     named = not {DEFAULT_INTERFACE, LOOPBACK} & {*group.interfaces} and not group.has_several_interfaces
     if named and nic.number and platform != "darwin":
         # What goes to one address stays on the interface that was asked for, too.

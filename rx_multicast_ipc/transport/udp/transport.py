@@ -69,7 +69,10 @@ class UdpTransport:
         self._changed: Changed | None = None
         self._fault: Exception | None = None
         self._received = self._own_bytes = 0
-        self._own = OwnMessages(receive_buffer) if listen and options["echo"] else None
+        # From a port that others of this machine have too, nothing tells whose a message is: the echo is then read.
+        self._from_group = options["send_from"] == "group"
+        self._hears_all = self._from_group and options["echo"]
+        self._own = OwnMessages(receive_buffer) if listen and options["echo"] and not self._from_group else None
         self._drops_reported = 0
         self._drop_check: DisposableBase | None = None
         self._final: Statistics | None = None
@@ -83,10 +86,11 @@ class UdpTransport:
             self._memberships = Memberships(group, receive_buffer, self._thread, listen=listen, trains=trains)
             undo.callback(self._memberships.close)
             self._outlet = Outlet(
-                group, self._memberships.nics, receive_buffer, self._thread, self._own, self._hear_itself
+                *(group, self._memberships.nics, receive_buffer, self._thread, self._own, self._hear_itself),
+                from_group=self._from_group,
             )
             undo.callback(self._outlet.socket.close)
-            self._memberships.ignore(self._outlet.addresses, self._outlet.sent_to_group)
+            self._ignore_own()
             self._receive_buffer = socket_options.granted_receive_buffer(self._outlet.socket)
             undo.pop_all()
 
@@ -244,6 +248,10 @@ class UdpTransport:
     def _turn(self) -> None:
         with self._outlet.lock:  # nothing is sent before it is ignored
             self._outlet.turn_to(self._memberships.nics)
+            self._ignore_own()
+
+    def _ignore_own(self) -> None:
+        if not self._from_group:
             self._memberships.ignore(self._outlet.addresses, self._outlet.sent_to_group)
 
     def _tell(self, event: NetworkEvent) -> None:
@@ -270,7 +278,7 @@ class UdpTransport:
     def _without_own(self, batch: list[Message], listener: Listener) -> list[Message]:
         """The messages of others, where the socket did not keep its own out."""
         port = self._outlet.address[1]
-        if port not in [message.port for message in batch]:
+        if self._hears_all or port not in [message.port for message in batch]:
             return batch
         own = self._outlet.addresses
         if listener.filters_own:  # so what came through has a source that is new, or is of another host
