@@ -19,7 +19,7 @@ LAYERS = (
     {"_html"},
     {"message", "channel_events", "channel_statistics", "subscriber_errors"},
     {"errors"},
-    {"validation", "channel_scheduler"},
+    {"validation", "channel_scheduler", "cold_observable", "deadlocks"},
     {"group"},
     {"channel_options"},
     {"transport"},

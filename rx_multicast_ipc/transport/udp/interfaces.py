@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import socket
+from collections.abc import Callable
 from contextlib import suppress
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 from ...errors import InvalidGroup, InvalidInterface, Unsupported
 from ...group import ALL_INTERFACES, BROADCAST, DEFAULT_GROUP, DEFAULT_INTERFACE, LOOPBACK, Group, Ip
 from . import interface_watch
 from .error_advice import cannot_open, is_exhausted
 from .platform import PLATFORM, PLATFORM_NAME, Platform
+
+_PSEUDO_ON_MACOS: Final = ("anpi", "ap", "awdl", "gif", "llw", "stf", "utun")
+"""How interfaces of macOS begin that are up and lead to no network of the user's: for Apple's own services, tunnels."""
 
 
 class Nic(NamedTuple):
@@ -61,6 +65,9 @@ def _named_nic(interface: str, group: Group, links: list[interface_watch.Link], 
     if interface == DEFAULT_INTERFACE:
         return _default_nic(group, links)
     ip = Ip.parse(interface)
+    named = next((link for link in links if link.name == interface), None)
+    if named is not None:  # also by a name that the C library does not know, such as "Ethernet 2"
+        return _nic(named.number, interface, group, links)
     if ip is None:
         return _nic(_index(interface, group), interface, group, links)
     if ip.scope:
@@ -100,11 +107,28 @@ def change_notices(platform: Platform = PLATFORM) -> socket.socket | None:
 def _default_nic(group: Group, links: list[interface_watch.Link]) -> Nic:
     if not links:
         return Nic(name=DEFAULT_INTERFACE)  # the system's choice
+    if PLATFORM != "linux":
+        return _nic_towards(group, links)
     try:
         number = interface_watch.interface_to(group.address)
     except OSError as error:
         raise cannot_open(group, error, "route") from error
     return _nic(number, _name(number, group), group, links)
+
+
+def _nic_towards(group: Group, links: list[interface_watch.Link]) -> Nic:
+    """The interface by which the system would send to the group, found by its address; nothing is sent."""
+    family = socket.AF_INET if group.family == "IPv4" else socket.AF_INET6
+    try:
+        with socket.socket(family, socket.SOCK_DGRAM) as probe:
+            probe.connect((group.address, group.port))
+            address = probe.getsockname()[0].partition("%")[0]
+    except OSError as error:
+        raise cannot_open(group, error, "route") from error
+    link = next((link for link in links if address in link.addresses), None)
+    if link is None:
+        return Nic(name=DEFAULT_INTERFACE)
+    return Nic(link.number, address if group.family == "IPv4" else "", link.name, link.up, link.loopback)
 
 
 def _check_broadcast(group: Group, nic: Nic, links: list[interface_watch.Link], platform: Platform) -> None:
@@ -131,6 +155,7 @@ def _all_nics(group: Group, links: list[interface_watch.Link]) -> list[Nic]:
             Nic(link.number, "", link.name)
             for link in links
             if link.up and link.multicast and not link.loopback and _has_address(link, group)
+            if not (PLATFORM == "darwin" and link.name.startswith(_PSEUDO_ON_MACOS))
         ]
     return [
         Nic(number, "", name) for number, name in socket.if_nameindex() if not name.startswith(("lo", "software_loop"))
@@ -141,18 +166,43 @@ def _nic(number: int, name: str, group: Group, links: list[interface_watch.Link]
     link = next((link for link in links if link.number == number), None)
     loopback = link.loopback if link else name in ("lo", "lo0")
     address = "127.0.0.1" if loopback and group.family == "IPv4" else ""
-    return Nic(number, address, name, link.up if link else True, loopback)
+    return Nic(number, address, link.name if link else name, link.up if link else True, loopback)
 
 
 def _links(group: Group, platform: Platform) -> list[interface_watch.Link]:
-    """The interfaces, where the platform tells more of them than their names."""
-    if platform == "linux":
-        try:
-            return interface_watch.links()
-        except OSError as error:  # some sandboxes have no netlink
-            if is_exhausted(error):
-                raise cannot_open(group, error) from error
+    """The interfaces, where this is the platform and it tells more of them than their names."""
+    if platform != PLATFORM:
+        return []
+    try:
+        return _LISTS[platform]()
+    except (OSError, AttributeError) as error:  # some sandboxes have no netlink
+        if is_exhausted(error):
+            raise cannot_open(group, error) from error
     return []
+
+
+def _on_linux() -> list[interface_watch.Link]:
+    return interface_watch.links()
+
+
+def _on_macos() -> list[interface_watch.Link]:
+    from . import links_bsd
+
+    return links_bsd.links()
+
+
+def _on_windows() -> list[interface_watch.Link]:
+    from . import links_windows
+
+    return links_windows.links()
+
+
+_LISTS: Final[dict[Platform, Callable[[], list[interface_watch.Link]]]] = {
+    "linux": _on_linux,
+    "darwin": _on_macos,
+    "win32": _on_windows,
+    "other": list,
+}
 
 
 def _has_address(link: interface_watch.Link, group: Group) -> bool:
@@ -162,10 +212,16 @@ def _has_address(link: interface_watch.Link, group: Group) -> bool:
 def choices() -> str:
     """Which interfaces there are, for an error's text."""
     try:
-        names = ", ".join(f'"{name}"' for _, name in socket.if_nameindex())
-    except OSError:
+        names = ", ".join(f'"{name}"' for name in _names())
+    except (OSError, AttributeError):
         names = ""
     return f'there are "{LOOPBACK}", "{DEFAULT_INTERFACE}", "{ALL_INTERFACES}"' + (f", {names}" if names else "")
+
+
+def _names() -> list[str]:
+    if PLATFORM == "win32":  # where the C library has names that nobody sees
+        return [link.name for link in _LISTS[PLATFORM]()]
+    return [name for _, name in socket.if_nameindex()]
 
 
 def _loopback_index(group: Group, platform: Platform) -> int:

@@ -76,7 +76,7 @@ class UdpTransport:
         self._drops_reported = 0
         self._drop_check: DisposableBase | None = None
         self._final: Statistics | None = None
-        self._thread = IoThread(f"rx_multicast_ipc {group}", self._fail)
+        self._thread = IoThread(f"rx_multicast_ipc {group}", _OwnDelivery(self._own, self._deliver_own), self._fail)
         try:
             kernel_features.find()
         except OSError as error:
@@ -110,7 +110,9 @@ class UdpTransport:
             self._thread.watch({self._outlet.socket: self._read_direct})
         except (OSError, MemoryError, RuntimeError) as error:  # the last: no thread can be started
             raise cannot_open(self.group, error) from error
-        self._hear_itself()
+        if self._own is not None:
+            self._own.wanted = True
+            self._hear_itself()
 
     def __repr__(self) -> str:
         return f"<UdpTransport {self.group} by {kernel_features.current()}>"
@@ -146,8 +148,7 @@ class UdpTransport:
 
     def send(self, payload: bytes, destination: Address | None = None) -> None:
         self._outlet.send(payload, destination)
-        if self._own is not None and self._own.pending:
-            self._hear_itself()
+        self._hear_itself()
 
     def send_many(self, payloads: Sequence[bytes]) -> None:
         try:
@@ -182,8 +183,8 @@ class UdpTransport:
                 self._end()
         else:
             self._end()
-        if not wait or on_delivering_thread() or self._outlet.lock._is_owned():  # pyright: ignore
-            return  # two that wait for each other would wait in vain
+        if not wait or on_delivering_thread() or self._outlet.is_in_use_here or self._thread.is_in_use_here:
+            return  # it would wait in vain: for one that waits for it, or for what its own signal handler interrupted
         if not self._gone.wait(_CLOSE_WAIT):
             _log.warning(
                 "closing %s: a subscriber has kept the I/O thread busy for %g s; it closes when that ends",
@@ -202,6 +203,7 @@ class UdpTransport:
                 if self._final is None:
                     self._final = self._count()
                 if self._own is not None:
+                    self._own.wanted = False
                     self._own.clear()
                 self._thread.unwatch(self._outlet.socket)
                 self._memberships.close()
@@ -260,8 +262,8 @@ class UdpTransport:
 
     def _hear_itself(self) -> None:
         """Have what waits of its own messages delivered, as soon as nothing else is."""
-        if self._own is not None and self._own.pending and self._started:
-            self._thread.post_once(self._deliver_own)
+        if self._own is not None and self._own.pending:
+            self._thread.run_soon()
 
     def _deliver_own(self) -> int:
         """Deliver its own messages that wait, and return how many there were; on the I/O thread."""
@@ -315,8 +317,7 @@ class UdpTransport:
             if self._drop_check is None:
                 self._drop_check = self.scheduler.schedule_relative(_DROP_CHECK, self._check_drops)
             self._thread.run_posted()
-            if self._own is not None and self._own.pending:  # which this may be the answer to
-                self._deliver_own()
+            self._thread.run_lazy()  # its own messages, which this may be the answer to
             if not self._closed and self._deliver is not None:
                 self._deliver(batch)
         if self._fault is not None:
@@ -363,3 +364,15 @@ class UdpTransport:
         self._thread.forget()
         self._memberships.forget()
         self._outlet.forget()
+
+
+class _OwnDelivery:
+    """The delivery of a transport's own messages, as work that may wait a moment."""
+
+    def __init__(self, own: OwnMessages | None, run: Callable[[], object]) -> None:
+        self._own = own
+        self.run = run
+
+    @property
+    def pending(self) -> bool:
+        return self._own is not None and self._own.pending
