@@ -16,7 +16,6 @@ from typing import Any, Final, NamedTuple
 from ...errors import InvalidAddress
 from ...group import DEFAULT_INTERFACE, LOOPBACK, Group
 from ...message import Address, Family
-from ..ip_datagrams import check_ip_destination
 from .error_advice import cannot_open
 from .interfaces import Nic, choices
 from .platform import PLATFORM, Platform
@@ -334,14 +333,6 @@ def is_local(address: str) -> bool:
         probe.bind(ipv6_destination((address, 0)) if family == socket.AF_INET6 else (address, 0))
         return True
     return False
-
-
-def check_destination(address: str, group: Group) -> str | None:
-    """See :meth:`rx_multicast_ipc.transport.Transport.check_destination`."""
-    checked = check_ip_destination(address, group)
-    if checked is not None and "%" in checked:
-        ipv6_destination((checked, 0))
-    return checked
 
 
 def look_up(name: str, group: Group) -> str:

@@ -157,7 +157,7 @@ class UdpTransport:
             self._hear_itself()
 
     def check_destination(self, address: str) -> str | None:
-        return socket_options.check_destination(address, self.group)
+        return check_ip_destination(address, self.group)
 
     def when_room(self, action: Callable[[], None]) -> None:
         self._outlet.when_room(action)

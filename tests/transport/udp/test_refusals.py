@@ -119,6 +119,7 @@ def test_what_cannot_be_opened_says_what_to_do(script: str, arguments: str, erro
         ("ip route add prohibit 10.9.0.0/16", "224.0.2.1", "10.9.0.1", "SendFailed", "prohibit"),
         ("ip -6 route add blackhole 2001:db8:9::/48", "ff05::1:7", "2001:db8:9::1", "SendFailed", "blackhole"),
         ("true", "ff05::1:7", "fe80::9%nosuch", "InvalidAddress", '"net0"'),
+        ("true", "ff05::1:7", "fe80::9%net\0", "InvalidAddress", '"net0"'),
         ("true", "ff05::1:7", "::ffff:10.9.0.1", "InvalidAddress", "10.9.0.1"),
         ("true", "ff05::1:7", "10.9.0.1", "InvalidAddress", "IPv4"),
     ],
