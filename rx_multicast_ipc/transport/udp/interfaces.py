@@ -169,13 +169,21 @@ def _nic(number: int, name: str, group: Group, links: list[interface_watch.Link]
     return Nic(number, address, link.name if link else name, link.up if link else True, loopback)
 
 
+def all_links() -> list[interface_watch.Link]:
+    """Every interface of this machine, as far as the platform tells; none if it does not. Raises ``OSError``."""
+    try:
+        return _LISTS[PLATFORM]()
+    except AttributeError:  # a C library without the call
+        return []
+
+
 def _links(group: Group, platform: Platform) -> list[interface_watch.Link]:
     """The interfaces, where this is the platform and it tells more of them than their names."""
     if platform != PLATFORM:
         return []
     try:
-        return _LISTS[platform]()
-    except (OSError, AttributeError) as error:  # some sandboxes have no netlink
+        return all_links()
+    except OSError as error:  # some sandboxes have no netlink
         if is_exhausted(error):
             raise cannot_open(group, error) from error
     return []
@@ -213,14 +221,14 @@ def choices() -> str:
     """Which interfaces there are, for an error's text."""
     try:
         names = ", ".join(f'"{name}"' for name in _names())
-    except (OSError, AttributeError):
+    except OSError:
         names = ""
     return f'there are "{LOOPBACK}", "{DEFAULT_INTERFACE}", "{ALL_INTERFACES}"' + (f", {names}" if names else "")
 
 
 def _names() -> list[str]:
     if PLATFORM == "win32":  # where the C library has names that nobody sees
-        return [link.name for link in _LISTS[PLATFORM]()]
+        return [link.name for link in all_links()]
     return [name for _, name in socket.if_nameindex()]
 
 
