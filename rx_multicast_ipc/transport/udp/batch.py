@@ -27,9 +27,11 @@ from functools import lru_cache
 from itertools import groupby, repeat
 from typing import Any, Final, NamedTuple, Protocol
 
+from ...group import Group
 from ...message import Address, Family, Message
 from . import kernel_features, socket_options
 from .kernel_features import SOL_UDP, UDP_GRO, UDP_SEGMENT
+from .platform import PLATFORM
 from .system_calls import (
     DONTWAIT,
     IOVEC,
@@ -111,6 +113,24 @@ class PlainReader:
             if not batch:
                 raise
         return batch
+
+
+class LocalReader(PlainReader):
+    """Drops what does not come from a loopback address, as no packet from the wire does (RFC 1122 section 3.2.1.3).
+
+    For the group of a loopback channel where no socket can be bound to it: it hears what the network sends to its port.
+
+    Args:
+        family: of the sockets that are read.
+    """
+
+    def read(self, opened: socket.socket, direct: bool, interface: str = "") -> list[Message]:
+        while batch := super().read(opened, direct, interface):
+            local = [message for message in batch if message.address.startswith("127.")]
+            self.bytes_read -= sum(len(message.data) for message in batch) - sum(len(message.data) for message in local)
+            if local:
+                return local
+        return []
 
 
 class MessageReader(PlainReader):
@@ -314,10 +334,15 @@ class BatchReader(MessageReader):
 
 
 def reader(family: Family) -> Reader:
-    """The best reader that works here."""
+    """The best reader of messages to one address that works here."""
     features = kernel_features.current()
     kind = BatchReader if features.recvmmsg else MessageReader if features.udp_gro else PlainReader
     return kind(family)
+
+
+def group_reader(group: Group) -> Reader:
+    """The best reader of a group's messages that works here."""
+    return LocalReader("IPv4") if PLATFORM == "win32" and group.is_loopback else reader(group.family)
 
 
 def interface_reader(family: Family, only: int = 0) -> Reader:

@@ -152,7 +152,7 @@ def _check_broadcast(group: Group, nic: Nic, links: list[interface_watch.Link], 
 def _all_nics(group: Group, links: list[interface_watch.Link]) -> list[Nic]:
     if links:
         return [
-            Nic(link.number, "", link.name)
+            Nic(link.number, _address(link, group), link.name)
             for link in links
             if link.up and link.multicast and not link.loopback and _has_address(link, group)
             if not (PLATFORM == "darwin" and link.name.startswith(_PSEUDO_ON_MACOS))
@@ -165,8 +165,15 @@ def _all_nics(group: Group, links: list[interface_watch.Link]) -> list[Nic]:
 def _nic(number: int, name: str, group: Group, links: list[interface_watch.Link]) -> Nic:
     link = next((link for link in links if link.number == number), None)
     loopback = link.loopback if link else name in ("lo", "lo0")
-    address = "127.0.0.1" if loopback and group.family == "IPv4" else ""
+    address = "127.0.0.1" if loopback and group.family == "IPv4" else _address(link, group) if link else ""
     return Nic(number, address, link.name if link else name, link.up if link else True, loopback)
+
+
+def _address(link: interface_watch.Link, group: Group) -> str:
+    """By which address to join: on Windows, where an index that is written as one (0.0.0.N) is not taken everywhere."""
+    if PLATFORM != "win32" or group.family == "IPv6":
+        return ""
+    return next((address for address in link.addresses if "." in address), "")
 
 
 def all_links() -> list[interface_watch.Link]:

@@ -17,7 +17,9 @@ _NO_DATA: Final = 232
 _UP: Final = 1  # IfOperStatusUp
 _SOFTWARE_LOOPBACK: Final = 24  # IF_TYPE_SOFTWARE_LOOPBACK
 _NO_MULTICAST: Final = 0x10  # IP_ADAPTER_NO_MULTICAST
-_PREFERRED: Final = 4  # IpDadStatePreferred
+_NOT_YET: Final = (1, 2)
+"""IpDadStateTentative and IpDadStateDuplicate: nothing leaves from such an address. Wine knows no states."""
+
 _INET: Final = 2
 _INET6: Final = 23
 
@@ -100,9 +102,9 @@ def _addresses(unicast: Any) -> tuple[str, ...]:
     while unicast:
         entry = unicast.contents
         family = int.from_bytes(ctypes.string_at(entry.address, 2), "little")
-        if entry.dad_state == _PREFERRED and family == _INET:
+        if entry.dad_state not in _NOT_YET and family == _INET:
             found.append(socket.inet_ntoa(ctypes.string_at(entry.address + 4, 4)))
-        elif entry.dad_state == _PREFERRED and family == _INET6:
+        elif entry.dad_state not in _NOT_YET and family == _INET6:
             found.append(socket.inet_ntop(socket.AF_INET6, ctypes.string_at(entry.address + 8, 16)))
         unicast = entry.next
     return tuple(found)

@@ -136,10 +136,9 @@ def receive_plan(
         plan.append(Option(*_MULTICAST_ALL[group.family], 0, best_effort=True))
     if platform == "win32":
         plan += _loop(group)  # there, looping back is the receiver's choice
-    # Bound to the group it takes no unicast from others on the port. Windows cannot bind to a group; bound to its
-    # interface's address, at least what comes by another interface stays out: on loopback, what comes from the network.
+    # Bound to the group it takes no unicast from others on the port. Windows cannot bind to a group.
     if platform == "win32":
-        plan.append(Bind(nic.address if group.family == "IPv4" else "", group.port))
+        plan.append(Bind("", group.port))
     else:
         plan.append(Bind(group.address, group.port, nic.number if group.family == "IPv6" else 0))
     if tells:

@@ -102,7 +102,9 @@ class UdpTransport:
         close_at_exit.add(self)
         family = self.group.family
         try:
-            self._reader = self._direct_reader = batch.reader(family)
+            self._reader = self._direct_reader = batch.group_reader(self.group)
+            if isinstance(self._reader, batch.LocalReader):
+                self._direct_reader = batch.reader(family)
             if self.group.has_several_interfaces:
                 self._direct_reader = batch.interface_reader(family)
             self._read_direct = partial(self._read, self._direct_reader, self._outlet.socket, True, "")

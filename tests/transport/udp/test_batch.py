@@ -13,6 +13,7 @@ import pytest
 
 import rx_multicast_ipc as ipc
 from rx_multicast_ipc import Message
+from rx_multicast_ipc.group import Group
 from rx_multicast_ipc.transport.udp import batch, kernel_features
 from rx_multicast_ipc.transport.udp.batch import BatchReader, MessageReader, PlainReader, Reader
 
@@ -62,6 +63,31 @@ def test_a_message_has_all_its_fields(kind: type[PlainReader], sender: socket.so
         assert (message.data, message.sender, message.family) == (b"x", sender.getsockname(), "IPv4")
         assert message.direct
         assert before <= message.received_at <= time.time()
+
+
+def test_on_windows_a_loopback_channel_drops_what_does_not_come_from_loopback(
+    port: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(batch, "PLATFORM", "win32")
+    heard = [
+        *((b"one", ("192.0.2.9", 5)), (b"two", ("127.0.0.1", 5)), (b"three", ("192.0.2.9", 5))),
+        *((b"four", ("127.8.0.1", 6)), (b"five", ("10.0.0.1", 7))),
+    ]
+
+    class Wire:
+        def recvfrom(self, _size: int) -> tuple[bytes, tuple[str, int]]:
+            if not heard:
+                raise BlockingIOError
+            return heard.pop(0)
+
+    wire: Any = Wire()
+    reader = batch.group_reader(Group.of(port))
+    messages = reader.read(wire, False)
+    assert [message.data for message in messages] == [b"two", b"four"]
+    assert reader.bytes_read == 7
+    heard.append((b"six", ("192.0.2.9", 5)))
+    assert reader.read(wire, False) == []
+    assert type(batch.group_reader(Group.of(port, interface="eth0"))) is type(batch.reader("IPv4"))
 
 
 @pytest.mark.parametrize("kind", [BatchReader, MessageReader])

@@ -102,7 +102,7 @@ LINUX_SENDS = [RCVBUF, RCVBUFFORCE, SNDBUF]
             [REUSE, REUSE_PORT, RCVBUF, Bind("224.0.2.1", 61088), join4(b"\xc0\0\x02\x07")],
         ),
         ("darwin", NETWORK6, ETH0, [REUSE, REUSE_PORT, V6ONLY, RCVBUF, Bind("ff02::1:7", 61088, 2), JOIN6]),
-        ("win32", LOOPBACK4, Nic(1, "127.0.0.1"), [REUSE, RCVBUF, LOOP4, Bind("127.0.0.1", 61088), join4(HOME)]),
+        ("win32", LOOPBACK4, Nic(1, "127.0.0.1"), [REUSE, RCVBUF, LOOP4, Bind("", 61088), join4(HOME)]),
         ("win32", NETWORK4, ETH0, [REUSE, RCVBUF, LOOP4, Bind("", 61088), join4(b"\0\0\0\x02")]),
         ("win32", NETWORK6, ETH0, [REUSE, V6ONLY, RCVBUF, LOOP6, Bind("", 61088), JOIN6]),
     ],
