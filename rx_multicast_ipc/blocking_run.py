@@ -21,7 +21,7 @@ from .channel_scheduler import TimerScheduler
 from .errors import BufferOverflow, MessageTimeout, WouldDeadlock
 from .receiving.overflow import Overflow
 from .subscriber_errors import on_delivering_thread
-from .validation.arguments import check_count, check_timeout
+from .validation.arguments import check_choice, check_count, check_observable, check_timeout
 
 _T = TypeVar("_T")
 
@@ -43,11 +43,13 @@ def run(source: Observable[_T], *, timeout: float | None = None) -> _T:
         timeout: seconds; None waits for ever.
 
     Raises:
+        InvalidOption: at once, for what is no Observable.
         MessageTimeout: ``source`` did not end in time.
         WouldDeadlock: called by a subscriber on a channel's delivering thread, which would wait for itself.
         reactivex.internal.SequenceContainsNoElementsError: ``source`` ended without a value.
         Exception: whatever ``source`` ended with.
     """
+    check_observable("run() takes", source, 'run(channel.broadcast("x")), or run(channel.wait_for_message())')
     timeout = check_timeout(timeout)
     if on_delivering_thread():
         raise WouldDeadlock(
@@ -100,12 +102,13 @@ def to_async_iterable(
         overflow: what goes when they are too many.
 
     Raises:
-        InvalidOption: at once, for a capacity under 1.
+        InvalidOption: at once, for what is no Observable, a capacity under 1, or no Overflow.
         BufferOverflow: in the loop, with ``Overflow.ERROR``, after the items that did fit.
         Exception: in the loop, whatever ``source`` ended with.
     """
+    check_observable("to_async_iterable() takes", source, "to_async_iterable(channel.messages)")
     check_count("capacity", capacity, "items")
-    return _Iterable(source, capacity, Overflow(overflow))
+    return _Iterable(source, capacity, check_choice("overflow", overflow, Overflow))
 
 
 class _Iterable(AsyncIterable[_T]):

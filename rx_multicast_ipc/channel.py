@@ -17,7 +17,7 @@ from ._html import html_table
 from .channel_events import NetworkEvent
 from .channel_statistics import Statistics
 from .errors import ChannelClosed, InvalidOption
-from .group import DEFAULT_GROUP, DEFAULT_PORT, Group, Interfaces, Payload, as_payload, check_port
+from .group import DEFAULT_GROUP, DEFAULT_PORT, Group, Interfaces, check_port
 from .message import Address, Message
 from .receiving.event_loop_delivery import at_home_of, loop_of
 from .receiving.hot_source import HotSource
@@ -26,7 +26,17 @@ from .sending.cold_send import Send, send_to
 from .sending.paced_send_all import Payloads, send_all
 from .transport import OpenTransport, Transport
 from .transport.opening import open_transport as open_current
-from .validation.arguments import check_count, check_receive_buffer, check_timeout
+from .validation.arguments import (
+    check_callable,
+    check_count,
+    check_observable,
+    check_predicate,
+    check_receive_buffer,
+    check_timeout,
+    shown,
+)
+from .validation.payload import Payload, as_payload
+from .validation.stream import Stream
 
 _T = TypeVar("_T")
 
@@ -55,6 +65,8 @@ class Channel:
         backlog: int = BACKLOG,
         echo: bool = True,
     ) -> None:
+        if not isinstance(group, Group):
+            raise InvalidOption(f"a Channel is made by open_channel(port, group), not of {shown(group)}")
         check_receive_buffer(receive_buffer)
         check_count("backlog", backlog, "messages")
         self._echo = echo
@@ -159,7 +171,7 @@ class Channel:
     def reply(self, message: Message, data: Payload) -> Observable[None]:
         """Cold: each subscription sends ``data`` to the one process that sent ``message``. See :meth:`send`."""
         if not isinstance(message, Message):
-            raise InvalidOption(f"reply() answers a Message, not {message!r}")
+            raise InvalidOption(f"reply() answers a Message, not {shown(message)}: write reply(message, data)")
         port = check_port(message.port, "reply port")
         return send_to(self._open_transport, self._payload(data), port, message.address)
 
@@ -199,6 +211,8 @@ class Channel:
             MessageTimeout: from the Observable.
         """
         _ = self._open_transport
+        if predicate is not None:
+            check_predicate(predicate)
         return self._backlog.wait(predicate, check_timeout(timeout))
 
     def request(self, data: Payload, predicate: Predicate, *, timeout: float | None = None) -> Observable[Message]:
@@ -217,6 +231,7 @@ class Channel:
         """
         transport = self._open_transport
         payload = self._payload(data)
+        check_predicate(predicate)
 
         def is_answer(message: Message) -> object:
             return message.sender not in transport.own_addresses and predicate(message)
@@ -236,7 +251,7 @@ class Channel:
             self._transport.close(wait=False)
             return subscription
 
-        return Observable(subscribe)
+        return Stream(subscribe)
 
     def close(self, *, wait: bool = True) -> None:
         """Close the channel and complete ``messages``; idempotent. When it returns, nothing more is delivered.
@@ -248,6 +263,7 @@ class Channel:
         self._transport.close(wait=wait)
 
     def __enter__(self) -> Self:
+        _ = self._open_transport
         return self
 
     def __exit__(
@@ -256,6 +272,7 @@ class Channel:
         self.close()
 
     async def __aenter__(self) -> Self:
+        _ = self._open_transport
         return self
 
     async def __aexit__(
@@ -371,6 +388,7 @@ def with_socket(
     Raises:
         As :func:`open_channel`, from the Observable; mistakes in the call at once.
     """
+    check_callable("use, with_socket's first argument,", use, ("a channel",), "with_socket(lambda api: ..., 8080)")
     joined = Group.of(port, group, interface, ttl, sources)
     check_receive_buffer(receive_buffer)
     check_count("backlog", backlog, "messages")
@@ -402,11 +420,9 @@ def with_socket(
 
         try:
             conversation = use(channel)
-            if not isinstance(conversation, Observable):
-                raise InvalidOption(
-                    f"with_socket's function must return an Observable, not {conversation!r}; "
-                    "return the pipeline, or reactivex.just(value)"
-                )
+            check_observable(
+                "with_socket's function must return", conversation, "return the pipeline, or reactivex.just(value)"
+            )
             inner.disposable = conversation.subscribe(on_next, on_error, lambda: finish(complete), scheduler=home)
         except Exception as error:
             on_error(error)
@@ -415,4 +431,4 @@ def with_socket(
             raise
         return Disposable(dispose)
 
-    return Observable(subscribe)
+    return Stream(subscribe)

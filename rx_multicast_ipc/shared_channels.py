@@ -16,13 +16,15 @@ from reactivex.typing import Subscription
 
 from .channel import RECEIVE_BUFFER, Channel
 from .errors import ChannelClosed, SendFailed
-from .group import DEFAULT_GROUP, DEFAULT_PORT, Group, Interfaces, Payload, as_payload, check_port
+from .group import DEFAULT_GROUP, DEFAULT_PORT, Group, Interfaces, check_port
 from .message import Address, Message
 from .sending.cold_send import Send, send_to
 from .transport import OpenTransport, Transport, WouldBlock
 from .transport.opening import current
 from .transport.udp.socket_options import look_up
 from .validation.arguments import check_receive_buffer
+from .validation.payload import Payload, as_payload
+from .validation.stream import Stream
 
 _UNUSED_BUFFER: Final = 4096
 """Bytes of receive buffer for a socket that only sends."""
@@ -114,7 +116,7 @@ def send(
     return send_to(sender, as_payload(data, sender.group.payload_limit), check_port(port), address)
 
 
-class _Messages(Observable[Message]):
+class _Messages(Stream[Message]):
     def __init__(self, subscribe: Subscription[Message], group: Group) -> None:
         super().__init__(subscribe)
         self._group = group

@@ -10,6 +10,8 @@ from contextlib import suppress
 
 from reactivex.typing import OnError
 
+from .validation.arguments import check_callable
+
 UnhandledErrorHook = Callable[[BaseException], None]
 
 _log = logging.getLogger("rx_multicast_ipc")
@@ -34,8 +36,13 @@ def set_unhandled_error_hook(hook: UnhandledErrorHook | None) -> UnhandledErrorH
 
     Returns:
         The hook that was set before.
+
+    Raises:
+        InvalidOption: it is no function of an exception.
     """
     global _hook
+    if hook is not None:
+        check_callable("hook", hook, ("an exception",), "set_unhandled_error_hook(errors.append)")
     previous, _hook = _hook, hook or _log_error
     return previous
 

@@ -17,9 +17,11 @@ PACKAGE = ROOT / "rx_multicast_ipc"
 
 LAYERS = (
     {"_html"},
-    {"message", "channel_events", "channel_statistics", "subscriber_errors"},
+    {"message", "channel_events", "channel_statistics"},
     {"errors"},
-    {"validation", "channel_scheduler"},
+    {"validation"},
+    {"subscriber_errors"},
+    {"channel_scheduler"},
     {"group"},
     {"transport"},
     {"receiving"},

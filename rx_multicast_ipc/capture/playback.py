@@ -18,6 +18,7 @@ from ..message import Message
 from ..receiving.event_loop_delivery import at_home_of
 from ..subscriber_errors import detach
 from ..transport.udp.io_thread import IoThread
+from ..validation.stream import Stream
 from .captured_datagram import Datagram
 from .packet_dissector import LOST
 from .reader import Progress, Reader, check_filter, check_path
@@ -78,7 +79,7 @@ def read(
         receiver = observer if where is given else at_home_of(given, observer)
         return _Playing(path, reader, receiver, where, pace, on_progress).begin()
 
-    return Observable(subscribe)
+    return Stream(subscribe)
 
 
 class _Playing:

@@ -16,6 +16,7 @@ from ..channel import Channel
 from ..errors import InvalidGroup, InvalidOption
 from ..group import DEFAULT_GROUP, DEFAULT_PORT, Ip, check_port
 from ..message import Address, Message
+from ..validation.stream import Stream
 from .reader import check_filter, check_path
 from .writer import Writer
 
@@ -98,7 +99,7 @@ def write(
                 raise
             return disposables
 
-        return Observable(subscribe)
+        return Stream(subscribe)
 
     return operator
 

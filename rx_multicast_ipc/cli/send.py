@@ -14,10 +14,11 @@ from reactivex.subject import AsyncSubject
 from ..blocking_run import run as run_to_end
 from ..channel import Channel
 from ..errors import InvalidOption, MessageTimeout
-from ..group import as_payload, check_destination, check_port
+from ..group import check_destination, check_port
 from ..message import Address, Message
 from ..transport import Transport
 from ..transport.udp.transport import UdpTransport
+from ..validation.payload import as_payload
 from . import exit_codes
 from .output import Output, reader_gone, tell
 from .shared_arguments import add_form, add_group, destination, examples, group_of, natural, rate, seconds, whole

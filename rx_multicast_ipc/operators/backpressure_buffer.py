@@ -18,7 +18,8 @@ from ..channel_scheduler import DeliveringScheduler
 from ..errors import BufferOverflow
 from ..receiving.overflow import Overflow
 from ..subscriber_errors import detach
-from ..validation.arguments import check_count
+from ..validation.arguments import check_callable, check_choice, check_count, check_observable
+from ..validation.stream import Stream
 
 _T = TypeVar("_T")
 
@@ -40,13 +41,17 @@ def on_backpressure_buffer(
         on_overflow: called with each item that is dropped, on the source's thread.
 
     Raises:
-        InvalidOption: at once, for a capacity under 1.
+        InvalidOption: at once, for a capacity under 1, no Overflow, or no function.
         BufferOverflow: from the Observable, with ``Overflow.ERROR``, after what is queued.
     """
     check_count("capacity", capacity, "items")
-    policy = Overflow(overflow)
+    policy = check_choice("overflow", overflow, Overflow)
+    if on_overflow is not None:
+        check_callable("on_overflow", on_overflow, ("the item that is dropped",), "on_overflow=print")
 
     def operator(source: Observable[_T]) -> Observable[_T]:
+        check_observable("on_backpressure_buffer() is applied to", source, "stream.pipe(on_backpressure_buffer(100))")
+
         def subscribe(observer: ObserverBase[_T], given: SchedulerBase | None = None) -> DisposableBase:
             own: EventLoopScheduler | None = None
             where = scheduler or given
@@ -56,7 +61,7 @@ def on_backpressure_buffer(
             queue.source.disposable = source.subscribe(queue.put, queue.end, queue.end, scheduler=given)
             return CompositeDisposable(queue.source, queue.drains, Disposable(own.dispose if own else None))
 
-        return Observable(subscribe)
+        return Stream(subscribe)
 
     return operator
 

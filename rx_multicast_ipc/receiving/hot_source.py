@@ -6,7 +6,6 @@ from collections.abc import Callable, Iterable, Iterator
 from threading import RLock
 from typing import Any, Generic, TypeVar, cast
 
-from reactivex import Observable
 from reactivex.abc import DisposableBase, ObserverBase, SchedulerBase
 from reactivex.disposable import Disposable
 from reactivex.internal import default_error, noop
@@ -14,12 +13,14 @@ from reactivex.typing import OnCompleted, OnError, OnNext
 
 from ..errors import ChannelClosed
 from ..subscriber_errors import detach, report
+from ..validation.arguments import check_subscriber
+from ..validation.stream import Stream
 from .event_loop_delivery import LoopClosed, LoopObserver, loop_of
 
 _T = TypeVar("_T")
 
 
-class HotSource(Observable[_T]):
+class HotSource(Stream[_T]):
     """A hot Observable that its owner feeds from one thread.
 
     Subscribing takes part from the next item on, and never starts anything. A subscriber with an asyncio
@@ -100,13 +101,18 @@ class HotSource(Observable[_T]):
         *,
         scheduler: SchedulerBase | None = None,
     ) -> DisposableBase:
-        """As every Observable's, but without a layer that would cost a call an item: what it keeps is kept here."""
+        """As every Observable's, but without a layer that would cost a call an item: what it keeps is kept here.
+
+        Raises:
+            InvalidOption: at once, for what is no plain function of what it gets.
+        """
         if loop_of(scheduler) is not None:
             return super().subscribe(on_next, on_error, on_completed, scheduler=scheduler)
         if hasattr(on_next, "on_next"):
             observer: Any = on_next
             subscriber = _Subscriber[_T](observer.on_next, observer.on_error, observer.on_completed)
         else:
+            check_subscriber(on_next, on_error, on_completed)
             handle: Any = on_next
             subscriber = _Subscriber[_T](handle or noop, on_error or default_error, on_completed or noop)
         return self._add(subscriber)

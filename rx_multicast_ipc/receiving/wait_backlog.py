@@ -16,6 +16,7 @@ from ..errors import ChannelClosed, MessageTimeout
 from ..message import Message
 from ..subscriber_errors import detach
 from ..transport import Transport, WouldBlock
+from ..validation.stream import Stream
 from .event_loop_delivery import at_home_of
 
 Predicate: TypeAlias = Callable[[Message], object]
@@ -151,7 +152,7 @@ class Backlog:
                 transport.call(begin_at_home)
             return Disposable(dispose)
 
-        return Observable(subscribe)
+        return Stream(subscribe)
 
 
 class _Wait:

@@ -19,6 +19,8 @@ from ..group import Group, check_destination
 from ..message import Address
 from ..receiving.event_loop_delivery import at_home_of
 from ..transport import WouldBlock
+from ..validation.arguments import check_subscriber
+from ..validation.stream import Stream
 
 _SHOWN_BYTES: Final = 40
 
@@ -43,7 +45,7 @@ class Sender(Protocol):
     def when_room(self, action: Callable[[], None]) -> None: ...
 
 
-class _ColdSend(Observable[None]):
+class _ColdSend(Stream[None]):
     """One datagram for each subscription, and a warning if there never was one."""
 
     _subscribed = True  # until it is whole
@@ -135,7 +137,10 @@ class Send(_ColdSend):
             except WouldBlock:
                 return self._send_later(self._destination, Observer())
             return _NOTHING
-        observer: Any = on_next if hasattr(on_next, "on_next") else Observer(on_next, on_error, on_completed)  # pyright: ignore[reportArgumentType]
+        observer: Any = on_next
+        if not hasattr(on_next, "on_next"):
+            check_subscriber(on_next, on_error, on_completed)
+            observer = Observer(on_next, on_error, on_completed)  # pyright: ignore[reportArgumentType]
         return self._send(self._destination, observer, scheduler)
 
 

@@ -15,10 +15,11 @@ from reactivex.disposable import CompositeDisposable, Disposable, SerialDisposab
 from reactivex.scheduler.periodicscheduler import PeriodicScheduler
 
 from ..errors import ChannelClosed, InvalidPayload, SendFailed
-from ..group import Payload, as_payload
 from ..receiving.event_loop_delivery import at_home_of
 from ..transport import Transport, WouldBlock
 from ..validation.arguments import check_rate
+from ..validation.payload import Payload, as_payload, is_series
+from ..validation.stream import Stream
 
 Payloads = Observable[Any] | Iterable[Payload]
 """Payloads to send: an Observable, or an iterable."""
@@ -49,7 +50,7 @@ def send_all(
         rate: datagrams a second; None for as fast as the source gives them.
         scheduler: runs the pauses.
     """
-    if isinstance(source, str | bytes | bytearray | memoryview) or not isinstance(source, Observable | Iterable):
+    if not isinstance(source, Observable) and not is_series(source):
         raise InvalidPayload("broadcast_all() takes an iterable or Observable of payloads; broadcast() sends one")
     check_rate(rate)
 
@@ -66,7 +67,7 @@ def send_all(
             transfer.pull(iter(source), _CHUNK if isinstance(source, Sequence) else 1)
         return transfer.source
 
-    return Observable(subscribe)
+    return Stream(subscribe)
 
 
 class _Transfer:

@@ -15,9 +15,10 @@ from typing import Any, Final, NamedTuple
 import msgspec
 
 from ..errors import InvalidAddress, InvalidOption
-from ..group import PAYLOAD_LIMITS, Ip, as_payload, check_port
+from ..group import PAYLOAD_LIMITS, Ip, check_port
 from ..message import Message
 from ..transport.virtual.network import Datagram
+from ..validation.payload import as_payload
 
 __tracebackhide__ = True  # pytest shows the line of the test instead
 
