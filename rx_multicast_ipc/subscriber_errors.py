@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import logging
 import os
+import sys
 import threading
 from collections.abc import Callable
 from contextlib import suppress
+from typing import Any
 
 from reactivex.typing import OnError
 
@@ -18,7 +20,9 @@ _log = logging.getLogger("rx_multicast_ipc")
 
 
 def _log_error(error: BaseException) -> None:
-    _log.error("a subscriber raised and was detached", exc_info=error)
+    pytest_plugin: Any = sys.modules.get("rx_multicast_ipc_pytest")  # there while pytest runs, and only then
+    if pytest_plugin is None or not pytest_plugin.take(error):
+        _log.error("a subscriber raised and was detached", exc_info=error)
 
 
 _hook: UnhandledErrorHook = _log_error
@@ -32,7 +36,7 @@ def set_unhandled_error_hook(hook: UnhandledErrorHook | None) -> UnhandledErrorH
 
     Args:
         hook: called with the exception; ``None`` restores the default, which logs it with its
-            traceback to the logger ``rx_multicast_ipc``.
+            traceback to the logger ``rx_multicast_ipc``, and under pytest fails the running test with it.
 
     Returns:
         The hook that was set before.

@@ -51,6 +51,7 @@ class Marbles:
         self.frame = frame
         self._written_until = 0.0
         self._to_run = False
+        self._untouched_at: float | None = self.now
         self._hot: list[tuple[Hot[Any], Place]] = []
         self._expectations: list[Expectation] = []
 
@@ -170,18 +171,25 @@ class Marbles:
         elif not now <= until < inf:
             raise InvalidOption(f"it is {seconds(now)} already; until is a moment from then on, not {until!r}")
         self._to_run = False
+        self._untouched_at = None
         self.scheduler.advance_to(until)
         self._check()
 
     def close(self) -> None:
         """Run, unless that was done since something was last written, and see that nothing was left over.
 
+        Where nothing was written and nobody moved the clock, it runs until all is over that is scheduled by now, such
+        as the deliveries of a virtual network, and ten frames more.
+
         Raises:
             AssertionError: as :meth:`run`; or something that was written has not had its time.
         """
         try:
+            busy_until = self._left_to_do()
             if self._to_run:
                 self.run()
+            elif busy_until is not None:
+                self.run(busy_until + _MARGIN * self.frame)
             else:
                 self._check()
             now = self.now
@@ -217,6 +225,12 @@ class Marbles:
             self.close()
         else:
             self.dispose()
+
+    def _left_to_do(self) -> float | None:
+        """Until when the clock is busy, if it never moved; None if it did, or has nothing to do."""
+        if self.now != self._untouched_at or not isinstance(self.scheduler, VirtualClock):
+            return None
+        return self.scheduler.busy_until
 
     def _script(
         self, text: str, values: Mapping[str, Any] | None, letters: Mapping[str, Any], error: Exception

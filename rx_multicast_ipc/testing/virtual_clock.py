@@ -55,6 +55,12 @@ class VirtualClock(VirtualTimeScheduler):
         """The same as a datetime, counted from the Unix epoch."""
         return UTC_ZERO + timedelta(microseconds=self._now)
 
+    @property
+    def busy_until(self) -> float | None:
+        """When the last of what is scheduled so far is due, in virtual seconds; None if nothing is."""
+        last = max((due for due, _, action in self._heap if not action.cancelled), default=None)
+        return None if last is None else last / 1_000_000
+
     def schedule(self, action: ScheduledAction[_TState], state: _TState | None = None) -> DisposableBase:
         return self._add(self._now, action, state)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import sys
 from collections.abc import Iterable, Mapping
-from typing import Any, Final
+from typing import Any, Final, cast
 
 from ..errors import InvalidPayload, PayloadTooLarge
 from ..message import Message
@@ -37,13 +37,12 @@ def as_payload(data: Payload, limit: int) -> bytes:
     return payload
 
 
-def is_series(value: object) -> bool:
+def is_series(value: Any) -> bool:
     """Whether it can be looped over for payloads, and is neither one payload itself nor a mapping."""
     if isinstance(value, str | bytes | bytearray | memoryview | Mapping) or not isinstance(value, Iterable):
         return False
-    buffer: Any = value
     try:
-        view = memoryview(buffer)
+        view = memoryview(cast("bytes", value))
     except Exception:
         return True
     return view.ndim != 1 or view.format.lstrip("@=<>!") not in ("B", "b", "c")
@@ -84,9 +83,11 @@ def _check_format(view: memoryview, kind: str) -> None:
         raise InvalidPayload(
             f"this {kind} holds text in the machine's own wide characters; send it as str, or memoryview(...).tobytes()"
         )
-    if view.ndim == 0 and _ONE_NUMBER.fullmatch(types):
+    is_time = getattr(getattr(view.obj, "dtype", None), "kind", "") in ("M", "m")  # of numpy, whose unit gets lost
+    if is_time or (view.ndim == 0 and _ONE_NUMBER.fullmatch(types)):
+        what = "a time" if is_time else "a number"
         raise InvalidPayload(
-            f"this {kind} is a number; encode it, for example with str(), or send its memory: memoryview(...).tobytes()"
+            f"this {kind} is {what}; encode it, for example with str(), or send its memory: memoryview(...).tobytes()"
         )
 
 
@@ -101,11 +102,17 @@ def _points(kind: Any, ctypes: Any) -> bool:
         element: Any = kind._type_
         return _points(element, ctypes)
     if issubclass(kind, ctypes.Structure | ctypes.Union):
-        fields = [field for base in kind.__mro__ for field in vars(base).get("_fields_", ())]
-        return any(_points(field[1], ctypes) for field in fields)
+        return any(_points(field, ctypes) for field in _field_types(kind))
     if issubclass(kind, ctypes._SimpleCData):
         return str(kind._type_) in ("P", "z", "Z", "O")
     return issubclass(kind, ctypes._Pointer | ctypes._CFuncPtr)
+
+
+def _field_types(kind: type) -> list[Any]:
+    fields: list[Any] = []
+    for base in kind.__mro__:
+        fields.extend(getattr(base, "_fields_", ()))
+    return [field[1] for field in fields]
 
 
 def _advice(data: object) -> str:
