@@ -6,6 +6,7 @@ import logging
 import os
 import sys
 import threading
+from asyncio import CancelledError
 from collections.abc import Callable
 from contextlib import suppress
 from typing import Any
@@ -60,6 +61,19 @@ def report(error: BaseException) -> None:
         _log_error(error)
 
 
+class _Here(threading.local):
+    """What the calling thread is doing.
+
+    Attributes:
+        delivering: whether it delivers messages in virtual time, as whoever moves the clock does meanwhile.
+    """
+
+    delivering = False
+
+
+HERE = _Here()
+
+
 class DeliveringThread(threading.Thread):
     """The type of every thread that delivers messages."""
 
@@ -72,17 +86,26 @@ class DeliveringThread(threading.Thread):
 
 def on_delivering_thread() -> bool:
     """Whether the caller is a subscriber on a delivering thread (and not in a process forked from it)."""
+    return HERE.delivering or _on_thread_of_its_own()
+
+
+def _on_thread_of_its_own() -> bool:
     thread = threading.current_thread()
     return isinstance(thread, DeliveringThread) and thread.process == os.getpid()
+
+
+def _ends_nobody_else(error: BaseException) -> bool:
+    return _on_thread_of_its_own() or (HERE.delivering and isinstance(error, SystemExit | CancelledError))
 
 
 def detach(on_error: OnError, error: BaseException) -> None:
     """Report what a subscriber raised, and end its chain so that the operators in it let go of what they hold.
 
-    Not even ``sys.exit()`` or a cancellation in one subscriber ends a delivering thread, which others share.
-    Elsewhere (virtual time, an event loop) such an exception is the caller's, and is raised again.
+    Not even ``sys.exit()`` or a cancellation in one subscriber ends a delivering thread, which others share, nor
+    who moves a virtual clock. What else is no ``Exception``, such as Ctrl-C, is raised again in virtual time, for it is
+    meant for who moves the clock; and so is all of this on an event loop.
     """
-    if not isinstance(error, Exception) and not on_delivering_thread():
+    if not isinstance(error, Exception) and not _ends_nobody_else(error):
         raise error
     report(error)
     with suppress(BaseException):  # a chain without on_error of its own raises what was just reported

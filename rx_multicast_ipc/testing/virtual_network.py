@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections import deque
 from collections.abc import Generator, Iterable
 from contextlib import contextmanager
 from typing import Unpack
@@ -53,6 +54,8 @@ class VirtualNetwork:
 
     def __init__(self, scheduler: VirtualTimeScheduler, *, seed: int | str = 0, **link: Unpack[LinkOptions]) -> None:
         self._datagrams: HotSource[Datagram] = HotSource(lambda: None)
+        self._to_tell: deque[Datagram] = deque()
+        self._telling = False
         self._wire = Wire(scheduler, Link(**link), seed, self._sent)
 
     @property
@@ -94,7 +97,8 @@ class VirtualNetwork:
             port, group, ttl, sources, receive_buffer, backlog, echo: as for :func:`rx_multicast_ipc.open_channel`.
             host: the host's numeric address, which exists by being named. None adds a host of the channel's own:
                 10.0.0.1, 10.0.0.2, ... (fd00::1, ... for an IPv6 group).
-            interface: ``"loopback"`` for channels that hear their own host only, else the whole network.
+            interface: ``"loopback"`` for channels that hear their own host only. Else the network: ``"default"``,
+                ``"all"``, ``"eth0"`` or the host's address; also several, with ``"lo"`` among them.
 
         Raises:
             InvalidAddress: no address that a host can have.
@@ -104,9 +108,18 @@ class VirtualNetwork:
         opener = VirtualHost(self._wire, self._wire.new_host(joined.family) if host is None else host)
         return Channel(joined, opener, receive_buffer=receive_buffer, backlog=backlog, echo=echo)
 
-    def add_host(self, host: str) -> str:
-        """A host that may do nothing but be sent to; returns its address. Raises ``InvalidAddress``."""
-        return self._wire.add_host(host)
+    def add_host(self, host: str, *, interface: str | None = None) -> str:
+        """A host that may do nothing but be sent to; returns its address.
+
+        Args:
+            host: its numeric address.
+            interface: what its network interface is called: ``"eth0"``, if it was never named.
+
+        Raises:
+            InvalidAddress: no address that a host can have.
+            InvalidInterface: no name that an interface can have.
+        """
+        return self._wire.add_host(host, interface)
 
     @contextmanager
     def this_process(self, host: str | None = None) -> Generator[str]:
@@ -187,5 +200,14 @@ class VirtualNetwork:
         self._wire.resume(host)
 
     def _sent(self, datagram: Datagram) -> None:
-        if self._datagrams.observed:
-            self._datagrams.emit((datagram,))
+        if not self._datagrams.observed:
+            return
+        self._to_tell.append(datagram)
+        if self._telling:  # who is told may send, and all are told in the order of sending
+            return
+        self._telling = True
+        try:
+            while self._to_tell:
+                self._datagrams.emit((self._to_tell.popleft(),))
+        finally:
+            self._telling = False
