@@ -159,8 +159,7 @@ class MemoryTransport:
         """Tell what became of the host's interface."""
         network = [interface.name for interface in self.interfaces if not interface.is_loopback]
         if self._changed is not None and not self._closed and network:
-            name = network[0] if self.names_interfaces else self.group.interface
-            self._changed(NetworkEvent(change, name, self.host, self._wire.now))
+            self._changed(NetworkEvent(change, network[0], self.host, self._wire.now))
 
     def arrive(self, batch: list[Message]) -> None:
         """Take what the wire brings into the receive buffer, as far as it has room, and read it if anybody does."""

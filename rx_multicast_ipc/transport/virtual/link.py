@@ -79,6 +79,10 @@ class Link(msgspec.Struct, frozen=True, kw_only=True):
                 "reordering needs latency or jitter: without them nothing is on its way to be overtaken"
             )
 
+    def passage(self, payload: int, family: Family) -> Passage:
+        """What it does to datagrams with so many bytes of payload."""
+        return _passage(self, payload, family)
+
 
 class Passage(NamedTuple):
     """What a link does to datagrams of one size.
@@ -95,10 +99,6 @@ class Passage(NamedTuple):
     jitter: float
     duplication: float
     reordering: float
-
-    def passage(self, payload: int, family: Family) -> Passage:
-        """What it does to datagrams with so many bytes of payload."""
-        return _passage(self, payload, family)
 
 
 class Links:
