@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from types import TracebackType
-from typing import Self, TypeVar
+from typing import Self, TypeVar, Unpack
 
 import msgspec
 from reactivex import Observable
@@ -14,10 +14,11 @@ from reactivex.scheduler.periodicscheduler import PeriodicScheduler
 from reactivex.subject import AsyncSubject
 
 from ._html import html_table
-from .channel_events import NetworkEvent
+from .channel_events import ChannelEvent
+from .channel_options import ChannelOptions, complete, group_of, takes_channel_options
 from .channel_statistics import Statistics
 from .errors import ChannelClosed, InvalidOption
-from .group import DEFAULT_GROUP, DEFAULT_PORT, Group, Interfaces, check_port
+from .group import DEFAULT_GROUP, DEFAULT_PORT, Group, check_port
 from .message import Address, Message
 from .receiving.event_loop_delivery import at_home_of, loop_of
 from .receiving.hot_source import HotSource
@@ -26,31 +27,17 @@ from .sending.cold_send import Send, send_to
 from .sending.paced_send_all import Payloads, send_all
 from .transport import OpenTransport, Transport
 from .transport.opening import open_transport as open_current
-from .validation.arguments import (
-    check_callable,
-    check_count,
-    check_observable,
-    check_predicate,
-    check_receive_buffer,
-    check_timeout,
-    shown,
-)
+from .validation.arguments import check_callable, check_observable, check_predicate, check_timeout, shown
 from .validation.payload import Payload, as_payload
 from .validation.stream import Stream
 
 _T = TypeVar("_T")
 
-RECEIVE_BUFFER = 4 * 1024 * 1024
-"""Bytes of kernel buffer that a channel asks for."""
-
-BACKLOG = 1024
-"""Messages that a channel keeps for the next wait."""
-
 
 class Channel:
     """One process's end of a multicast group: what it hears, and ways to speak. Made by :func:`open_channel`.
 
-    Everything is delivered on one thread, the channel's *home*, serially. Messages to the group keep their order of
+    Everything is delivered on one thread, the channel's I/O thread, serially. Messages to the group keep their order of
     arrival, and so do direct ones; the two kinds come by different sockets. Subscribers that bring an asyncio
     scheduler (``await`` does) are served on their loop instead. A channel is a context manager, ``with`` and
     ``async with``, that closes it at the end.
@@ -60,23 +47,18 @@ class Channel:
         self,
         group: Group,
         open_transport: OpenTransport = open_current,
-        *,
-        receive_buffer: int = RECEIVE_BUFFER,
-        backlog: int = BACKLOG,
-        echo: bool = True,
+        options: ChannelOptions | None = None,
     ) -> None:
         if not isinstance(group, Group):
             raise InvalidOption(f"a Channel is made by open_channel(port, group), not of {shown(group)}")
-        check_receive_buffer(receive_buffer)
-        check_count("backlog", backlog, "messages")
-        self._echo = echo
-        self._payload_limit = group.payload_limit
+        options = complete(options or {})
         self._batches: HotSource[list[Message]] = HotSource(self._refusal, f"batches of {group}")
         self._messages: HotSource[Message] = HotSource(self._refusal, f"messages of {group}", self._batches)
-        self._events: HotSource[NetworkEvent] = HotSource(self._refusal, f"events of {group}")
+        self._events: HotSource[ChannelEvent] = HotSource(self._refusal, f"events of {group}")
         self._closing: AsyncSubject[None] = AsyncSubject()
-        self._transport = open_transport(group, receive_buffer=receive_buffer)
-        self._backlog = Backlog(self._transport, backlog)
+        self._transport = open_transport(group, options)
+        self._payload_limit = self._transport.payload_limit
+        self._backlog = Backlog(self._transport, options["backlog"])
         try:
             self._transport.start(self._deliver, self._end, self._tell)
         except BaseException:
@@ -94,7 +76,7 @@ class Channel:
         return self._batches
 
     @property
-    def events(self) -> Observable[NetworkEvent]:
+    def events(self) -> Observable[ChannelEvent]:
         """Hot: what happens to the channel's network, once the channel has dealt with it; completes on close.
 
         Links that go down, interfaces that vanish and come back and addresses that change do not end ``messages``:
@@ -303,18 +285,13 @@ class Channel:
         return as_payload(data, self._payload_limit)
 
     def _deliver(self, batch: list[Message]) -> None:
-        if not self._echo:
-            own = self._transport.own_addresses
-            batch = [message for message in batch if message.sender not in own]
-            if not batch:
-                return
         if self._batches.observed:
             self._batches.emit((batch,))
         if self._messages.observed:
             self._messages.emit(batch)
         self._backlog.put(batch)
 
-    def _tell(self, event: NetworkEvent) -> None:
+    def _tell(self, event: ChannelEvent) -> None:
         self._events.emit((event,))
 
     def _end(self, fault: Exception | None) -> None:
@@ -326,56 +303,36 @@ class Channel:
         self._closing.on_completed()
 
 
+@takes_channel_options
 def open_channel(
     port: int = DEFAULT_PORT,
     group: str = DEFAULT_GROUP,
-    *,
-    interface: Interfaces | None = None,
-    ttl: int | None = None,
-    sources: Iterable[str] = (),
-    receive_buffer: int = RECEIVE_BUFFER,
-    backlog: int = BACKLOG,
-    echo: bool = True,
+    **options: Unpack[ChannelOptions],
 ) -> Channel:
     """Bind and join at once, and listen until closed.
 
     Args:
         port: UDP port, 1 to 65 535, shared with every other process that opens it.
         group: the multicast group's address: 224.0.0.0/4, or ff00::/8 on a network interface.
-        interface: ``"loopback"``: this machine alone, no network needed, no packet leaves it. ``"default"``: the
-            interface that the system's multicast route picks. ``"all"``: every network interface, those that come
-            later too. Or an interface's name (``"eth0"``), or one of this machine's addresses (``"192.0.2.7"``).
-            Or several of these: then a datagram that arrives over two is two messages, and each says which
-            interface it came by. None: what the environment variable ``RX_MULTICAST_IPC_INTERFACE`` says
-            (several between commas), or else loopback.
-        ttl: how many networks a datagram may enter; 1 on a network, 0 on loopback, if not given.
-        sources: the only senders to be heard in the group, by their numeric addresses, 10 at most (RFC 4607); everybody
-            if not given. Direct messages are not concerned.
-        receive_buffer: bytes of kernel buffer to ask for; ``statistics`` says how many were granted.
-        backlog: messages kept for the next :meth:`Channel.wait_for_message`.
-        echo: whether the channel hears what it sends to the group itself.
+        **options: see :class:`ChannelOptions`.
 
     Raises:
-        InvalidPort, InvalidGroup, InvalidInterface, InvalidTTL, InvalidAddress, InvalidOption: a mistake in the call.
+        InvalidPort, InvalidGroup, InvalidInterface, InvalidTTL, InvalidAddress, InvalidOption, UnknownOption: a
+            mistake in the call.
         PortInUse: another program holds the port without sharing it.
         NoRoute: no route leads to the group. (An interface that is down is opened, and used once it is up.)
         CannotOpen: the system refused for another reason.
     """
-    joined = Group.of(port, group, interface, ttl, sources)
-    return Channel(joined, receive_buffer=receive_buffer, backlog=backlog, echo=echo)
+    checked = complete(options)
+    return Channel(group_of(port, group, checked), options=checked)
 
 
+@takes_channel_options
 def with_socket(
     use: Callable[[Channel], Observable[_T]],
     port: int = DEFAULT_PORT,
     group: str = DEFAULT_GROUP,
-    *,
-    interface: Interfaces | None = None,
-    ttl: int | None = None,
-    sources: Iterable[str] = (),
-    receive_buffer: int = RECEIVE_BUFFER,
-    backlog: int = BACKLOG,
-    echo: bool = True,
+    **options: Unpack[ChannelOptions],
 ) -> Observable[_T | None]:
     """Cold: each subscription opens a channel for ``use``, and closes it on completion, error or dispose.
 
@@ -383,18 +340,18 @@ def with_socket(
 
     Args:
         use: gets the channel and returns an Observable, whose last value is the result (None if it has none).
-        port, group, interface, ttl, sources, receive_buffer, backlog, echo: as for :func:`open_channel`.
+        port, group: as for :func:`open_channel`.
+        **options: see :class:`ChannelOptions`.
 
     Raises:
         As :func:`open_channel`, from the Observable; mistakes in the call at once.
     """
     check_callable("use, with_socket's first argument,", use, ("a channel",), "with_socket(lambda api: ..., 8080)")
-    joined = Group.of(port, group, interface, ttl, sources)
-    check_receive_buffer(receive_buffer)
-    check_count("backlog", backlog, "messages")
+    checked = complete(options)
+    joined = group_of(port, group, checked)
 
     def subscribe(observer: ObserverBase[_T | None], scheduler: SchedulerBase | None = None) -> DisposableBase:
-        channel = Channel(joined, receive_buffer=receive_buffer, backlog=backlog, echo=echo)
+        channel = Channel(joined, options=checked)
         on_loop = loop_of(scheduler) is not None
         home = scheduler if on_loop else channel.scheduler
         result: _T | None = None

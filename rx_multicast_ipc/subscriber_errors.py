@@ -21,12 +21,16 @@ _log = logging.getLogger("rx_multicast_ipc")
 
 
 def _log_error(error: BaseException) -> None:
+    _log.error("a subscriber raised and was detached", exc_info=error)
+
+
+def _fail_test_or_log(error: BaseException) -> None:
     pytest_plugin: Any = sys.modules.get("rx_multicast_ipc_pytest")  # there while pytest runs, and only then
     if pytest_plugin is None or not pytest_plugin.take(error):
-        _log.error("a subscriber raised and was detached", exc_info=error)
+        _log_error(error)
 
 
-_hook: UnhandledErrorHook = _log_error
+_hook: UnhandledErrorHook = _fail_test_or_log
 
 
 def set_unhandled_error_hook(hook: UnhandledErrorHook | None) -> UnhandledErrorHook:
@@ -48,7 +52,7 @@ def set_unhandled_error_hook(hook: UnhandledErrorHook | None) -> UnhandledErrorH
     global _hook
     if hook is not None:
         check_callable("hook", hook, ("an exception",), "set_unhandled_error_hook(errors.append)")
-    previous, _hook = _hook, hook or _log_error
+    previous, _hook = _hook, hook or _fail_test_or_log
     return previous
 
 

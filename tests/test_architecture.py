@@ -23,6 +23,7 @@ LAYERS = (
     {"subscriber_errors"},
     {"channel_scheduler"},
     {"group"},
+    {"channel_options"},
     {"transport"},
     {"receiving"},
     {"sending"},
@@ -40,12 +41,21 @@ NARROW = {
     "operators": {"channel_scheduler", "errors", "message", "receiving", "subscriber_errors", "validation"},
     "repeat_loops": {"errors", "validation"},
     "transport": {
-        *("channel_events", "channel_scheduler", "channel_statistics", "errors", "group", "message"),
+        *("channel_events", "channel_options", "channel_scheduler", "channel_statistics", "errors", "group", "message"),
         *("subscriber_errors", "validation"),
     },
     "notebook": {"blocking_run", "channel", "errors", "message", "receiving", "testing", "validation"},
     "testing": {
-        *("channel", "channel_events", "channel_statistics", "errors", "group", "message", "receiving"),
+        *(
+            "channel",
+            "channel_events",
+            "channel_options",
+            "channel_statistics",
+            "errors",
+            "group",
+            "message",
+            "receiving",
+        ),
         *("subscriber_errors", "transport", "validation"),
     },
 }

@@ -81,7 +81,7 @@ class _Transfer:
         self.transport = transport
         self._send = transport.send
         self._observer = observer
-        self._limit = transport.group.payload_limit
+        self._limit = transport.payload_limit
         self.source = SerialDisposable()
         self.sent = 0
         self.waiting = False

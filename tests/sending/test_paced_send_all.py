@@ -26,6 +26,7 @@ class Narrow:
 
     group = ipc.Group.of()
     closed = False
+    payload_limit = 65_507
 
     def __init__(self) -> None:
         self.sent: list[bytes] = []

@@ -101,7 +101,7 @@ class IoThread:
         self._wake_ends: tuple[socket.socket, ...] = ()
         self._woken = False
         self._watched = 0
-        self._posted: deque[Callable[[], None]] = deque()
+        self._posted: deque[Callable[[], object]] = deque()
 
     @property
     def is_current(self) -> bool:
@@ -131,6 +131,11 @@ class IoThread:
         if self.is_current:
             action()
             return
+        self._posted.append(action)
+        self._wake()
+
+    def post(self, action: Callable[[], object]) -> None:
+        """Run ``action`` on this thread as soon as it is free, but not within what it does now."""
         self._posted.append(action)
         self._wake()
 

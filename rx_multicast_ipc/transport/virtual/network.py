@@ -16,6 +16,7 @@ from ...channel_events import NetworkChange
 from ...errors import CannotOpen, InvalidAddress, InvalidInterface
 from ...group import Group, Ip
 from ...message import Address, Family, Message
+from ..base import Hears
 from .host_interfaces import LOOPBACK_ADDRESSES, NETWORK_INTERFACE, Interface
 from .link import Link, LinkOptions, Links
 
@@ -85,6 +86,9 @@ class End(Protocol):
 
     @property
     def sender_address(self) -> Address: ...
+
+    @property
+    def hears_itself(self) -> bool: ...
 
     def arrive(self, batch: list[Message]) -> None: ...
 
@@ -171,9 +175,9 @@ class Wire:
                 return port
         raise CannotOpen(f"host {host} has no port left; close channels that are no longer needed")
 
-    def attach(self, end: End, *, listen: bool) -> None:
+    def attach(self, end: End, hears: Hears) -> None:
         self._hosts[end.host][end.sender_address[1]] = end
-        if listen:
+        if hears is Hears.ALL:
             for interface in end.interfaces:
                 self._listeners[_room(end.group, interface)][end] = end.group.sources
 
@@ -306,6 +310,8 @@ class Wire:
         address, host = interface.address, sender.host
         stays = interface.is_loopback or sender.group.ttl == 0
         for end, sources in self._listeners.get((*group, interface.is_loopback), _NOBODY).items():
+            if end is sender and not sender.hears_itself:
+                continue
             if (not stays or end.host == host) and (not sources or address in sources):
                 yield end
 
