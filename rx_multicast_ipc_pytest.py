@@ -36,15 +36,21 @@ class _Watch:
 
     Args:
         takes: whether it keeps anything, or leaves it to be logged.
+        of_a_test: or else of the session.
     """
 
-    def __init__(self, takes: bool = True) -> None:
+    def __init__(self, takes: bool = True, *, of_a_test: bool = True) -> None:
         self.takes = takes
+        self.of_a_test = of_a_test
         self._errors: list[BaseException] = []
 
     def add(self, error: BaseException) -> None:
         if len(self._errors) < _MOST and not any(error is one for one in self._errors):
             self._errors.append(error)
+
+    @property
+    def has_any(self) -> bool:
+        return bool(self._errors)
 
     def errors(self) -> list[BaseException]:
         """What came since it was last asked."""
@@ -65,6 +71,12 @@ def take(error: BaseException) -> bool:
     return True
 
 
+def log_from_now_on() -> None:
+    """Leave what subscribers raise to the log until the running test ends, for it chose so."""
+    if _watching and _watching[-1].of_a_test:
+        _watching[-1].takes = False
+
+
 def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line(
         "markers", "marbles(frame=1.0): how many seconds one character of the fixture marbles stands for."
@@ -75,7 +87,8 @@ def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line(
         "markers", "subscribers_may_raise: what rx_multicast_ipc's subscribers raise is logged and fails no test."
     )
-    late = config.stash[_LATE] = _Watch(takes=not hasattr(config, "workerinput"))  # a worker of xdist prints nothing
+    prints = not hasattr(config, "workerinput")  # a worker of xdist does not
+    late = config.stash[_LATE] = _Watch(takes=prints, of_a_test=False)
     _watching.append(late)
 
 
@@ -154,8 +167,7 @@ def pytest_runtest_teardown(item: pytest.Item) -> Generator[None, Any, Any]:
 
 
 def pytest_sessionfinish(session: pytest.Session, exitstatus: int) -> None:
-    late = session.config.stash[_LATE]
-    if late._errors and exitstatus == pytest.ExitCode.OK:  # pyright: ignore[reportPrivateUsage]
+    if session.config.stash[_LATE].has_any and exitstatus == pytest.ExitCode.OK:
         session.exitstatus = pytest.ExitCode.TESTS_FAILED
 
 

@@ -25,9 +25,14 @@ def _log_error(error: BaseException) -> None:
 
 
 def _fail_test_or_log(error: BaseException) -> None:
-    pytest_plugin: Any = sys.modules.get("rx_multicast_ipc_pytest")  # there while pytest runs, and only then
-    if pytest_plugin is None or not pytest_plugin.take(error):
+    plugin = _pytest_plugin()
+    if plugin is None or not plugin.take(error):
         _log_error(error)
+
+
+def _pytest_plugin() -> Any:
+    """It is there while pytest runs, and only then."""
+    return sys.modules.get("rx_multicast_ipc_pytest")
 
 
 _hook: UnhandledErrorHook = _fail_test_or_log
@@ -41,7 +46,8 @@ def set_unhandled_error_hook(hook: UnhandledErrorHook | None) -> UnhandledErrorH
 
     Args:
         hook: called with the exception; ``None`` restores the default, which logs it with its
-            traceback to the logger ``rx_multicast_ipc``, and under pytest fails the running test with it.
+            traceback to the logger ``rx_multicast_ipc``. Under pytest it fails the running test, unless
+            the test itself called this.
 
     Returns:
         The hook that was set before.
@@ -53,6 +59,9 @@ def set_unhandled_error_hook(hook: UnhandledErrorHook | None) -> UnhandledErrorH
     if hook is not None:
         check_callable("hook", hook, ("an exception",), "set_unhandled_error_hook(errors.append)")
     previous, _hook = _hook, hook or _fail_test_or_log
+    plugin = _pytest_plugin()
+    if plugin is not None and hook is None:
+        plugin.log_from_now_on()
     return previous
 
 
