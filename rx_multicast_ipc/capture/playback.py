@@ -18,6 +18,7 @@ from ..message import Message
 from ..receiving.event_loop_delivery import at_home_of
 from ..subscriber_errors import detach
 from ..transport.udp.io_thread import IoThread
+from ..validation.arguments import check_callable
 from ..validation.stream import Stream
 from .captured_datagram import Datagram
 from .packet_dissector import LOST
@@ -66,6 +67,8 @@ def read(
     path = check_path(path)
     check_filter(port, group)
     pace = _check_speed(speed)
+    if on_progress is not None:
+        check_callable("on_progress", on_progress, ("a Progress",), "on_progress=print")
 
     def subscribe(observer: ObserverBase[Message], given: SchedulerBase | None = None) -> DisposableBase:
         try:

@@ -18,7 +18,7 @@ from .message_notation import message_of
 from .recorded_events import Event, Recording
 from .scripted_streams import Cold, Hot, Subscriptions
 from .text_diagram import seconds
-from .virtual_clock import VirtualClock
+from .virtual_clock import VirtualClock, check_virtual_clock
 
 __tracebackhide__ = True  # pytest shows the line of the test instead
 
@@ -47,7 +47,7 @@ class Marbles:
     def __init__(self, scheduler: VirtualTimeScheduler | None = None, *, frame: float = 1.0) -> None:
         if not isinstance(frame, int | float) or isinstance(frame, bool) or not 1e-6 <= frame < inf:
             raise InvalidOption(f"frame is a number of seconds, a microsecond or more, not {frame!r}")
-        self.scheduler = VirtualClock() if scheduler is None else scheduler
+        self.scheduler = VirtualClock() if scheduler is None else check_virtual_clock(scheduler)
         self.frame = frame
         self._written_until = 0.0
         self._to_run = False

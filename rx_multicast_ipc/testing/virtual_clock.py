@@ -12,6 +12,7 @@ from reactivex.scheduler import VirtualTimeScheduler
 from reactivex.typing import AbsoluteTime, RelativeTime
 
 from ..errors import InvalidOption, Unsupported, WouldDeadlock
+from ..validation.arguments import shown
 
 __tracebackhide__ = True  # pytest shows the line of the test instead
 
@@ -24,6 +25,16 @@ _MOST_ROUNDS: Final = 500_000
 
 _PURGE_AT: Final = 64
 """Cancelled actions that may stay queued; beyond it they are removed once they are the majority."""
+
+
+def check_virtual_clock(scheduler: VirtualTimeScheduler) -> VirtualTimeScheduler:
+    """``scheduler``, if its time is virtual; raises ``InvalidOption``."""
+    if not isinstance(scheduler, VirtualTimeScheduler):
+        raise InvalidOption(
+            f"the scheduler is a clock of virtual time, such as VirtualClock() or reactivex.testing.TestScheduler(), "
+            f"not {shown(scheduler)}"
+        )
+    return scheduler
 
 
 class VirtualClock(VirtualTimeScheduler):

@@ -20,6 +20,7 @@ from ..transport.opening import opened_by
 from ..transport.virtual.host import VirtualHost
 from ..transport.virtual.link import Link, LinkOptions
 from ..transport.virtual.network import Datagram, Traffic, Wire
+from .virtual_clock import check_virtual_clock
 
 
 class VirtualNetwork:
@@ -50,13 +51,14 @@ class VirtualNetwork:
         mtu: bytes of the largest packet, 1500 if not given; larger datagrams go in fragments.
 
     Raises:
-        InvalidOption: a value out of its range.
+        InvalidOption: a value out of its range, or no virtual clock.
     """
 
     def __init__(self, scheduler: VirtualTimeScheduler, *, seed: int | str = 0, **link: Unpack[LinkOptions]) -> None:
         self._datagrams: HotSource[Datagram] = HotSource(lambda: None)
         self._to_tell: deque[Datagram] = deque()
         self._telling = False
+        check_virtual_clock(scheduler)
         self._wire = Wire(scheduler, Link(**link), seed, self._sent)
 
     @property
