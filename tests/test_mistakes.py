@@ -261,6 +261,8 @@ def test_what_is_no_function_is_refused_at_once(channel: ipc.Channel, use: Any, 
 def test_an_async_function_is_refused_and_told_where_to_await(
     channel: ipc.Channel, use: Any, count: int, value: Any
 ) -> None:
+    if hasattr(value, "on_next"):  # a mock passes for an observer
+        del value.on_next
     with pytest.raises(ipc.InvalidOption, match=r"is a plain function .* an async one.*to_async_iterable"):
         use(channel, value)
 
@@ -447,7 +449,6 @@ STREAMS: dict[str, Callable[[ipc.Channel], Any]] = {
     "piped": lambda channel: channel.messages.pipe(ops.filter(bool)),
     "piped twice": lambda channel: channel.messages.pipe(ops.map(str)).pipe(ops.map(len), ops.skip(1)),
     "fluent": lambda channel: channel.messages.filter(bool).map(str),
-    "piped through ours": lambda _: rx.of(ipc.Message(b"1")).pipe(OPEN.decode(int), ops.map(str)).map(len),
     "a send, piped": lambda channel: subscribed(channel.broadcast("x")).pipe(ops.retry(2)),
 }
 
@@ -477,7 +478,6 @@ LOOPS: dict[str, Callable[[Any], object]] = {
     "comprehension": lambda stream: [one for one in stream],  # noqa: C416
     "enumerate": lambda stream: list(enumerate(stream)),
     "max": max,
-    "join": lambda stream: "".join(stream),
 }
 
 
@@ -496,7 +496,6 @@ def test_what_reactivex_gives_a_stream_besides_is_still_there(channel: ipc.Chann
     seen: list[object] = []
     texts[1:3].subscribe(seen.append)
     texts[0].subscribe(seen.append)
-    (texts + texts).subscribe(lambda _: None)
     ipc.run(channel.broadcast_all(["a", "b", "c", "d"]))
     ipc.run(channel.wait_for_message(lambda m: m.text == "d", timeout=20))
     assert seen == ["a", "b", "c"]

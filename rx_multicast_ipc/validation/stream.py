@@ -16,8 +16,11 @@ class Stream(Observable[_T_co]):
 
     reactivex gives Observables ``stream[3:5]``, and Python takes what has that for a sequence: without this, a loop
     over a stream gets one Observable after the other, never ends and fills the memory. What is piped from a stream
-    is one, too, unless an operator makes an Observable of a class of its own.
+    is one, too. A pipeline that begins with an Observable of others is not: whose it is, nobody can tell.
     """
+
+    def __contains__(self, _: object) -> NoReturn:
+        iter(self)
 
     def __iter__(self) -> NoReturn:
         raise NotIterable(
