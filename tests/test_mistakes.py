@@ -1,5 +1,10 @@
 """Every mistake has its own error, at once, that says what to do next."""
 
+# Mistakes are made here on purpose:
+# pyright: reportArgumentType=false, reportCallIssue=false, reportAttributeAccessIssue=false
+# pyright: reportUnknownLambdaType=false, reportUnknownArgumentType=false, reportUnknownVariableType=false
+# pyright: reportUnknownMemberType=false, reportUnusedCoroutine=false
+
 from __future__ import annotations
 
 import asyncio
@@ -316,12 +321,12 @@ def operator_of_c() -> Any:
 
 def test_the_npm_packages_filter_gets_a_hint(channel: ipc.Channel) -> None:
     with pytest.raises(ipc.InvalidOption, match=r"\(message, sender\) cannot be; .* m\.address, m\.port"):
-        channel.wait_for_message(lambda message, sender: True)  # pyright: ignore[reportArgumentType, reportUnknownLambdaType]
+        channel.wait_for_message(lambda message, sender: True)
 
 
 def test_a_timeout_in_the_place_of_the_predicate_gets_a_hint(channel: ipc.Channel) -> None:
     with pytest.raises(ipc.InvalidOption, match="timeout=5 waits so many seconds"):
-        channel.wait_for_message(5)  # pyright: ignore[reportArgumentType]
+        channel.wait_for_message(5)
 
 
 @pytest.mark.parametrize(
@@ -335,7 +340,7 @@ def test_a_timeout_in_the_place_of_the_predicate_gets_a_hint(channel: ipc.Channe
 )
 def test_a_callback_in_the_wrong_place_gets_a_hint(use: Callable[[Any], object], reason: str) -> None:
     with pytest.raises(ipc.InvalidArgument, match=reason):
-        use(lambda *_: None)  # pyright: ignore[reportUnknownLambdaType]
+        use(lambda *_: None)
 
 
 class Reading(msgspec.Struct):
@@ -380,24 +385,24 @@ def test_what_was_perhaps_meant_is_said(channel: ipc.Channel, use: Callable[[Any
         (
             lambda: OPEN.on_backpressure_buffer(10, "drop"),
             r"Overflow\.DROP_OLDEST, Overflow\.DROP_LATEST, Overflow\.ERROR",
-        ),  # pyright: ignore[reportArgumentType]
-        (lambda: ipc.to_async_iterable(rx.never(), overflow="drop"), r"Overflow\.DROP_OLDEST, Overflow\.DROP_LATEST"),  # pyright: ignore[reportArgumentType]
-        (lambda: ipc.Channel(61088), r"open_channel\(port, group\), not of 61088"),  # pyright: ignore[reportArgumentType]
-        (lambda: OPEN.decode("json"), "a type that msgspec knows, such as a Struct"),  # pyright: ignore[reportArgumentType]
-        (lambda: OPEN.decode(Reading(1.0)), "a type that msgspec knows, such as a Struct"),  # pyright: ignore[reportArgumentType]
-        (lambda: OPEN.decode(lambda one, two: None), "cannot be"),  # pyright: ignore[reportArgumentType, reportUnknownLambdaType]
-        (lambda: OPEN.decode(int, on_error=lambda: None), "a DecodeFailed"),  # pyright: ignore[reportArgumentType]
-        (lambda: rx.of(1).pipe(OPEN.encode), r"values\.pipe\(encode\(\)\)"),  # pyright: ignore[reportArgumentType, reportCallIssue]
-        (lambda: VirtualNetwork("x"), "a clock of virtual time"),  # pyright: ignore[reportArgumentType]
-        (lambda: Marbles("x"), "a clock of virtual time"),  # pyright: ignore[reportArgumentType]
-        (lambda: collect([1], 5), "a source is a Channel or an Observable"),  # pyright: ignore[reportArgumentType]
-        (lambda: collect(rx.of(1), "5"), "a number of seconds"),  # pyright: ignore[reportArgumentType]
+        ),
+        (lambda: ipc.to_async_iterable(rx.never(), overflow="drop"), r"Overflow\.DROP_OLDEST, Overflow\.DROP_LATEST"),
+        (lambda: ipc.Channel(61088), r"open_channel\(port, group\), not of 61088"),
+        (lambda: OPEN.decode("json"), "a type that msgspec knows, such as a Struct"),
+        (lambda: OPEN.decode(Reading(1.0)), "a type that msgspec knows, such as a Struct"),
+        (lambda: OPEN.decode(lambda one, two: None), "cannot be"),
+        (lambda: OPEN.decode(int, on_error=lambda: None), "a DecodeFailed"),
+        (lambda: rx.of(1).pipe(OPEN.encode), r"values\.pipe\(encode\(\)\)"),
+        (lambda: VirtualNetwork("x"), "a clock of virtual time"),
+        (lambda: Marbles("x"), "a clock of virtual time"),
+        (lambda: collect([1], 5), "a source is a Channel or an Observable"),
+        (lambda: collect(rx.of(1), "5"), "a number of seconds"),
         (lambda: marbles(rx.of(1)), "needs seconds"),
-        (lambda: marbles("a-b|", 5), "draws a Channel, an Observable, a Recording"),  # pyright: ignore[reportArgumentType]
-        (lambda: observable_of(print), "a function: call it"),  # pyright: ignore[reportArgumentType]
-        (lambda: to_frame(ipc.Message(b"x")), "a list of Message records"),  # pyright: ignore[reportArgumentType]
-        (lambda: to_frame(5), "a list of Message records"),  # pyright: ignore[reportArgumentType]
-        (lambda: to_frame(rx.of(1)), r"to_frame\(collect\(channel, 5\)\)"),  # pyright: ignore[reportArgumentType]
+        (lambda: marbles("a-b|", 5), "draws a Channel, an Observable, a Recording"),
+        (lambda: observable_of(print), "a function: call it"),
+        (lambda: to_frame(ipc.Message(b"x")), "a list of Message records"),
+        (lambda: to_frame(5), "a list of Message records"),
+        (lambda: to_frame(rx.of(1)), r"to_frame\(collect\(channel, 5\)\)"),
     ],
 )
 def test_each_other_mistake_says_what_to_write_instead(use: Callable[[], object], reason: str) -> None:
@@ -408,7 +413,7 @@ def test_each_other_mistake_says_what_to_write_instead(use: Callable[[], object]
 def test_a_frame_is_made_of_messages_and_not_of_what_has_yet_to_come(channel: ipc.Channel) -> None:
     for source in (channel, channel.messages, channel.messages.pipe(ops.skip(1))):
         with pytest.raises(ipc.InvalidOption, match="messages that have come"):
-            to_frame(source)  # pyright: ignore[reportArgumentType]
+            to_frame(source)
 
 
 @pytest.mark.parametrize("source", [{"a": 1}, b"x", bytearray(b"x"), memoryview(b"x"), "x", 5, None])
@@ -471,7 +476,7 @@ LOOPS: dict[str, Callable[[Any], object]] = {
     "sum": sum,
     "in": lambda stream: 5 in stream,
     "star": lambda stream: [*stream],
-    "unpacking": lambda stream: (lambda one, two: None)(*stream),  # pyright: ignore[reportUnknownLambdaType]
+    "unpacking": lambda stream: (lambda one, two: None)(*stream),
     "next": lambda stream: next(iter(stream)),
     "zip": lambda stream: list(zip(stream, [1], strict=False)),
     "sorted": sorted,
