@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
+from typing import TYPE_CHECKING, Any, Final, NoReturn, TypeVar
 
 from reactivex import Observable
 
 from ..errors import NotIterable
+
+_ADVICE: Final = (
+    "a stream cannot be looped over like a list: subscribe to it; or take a list of what comes in some seconds with "
+    "rx_multicast_ipc.notebook.collect(stream, 5), or of all with run(stream.pipe(ops.to_list())) if it ends; on "
+    "asyncio, use async for over to_async_iterable(stream)"
+)
 
 _T_co = TypeVar("_T_co", covariant=True)
 
@@ -20,14 +26,10 @@ class Stream(Observable[_T_co]):
     """
 
     def __contains__(self, _: object) -> NoReturn:
-        iter(self)
+        raise NotIterable(_ADVICE)
 
     def __iter__(self) -> NoReturn:
-        raise NotIterable(
-            "a stream cannot be looped over like a list: subscribe to it; or take a list of what comes in some seconds "
-            "with rx_multicast_ipc.notebook.collect(stream, 5), or of all with run(stream.pipe(ops.to_list())) if it "
-            "ends; on asyncio, use async for over to_async_iterable(stream)"
-        )
+        raise NotIterable(_ADVICE)
 
     if not TYPE_CHECKING:  # it has the types of every Observable's
 

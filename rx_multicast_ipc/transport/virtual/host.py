@@ -12,7 +12,7 @@ from ...channel_events import NetworkChange, NetworkEvent
 from ...channel_options import ChannelOptions
 from ...channel_statistics import Statistics
 from ...errors import ChannelClosed, InvalidAddress, SendFailed
-from ...group import Group
+from ...group import DEFAULT_INTERFACE, Group
 from ...message import Address, Message
 from ...subscriber_errors import HERE, report
 from ..base import Changed, Deliver, Ended, Hears
@@ -71,6 +71,7 @@ class MemoryTransport:
         self.host = host
         self.interfaces = interfaces
         self.names_interfaces = group.has_several_interfaces
+        self.is_bound_to_interface = not self.names_interfaces and group.interfaces != (DEFAULT_INTERFACE,)
         port = wire.free_port(host)
         self.sender_address: Address = interfaces[0].address, port
         self.own_addresses = frozenset((interface.address, port) for interface in interfaces)

@@ -85,6 +85,11 @@ class End(Protocol):
         ...
 
     @property
+    def is_bound_to_interface(self) -> bool:
+        """Whether what it sends to one address goes by its one interface, and not where the routes lead."""
+        ...
+
+    @property
     def sender_address(self) -> Address: ...
 
     @property
@@ -237,7 +242,7 @@ class Wire:
             destination = sender.group.address, sender.group.port
             copies, refused = self._to_group(sender, destination, sender.interfaces)
         elif ip is None or ip.is_multicast:
-            copies, refused = self._to_group(sender, (str(ip), destination[1]), _way_out(sender.interfaces))
+            copies, refused = self._to_group(sender, (str(ip), destination[1]), sender.interfaces[:1])
         else:
             copies, refused = [self._to_one(sender, ip, destination[1])], 0
         self._sent += 1
@@ -287,7 +292,7 @@ class Wire:
 
     def _to_one(self, sender: End, ip: Ip, port: int) -> _Copy:
         """Who has an address, and by which interface of the sender's it is reached."""
-        only = sender.interfaces[0] if len(sender.interfaces) == 1 and not sender.names_interfaces else None
+        only = sender.interfaces[0] if sender.is_bound_to_interface else None
         if ip.is_loopback and only is not None and not only.is_loopback:
             return only, ()  # loopback's addresses do not pass a network
         address = str(ip)
@@ -347,11 +352,6 @@ class Wire:
             known = ", ".join(list(self._hosts)[:10]) or "none yet"
             raise InvalidAddress(f"there is no host {host!r} on this network; add it first, there are: {known}")
         return host
-
-
-def _way_out(interfaces: tuple[Interface, ...]) -> tuple[Interface, ...]:
-    """The one of them to which the route to other groups leads."""
-    return tuple(interface for interface in interfaces if not interface.is_loopback) or interfaces
 
 
 def _room(group: Group, interface: Interface) -> _Room:
