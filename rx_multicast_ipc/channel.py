@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from types import TracebackType
 from typing import Self, TypeVar, Unpack
 
@@ -11,25 +12,27 @@ from reactivex import Observable
 from reactivex.abc import DisposableBase, ObserverBase, SchedulerBase
 from reactivex.disposable import Disposable, SerialDisposable
 from reactivex.scheduler.periodicscheduler import PeriodicScheduler
-from reactivex.subject import AsyncSubject
 
 from ._html import html_table
 from .channel_events import ChannelEvent
 from .channel_options import ChannelOptions, complete, group_of, takes_channel_options
 from .channel_statistics import Statistics
+from .cold_observable import ColdObservable
+from .deadlocks import deadlock
 from .errors import ChannelClosed, InvalidOption
 from .group import DEFAULT_GROUP, DEFAULT_PORT, Group, check_port
 from .message import Address, Message
+from .receiving.closed_notice import ClosedNotice, anew
 from .receiving.event_loop_delivery import at_home_of, loop_of
 from .receiving.hot_source import HotSource
 from .receiving.wait_backlog import Backlog, Predicate
-from .sending.cold_send import Send, send_to
+from .sending.cold_send import Send, send_to, shown_payload
 from .sending.paced_send_all import Payloads, send_all
+from .subscriber_errors import tell_all
 from .transport import OpenTransport, Transport
 from .transport.opening import open_transport as open_current
 from .validation.arguments import check_callable, check_observable, check_predicate, check_timeout, shown
 from .validation.payload import Payload, as_payload
-from .validation.stream import Stream
 
 _T = TypeVar("_T")
 
@@ -55,7 +58,7 @@ class Channel:
         self._batches: HotSource[list[Message]] = HotSource(self._refusal, f"batches of {group}")
         self._messages: HotSource[Message] = HotSource(self._refusal, f"messages of {group}", self._batches)
         self._events: HotSource[ChannelEvent] = HotSource(self._refusal, f"events of {group}")
-        self._closing: AsyncSubject[None] = AsyncSubject()
+        self._closing = ClosedNotice()
         self._transport = open_transport(group, options)
         self._payload_limit = self._transport.payload_limit
         self._backlog = Backlog(self._transport, options["backlog"])
@@ -105,7 +108,7 @@ class Channel:
     @property
     def statistics(self) -> Statistics:
         """What was counted since the channel was opened."""
-        discarded = self._messages.discarded + self._batches.discarded
+        discarded = self._messages.discarded + self._batches.discarded + self._backlog.discarded
         return msgspec.structs.replace(self._transport.statistics, discarded=discarded)
 
     @property
@@ -165,13 +168,16 @@ class Channel:
                 runs of equal sizes at a tenth of the cost; an iterator one by one, for it may wait for answers.
             rate: messages a second; None sends as fast as ``source`` gives, which can drown receivers. With a
                 rate, or once a send on an event loop waited for room, an iterable is taken from on the channel's own
-                thread, so it must not block; what an Observable gives faster than the rate waits in memory.
+                thread, so it must not block; what an Observable gives faster than the rate waits in memory, up to
+                65 536 payloads and 64 MiB.
 
         Raises:
             InvalidOption, InvalidPayload: at once, for what is no source or no rate.
             SendFailed, InvalidPayload, PayloadTooLarge: from the Observable; the later ones are not sent.
+            SendFailed: from the Observable, for an Observable that is faster than the link or the rate for too long.
+            ChannelClosed: from the Observable, as soon as the channel closes.
         """
-        return send_all(self._open_transport, source, rate, self.scheduler)
+        return send_all(self._open_transport, source, rate, self.scheduler, self._closing)
 
     def wait_for_message(
         self, predicate: Predicate | None = None, *, timeout: float | None = None
@@ -218,30 +224,37 @@ class Channel:
         def is_answer(message: Message) -> object:
             return message.sender not in transport.own_addresses and predicate(message)
 
-        return self._backlog.request(lambda: transport.send(payload), is_answer, check_timeout(timeout))
+        what = f"request of {shown_payload(payload)}"
+        return self._backlog.request(lambda: transport.send(payload), is_answer, check_timeout(timeout), what)
 
     def unbind(self) -> Observable[None]:
         """Cold: closes the channel, completes ``messages``, and emits None when that is done; idempotent."""
 
         def subscribe(observer: ObserverBase[None], scheduler: SchedulerBase | None = None) -> DisposableBase:
             receiver = at_home_of(scheduler, observer)
-            if self._transport.ended:
+
+            def tell(_: Exception) -> None:
                 receiver.on_next(None)
                 receiver.on_completed()
+
+            if self._transport.ended:  # also where nobody told, as in a forked child
+                tell(ChannelClosed())
                 return Disposable()
-            subscription = self._closing.subscribe(receiver)
-            self._transport.close(wait=False)
+            subscription = self._closing.add(tell)
+            self.close(wait=False)
             return subscription
 
-        return Stream(subscribe)
+        return ColdObservable(subscribe, "unbind")
 
     def close(self, *, wait: bool = True) -> None:
         """Close the channel and complete ``messages``; idempotent. When it returns, nothing more is delivered.
 
         Args:
             wait: False returns at once, and the channel closes as soon as a running subscriber ends. True
-                waits for that, for 5 seconds at most; on the delivering thread it does not wait.
+                waits for that, for 5 seconds at most; in a subscriber on an I/O thread it does not wait.
         """
+        for source in (self._batches, self._messages, self._events):
+            source.stop()
         self._transport.close(wait=wait)
 
     def __enter__(self) -> Self:
@@ -279,7 +292,7 @@ class Channel:
         return self._transport
 
     def _refusal(self) -> Exception | None:
-        return ChannelClosed() if self._transport.closed else None
+        return ChannelClosed() if self._transport.closed else deadlock(self._transport.scheduler)
 
     def _payload(self, data: Payload) -> bytes:
         return as_payload(data, self._payload_limit)
@@ -295,12 +308,16 @@ class Channel:
         self._events.emit((event,))
 
     def _end(self, fault: Exception | None) -> None:
-        self._batches.end(fault)
-        self._messages.end(fault)
-        self._events.end(fault)
-        self._backlog.end(fault or ChannelClosed())
-        self._closing.on_next(None)
-        self._closing.on_completed()
+        def why() -> Exception:
+            return ChannelClosed() if fault is None else anew(fault)
+
+        tell_all(
+            [
+                *(partial(source.end, fault) for source in (self._batches, self._messages, self._events)),
+                partial(self._backlog.end, why),
+                partial(self._closing.tell, why),
+            ]
+        )
 
 
 @takes_channel_options
@@ -388,4 +405,4 @@ def with_socket(
             raise
         return Disposable(dispose)
 
-    return Stream(subscribe)
+    return ColdObservable(subscribe, "with_socket")

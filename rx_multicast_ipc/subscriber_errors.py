@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import os
 import sys
 import threading
-from asyncio import CancelledError
-from collections.abc import Callable
-from contextlib import suppress
+import traceback
+from collections.abc import Callable, Generator, Iterable
+from contextlib import contextmanager, suppress
 from typing import Any
 
 from reactivex.typing import OnError
@@ -66,12 +67,20 @@ def set_unhandled_error_hook(hook: UnhandledErrorHook | None) -> UnhandledErrorH
 
 
 def report(error: BaseException) -> None:
-    """Hand ``error`` to the hook; a hook that raises is logged, never let through."""
-    try:
-        _hook(error)
-    except BaseException:
-        _log.exception("the unhandled-error hook raised")
-        _log_error(error)
+    """Hand ``error`` to the hook, or log it with what the hook raised.
+
+    Nothing that goes wrong here is let through, be it a logging handler that raises or an exception that another thread
+    throws into this one: whoever reports has to go on.
+    """
+    with suppress(BaseException):
+        try:
+            _hook(error)
+        except BaseException:
+            try:
+                _log.exception("the unhandled-error hook raised")
+                _log_error(error)
+            except BaseException:
+                traceback.print_exception(error)
 
 
 class _Here(threading.local):
@@ -79,12 +88,25 @@ class _Here(threading.local):
 
     Attributes:
         delivering: whether it delivers messages in virtual time, as whoever moves the clock does meanwhile.
+        loop: the event loop that moves the clock, if one does.
     """
 
     delivering = False
+    loop: asyncio.AbstractEventLoop | None = None
 
 
 HERE = _Here()
+
+
+@contextmanager
+def delivering_here() -> Generator[None]:
+    """Within the block, this thread delivers: what blocks there, waits for itself."""
+    before = HERE.delivering, HERE.loop
+    HERE.delivering, HERE.loop = True, asyncio._get_running_loop()  # pyright: ignore[reportPrivateUsage]
+    try:
+        yield
+    finally:
+        HERE.delivering, HERE.loop = before
 
 
 class DeliveringThread(threading.Thread):
@@ -107,18 +129,31 @@ def _on_thread_of_its_own() -> bool:
     return isinstance(thread, DeliveringThread) and thread.process == os.getpid()
 
 
-def _ends_nobody_else(error: BaseException) -> bool:
-    return _on_thread_of_its_own() or (HERE.delivering and isinstance(error, SystemExit | CancelledError))
+def _is_for_the_caller(error: BaseException) -> bool:
+    if _on_thread_of_its_own():
+        return False
+    return isinstance(error, KeyboardInterrupt) or (isinstance(error, SystemExit) and not HERE.delivering)
+
+
+def tell_all(calls: Iterable[Callable[[], None]]) -> None:
+    """Make each of these calls, whatever the others raise; the first exception is raised at the end."""
+    first: BaseException | None = None
+    for call in calls:
+        try:
+            call()
+        except BaseException as error:
+            first = first or error
+    if first is not None:
+        raise first
 
 
 def detach(on_error: OnError, error: BaseException) -> None:
     """Report what a subscriber raised, and end its chain so that the operators in it let go of what they hold.
 
-    Not even ``sys.exit()`` or a cancellation in one subscriber ends a delivering thread, which others share, nor
-    who moves a virtual clock. What else is no ``Exception``, such as Ctrl-C, is raised again in virtual time, for it is
-    meant for who moves the clock; and so is all of this on an event loop.
+    Not even ``sys.exit()`` in one subscriber ends a delivering thread, which others share, nor who moves a virtual
+    clock. On an event loop that is the caller's, as is Ctrl-C there and in virtual time, and raised again.
     """
-    if not isinstance(error, Exception) and not _ends_nobody_else(error):
+    if _is_for_the_caller(error):
         raise error
     report(error)
     with suppress(BaseException):  # a chain without on_error of its own raises what was just reported

@@ -22,7 +22,7 @@ LAYERS = (
     {"errors"},
     {"validation"},
     {"subscriber_errors"},
-    {"channel_scheduler"},
+    {"channel_scheduler", "cold_observable", "deadlocks"},
     {"group"},
     {"channel_options"},
     {"transport"},

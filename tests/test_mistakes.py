@@ -293,6 +293,7 @@ def test_a_function_of_the_wrong_arity_is_refused_and_the_right_one_is_said(
 
 
 @EACH
+@pytest.mark.filterwarnings("ignore::rx_multicast_ipc.NeverSubscribedWarning")
 def test_what_can_be_called_so_is_taken_whatever_it_is(
     channel: ipc.Channel, use: Any, count: int, unhandled: list[BaseException]
 ) -> None:

@@ -12,7 +12,7 @@ from reactivex.scheduler import VirtualTimeScheduler
 from reactivex.typing import AbsoluteTime, RelativeTime
 
 from ..errors import InvalidOption, Unsupported, WouldDeadlock
-from ..subscriber_errors import HERE
+from ..subscriber_errors import delivering_here
 from ..validation.arguments import shown
 
 __tracebackhide__ = True  # pytest shows the line of the test instead
@@ -133,8 +133,11 @@ class VirtualClock(VirtualTimeScheduler):
     def _run(self, until: int | None) -> None:
         if self._running:
             raise WouldDeadlock("an action of a virtual clock cannot run that clock; schedule what is to happen then")
+        with delivering_here():
+            self._run_actions(until)
+
+    def _run_actions(self, until: int | None) -> None:
         self._running = True
-        before, HERE.delivering = HERE.delivering, True  # what blocks now, waits for itself
         heap = self._heap
         last_rank = None if until is None else 2 * until + 1
         rounds, last = 0, self._scheduled
@@ -163,7 +166,6 @@ class VirtualClock(VirtualTimeScheduler):
                 self._now = max(until, self._now)
         finally:
             self._running = False
-            HERE.delivering = before
 
     def _add(self, due: int, action: ScheduledAction[Any], state: Any, *, first: bool = False) -> DisposableBase:
         self._scheduled = number = self._scheduled + 1

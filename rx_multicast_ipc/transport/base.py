@@ -150,8 +150,8 @@ class Transport(Protocol):
         """End, on the I/O thread; idempotent, from any thread.
 
         Args:
-            wait: return only when ended. On the I/O thread itself that is at once. A delivery that
-                does not end is waited for 5 seconds at most.
+            wait: return only when ended. A delivery that does not end is waited for 5 seconds at most; on the I/O
+                thread itself, it is over at once, and on that of another end nothing is waited for.
         """
         ...
 

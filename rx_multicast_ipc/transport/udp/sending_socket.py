@@ -184,11 +184,15 @@ class Outlet:
         if first:
             self._thread.call(self._await_room)
 
-    def shut(self) -> bool:
-        """Send nothing more; whether it was not shut before."""
+    @property
+    def is_in_use_here(self) -> bool:
+        """Whether this very thread holds the lock: a signal handler interrupted what it does."""
+        return self.lock._is_owned()  # pyright: ignore
+
+    def shut(self) -> None:
+        """Send nothing more."""
         with self.lock:
-            before, self._shut = self._shut, True
-        return not before
+            self._shut = True
 
     def close(self) -> None:
         """Let go of the socket; whoever waits for room is told that it came too late. Once shut, on the thread."""

@@ -20,9 +20,11 @@ from ...channel_statistics import Statistics
 from ...errors import ChannelClosed
 from ...group import Group
 from ...message import Address, Message
+from ...subscriber_errors import on_delivering_thread, report
 from .. import close_at_exit
 from ..base import Changed, Deliver, Ended, Hears
 from ..ip_datagrams import PAYLOAD_LIMITS, check_ip_destination
+from ..latch import Latch
 from ..own_messages import OwnMessages
 from . import batch, socket_options
 from .error_advice import cannot_open, is_transient
@@ -56,7 +58,8 @@ class UdpTransport:
         self.group = group
         receive_buffer, listen = options["receive_buffer"], hears is Hears.ALL
         self._closed = False
-        self._gone = threading.Event()
+        self._gone = Latch()
+        self._end_lock = threading.RLock()
         self._started = False
         self._reader: batch.Reader = batch.PlainReader(group.family)
         self._direct_reader = self._reader
@@ -66,11 +69,10 @@ class UdpTransport:
         self._fault: Exception | None = None
         self._received = self._own_bytes = 0
         self._own = OwnMessages(receive_buffer) if listen and options["echo"] else None
-        self._own_posted = False
         self._drops_reported = 0
         self._drop_check: DisposableBase | None = None
         self._final: Statistics | None = None
-        self._thread = IoThread(f"rx_multicast_ipc {group}")
+        self._thread = IoThread(f"rx_multicast_ipc {group}", _OwnDelivery(self._own, self._deliver_own), self._fail)
         with ExitStack() as undo:
             # First those that listen: on Windows a send needs somebody who joined.
             self._memberships = Memberships(group, receive_buffer, self._thread, listen=listen, trains=trains)
@@ -87,6 +89,7 @@ class UdpTransport:
         self._deliver = deliver
         self._ended = ended
         self._changed = changed
+        self._started = True  # from here on it ends on the thread
         close_at_exit.add(self)
         family = self.group.family
         self._reader = self._direct_reader = batch.reader(family)
@@ -98,8 +101,9 @@ class UdpTransport:
             self._thread.watch({self._outlet.socket: self._read_direct})
         except OSError as error:
             raise cannot_open(self.group, error) from error
-        self._started = True
-        self._hear_itself()
+        if self._own is not None:
+            self._own.wanted = True
+            self._hear_itself()
 
     @property
     def sender_address(self) -> Address:
@@ -119,7 +123,7 @@ class UdpTransport:
 
     @property
     def ended(self) -> bool:
-        return self._gone.is_set()
+        return self._gone.is_set
 
     @property
     def statistics(self) -> Statistics:
@@ -132,8 +136,7 @@ class UdpTransport:
 
     def send(self, payload: bytes, destination: Address | None = None) -> None:
         self._outlet.send(payload, destination)
-        if self._own is not None and self._own.pending:
-            self._hear_itself()
+        self._hear_itself()
 
     def send_many(self, payloads: Sequence[bytes]) -> None:
         try:
@@ -156,37 +159,59 @@ class UdpTransport:
         self._thread.call(action)
 
     def close(self, *, wait: bool = True) -> None:
-        first = self._outlet.shut()
+        # Whatever interrupts this, the next call does it all again.
         self._closed = True
-        if first and self._started:
-            self._thread.call(self._end)
-        elif first:
-            self._end()
-        if not wait or self._thread.is_current or self._outlet.lock._is_owned():  # pyright: ignore
+        self._outlet.shut()
+        if self._gone.is_set:
             return
+        if self._started:
+            try:
+                self._thread.call(self._end)
+            except (RuntimeError, MemoryError, OSError):  # no thread can be started, so none is there
+                self._end()
+        else:
+            self._end()
+        if not wait or on_delivering_thread() or self._outlet.is_in_use_here or self._thread.is_in_use_here:
+            return  # it would wait in vain: for one that waits for it, or for what its own signal handler interrupted
         if not self._gone.wait(_CLOSE_WAIT):
             _log.warning(
-                "closing %s: a subscriber has kept the delivering thread busy for %g s; it closes when that ends",
+                "closing %s: a subscriber has kept the I/O thread busy for %g s; it closes when that ends",
                 self.group,
                 _CLOSE_WAIT,
             )
 
     def _end(self) -> None:
-        close_at_exit.discard(self)
-        if self._drop_check is not None:
-            self._drop_check.dispose()
-        with self._outlet.lock:
-            self._final = self._count()
-            if self._own is not None:
-                self._own.clear()
-            self._thread.unwatch(self._outlet.socket)
-            self._memberships.close()
-        self._outlet.close()
-        try:
-            if self._ended is not None:
-                self._ended(self._fault)
-        finally:
-            self._gone.set()
+        """Let go of the sockets, and tell; from the beginning again if it was interrupted before."""
+        with self._end_lock:
+            if self._gone.is_set:
+                return
+            if self._drop_check is not None:
+                self._drop_check.dispose()
+            with self._outlet.lock:
+                if self._final is None:
+                    self._final = self._count()
+                if self._own is not None:
+                    self._own.wanted = False
+                    self._own.clear()
+                self._thread.unwatch(self._outlet.socket)
+                self._memberships.close()
+            self._outlet.close()
+            try:
+                if self._ended is not None:
+                    self._ended(self._fault)
+            finally:
+                close_at_exit.discard(self)
+                self._gone.set()
+
+    def _fail(self, error: BaseException) -> None:
+        """End because the I/O thread cannot go on; on what is left of it."""
+        if self._fault is None and not self._closed:
+            self._fault = ChannelClosed(f"{self.group} cannot be read any more: {error!r}; open another channel")
+            self._fault.__cause__ = error
+            report(error)
+        self._closed = True
+        self._outlet.shut()
+        self._end()
 
     def _count(self) -> Statistics:
         direct = socket_options.kernel_drops(self._outlet.socket)
@@ -217,13 +242,11 @@ class UdpTransport:
 
     def _hear_itself(self) -> None:
         """Have what waits of its own messages delivered, as soon as nothing else is."""
-        if self._own is not None and self._own.pending and self._started and not self._own_posted:
-            self._own_posted = True
-            self._thread.post(self._deliver_own)
+        if self._own is not None and self._own.pending:
+            self._thread.run_soon()
 
     def _deliver_own(self) -> int:
         """Deliver its own messages that wait, and return how many there were; on the I/O thread."""
-        self._own_posted = False
         if self._own is None or self._closed or self._deliver is None:
             return 0
         with self._outlet.lock:
@@ -274,8 +297,7 @@ class UdpTransport:
             if self._drop_check is None:
                 self._drop_check = self.scheduler.schedule_relative(_DROP_CHECK, self._check_drops)
             self._thread.run_posted()
-            if self._own is not None and self._own.pending:  # which this may be the answer to
-                self._deliver_own()
+            self._thread.run_lazy()  # its own messages, which this may be the answer to
             if not self._closed and self._deliver is not None:
                 self._deliver(batch)
         if self._fault is not None:
@@ -322,3 +344,15 @@ class UdpTransport:
         self._thread.forget()
         self._memberships.forget()
         self._outlet.forget()
+
+
+class _OwnDelivery:
+    """The delivery of a transport's own messages, as work that may wait a moment."""
+
+    def __init__(self, own: OwnMessages | None, run: Callable[[], object]) -> None:
+        self._own = own
+        self.run = run
+
+    @property
+    def pending(self) -> bool:
+        return self._own is not None and self._own.pending
