@@ -6,7 +6,7 @@ import enum
 import inspect
 from collections.abc import Callable
 from math import inf, isfinite
-from types import BuiltinFunctionType, FunctionType
+from types import BuiltinFunctionType, FunctionType, MethodType
 from typing import Any, TypeVar
 
 from reactivex import Observable
@@ -18,6 +18,8 @@ _LARGEST_BUFFER = 2**31 - 1
 
 _ASYNC = inspect.CO_COROUTINE | inspect.CO_ASYNC_GENERATOR | inspect.CO_ITERABLE_COROUTINE
 """Flags of code that answers only when it is awaited."""
+
+_SUBSCRIBE = "for example stream.subscribe(print)"
 
 _LONGEST_SHOWN = 80
 """Characters of a wrong argument that an error shows."""
@@ -80,15 +82,14 @@ def check_observable(name: str, value: Observable[Any], advice: str) -> Any:
     return value
 
 
-def check_subscriber(on_next: object, on_error: object = None, on_completed: object = None) -> None:
+def check_subscriber(on_next: Any, on_error: Any = None, on_completed: Any = None) -> None:
     """Raise ``InvalidOption`` unless each is None or a plain function that can be called with what it gets."""
-    for name, value, takes in (
-        ("on_next", on_next, ("what is delivered",)),
-        ("on_error", on_error, ("an error",)),
-        ("on_completed", on_completed, ()),
-    ):
-        if value is not None:
-            check_callable(name, value, takes, "for example stream.subscribe(print)")  # pyright: ignore[reportArgumentType]
+    if on_next is not None and not _surely_takes(on_next, 1):
+        check_callable("on_next", on_next, ("what is delivered",), _SUBSCRIBE)
+    if on_error is not None and not _surely_takes(on_error, 1):
+        check_callable("on_error", on_error, ("an error",), _SUBSCRIBE)
+    if on_completed is not None and not _surely_takes(on_completed, 0):
+        check_callable("on_completed", on_completed, (), _SUBSCRIBE)
 
 
 def check_choice(name: str, value: object, choices: type[_Choice]) -> _Choice:
@@ -183,15 +184,17 @@ def _is_async(value: Any) -> bool:
 
 def _surely_takes(value: Any, count: int) -> bool:
     """Whether it is a plain function that takes so many arguments, told in a fraction of a microsecond."""
-    if type(value) is BuiltinFunctionType:
-        return True
-    function = getattr(value, "__func__", value)
-    if type(function) is not FunctionType:
+    kind: Any = type(value)
+    if kind is MethodType:
+        value, count = value.__func__, count + 1
+        kind = type(value)
+    if kind is not FunctionType:
+        return kind is BuiltinFunctionType
+    code = value.__code__
+    most = code.co_argcount
+    if code.co_flags & _ASYNC or code.co_kwonlyargcount or count > most:
         return False
-    code = function.__code__
-    given = count + (function is not value)
-    least = code.co_argcount - len(function.__defaults__ or ())
-    return least <= given <= code.co_argcount and not code.co_kwonlyargcount and not code.co_flags & _ASYNC
+    return count == most or count >= most - len(value.__defaults__ or ())
 
 
 def _takes(value: Callable[..., Any], count: int) -> bool:
