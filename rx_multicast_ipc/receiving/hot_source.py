@@ -7,7 +7,6 @@ from functools import partial
 from threading import RLock
 from typing import Any, Final, Generic, TypeVar
 
-from reactivex import Observable
 from reactivex.abc import DisposableBase, ObserverBase, SchedulerBase
 from reactivex.disposable import Disposable
 from reactivex.internal import default_error, noop
@@ -16,6 +15,8 @@ from reactivex.typing import OnCompleted, OnError, OnNext
 from ..cold_observable import EndsRetries
 from ..errors import ChannelClosed
 from ..subscriber_errors import detach, report, tell_all
+from ..validation.arguments import check_subscriber
+from ..validation.stream import Stream
 from .bounded_queue import count_losses_of
 from .event_loop_delivery import LoopObserver, loop_of
 
@@ -25,7 +26,7 @@ _T = TypeVar("_T")
 _NOBODY: Final[tuple[Any, ...]] = ()
 
 
-class HotSource(EndsRetries, Observable[_T]):
+class HotSource(EndsRetries, Stream[_T]):
     """A hot Observable that its owner feeds from one thread.
 
     Subscribing takes part from the next item on, and never starts anything. A subscriber with an asyncio
@@ -107,13 +108,18 @@ class HotSource(EndsRetries, Observable[_T]):
         *,
         scheduler: SchedulerBase | None = None,
     ) -> DisposableBase:
-        """As every Observable's, but without a layer that would cost a call an item: what it keeps is kept here."""
+        """As every Observable's, but without a layer that would cost a call an item: what it keeps is kept here.
+
+        Raises:
+            InvalidOption: at once, for what is no plain function of what it gets.
+        """
         if loop_of(scheduler) is not None:
             return super().subscribe(on_next, on_error, on_completed, scheduler=scheduler)
         if hasattr(on_next, "on_next"):
             observer: Any = on_next
             subscriber = _Subscriber[_T](observer.on_next, observer.on_error, observer.on_completed)
         else:
+            check_subscriber(on_next, on_error, on_completed)
             handle: Any = on_next
             subscriber = _Subscriber[_T](handle or noop, on_error or default_error, on_completed or noop)
         return self._add(subscriber, subscriber, scheduler)
