@@ -171,10 +171,9 @@ def test_a_step_of_the_wall_clock_changes_no_rate(
 ) -> None:
     began = time.monotonic()
     steps: list[float] = []
-    now = type(channel.scheduler).now.fget  # pyright: ignore
-    monkeypatch.setattr(
-        type(channel.scheduler), "now", property(lambda self: now(self) + timedelta(seconds=sum(steps)))
-    )
+    scheduler: Any = type(channel.scheduler)
+    now = scheduler.now.fget
+    monkeypatch.setattr(scheduler, "now", property(lambda self: now(self) + timedelta(seconds=sum(steps))))
     source = iter(PAYLOADS) if kind == "iterable" else rx.from_iterable(PAYLOADS)
     sending = Seen(channel.broadcast_all(source, rate=1000))
     wait_until(lambda: channel.statistics.sent > 50)
