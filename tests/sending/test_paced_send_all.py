@@ -234,3 +234,18 @@ assert len(counts) == 2, counts
 print(counts[0] == pushed, counts[1] == pushed)
 """
     assert finish(python(code, port)) == "True True\n"
+
+
+def test_a_paced_transfer_of_an_observable_completes_with_its_last_payload() -> None:
+    scheduler = TestScheduler()
+    transport: Any = Stuck()
+    transport.waiting.append(lambda: None)  # takes everything
+    source: Subject[bytes] = Subject()
+    sending = Seen(send_all(transport, source, 10, scheduler))
+    source.on_next(b"1")
+    source.on_next(b"2")
+    source.on_completed()
+    scheduler.advance_to(0.05)
+    assert (transport.sent, sending.completed) == ([b"1"], False)
+    scheduler.advance_to(0.15)
+    assert (transport.sent, sending.values, sending.completed) == ([b"1", b"2"], [2], True)
