@@ -3,6 +3,7 @@ from __future__ import annotations
 import logging
 import threading
 import time
+from collections.abc import Callable
 from types import SimpleNamespace
 from typing import Any
 
@@ -213,9 +214,10 @@ def test_an_error_that_is_raised_again_and_again_does_not_grow(channel: ipc.Chan
 
 
 def test_nothing_of_a_batch_is_offered_once_another_thread_closed() -> None:
-    transport: Any = SimpleNamespace(
-        closed=False, payload_limit=65_507, scheduler=VirtualClock(), call=lambda action: action()
-    )
+    def call(action: Callable[[], None]) -> None:
+        action()
+
+    transport: Any = SimpleNamespace(closed=False, payload_limit=65_507, scheduler=VirtualClock(), call=call)
     backlog = Backlog(transport, 10)
     offered: list[bytes] = []
 
