@@ -1,8 +1,9 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import Future
 from typing import Any
 
@@ -19,6 +20,14 @@ from .helpers import PATIENCE, Seen, run
 pytestmark = pytest.mark.filterwarnings(  # run() refuses before it subscribes
     "ignore::rx_multicast_ipc.NeverSubscribedWarning"
 )
+
+
+@pytest.fixture(autouse=True)
+def collected() -> Iterator[None]:
+    """What was refused is collected while its warning is ignored, not in the next test."""
+    yield
+    gc.collect()
+
 
 ENDLESS: dict[str, Callable[[ipc.Channel], rx.Observable[Any]]] = {
     "wait": lambda channel: channel.wait_for_message(lambda m: m.text == "never"),
