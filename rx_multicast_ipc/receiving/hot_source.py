@@ -78,8 +78,6 @@ class HotSource(EndsRetries, Stream[_T]):
                 self._emit_to_one(subscribers, item, remaining)
                 continue
             for subscriber in subscribers:
-                if self._stopped:
-                    return
                 if not subscriber.stopped:
                     try:
                         subscriber.on_next(item)
@@ -91,6 +89,8 @@ class HotSource(EndsRetries, Stream[_T]):
         with self._gate:
             self._stopped = True
             self._subscribers = _NOBODY
+            for subscriber in self._all:
+                subscriber.stopped = True
 
     def end(self, error: Exception | None = None) -> None:
         """Complete, or err, everybody and every later subscriber; on the delivering thread only."""
@@ -149,9 +149,9 @@ class HotSource(EndsRetries, Stream[_T]):
         return Disposable()
 
     def _end_one(self, subscriber: _Subscriber[_T], error: Exception | None) -> None:
-        if subscriber.stopped:
+        if subscriber.gone:
             return
-        subscriber.stopped = True
+        subscriber.stopped = subscriber.gone = True
         try:
             if error is None:
                 subscriber.on_completed()
@@ -182,15 +182,15 @@ class HotSource(EndsRetries, Stream[_T]):
             self._detach(subscriber, error)
 
     def _remove(self, subscriber: _Subscriber[_T]) -> None:
-        subscriber.stopped = True
+        subscriber.stopped = subscriber.gone = True
         with self._gate:
             if self._all.pop(subscriber, self) is None and not self._stopped:
                 self._subscribers = None
 
     def _detach(self, subscriber: _Subscriber[_T], error: BaseException) -> None:
-        stopped = subscriber.stopped
+        gone = subscriber.gone
         self._remove(subscriber)
-        if stopped and isinstance(error, Exception):  # it disposed of itself before it raised
+        if gone and isinstance(error, Exception):  # it disposed of itself before it raised
             report(error)
         else:
             detach(subscriber.on_error, error)
@@ -201,12 +201,17 @@ class HotSource(EndsRetries, Stream[_T]):
 
 
 class _Subscriber(Generic[_T]):
-    """One subscription; once stopped it is called no more."""
+    """One subscription.
 
-    __slots__ = ("on_completed", "on_error", "on_next", "stopped")
+    Attributes:
+        stopped: whether it gets no more items.
+        gone: whether it gets nothing at all any more: disposed of, detached, or told of the end.
+    """
+
+    __slots__ = ("gone", "on_completed", "on_error", "on_next", "stopped")
 
     def __init__(self, on_next: OnNext[_T], on_error: OnError, on_completed: OnCompleted) -> None:
         self.on_next = on_next
         self.on_error = on_error
         self.on_completed = on_completed
-        self.stopped = False
+        self.stopped = self.gone = False

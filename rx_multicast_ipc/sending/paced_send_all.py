@@ -223,7 +223,7 @@ class _Transfer(DisposableBase):
         is_over = self._over.locked
         while not is_over():
             some = self._unsent
-            if not some:
+            if not some and (self._payloads is not None or self._arrived):
                 if most == 0:
                     return False
                 some = self._next(self._chunk if most is None else most)
