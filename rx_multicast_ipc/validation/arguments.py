@@ -159,6 +159,15 @@ def check_flag(name: str, value: bool) -> bool:
     return value
 
 
+def check_send_from(name: str, value: str) -> str:
+    """``value``, if it says from which port to send; raises ``InvalidOption``."""
+    if value not in ("own", "group"):
+        raise InvalidOption(
+            f'{name} is "own", a port of the channel\'s own, or "group", the group\'s port; not {value!r}'
+        )
+    return value
+
+
 def _hint(value: Any) -> str:
     """What a wrong argument was perhaps meant to be."""
     if inspect.iscoroutine(value):

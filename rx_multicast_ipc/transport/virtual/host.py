@@ -11,7 +11,7 @@ from reactivex.scheduler import VirtualTimeScheduler
 from ...channel_events import NetworkChange, NetworkEvent
 from ...channel_options import ChannelOptions
 from ...channel_statistics import Statistics
-from ...errors import ChannelClosed, InvalidAddress, SendFailed
+from ...errors import ChannelClosed, InvalidAddress, SendFailed, Unsupported
 from ...group import DEFAULT_INTERFACE, Group
 from ...message import Address, Message
 from ...subscriber_errors import HERE, delivering_here, report
@@ -67,6 +67,10 @@ class MemoryTransport:
         options: ChannelOptions,
         hears: Hears,
     ) -> None:
+        if options["send_from"] == "group":
+            raise Unsupported(
+                'a virtual network has no shared ports to send from: leave send_from="group" out, or use UDP'
+            )
         self.group = group
         self.host = host
         self.interfaces = interfaces
