@@ -7,7 +7,7 @@ import inspect
 from collections.abc import Callable
 from math import inf, isfinite
 from types import BuiltinFunctionType, FunctionType, MethodType
-from typing import Any, TypeVar
+from typing import Any, TypeVar, cast
 
 from reactivex import Observable
 
@@ -191,19 +191,20 @@ def _is_async(value: Any) -> bool:
     )
 
 
-def _surely_takes(value: Any, count: int) -> bool:
+def _surely_takes(value: object, count: int) -> bool:
     """Whether it is a plain function that takes so many arguments, told in a fraction of a microsecond."""
-    kind: Any = type(value)
+    kind = type(value)
+    function: Any = value
     if kind is MethodType:
-        value, count = value.__func__, count + 1
-        kind = type(value)
+        function, count = function.__func__, count + 1
+        kind = type(cast("object", function))
     if kind is not FunctionType:
         return kind is BuiltinFunctionType
-    code = value.__code__
+    code = function.__code__
     most = code.co_argcount
     if code.co_flags & _ASYNC or code.co_kwonlyargcount or count > most:
         return False
-    return count == most or count >= most - len(value.__defaults__ or ())
+    return count == most or count >= most - len(function.__defaults__ or ())
 
 
 def _takes(value: Callable[..., Any], count: int) -> bool:

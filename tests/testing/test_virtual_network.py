@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import asyncio
 import errno
 import threading
 from itertools import pairwise
@@ -592,3 +593,20 @@ def test_one_of_several_interfaces_that_is_down_refuses_and_the_other_sends(exac
     exact.scheduler.advance_by(1)
     assert heard == ["lo"]
     assert (channel.statistics.sent, channel.statistics.refused) == (1, 1)
+
+
+def test_an_event_loop_may_move_the_clock_and_nothing_waits_for_itself(exact: VirtualNetwork) -> None:
+    channel = exact.open_channel()
+    heard: list[str] = []
+    after_the_first = channel.messages.pipe(
+        ops.take(1), ops.flat_map(lambda _: channel.wait_for_message(lambda m: m.text == "two", timeout=5))
+    )
+    after_the_first.subscribe(lambda m: heard.append(m.text))
+
+    async def main() -> None:
+        for text in ("one", "two"):
+            channel.broadcast(text).subscribe()
+            exact.scheduler.advance_by(1)
+
+    asyncio.run(main())
+    assert heard == ["two"]
