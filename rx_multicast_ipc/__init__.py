@@ -27,6 +27,7 @@ from .errors import (
     InvalidOption,
     InvalidPayload,
     InvalidPort,
+    InvalidTopic,
     InvalidTTL,
     MessageTimeout,
     MissingExtra,
@@ -40,11 +41,13 @@ from .errors import (
     WouldDeadlock,
 )
 from .group import DEFAULT_GROUP, DEFAULT_PORT, Group
-from .message import Message
+from .message import Message, Received
 from .receiving.overflow import Overflow
 from .repeat_loops import repeat_for, repeat_while
 from .shared_channels import broadcast, messages, send
 from .subscriber_errors import set_unhandled_error_hook
+from .topics.topic import Topic
+from .topics.topic_message import TopicMessage
 
 __all__ = [
     "DEFAULT_GROUP",
@@ -65,6 +68,7 @@ __all__ = [
     "InvalidPayload",
     "InvalidPort",
     "InvalidTTL",
+    "InvalidTopic",
     "Message",
     "MessageTimeout",
     "MissingExtra",
@@ -76,8 +80,11 @@ __all__ = [
     "Overflow",
     "PayloadTooLarge",
     "PortInUse",
+    "Received",
     "SendFailed",
     "Statistics",
+    "Topic",
+    "TopicMessage",
     "Unsupported",
     "WouldDeadlock",
     "broadcast",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from types import TracebackType
-from typing import Self, TypeVar
+from typing import TYPE_CHECKING, Any, Self, TypeVar, overload
 
 import msgspec
 from reactivex import Observable
@@ -19,14 +19,23 @@ from .channel_statistics import Statistics
 from .errors import ChannelClosed, InvalidOption
 from .group import DEFAULT_GROUP, DEFAULT_PORT, Group, Interfaces, Payload, as_payload, check_port
 from .message import Address, Message
+from .operators.codec import OnDecodeError
+from .payload_format import Codec, Format
 from .receiving.event_loop_delivery import at_home_of, loop_of
 from .receiving.hot_source import HotSource
 from .receiving.wait_backlog import Backlog, Predicate
 from .sending.cold_send import Send, send_to
 from .sending.paced_send_all import Payloads, send_all
+from .topics.topic import Topic
+from .topics.topic_message import TopicMessage
+from .topics.topic_name import check_pattern
+from .topics.topic_router import TopicRouter
 from .transport import OpenTransport, Transport
 from .transport.opening import open_transport as open_current
 from .validation.arguments import check_count, check_receive_buffer, check_timeout
+
+if TYPE_CHECKING:
+    from typing_extensions import TypeForm  # what checkers bring with them; nothing is imported at run time
 
 _T = TypeVar("_T")
 
@@ -62,6 +71,7 @@ class Channel:
         self._batches: HotSource[list[Message]] = HotSource(self._refusal, f"batches of {group}")
         self._messages: HotSource[Message] = HotSource(self._refusal, f"messages of {group}", self._batches)
         self._events: HotSource[NetworkEvent] = HotSource(self._refusal, f"events of {group}")
+        self._topics = TopicRouter(self._messages, self._refusal)
         self._closing: AsyncSubject[None] = AsyncSubject()
         self._transport = open_transport(group, receive_buffer=receive_buffer)
         self._backlog = Backlog(self._transport, backlog)
@@ -222,6 +232,53 @@ class Channel:
             return message.sender not in transport.own_addresses and predicate(message)
 
         return self._backlog.request(lambda: transport.send(payload), is_answer, check_timeout(timeout))
+
+    @overload
+    def topic(
+        self,
+        name: str,
+        type: TypeForm[_T],
+        format: Format | Codec[Any] = "json",
+        *,
+        on_error: OnDecodeError = "log",
+    ) -> Topic[_T]: ...
+    @overload
+    def topic(
+        self, name: str, *, format: Format | Codec[Any] = "json", on_error: OnDecodeError = "log"
+    ) -> Topic[Any]: ...
+    def topic(
+        self,
+        name: str,
+        type: Any = Any,
+        format: Format | Codec[Any] = "json",
+        *,
+        on_error: OnDecodeError = "log",
+    ) -> Topic[Any]:
+        """What is published under ``name``, as values: ``name\\0payload`` in a datagram, and nothing else.
+
+        Args:
+            name: levels between ``/``, such as ``"robot/pose"``: UTF-8 of 128 bytes at most, without NUL and ``*``.
+            type: of the values, any that msgspec knows (Struct, dataclass, ``list[int]``, ``Pose | Battery``, ...);
+                whatever the payload holds, if not given.
+            format: ``"json"``, ``"msgpack"``, or an object with ``encode(value)`` and ``decode(data)``.
+            on_error: what becomes of a payload that cannot be decoded: as for :func:`operators.decode`.
+
+        Raises:
+            InvalidTopic, InvalidOption: at once.
+        """
+        return Topic(name, type, format, on_error, self._topics, self.broadcast)
+
+    def topics(self, pattern: str = "**") -> Observable[TopicMessage]:
+        """Hot: what is published to every topic that matches, for exploring; completes on close.
+
+        Args:
+            pattern: a name in which ``*`` stands for one level and, at the end, ``**`` for the rest, none or more:
+                ``"robot/*"``, ``"*/pose"``, ``"robot/**"``.
+
+        Raises:
+            InvalidTopic: at once.
+        """
+        return self._topics.matching(pattern, check_pattern(pattern))
 
     def unbind(self) -> Observable[None]:
         """Cold: closes the channel, completes ``messages``, and emits None when that is done; idempotent."""

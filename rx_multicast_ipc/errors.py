@@ -7,6 +7,7 @@
      │   ├─ InvalidInterface          no interface of this machine
      │   ├─ InvalidTTL                no TTL, or one that contradicts the interface
      │   ├─ InvalidAddress            no destination that this channel may send to
+     │   ├─ InvalidTopic              no name of a topic, or no pattern of names
      │   ├─ InvalidPayload            neither str nor bytes-like
      │   ├─ PayloadTooLarge           more than one datagram carries
      │   └─ InvalidOption             another argument out of range or of the wrong type
@@ -61,6 +62,10 @@ class InvalidTTL(InvalidArgument):
 
 class InvalidAddress(InvalidArgument):
     """Not a destination that this channel may send to."""
+
+
+class InvalidTopic(InvalidArgument):
+    """Not the name of a topic, or not a pattern of names."""
 
 
 class InvalidPayload(InvalidArgument, TypeError):

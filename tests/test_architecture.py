@@ -17,15 +17,18 @@ PACKAGE = ROOT / "rx_multicast_ipc"
 
 LAYERS = (
     {"_html"},
-    {"message", "channel_events", "channel_statistics", "subscriber_errors"},
     {"errors"},
+    {"payload_format"},
+    {"message", "channel_events", "channel_statistics", "subscriber_errors"},
     {"validation", "channel_scheduler"},
     {"group"},
     {"transport"},
     {"receiving"},
     {"sending"},
+    {"operators"},
+    {"topics"},
     {"channel"},
-    {"shared_channels", "blocking_run", "async_iteration", "operators", "repeat_loops"},
+    {"shared_channels", "blocking_run", "async_iteration", "repeat_loops"},
     {"__init__"},
     {"testing", "capture"},
     {"notebook"},
@@ -35,7 +38,9 @@ LAYERS = (
 """Rooms by height: each may import from those below it."""
 
 NARROW = {
-    "operators": {"channel_scheduler", "errors", "message", "receiving", "subscriber_errors", "validation"},
+    "operators": {
+        *("channel_scheduler", "errors", "message", "payload_format", "receiving", "subscriber_errors", "validation"),
+    },
     "repeat_loops": {"errors", "validation"},
     "transport": {
         *("channel_events", "channel_scheduler", "channel_statistics", "errors", "group", "message"),

@@ -105,7 +105,7 @@ class TestDecode:
         with pytest.raises(ipc.InvalidOption, match="json"):
             ipc.operators.decode(int, format="xml")  # pyright: ignore[reportArgumentType]
         with pytest.raises(ipc.InvalidOption, match="callable"):
-            ipc.operators.decode(int, on_error="ignore")  # pyright: ignore[reportArgumentType]
+            ipc.operators.decode(int, on_error="ignore")  # pyright: ignore[reportCallIssue, reportArgumentType]
 
     def test_what_cannot_be_encoded_ends_the_stream(self) -> None:
         with pytest.raises(TypeError):

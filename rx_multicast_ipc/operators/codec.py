@@ -4,18 +4,19 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable
-from typing import Any, Literal, TypeVar
+from typing import TYPE_CHECKING, Any, Literal, TypeVar, overload
 
-import msgspec
 from reactivex import Observable
 from reactivex.abc import DisposableBase, ObserverBase, SchedulerBase
 
 from ..errors import DecodeFailed, InvalidOption
-from ..message import Message
+from ..message import Message, Received
+from ..payload_format import Codec, Format, format_of
+
+if TYPE_CHECKING:
+    from typing_extensions import TypeForm  # what checkers bring with them; nothing is imported at run time
 
 _T = TypeVar("_T")
-
-Format = Literal["json", "msgpack"]
 
 OnDecodeError = Literal["log", "skip", "raise"] | Callable[[DecodeFailed], None]
 """What becomes of a datagram that cannot be decoded."""
@@ -23,26 +24,57 @@ OnDecodeError = Literal["log", "skip", "raise"] | Callable[[DecodeFailed], None]
 _log = logging.getLogger("rx_multicast_ipc")
 
 
+@overload
 def decode(
-    type: type[_T] | Callable[[bytes], _T], *, format: Format = "json", on_error: OnDecodeError = "log"
-) -> Callable[[Observable[Message]], Observable[_T]]:
+    type: TypeForm[_T],
+    *,
+    format: Format | Codec[Any] = "json",
+    on_error: OnDecodeError = "log",
+    with_message: Literal[False] = False,
+) -> Callable[[Observable[Message]], Observable[_T]]: ...
+@overload
+def decode(
+    type: TypeForm[_T],
+    *,
+    format: Format | Codec[Any] = "json",
+    on_error: OnDecodeError = "log",
+    with_message: Literal[True],
+) -> Callable[[Observable[Message]], Observable[Received[_T]]]: ...
+@overload
+def decode(
+    type: Callable[[bytes], _T], *, on_error: OnDecodeError = "log", with_message: Literal[False] = False
+) -> Callable[[Observable[Message]], Observable[_T]]: ...
+@overload
+def decode(
+    type: Callable[[bytes], _T], *, on_error: OnDecodeError = "log", with_message: Literal[True]
+) -> Callable[[Observable[Message]], Observable[Received[_T]]]: ...
+def decode(
+    type: Any,
+    *,
+    format: Format | Codec[Any] = "json",
+    on_error: OnDecodeError = "log",
+    with_message: bool = False,
+) -> Callable[[Observable[Message]], Observable[Any]]:
     """Each message's payload as a typed value. One bad datagram does not end the stream.
 
     Args:
         type: what to decode to and validate against: a class or type that msgspec knows (Struct,
-            dataclass, TypedDict, ``list[int]``, ...), or any other callable that takes the bytes.
-        format: ``"json"`` or ``"msgpack"``; a callable needs none.
+            dataclass, TypedDict, ``list[int]``, ``Pose | Battery``, ...), or any other callable that takes the bytes.
+        format: ``"json"``, ``"msgpack"`` or an object with ``encode`` and ``decode``; a callable needs none.
         on_error: ``"log"`` a warning and go on, ``"skip"`` silently, ``"raise"`` to end the stream, or a
             callable that takes the ``DecodeFailed``; what it raises ends the stream.
+        with_message: whether to emit ``Received(value, message)``, which says who sent it and can be replied to,
+            in place of the value alone.
 
     Raises:
+        InvalidOption: at once, for what msgspec cannot decode to.
         DecodeFailed: from the Observable, with ``"raise"``.
     """
     decoder = _decoder(type, format)
-    handle = _decode_error_handler(on_error)
+    handle = decode_error_handler(on_error)
 
-    def operator(source: Observable[Message]) -> Observable[_T]:
-        def subscribe(observer: ObserverBase[_T], scheduler: SchedulerBase | None = None) -> DisposableBase:
+    def operator(source: Observable[Message]) -> Observable[Any]:
+        def subscribe(observer: ObserverBase[Any], scheduler: SchedulerBase | None = None) -> DisposableBase:
             def on_next(message: Message) -> None:
                 try:
                     value = decoder(message.data)
@@ -54,7 +86,7 @@ def decode(
                     except Exception as raised:
                         observer.on_error(raised)
                 else:
-                    observer.on_next(value)
+                    observer.on_next(Received(value, message) if with_message else value)
 
             return source.subscribe(on_next, observer.on_error, observer.on_completed, scheduler=scheduler)
 
@@ -64,15 +96,15 @@ def decode(
 
 
 def encode(
-    encoder: Callable[[Any], bytes] | None = None, *, format: Format = "json"
+    encoder: Callable[[Any], bytes] | None = None, *, format: Format | Codec[Any] = "json"
 ) -> Callable[[Observable[Any]], Observable[bytes]]:
     """Each value as a payload: the counterpart of :func:`decode`. What cannot be encoded ends the stream.
 
     Args:
         encoder: takes a value and returns bytes; None for msgspec's encoder of ``format``.
-        format: ``"json"`` or ``"msgpack"``.
+        format: ``"json"``, ``"msgpack"`` or an object with ``encode`` and ``decode``.
     """
-    encode_value = encoder if encoder is not None else _codec(format).encode
+    encode_value = encoder if encoder is not None else format_of(Any, format).encode
 
     def operator(source: Observable[Any]) -> Observable[bytes]:
         def subscribe(observer: ObserverBase[bytes], scheduler: SchedulerBase | None = None) -> DisposableBase:
@@ -91,22 +123,17 @@ def encode(
     return operator
 
 
-def _decoder(type_: Any, format: Format) -> Callable[[bytes], Any]:
-    codec = _codec(format)
+def _decoder(type_: Any, format: Format | Codec[Any]) -> Callable[[bytes], Any]:
     known = isinstance(type_, type) or not callable(type_) or hasattr(type_, "__origin__")
     known = known or hasattr(type_, "__supertype__")  # NewType
-    return codec.Decoder(type_).decode if known else type_
+    if known:
+        return format_of(type_, format).decode
+    format_of(Any, format)  # a mistake in it is one all the same
+    return type_
 
 
-def _codec(format: Format) -> Any:
-    if format == "json":
-        return msgspec.json
-    if format == "msgpack":
-        return msgspec.msgpack
-    raise InvalidOption(f'format is "json" or "msgpack", not {format!r}; pass a callable for any other')
-
-
-def _decode_error_handler(on_error: OnDecodeError) -> Callable[[DecodeFailed], None]:
+def decode_error_handler(on_error: OnDecodeError) -> Callable[[DecodeFailed], None]:
+    """What takes the failures, checked; raises ``InvalidOption``."""
     if callable(on_error):
         return on_error
     if on_error not in ("log", "skip", "raise"):

@@ -1,0 +1,59 @@
+"""Values as payloads, and payloads as values: JSON, MessagePack, or a codec of the caller's."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, Literal, NamedTuple, Protocol, TypeVar
+
+import msgspec
+
+from .errors import InvalidOption
+
+_T = TypeVar("_T")
+
+Format = Literal["json", "msgpack"]
+
+
+class Codec(Protocol[_T]):
+    """A format of the caller's: any object with these two methods."""
+
+    def encode(self, value: _T, /) -> bytes:
+        """The payload that stands for ``value``."""
+        ...
+
+    def decode(self, data: bytes, /) -> _T:
+        """The value that ``data`` stands for; raises for what stands for none."""
+        ...
+
+
+class PayloadFormat(NamedTuple):
+    """What turns the values of one type into payloads, and back."""
+
+    encode: Callable[[Any], bytes]
+    decode: Callable[[bytes], Any]
+
+
+def format_of(type_: Any, format: Format | Codec[Any]) -> PayloadFormat:
+    """How ``type_`` looks in ``format``; a codec of the caller's decides that by itself. Raises ``InvalidOption``."""
+    if not isinstance(format, str) and hasattr(format, "encode") and hasattr(format, "decode"):
+        return PayloadFormat(format.encode, format.decode)
+    module = format_module(format)
+    if isinstance(type_, str | bytes) or type_ is ...:
+        raise InvalidOption(
+            f"{type_!r} is no type to decode to; name one such as a msgspec.Struct, a dataclass or list[int]"
+        )
+    try:
+        return PayloadFormat(module.encode, module.Decoder(type_).decode)
+    except Exception as error:
+        raise InvalidOption(f"msgspec cannot decode to {type_!r}: {error}") from error
+
+
+def format_module(format: Any) -> Any:
+    """msgspec's module of that name; raises ``InvalidOption``."""
+    if format == "json":
+        return msgspec.json
+    if format == "msgpack":
+        return msgspec.msgpack
+    raise InvalidOption(
+        f'format is "json" or "msgpack", not {format!r}; for any other, pass an object with encode() and decode()'
+    )

@@ -1,0 +1,121 @@
+"""A typed topic of a channel: what is published under one name, as values."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, Generic, TypeVar
+
+from reactivex import Observable
+
+from ..errors import InvalidOption, InvalidPayload
+from ..message import Message, Received
+from ..operators.codec import OnDecodeError, decode
+from ..payload_format import Codec, Format, format_of
+from ..receiving.hot_source import HotSource
+from .topic_name import check_name
+from .topic_router import TopicRouter
+
+_T = TypeVar("_T")
+
+
+class Topic(Generic[_T]):
+    """What is published under one name, as values of one type. Made by :meth:`Channel.topic`.
+
+    On the wire it is ``name\\0payload``, so that anything that speaks UDP can publish and listen. Whoever is in the
+    group hears all topics; the name chooses at the receiver.
+
+    Args:
+        name: the topic's name.
+        type: of its values.
+        format: of its payloads.
+        on_error: what becomes of a bad payload.
+        router: brings its datagrams.
+        broadcast: sends one.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        type: Any,
+        format: Format | Codec[Any],
+        on_error: OnDecodeError,
+        router: TopicRouter,
+        broadcast: Callable[[bytes], Observable[None]],
+    ) -> None:
+        encoded = check_name(name)
+        self._name = name
+        self._class = _checked_class(type)
+        self._prefix = encoded + b"\0"
+        self._encode, decode_payload = format_of(type, format)
+        self._broadcast = broadcast
+        self._messages: HotSource[Message] = router.topic(encoded)
+        start = len(self._prefix)
+
+        def decode_datagram(data: bytes) -> _T:
+            return decode_payload(data[start:])
+
+        self._stream = self._messages.pipe(decode(decode_datagram, on_error=on_error))
+        self._received = self._messages.pipe(decode(decode_datagram, on_error=on_error, with_message=True))
+
+    @property
+    def name(self) -> str:
+        """Its name."""
+        return self._name
+
+    @property
+    def stream(self) -> Observable[_T]:
+        """Hot: every value that is published, from subscription on, by this channel too; completes on close."""
+        return self._stream
+
+    @property
+    def received(self) -> Observable[Received[_T]]:
+        """Hot: the same values, each with the message that brought it: who sent it, when, and where a reply goes."""
+        return self._received
+
+    def publish(self, value: _T) -> Observable[None]:
+        """Cold: each subscription sends ``value`` to everyone in the group and emits None.
+
+        ``value`` is encoded at once, so later changes to it do not matter.
+
+        Raises:
+            InvalidPayload, PayloadTooLarge: at once.
+            ChannelClosed: at once, or from the Observable if closed before it was subscribed.
+            SendFailed: from the Observable.
+        """
+        return self._broadcast(self.encode(value))
+
+    def encode(self, value: _T) -> bytes:
+        """The datagram that :meth:`publish` sends, for :meth:`Channel.broadcast_all`, ``send`` and ``reply``.
+
+        Raises:
+            InvalidPayload: ``value`` is of another type, or cannot be encoded.
+        """
+        if self._class is not None and not isinstance(value, self._class):
+            raise InvalidPayload(f"topic {self._name} carries {_shown(self._class)}, not {value!r}")
+        try:
+            return self._prefix + self._encode(value)
+        except Exception as error:
+            raise InvalidPayload(f"topic {self._name} cannot carry {value!r}: {error}") from error
+
+    def __repr__(self) -> str:
+        return f"<Topic {self._name}>"
+
+
+def _checked_class(type_: Any) -> Any:
+    """What values are instances of, where a class can tell."""
+    if not isinstance(type_, type):
+        if callable(type_) and not hasattr(type_, "__origin__") and not hasattr(type_, "__supertype__"):
+            raise InvalidOption(
+                f"a topic's values have a type, such as a msgspec.Struct, which {type_!r} is not; "
+                "for a format of your own pass format= an object with encode() and decode()"
+            )
+        return None
+    try:
+        isinstance(None, type_)
+    except TypeError:  # a TypedDict, a Protocol, list[int]
+        return None
+    return (int, float) if type_ is float else type_
+
+
+def _shown(class_: Any) -> str:
+    return "float" if isinstance(class_, tuple) else class_.__name__
