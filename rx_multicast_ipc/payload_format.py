@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import lru_cache
 from typing import Any, Literal, NamedTuple, Protocol, TypeVar
 
 import msgspec
@@ -43,9 +44,22 @@ def format_of(type_: Any, format: Format | Codec[Any]) -> PayloadFormat:
             f"{type_!r} is no type to decode to; name one such as a msgspec.Struct, a dataclass or list[int]"
         )
     try:
-        return PayloadFormat(module.encode, module.Decoder(type_).decode)
+        return PayloadFormat(module.encode, _decoder(type_, format))
     except Exception as error:
         raise InvalidOption(f"msgspec cannot decode to {type_!r}: {error}") from error
+
+
+def _decoder(type_: Any, format: Any) -> Callable[[bytes], Any]:
+    try:
+        return _shared_decoder(type_, format)
+    except TypeError:  # a type that cannot be hashed
+        return format_module(format).Decoder(type_).decode
+
+
+@lru_cache(64)
+def _shared_decoder(type_: Any, format: Any) -> Callable[[bytes], Any]:
+    """One for all who decode to a type: many topics have the same, and one that is in use is in the CPU's cache."""
+    return format_module(format).Decoder(type_).decode
 
 
 def format_module(format: Any) -> Any:

@@ -74,8 +74,12 @@ class HotSource(Observable[_T]):
 
     def end(self, error: Exception | None = None) -> None:
         """Complete, or err, everybody and every later subscriber; on the delivering thread only."""
+        self._ended = True
+        self.end_subscribers(error)
+
+    def end_subscribers(self, error: Exception | None = None) -> None:
+        """Complete, or err, everybody who is subscribed now; on the delivering thread only."""
         with self._gate:
-            self._ended = True
             subscribers, self._subscribers = self._subscribers, ()
         for subscriber in subscribers:
             if subscriber.stopped:

@@ -7,13 +7,12 @@ from typing import Any, Generic, TypeVar
 
 from reactivex import Observable
 
-from ..errors import InvalidOption, InvalidPayload
+from ..errors import DecodeFailed, InvalidOption, InvalidPayload
 from ..message import Message, Received
-from ..operators.codec import OnDecodeError, decode
+from ..operators.codec import OnDecodeError, decode_error_handler
 from ..payload_format import Codec, Format, format_of
-from ..receiving.hot_source import HotSource
 from .topic_name import check_name
-from .topic_router import TopicRouter
+from .topic_router import RoutedSource, TopicRouter
 
 _T = TypeVar("_T")
 
@@ -46,16 +45,11 @@ class Topic(Generic[_T]):
         self._name = name
         self._class = _checked_class(type)
         self._prefix = encoded + b"\0"
-        self._encode, decode_payload = format_of(type, format)
+        self._encode, self._decode = format_of(type, format)
+        self._handle = decode_error_handler(on_error)
         self._broadcast = broadcast
-        self._messages: HotSource[Message] = router.topic(encoded)
-        start = len(self._prefix)
-
-        def decode_datagram(data: bytes) -> _T:
-            return decode_payload(data[start:])
-
-        self._stream = self._messages.pipe(decode(decode_datagram, on_error=on_error))
-        self._received = self._messages.pipe(decode(decode_datagram, on_error=on_error, with_message=True))
+        self._stream: RoutedSource[_T] = router.source(self, encoded, f"topic {name}")
+        self._received: RoutedSource[Received[_T]] = router.source(self, encoded, f"received of topic {name}")
 
     @property
     def name(self) -> str:
@@ -97,8 +91,39 @@ class Topic(Generic[_T]):
         except Exception as error:
             raise InvalidPayload(f"topic {self._name} cannot carry {value!r}: {error}") from error
 
+    @property
+    def observed(self) -> bool:
+        """Whether anybody is subscribed."""
+        return self._stream.observed or self._received.observed
+
+    def deliver(self, payload: bytes, message: Message) -> None:
+        """For the router: decode once, for all who listen."""
+        try:
+            value = self._decode(payload)
+        except Exception as error:
+            self._refuse(message, error)
+            return
+        if self._stream.observed:
+            self._stream.emit((value,))
+        if self._received.observed:
+            self._received.emit((Received(value, message),))
+
+    def end(self, error: Exception | None = None) -> None:
+        """For the router: the channel ended."""
+        self._stream.end(error)
+        self._received.end(error)
+
     def __repr__(self) -> str:
         return f"<Topic {self._name}>"
+
+    def _refuse(self, message: Message, error: Exception) -> None:
+        failure = DecodeFailed(message, error)
+        failure.__cause__ = error
+        try:
+            self._handle(failure)
+        except Exception as raised:
+            self._stream.end_subscribers(raised)
+            self._received.end_subscribers(raised)
 
 
 def _checked_class(type_: Any) -> Any:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from threading import RLock
-from typing import Any, Final, NamedTuple, TypeVar
+from typing import Any, Final, NamedTuple, Protocol, TypeVar
 
 from reactivex.abc import DisposableBase
 from reactivex.disposable import SingleAssignmentDisposable
@@ -20,12 +20,21 @@ _MOST_ROUTES: Final = 8192
 """Names whose routes are remembered: strangers may make up any number of them."""
 
 
-class _Route(NamedTuple):
-    """Who listens to one name."""
+class Listener(Protocol):
+    """One who listens to one name."""
 
-    name: str
-    topics: tuple[HotSource[Message], ...]
-    patterns: tuple[HotSource[TopicMessage], ...]
+    @property
+    def observed(self) -> bool:
+        """Whether somebody listens."""
+        ...
+
+    def deliver(self, payload: bytes, message: Message) -> None:
+        """Take what stands behind the name, and the whole message; on the delivering thread."""
+        ...
+
+    def end(self, error: Exception | None = None) -> None:
+        """Complete, or err, for good."""
+        ...
 
 
 class TopicRouter:
@@ -37,32 +46,38 @@ class TopicRouter:
     """
 
     def __init__(self, messages: HotSource[Message], refusal: Callable[[], Exception | None]) -> None:
-        self.messages = messages
+        self._messages = messages
         self._refusal = refusal
         self._lock = RLock()  # a signal handler may dispose while its thread subscribes
-        self._topics: dict[_RoutedSource[Message], bytes] = {}
-        self._patterns: dict[_RoutedSource[TopicMessage], tuple[str, ...]] = {}
+        self._topics: dict[Listener, bytes] = {}
+        self._patterns: dict[RoutedSource[TopicMessage], tuple[str, ...]] = {}
         self._finder: _RouteFinder | None = None
         self._subscription: DisposableBase | None = None
+        self._ended = False
 
-    def topic(self, name: bytes) -> HotSource[Message]:
-        """Hot: the datagrams of one topic."""
-        return _RoutedSource(self, self._topics, name, f"topic {name.decode()}", self._refusal)
+    def source(self, listener: Listener, name: bytes, shown: str) -> RoutedSource[Any]:
+        """Hot: one of those whose subscribers make ``listener`` listen to ``name``."""
+        return self._source(shown, lambda: self._refresh(self._topics, listener, listener.observed, name))
 
     def matching(self, pattern: str, levels: tuple[str, ...]) -> HotSource[TopicMessage]:
         """Hot: the datagrams of all topics that match."""
-        return _RoutedSource(self, self._patterns, levels, f"topics {pattern}", self._refusal)
+        source: RoutedSource[TopicMessage] = self._source(
+            f"topics {pattern}", lambda: self._refresh(self._patterns, source, source.observed, levels)
+        )
+        return source
 
-    def refresh(self, source: _RoutedSource[Any]) -> None:
-        """Take up or let go of a source whose subscribers changed. It goes by what holds now, in any order."""
+    def _source(self, shown: str, changed: Callable[[], None]) -> RoutedSource[Any]:
+        return RoutedSource(self._refusal, shown, changed, self._messages)
+
+    def _refresh(self, place: dict[Any, Any], listener: Any, observed: bool, key: object) -> None:
+        """Take up or let go of a listener whose subscribers changed. It goes by what holds now, in any order."""
         with self._lock:
-            known = source in source.place
-            if source.observed == known:
+            if self._ended or observed == (listener in place):
                 return
-            if known:
-                del source.place[source]
+            if observed:
+                place[listener] = key
             else:
-                source.place[source] = source.key
+                del place[listener]
             self._finder = None
             self._listen_while_needed()
 
@@ -71,19 +86,20 @@ class TopicRouter:
         if needed and self._subscription is None:
             # In its place first: the channel may end while it is being subscribed to.
             self._subscription = subscription = SingleAssignmentDisposable()
-            subscription.disposable = self.messages.subscribe(self._route, self._end, self._end)
+            subscription.disposable = self._messages.subscribe(self._route, self._end, self._end)
         elif not needed and self._subscription is not None:
             self._subscription.dispose()
             self._subscription = None
 
     def _route(self, message: Message) -> None:
-        end = name_end(message.data)
+        data = message.data
+        end = name_end(data)
         if end <= 0:
             return
         finder = self._finder or self._new_finder()
-        route = finder.route(message.data[:end])
+        route = finder.route(data[:end])
         for topic in route.topics:
-            topic.emit((message,))
+            topic.deliver(data[end + 1 :], message)
         if route.patterns:
             found = TopicMessage(route.name, message)
             for pattern in route.patterns:
@@ -96,24 +112,62 @@ class TopicRouter:
 
     def _end(self, error: Exception | None = None) -> None:
         with self._lock:
-            sources: list[HotSource[Any]] = [*self._topics, *self._patterns]
+            self._ended = True
+            listeners: list[Listener | HotSource[TopicMessage]] = [*self._topics, *self._patterns]
             self._topics.clear()
             self._patterns.clear()
             self._finder = None
             self._subscription = None
-        for source in sources:
-            source.end(error)
+        for listener in listeners:
+            listener.end(error)
+
+
+class RoutedSource(HotSource[_T]):
+    """A hot source that tells when somebody came or went, and counts what it loses where the channel looks."""
+
+    def __init__(
+        self,
+        refusal: Callable[[], Exception | None],
+        name: str,
+        changed: Callable[[], None],
+        counting: HotSource[Any],
+    ) -> None:
+        super().__init__(refusal, name)
+        self._changed = changed
+        self._counting = counting
+
+    def end_subscribers(self, error: Exception | None = None) -> None:
+        super().end_subscribers(error)
+        self._changed()
+
+    def _add(self, subscriber: Any) -> DisposableBase:
+        added = super()._add(subscriber)
+        self._changed()
+        return added
+
+    def _remove(self, subscriber: Any) -> None:
+        super()._remove(subscriber)
+        self._changed()
+
+    def _count_discarded(self, item: Any) -> None:
+        self._counting._count_discarded(item)
+
+
+class _Route(NamedTuple):
+    """Who listens to one name."""
+
+    name: str
+    topics: tuple[Listener, ...]
+    patterns: tuple[HotSource[TopicMessage], ...]
 
 
 class _RouteFinder:
     """Where each name leads, as long as nobody comes or goes."""
 
     def __init__(
-        self,
-        topics: dict[_RoutedSource[Message], bytes],
-        patterns: dict[_RoutedSource[TopicMessage], tuple[str, ...]],
+        self, topics: dict[Listener, bytes], patterns: dict[RoutedSource[TopicMessage], tuple[str, ...]]
     ) -> None:
-        self._topics: dict[bytes, list[HotSource[Message]]] = {}
+        self._topics: dict[bytes, list[Listener]] = {}
         for topic, name in topics.items():
             self._topics.setdefault(name, []).append(topic)
         self._patterns: PatternTree[HotSource[TopicMessage]] = PatternTree()
@@ -131,32 +185,3 @@ class _RouteFinder:
                 self._routes.clear()
             self._routes[name] = route
         return route
-
-
-class _RoutedSource(HotSource[_T]):
-    """A hot source that its router feeds while it has subscribers."""
-
-    def __init__(
-        self,
-        router: TopicRouter,
-        place: dict[_RoutedSource[_T], Any],
-        key: Any,
-        name: str,
-        refusal: Callable[[], Exception | None],
-    ) -> None:
-        super().__init__(refusal, name)
-        self.place = place
-        self.key = key
-        self._router = router
-
-    def _add(self, subscriber: Any) -> DisposableBase:
-        added = super()._add(subscriber)
-        self._router.refresh(self)
-        return added
-
-    def _remove(self, subscriber: Any) -> None:
-        super()._remove(subscriber)
-        self._router.refresh(self)
-
-    def _count_discarded(self, item: Any) -> None:
-        self._router.messages._count_discarded(item)  # where the channel's statistics look
