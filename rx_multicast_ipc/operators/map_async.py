@@ -13,7 +13,7 @@ from typing import Final, Generic, TypeVar
 from reactivex import Observable
 from reactivex.abc import DisposableBase, ObserverBase, SchedulerBase
 from reactivex.disposable import CompositeDisposable, Disposable, SerialDisposable
-from reactivex.scheduler.eventloop import AsyncIOScheduler
+from reactivex.scheduler.eventloop import AsyncIOScheduler, AsyncIOThreadSafeScheduler
 
 from ..errors import BufferOverflow, InvalidOption
 from ..receiving.event_loop_delivery import loop_of
@@ -63,9 +63,10 @@ def map_async(
     def operator(source: Observable[_T]) -> Observable[_R]:
         def subscribe(observer: ObserverBase[_R], scheduler: SchedulerBase | None = None) -> DisposableBase:
             loop = loop_of(scheduler) or _running_loop()
+            where = AsyncIOScheduler(loop) if _is_running_here(loop) else AsyncIOThreadSafeScheduler(loop)
             handlers: _Handlers[_T, _R] = _Handlers(handler, observer, loop, max_concurrent, capacity, policy)
             handlers.source.disposable = source.subscribe(
-                handlers.put, handlers.source_ended, handlers.source_ended, scheduler=AsyncIOScheduler(loop)
+                handlers.put, handlers.source_ended, handlers.source_ended, scheduler=where
             )
             return CompositeDisposable(handlers.source, Disposable(handlers.dispose))
 
