@@ -259,9 +259,9 @@ def test_mistakes_are_told() -> None:
 def test_an_observable_is_awaited_like_a_coroutine(channel: ipc.Channel) -> None:
     async def main() -> None:
         answered = channel.messages.pipe(map_async(lambda m: channel.broadcast(f"heard {m.text}")), ops.take(1))
-        waiting = asyncio.ensure_future(answered)
-        await channel.broadcast("hello")
-        await waiting
-        assert (await channel.wait_for_message(lambda m: m.text == "heard hello")).sender == channel.sender_address
+        with answered.subscribe():
+            await channel.broadcast("hello")
+            heard = await channel.wait_for_message(lambda m: m.text == "heard hello", timeout=PATIENCE)
+        assert heard.sender == channel.sender_address
 
     on_loop(main)
