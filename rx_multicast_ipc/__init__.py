@@ -9,7 +9,8 @@ ipc.run(ipc.broadcast("join:Ann"))
 """
 
 from . import operators
-from .blocking_run import run, to_async_iterable
+from .async_iteration import to_async_iterable
+from .blocking_run import run
 from .channel import Channel, open_channel, with_socket
 from .channel_events import NetworkChange, NetworkEvent
 from .channel_statistics import Statistics

@@ -11,20 +11,22 @@ from reactivex import Observable
 from reactivex.abc import DisposableBase, ObserverBase, SchedulerBase
 from reactivex.disposable import Disposable, SerialDisposable
 from reactivex.scheduler.periodicscheduler import PeriodicScheduler
-from reactivex.subject import AsyncSubject
 
 from ._html import html_table
 from .channel_events import NetworkEvent
 from .channel_statistics import Statistics
+from .cold_observable import ColdObservable
+from .deadlocks import deadlock
 from .errors import ChannelClosed, InvalidOption
 from .group import DEFAULT_GROUP, DEFAULT_PORT, Group, Interfaces, Payload, as_payload, check_port
 from .message import Address, Message
 from .operators.codec import OnDecodeError
 from .payload_format import Codec, Format
+from .receiving.closed_notice import ClosedNotice, anew
 from .receiving.event_loop_delivery import at_home_of, loop_of
 from .receiving.hot_source import HotSource
 from .receiving.wait_backlog import Backlog, Predicate
-from .sending.cold_send import Send, send_to
+from .sending.cold_send import Send, send_to, shown
 from .sending.paced_send_all import Payloads, send_all
 from .topics.topic import Topic
 from .topics.topic_message import TopicMessage
@@ -72,7 +74,7 @@ class Channel:
         self._messages: HotSource[Message] = HotSource(self._refusal, f"messages of {group}", self._batches)
         self._events: HotSource[NetworkEvent] = HotSource(self._refusal, f"events of {group}")
         self._topics = TopicRouter(self._messages, self._refusal)
-        self._closing: AsyncSubject[None] = AsyncSubject()
+        self._closing = ClosedNotice()
         self._transport = open_transport(group, receive_buffer=receive_buffer)
         self._backlog = Backlog(self._transport, backlog)
         try:
@@ -121,7 +123,7 @@ class Channel:
     @property
     def statistics(self) -> Statistics:
         """What was counted since the channel was opened."""
-        discarded = self._messages.discarded + self._batches.discarded
+        discarded = self._messages.discarded + self._batches.discarded + self._backlog.discarded
         return msgspec.structs.replace(self._transport.statistics, discarded=discarded)
 
     @property
@@ -181,13 +183,16 @@ class Channel:
                 runs of equal sizes at a tenth of the cost; an iterator one by one, for it may wait for answers.
             rate: messages a second; None sends as fast as ``source`` gives, which can drown receivers. With a
                 rate, or once a send on an event loop waited for room, an iterable is taken from on the channel's own
-                thread, so it must not block; what an Observable gives faster than the rate waits in memory.
+                thread, so it must not block; what an Observable gives faster than the rate waits in memory, up to
+                65 536 payloads and 64 MiB.
 
         Raises:
             InvalidOption, InvalidPayload: at once, for what is no source or no rate.
             SendFailed, InvalidPayload, PayloadTooLarge: from the Observable; the later ones are not sent.
+            SendFailed: from the Observable, for an Observable that is faster than the link or the rate for too long.
+            ChannelClosed: from the Observable, as soon as the channel closes.
         """
-        return send_all(self._open_transport, source, rate, self.scheduler)
+        return send_all(self._open_transport, source, rate, self.scheduler, self._closing)
 
     def wait_for_message(
         self, predicate: Predicate | None = None, *, timeout: float | None = None
@@ -231,7 +236,8 @@ class Channel:
         def is_answer(message: Message) -> object:
             return message.sender not in transport.own_addresses and predicate(message)
 
-        return self._backlog.request(lambda: transport.send(payload), is_answer, check_timeout(timeout))
+        what = f"request of {shown(payload)}"
+        return self._backlog.request(lambda: transport.send(payload), is_answer, check_timeout(timeout), what)
 
     @overload
     def topic(
@@ -285,15 +291,16 @@ class Channel:
 
         def subscribe(observer: ObserverBase[None], scheduler: SchedulerBase | None = None) -> DisposableBase:
             receiver = at_home_of(scheduler, observer)
-            if self._transport.ended:
+
+            def tell(_: Exception) -> None:
                 receiver.on_next(None)
                 receiver.on_completed()
-                return Disposable()
-            subscription = self._closing.subscribe(receiver)
-            self._transport.close(wait=False)
+
+            subscription = self._closing.add(tell)
+            self.close(wait=False)
             return subscription
 
-        return Observable(subscribe)
+        return ColdObservable(subscribe, "unbind")
 
     def close(self, *, wait: bool = True) -> None:
         """Close the channel and complete ``messages``; idempotent. When it returns, nothing more is delivered.
@@ -302,6 +309,8 @@ class Channel:
             wait: False returns at once, and the channel closes as soon as a running subscriber ends. True
                 waits for that, for 5 seconds at most; on the delivering thread it does not wait.
         """
+        for source in (self._batches, self._messages, self._events, self._topics):
+            source.stop()
         self._transport.close(wait=wait)
 
     def __enter__(self) -> Self:
@@ -337,7 +346,7 @@ class Channel:
         return self._transport
 
     def _refusal(self) -> Exception | None:
-        return ChannelClosed() if self._transport.closed else None
+        return ChannelClosed() if self._transport.closed else deadlock(self._transport.scheduler)
 
     def _payload(self, data: Payload) -> bytes:
         return as_payload(data, self._payload_limit)
@@ -358,12 +367,14 @@ class Channel:
         self._events.emit((event,))
 
     def _end(self, fault: Exception | None) -> None:
+        def why() -> Exception:
+            return ChannelClosed() if fault is None else anew(fault)
+
         self._batches.end(fault)
         self._messages.end(fault)
         self._events.end(fault)
-        self._backlog.end(fault or ChannelClosed())
-        self._closing.on_next(None)
-        self._closing.on_completed()
+        self._backlog.end(why)
+        self._closing.tell(why)
 
 
 def open_channel(
@@ -472,4 +483,4 @@ def with_socket(
             raise
         return Disposable(dispose)
 
-    return Observable(subscribe)
+    return ColdObservable(subscribe, "with_socket")

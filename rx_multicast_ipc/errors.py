@@ -137,7 +137,9 @@ class MessageTimeout(MulticastError, TimeoutError):
     def __init__(self, seconds: float, waited_for: str = "message") -> None:
         self.seconds = seconds
         self._waited_for = waited_for
-        super().__init__(f"no {waited_for} within {seconds:g} s; wait longer, or ops.retry() to try again")
+        super().__init__(
+            f"no {waited_for} within {seconds:g} s; wait longer, or try again so many times with ops.retry(3)"
+        )
 
     def __reduce__(self) -> tuple[type[MessageTimeout], tuple[float, str]]:
         return type(self), (self.seconds, self._waited_for)
@@ -164,16 +166,18 @@ class BufferOverflow(MulticastError):
     """A bounded queue with ``Overflow.ERROR`` is full: its reader is slower than its source.
 
     Attributes:
-        capacity: items that the queue holds.
+        capacity: what the queue holds, in ``unit``.
+        unit: ``"items"`` or ``"bytes"``.
     """
 
-    def __init__(self, capacity: int) -> None:
+    def __init__(self, capacity: int, unit: str = "items") -> None:
         self.capacity = capacity
-        super().__init__(capacity)
+        self.unit = unit
+        super().__init__(capacity, unit)
 
     def __str__(self) -> str:
         return (
-            f"a queue of {self.capacity} items is full; read faster, raise the capacity, or choose what to lose "
+            f"a queue of {self.capacity} {self.unit} is full; read faster, raise the capacity, or choose what to lose "
             "with Overflow.DROP_OLDEST or Overflow.DROP_LATEST"
         )
 

@@ -20,7 +20,7 @@ LAYERS = (
     {"errors"},
     {"payload_format"},
     {"message", "channel_events", "channel_statistics", "subscriber_errors"},
-    {"validation", "channel_scheduler"},
+    {"validation", "channel_scheduler", "cold_observable", "deadlocks"},
     {"group"},
     {"transport"},
     {"receiving"},

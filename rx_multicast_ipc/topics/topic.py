@@ -108,6 +108,11 @@ class Topic(Generic[_T]):
         if self._received.observed:
             self._received.emit((Received(value, message),))
 
+    def stop(self) -> None:
+        """For the router: the channel is being closed."""
+        self._stream.stop()
+        self._received.stop()
+
     def end(self, error: Exception | None = None) -> None:
         """For the router: the channel ended."""
         self._stream.end(error)

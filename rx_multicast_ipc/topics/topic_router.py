@@ -6,7 +6,7 @@ from collections.abc import Callable
 from threading import RLock
 from typing import Any, Final, NamedTuple, Protocol, TypeVar
 
-from reactivex.abc import DisposableBase
+from reactivex.abc import DisposableBase, SchedulerBase
 from reactivex.disposable import SingleAssignmentDisposable
 
 from ..message import Message
@@ -32,6 +32,10 @@ class Listener(Protocol):
         """Take what stands behind the name, and the whole message; on the delivering thread."""
         ...
 
+    def stop(self) -> None:
+        """Deliver nothing more; from any thread."""
+        ...
+
     def end(self, error: Exception | None = None) -> None:
         """Complete, or err, for good."""
         ...
@@ -53,6 +57,7 @@ class TopicRouter:
         self._patterns: dict[RoutedSource[TopicMessage], tuple[str, ...]] = {}
         self._finder: _RouteFinder | None = None
         self._subscription: DisposableBase | None = None
+        self._stopped = False
         self._ended = False
 
     def source(self, listener: Listener, name: bytes, shown: str) -> RoutedSource[Any]:
@@ -66,6 +71,14 @@ class TopicRouter:
         )
         return source
 
+    def stop(self) -> None:
+        """Deliver nothing more than the call under way; from any thread. Who is subscribed is still told of the end."""
+        with self._lock:
+            self._stopped = True
+            listeners: list[Listener | HotSource[TopicMessage]] = [*self._topics, *self._patterns]
+        for listener in listeners:
+            listener.stop()
+
     def _source(self, shown: str, changed: Callable[[], None]) -> RoutedSource[Any]:
         return RoutedSource(self._refusal, shown, changed, self._messages)
 
@@ -74,6 +87,8 @@ class TopicRouter:
         with self._lock:
             if self._ended or observed == (listener in place):
                 return
+            if self._stopped and not observed:
+                return  # it is still to be told of the end
             if observed:
                 place[listener] = key
             else:
@@ -140,8 +155,8 @@ class RoutedSource(HotSource[_T]):
         super().end_subscribers(error)
         self._changed()
 
-    def _add(self, subscriber: Any) -> DisposableBase:
-        added = super()._add(subscriber)
+    def _add(self, subscriber: Any, observer: Any, scheduler: SchedulerBase | None) -> DisposableBase:
+        added = super()._add(subscriber, observer, scheduler)
         self._changed()
         return added
 
@@ -149,8 +164,8 @@ class RoutedSource(HotSource[_T]):
         super()._remove(subscriber)
         self._changed()
 
-    def _count_discarded(self, item: Any) -> None:
-        self._counting._count_discarded(item)
+    def _count_discarded(self, messages: int) -> None:
+        self._counting._count_discarded(messages)
 
 
 class _Route(NamedTuple):

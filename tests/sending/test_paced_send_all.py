@@ -88,7 +88,7 @@ def test_what_is_sent_on_one_thread_and_goes_on_from_another_is_whole_and_in_ord
 def test_a_source_that_is_faster_than_the_link_for_long_is_told_instead_of_filling_the_memory(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(paced_send_all, "_MOST_STEPS", 10)
+    monkeypatch.setattr(paced_send_all, "_MOST_WAITING", 10)
     transport: Any = Stuck()
     source: Subject[bytes] = Subject()
     sending = Seen(send_all(transport, source, None, TestScheduler()))

@@ -1,0 +1,89 @@
+"""Finds out whether a subscription would be waited for by the very thread that it waits for.
+
+There are three ways to block until a stream ends: ``run``, reactivex' ``Observable.run`` and ``asyncio.run``. The
+first refuses on a delivering thread by itself. The others are noticed when they subscribe to something of a channel:
+the blocking call is on the stack, or an event loop runs on the thread. In virtual time it is the clock that stands
+still while somebody blocks.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import importlib
+import sys
+import threading
+from types import FrameType
+from typing import Final, Self
+
+from reactivex.abc import SchedulerBase
+from reactivex.scheduler import VirtualTimeScheduler
+
+from .errors import WouldDeadlock
+from .subscriber_errors import on_delivering_thread
+
+# Not `from reactivex import run`, which is the function.
+_OBSERVABLE_RUN: Final = importlib.import_module("reactivex.run").run.__code__
+
+
+class Blocking:
+    """Within its block, this thread blocks until a stream ends.
+
+    Attributes:
+        on_virtual_time: whether something in the stream waits for a virtual clock.
+    """
+
+    def __init__(self) -> None:
+        self.on_virtual_time = False
+        self._outer: Blocking | None = None
+
+    def __enter__(self) -> Self:
+        self._outer = _here.blocking
+        _here.blocking = self
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        _here.blocking = self._outer
+
+
+class _Here(threading.local):
+    blocking: Blocking | None = None
+
+
+_here = _Here()
+
+
+def deadlock(clock: SchedulerBase | None = None) -> WouldDeadlock | None:
+    """The error for a subscription on this thread that has to wait, if it would do so for ever.
+
+    Args:
+        clock: the scheduler of what it waits for, if that may be a virtual one.
+    """
+    if on_delivering_thread():
+        if asyncio._get_running_loop() is not None or _is_in_observable_run():  # pyright: ignore
+            return WouldDeadlock(
+                "blocking in a subscriber would wait for the thread that it blocks; "
+                "return the Observable from flat_map instead, or deliver elsewhere with ops.observe_on"
+            )
+    elif isinstance(clock, VirtualTimeScheduler):
+        if _here.blocking is not None:
+            _here.blocking.on_virtual_time = True
+        elif _is_in_observable_run():
+            return stopped_clock()
+    return None
+
+
+def stopped_clock() -> WouldDeadlock:
+    """The error for who blocks until something happens in virtual time."""
+    return WouldDeadlock(
+        "nothing moves the virtual clock while this thread blocks; subscribe (in a test: marbles.expect), "
+        "then run the clock with advance_by or start"
+    )
+
+
+def _is_in_observable_run() -> bool:
+    frame: FrameType | None = sys._getframe()  # pyright: ignore[reportPrivateUsage]
+    while frame is not None:
+        if frame.f_code is _OBSERVABLE_RUN:
+            return True
+        frame = frame.f_back
+    return False
