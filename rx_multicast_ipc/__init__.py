@@ -9,7 +9,6 @@ ipc.run(ipc.broadcast("join:Ann"))
 """
 
 from . import operators
-from .async_iteration import to_async_iterable
 from .blocking_run import run
 from .channel import Channel, open_channel, with_socket
 from .channel_events import NetworkChange, NetworkEvent
@@ -43,6 +42,7 @@ from .errors import (
 )
 from .group import DEFAULT_GROUP, DEFAULT_PORT, Group
 from .message import Message, Received
+from .receiving.async_iteration import to_async_iterable
 from .receiving.overflow import Overflow
 from .repeat_loops import repeat_for, repeat_while
 from .shared_channels import broadcast, messages, send

@@ -22,19 +22,21 @@ from .group import DEFAULT_GROUP, DEFAULT_PORT, Group, Interfaces, Payload, as_p
 from .message import Address, Message
 from .operators.codec import OnDecodeError
 from .payload_format import Codec, Format
+from .receiving.async_iteration import HotObservable
 from .receiving.closed_notice import ClosedNotice, anew
 from .receiving.event_loop_delivery import at_home_of, loop_of
 from .receiving.hot_source import HotSource
 from .receiving.wait_backlog import Backlog, Predicate
-from .sending.cold_send import Send, send_to, shown
+from .sending.cold_send import Send, end_of, send_to, shown
 from .sending.paced_send_all import Payloads, send_all
+from .sending.responding import answers
 from .topics.topic import Topic
 from .topics.topic_message import TopicMessage
 from .topics.topic_name import check_pattern
 from .topics.topic_router import TopicRouter
 from .transport import OpenTransport, Transport
 from .transport.opening import open_transport as open_current
-from .validation.arguments import check_count, check_receive_buffer, check_timeout
+from .validation.arguments import check_count, check_receive_buffer, check_seconds, check_timeout
 
 if TYPE_CHECKING:
     from typing_extensions import TypeForm  # what checkers bring with them; nothing is imported at run time
@@ -84,17 +86,20 @@ class Channel:
             raise
 
     @property
-    def messages(self) -> Observable[Message]:
-        """Hot: every message of the group, and every direct one, from subscription on; completes on close."""
+    def messages(self) -> HotObservable[Message]:
+        """Hot: every message of the group, and every direct one, from subscription on; completes on close.
+
+        On asyncio, ``async for message in channel.messages`` subscribes, too.
+        """
         return self._messages
 
     @property
-    def batches(self) -> Observable[list[Message]]:
+    def batches(self) -> HotObservable[list[Message]]:
         """Hot: the same messages, one list (at least one message; not to be changed) for each read."""
         return self._batches
 
     @property
-    def events(self) -> Observable[NetworkEvent]:
+    def events(self) -> HotObservable[NetworkEvent]:
         """Hot: what happens to the channel's network, once the channel has dealt with it; completes on close.
 
         Links that go down, interfaces that vanish and come back and addresses that change do not end ``messages``:
@@ -152,12 +157,16 @@ class Channel:
             raise ChannelClosed
         return Send(transport, as_payload(data, self._payload_limit))
 
-    def send(self, data: Payload, port: int, address: str) -> Observable[None]:
+    @overload
+    def send(self, data: Payload, port: Address) -> Observable[None]: ...
+    @overload
+    def send(self, data: Payload, port: int, address: str) -> Observable[None]: ...
+    def send(self, data: Payload, port: int | Address, address: str | None = None) -> Observable[None]:
         """Cold: each subscription sends ``data`` to one address and emits None.
 
         Args:
             data: as for :meth:`broadcast`.
-            port: UDP port.
+            port: UDP port; or both as one pair ``(address, port)``, such as a message's ``sender``.
             address: a numeric address; or a host name, looked up on a thread of its own at every
                 subscription; ``""`` is this machine.
 
@@ -166,7 +175,7 @@ class Channel:
             InvalidAddress: from the Observable, for a name that stands for no usable address.
             SendFailed: from the Observable.
         """
-        return send_to(self._open_transport, self._payload(data), check_port(port), address)
+        return send_to(self._open_transport, self._payload(data), *end_of(port, address))
 
     def reply(self, message: Message, data: Payload) -> Observable[None]:
         """Cold: each subscription sends ``data`` to the one process that sent ``message``. See :meth:`send`."""
@@ -239,6 +248,45 @@ class Channel:
         what = f"request of {shown(payload)}"
         return self._backlog.request(lambda: transport.send(payload), is_answer, check_timeout(timeout), what)
 
+    def request_all(self, data: Payload, predicate: Predicate, *, timeout: float) -> Observable[Message]:
+        """Cold: each subscription broadcasts ``data``, emits every answer that matches, and completes in time.
+
+        As :meth:`request`, but for all who answer: ``ops.to_list()`` makes a list of them, which may be empty.
+
+        Args:
+            data: as for :meth:`broadcast`.
+            predicate: chooses the answers.
+            timeout: seconds; how long it listens, and no error at their end.
+
+        Raises:
+            As for :meth:`broadcast`; ChannelClosed: from the Observable.
+        """
+        transport = self._open_transport
+        payload = self._payload(data)
+        seconds = check_seconds("timeout", timeout)
+
+        def is_answer(message: Message) -> object:
+            return message.sender not in transport.own_addresses and predicate(message)
+
+        what = f"request of {shown(payload)} to all"
+        return self._backlog.request_all(lambda: transport.send(payload), is_answer, seconds, what)
+
+    def respond(self, predicate: Predicate, handler: Callable[[Message], Payload]) -> Observable[Message]:
+        """Cold: while subscribed, answers each message that matches, to the asker alone, and emits it then.
+
+        The channel's own messages are not answered. What the predicate or the handler raises, and a reply that fails,
+        is reported (see :func:`set_unhandled_error_hook`), and the next one who asks is answered all the same.
+
+        Args:
+            predicate: chooses the messages that are questions.
+            handler: takes one, and returns the answer: text or bytes-like.
+
+        Raises:
+            ChannelClosed, InvalidOption: at once.
+        """
+        own = self._open_transport
+        return answers(self._messages, lambda m: m.sender in own.own_addresses, self.reply, predicate, handler)
+
     @overload
     def topic(
         self,
@@ -274,7 +322,7 @@ class Channel:
         """
         return Topic(name, type, format, on_error, self._topics, self.broadcast)
 
-    def topics(self, pattern: str = "**") -> Observable[TopicMessage]:
+    def topics(self, pattern: str = "**") -> HotObservable[TopicMessage]:
         """Hot: what is published to every topic that matches, for exploring; completes on close.
 
         Args:

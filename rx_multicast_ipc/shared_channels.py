@@ -6,7 +6,7 @@ import os
 from collections.abc import Callable, Iterable
 from contextlib import suppress
 from threading import RLock
-from typing import Final, NamedTuple
+from typing import Final, NamedTuple, overload
 
 import msgspec
 from reactivex import Observable
@@ -16,9 +16,10 @@ from reactivex.typing import Subscription
 
 from .channel import RECEIVE_BUFFER, Channel
 from .errors import ChannelClosed, SendFailed
-from .group import DEFAULT_GROUP, DEFAULT_PORT, Group, Interfaces, Payload, as_payload, check_port
+from .group import DEFAULT_GROUP, DEFAULT_PORT, Group, Interfaces, Payload, as_payload
 from .message import Address, Message
-from .sending.cold_send import Send, send_to
+from .receiving.async_iteration import HotObservable
+from .sending.cold_send import Send, end_of, send_to
 from .transport import OpenTransport, Transport, WouldBlock
 from .transport.opening import current
 from .transport.udp.socket_options import look_up
@@ -36,7 +37,7 @@ def messages(
     ttl: int | None = None,
     sources: Iterable[str] = (),
     receive_buffer: int = RECEIVE_BUFFER,
-) -> Observable[Message]:
+) -> HotObservable[Message]:
     """Hot: every message of a group, this process's own among them.
 
     The process opens one channel for equal arguments: with the first subscriber, and closes it with the last.
@@ -89,10 +90,31 @@ def broadcast(
     return Send(sender, as_payload(data, sender.group.payload_limit))
 
 
+@overload
+def send(
+    data: Payload,
+    port: Address,
+    *,
+    group_port: int = DEFAULT_PORT,
+    group: str = DEFAULT_GROUP,
+    interface: Interfaces | None = None,
+    ttl: int | None = None,
+) -> Observable[None]: ...
+@overload
 def send(
     data: Payload,
     port: int,
     address: str,
+    *,
+    group_port: int = DEFAULT_PORT,
+    group: str = DEFAULT_GROUP,
+    interface: Interfaces | None = None,
+    ttl: int | None = None,
+) -> Observable[None]: ...
+def send(
+    data: Payload,
+    port: int | Address,
+    address: str | None = None,
     *,
     group_port: int = DEFAULT_PORT,
     group: str = DEFAULT_GROUP,
@@ -103,7 +125,7 @@ def send(
 
     Args:
         data: as for :func:`broadcast`.
-        port: the destination's UDP port.
+        port: the destination's UDP port; or both as one pair ``(address, port)``, such as a message's ``sender``.
         address: a numeric address, or a host name, looked up on a thread of its own.
         group_port, group, interface, ttl: as for :func:`messages`, whose channel it is sent from while open.
 
@@ -111,10 +133,10 @@ def send(
         As :func:`broadcast`, and InvalidAddress: at once, or from the Observable for a name.
     """
     sender = _SharedSender(Group.of(group_port, group, interface, ttl))
-    return send_to(sender, as_payload(data, sender.group.payload_limit), check_port(port), address)
+    return send_to(sender, as_payload(data, sender.group.payload_limit), *end_of(port, address))
 
 
-class _Messages(Observable[Message]):
+class _Messages(HotObservable[Message]):
     def __init__(self, subscribe: Subscription[Message], group: Group) -> None:
         super().__init__(subscribe)
         self._group = group

@@ -28,7 +28,7 @@ LAYERS = (
     {"operators"},
     {"topics"},
     {"channel"},
-    {"shared_channels", "blocking_run", "async_iteration", "repeat_loops"},
+    {"shared_channels", "blocking_run", "repeat_loops"},
     {"__init__"},
     {"testing", "capture"},
     {"notebook"},

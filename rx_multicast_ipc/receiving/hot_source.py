@@ -6,7 +6,6 @@ from collections.abc import Callable, Iterable, Iterator
 from threading import RLock
 from typing import Any, Final, Generic, TypeVar
 
-from reactivex import Observable
 from reactivex.abc import DisposableBase, ObserverBase, SchedulerBase
 from reactivex.disposable import Disposable
 from reactivex.internal import default_error, noop
@@ -15,6 +14,7 @@ from reactivex.typing import OnCompleted, OnError, OnNext
 from ..cold_observable import EndsRetries
 from ..errors import ChannelClosed
 from ..subscriber_errors import detach, report
+from .async_iteration import HotObservable
 from .bounded_queue import count_losses_of
 from .event_loop_delivery import LoopObserver, loop_of
 
@@ -24,7 +24,7 @@ _T = TypeVar("_T")
 _NOBODY: Final[tuple[Any, ...]] = ()
 
 
-class HotSource(EndsRetries, Observable[_T]):
+class HotSource(EndsRetries, HotObservable[_T]):
     """A hot Observable that its owner feeds from one thread.
 
     Subscribing takes part from the next item on, and never starts anything. A subscriber with an asyncio

@@ -11,6 +11,7 @@ from ..errors import DecodeFailed, InvalidOption, InvalidPayload
 from ..message import Message, Received
 from ..operators.codec import OnDecodeError, decode_error_handler
 from ..payload_format import Codec, Format, format_of
+from ..receiving.async_iteration import HotObservable
 from .topic_name import check_name
 from .topic_router import RoutedSource, TopicRouter
 
@@ -57,12 +58,12 @@ class Topic(Generic[_T]):
         return self._name
 
     @property
-    def stream(self) -> Observable[_T]:
+    def stream(self) -> HotObservable[_T]:
         """Hot: every value that is published, from subscription on, by this channel too; completes on close."""
         return self._stream
 
     @property
-    def received(self) -> Observable[Received[_T]]:
+    def received(self) -> HotObservable[Received[_T]]:
         """Hot: the same values, each with the message that brought it: who sent it, when, and where a reply goes."""
         return self._received
 

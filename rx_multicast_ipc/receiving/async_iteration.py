@@ -12,10 +12,10 @@ from typing import Generic, TypeVar
 from reactivex import Observable
 from reactivex.disposable import SerialDisposable
 
-from .channel_scheduler import LoopScheduler
-from .receiving.bounded_queue import QUEUE_BYTES, BoundedQueue
-from .receiving.overflow import Overflow
-from .validation.arguments import check_count
+from ..channel_scheduler import LoopScheduler
+from ..validation.arguments import check_count
+from .bounded_queue import QUEUE_BYTES, BoundedQueue
+from .overflow import Overflow, OverflowName
 
 _T = TypeVar("_T")
 
@@ -26,7 +26,7 @@ def to_async_iterable(
     source: Observable[_T],
     *,
     capacity: int = 1024,
-    overflow: Overflow = Overflow.DROP_OLDEST,
+    overflow: Overflow | OverflowName = Overflow.DROP_OLDEST,
     capacity_bytes: int = QUEUE_BYTES,
 ) -> AsyncIterable[_T]:
     """``async for`` over ``source``: each loop subscribes on its event loop, and disposes when it is left.
@@ -48,6 +48,13 @@ def to_async_iterable(
     check_count("capacity", capacity, "items")
     check_count("capacity_bytes", capacity_bytes, "bytes")
     return _Iterable(source, capacity, Overflow(overflow), capacity_bytes)
+
+
+class HotObservable(Observable[_T]):
+    """A hot Observable that ``async for`` takes as it is: see :func:`to_async_iterable`, whose defaults hold."""
+
+    def __aiter__(self) -> AsyncIterator[_T]:
+        return aiter(to_async_iterable(self))
 
 
 class _Iterable(AsyncIterable[_T]):
