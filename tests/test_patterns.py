@@ -262,6 +262,19 @@ class TestOneEnd:
             (send or channel.send)("x", *end)
 
 
+class TestCoroutineFunctions:
+    def test_one_as_a_subscriber_is_refused_with_what_to_use(self, channel: ipc.Channel, port: int) -> None:
+        class Callable:
+            async def __call__(self, _: object) -> None: ...
+
+        hot = (channel.messages, channel.batches, channel.topics(), channel.topic("a", int).stream, ipc.messages(port))
+        streams: list[Any] = list(hot)
+        for stream in streams:
+            for subscriber in (sleep, Callable()):
+                with pytest.raises(ipc.InvalidOption, match="map_async"):
+                    stream.subscribe(subscriber)
+
+
 class TestAsyncFor:
     def test_a_channels_streams_can_be_iterated(self, port: int) -> None:
         async def main() -> None:

@@ -4,18 +4,19 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections import deque
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
-from threading import RLock, get_ident
+from threading import get_ident
 from typing import Final, Generic, TypeVar
 
 from reactivex import Observable
 from reactivex.abc import DisposableBase, ObserverBase, SchedulerBase
 from reactivex.disposable import CompositeDisposable, Disposable, SerialDisposable
-from reactivex.scheduler.eventloop import AsyncIOScheduler, AsyncIOThreadSafeScheduler
+from reactivex.scheduler.eventloop import AsyncIOThreadSafeScheduler
 
-from ..errors import BufferOverflow, InvalidOption
+from ..channel_scheduler import LoopScheduler
+from ..errors import InvalidOption
+from ..receiving.bounded_queue import QUEUE_BYTES, BoundedQueue
 from ..receiving.event_loop_delivery import loop_of
 from ..receiving.overflow import Overflow, OverflowName
 from ..subscriber_errors import detach
@@ -35,11 +36,13 @@ def map_async(
     *,
     capacity: int = CAPACITY,
     overflow: Overflow | OverflowName = Overflow.DROP_OLDEST,
+    capacity_bytes: int = QUEUE_BYTES,
 ) -> Callable[[Observable[_T]], Observable[_R]]:
     """Each item's result of a coroutine function, which runs on the subscriber's event loop.
 
     Results come in the order in which handlers end; one at a time, as is the default, that is the order of the source.
-    What arrives while ``max_concurrent`` handlers run waits for its turn; losses because too much waits are logged.
+    What arrives while ``max_concurrent`` handlers run waits for its turn; losses because too much waits are logged,
+    and counted in the statistics of the channel that the messages came from (``discarded``).
     Disposing cancels the handlers that run. A handler that raises ends the stream, and cancels the others.
 
     Args:
@@ -47,6 +50,7 @@ def map_async(
         max_concurrent: handlers that run at the same time.
         capacity: items that wait for their turn.
         overflow: what goes when they are too many.
+        capacity_bytes: bytes that wait for it.
 
     Raises:
         InvalidOption: at once, for what is no coroutine function or no number; at the subscription, if it has no event
@@ -58,16 +62,19 @@ def map_async(
         raise InvalidOption(f"map_async takes a coroutine function (async def), not {handler!r}")
     check_count("max_concurrent", max_concurrent, "handlers")
     check_count("capacity", capacity, "items")
+    check_count("capacity_bytes", capacity_bytes, "bytes")
     policy = Overflow(overflow)
 
     def operator(source: Observable[_T]) -> Observable[_R]:
         def subscribe(observer: ObserverBase[_R], scheduler: SchedulerBase | None = None) -> DisposableBase:
             loop = loop_of(scheduler) or _running_loop()
-            where = AsyncIOScheduler(loop) if _is_running_here(loop) else AsyncIOThreadSafeScheduler(loop)
-            handlers: _Handlers[_T, _R] = _Handlers(handler, observer, loop, max_concurrent, capacity, policy)
-            handlers.source.disposable = source.subscribe(
-                handlers.put, handlers.source_ended, handlers.source_ended, scheduler=where
-            )
+            where = LoopScheduler(loop) if _is_running_here(loop) else AsyncIOThreadSafeScheduler(loop)
+            waiting: BoundedQueue[_T] = BoundedQueue(capacity, policy, capacity_bytes=capacity_bytes)
+            handlers: _Handlers[_T, _R] = _Handlers(handler, observer, loop, max_concurrent, waiting)
+            with waiting.counted_by_source():
+                handlers.source.disposable = source.subscribe(
+                    handlers.put, handlers.source_ended, handlers.source_ended, scheduler=where
+                )
             return CompositeDisposable(handlers.source, Disposable(handlers.dispose))
 
         return Observable(subscribe)
@@ -94,19 +101,15 @@ class _Handlers(Generic[_T, _R]):
         observer: ObserverBase[_R],
         loop: asyncio.AbstractEventLoop,
         max_concurrent: int,
-        capacity: int,
-        overflow: Overflow,
+        waiting: BoundedQueue[_T],
     ) -> None:
         self._handler = handler
         self._observer = observer
         self._loop = loop
         self._thread = get_ident() if _is_running_here(loop) else None
         self._max_concurrent = max_concurrent
-        self._capacity = capacity
-        self._overflow = overflow
-        self._lock = RLock()  # a signal handler may put something in while its thread does
-        self._waiting: deque[_T] = deque()
-        self._dropped = 0
+        self._waiting = waiting
+        self._told = 0
         self._running: set[asyncio.Task[_R]] = set()
         self._end: Exception | None = None
         self._ended = False
@@ -114,35 +117,25 @@ class _Handlers(Generic[_T, _R]):
         self.source = SerialDisposable()
 
     def put(self, item: _T) -> None:
-        with self._lock:
-            if self._ended or self._over:
-                return
-            if len(self._waiting) < self._capacity:
-                self._waiting.append(item)
-            elif self._overflow is Overflow.ERROR:
-                self.source_ended(BufferOverflow(self._capacity))
-                self.source.dispose()
-                return
-            else:
-                self._dropped += 1
-                if self._overflow is Overflow.DROP_OLDEST:
-                    self._waiting.popleft()
-                    self._waiting.append(item)
-        self._on_loop(self._go_on)
+        if self._ended or self._over:
+            return
+        waiting = self._waiting
+        if waiting.put(item) and waiting.overflow is Overflow.ERROR:
+            self.source_ended(waiting.overflow_error())
+            self.source.dispose()
+        else:
+            self._on_loop(self._go_on)
 
     def source_ended(self, error: Exception | None = None) -> None:
         """Let what waits have its turn, and then end."""
-        with self._lock:
-            if self._ended:
-                return
-            self._ended = True
+        if not self._ended:
             self._end = error
-        self._on_loop(self._go_on)
+            self._ended = True
+            self._on_loop(self._go_on)
 
     def dispose(self) -> None:
         self._over = True
-        with self._lock:
-            self._waiting.clear()
+        self._waiting.clear()
         if self._running:
             self._on_loop(self._cancel)
 
@@ -160,9 +153,7 @@ class _Handlers(Generic[_T, _R]):
         """Start what may run; end after the last."""
         self._thread = get_ident()
         while self._waiting and not self._over and len(self._running) < self._max_concurrent:
-            with self._lock:
-                item = self._waiting.popleft()
-            self._start(item)
+            self._start(self._waiting.take())
         if self._ended and not self._waiting and not self._running and not self._over:
             self._finish(self._end)
 
@@ -220,14 +211,15 @@ class _Handlers(Generic[_T, _R]):
             task.cancel()
 
     def _tell_losses(self) -> None:
-        if self._dropped:
+        lost = self._waiting.discarded - self._told
+        if lost:
+            self._told += lost
             _log.warning(
                 "map_async: its handlers are slower than their source, and %d items were lost (%s, capacity %d)",
-                self._dropped,
-                self._overflow.value,
-                self._capacity,
+                lost,
+                self._waiting.overflow.value,
+                self._waiting.capacity,
             )
-            self._dropped = 0
 
 
 def _is_running_here(loop: asyncio.AbstractEventLoop) -> bool:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import inspect
 import logging
 import threading
 from collections.abc import AsyncIterable, AsyncIterator
@@ -10,9 +11,12 @@ from contextlib import suppress
 from typing import Generic, TypeVar
 
 from reactivex import Observable
+from reactivex.abc import DisposableBase, ObserverBase, SchedulerBase
 from reactivex.disposable import SerialDisposable
+from reactivex.typing import OnCompleted, OnError, OnNext
 
 from ..channel_scheduler import LoopScheduler
+from ..errors import InvalidOption
 from ..validation.arguments import check_count
 from .bounded_queue import QUEUE_BYTES, BoundedQueue
 from .overflow import Overflow, OverflowName
@@ -53,8 +57,30 @@ def to_async_iterable(
 class HotObservable(Observable[_T]):
     """A hot Observable that ``async for`` takes as it is: see :func:`to_async_iterable`, whose defaults hold."""
 
+    def subscribe(
+        self,
+        on_next: ObserverBase[_T] | OnNext[_T] | None = None,
+        on_error: OnError | None = None,
+        on_completed: OnCompleted | None = None,
+        *,
+        scheduler: SchedulerBase | None = None,
+    ) -> DisposableBase:
+        """As every Observable's; a coroutine function, which nobody would await, is refused."""
+        refuse_coroutine_function(on_next)
+        return super().subscribe(on_next, on_error, on_completed, scheduler=scheduler)
+
     def __aiter__(self) -> AsyncIterator[_T]:
         return aiter(to_async_iterable(self))
+
+
+def refuse_coroutine_function(on_next: object) -> None:
+    """Raise ``InvalidOption`` for a subscriber that would make coroutines which nobody awaits."""
+    if inspect.iscoroutinefunction(on_next) or inspect.iscoroutinefunction(getattr(on_next, "__call__", None)):  # noqa: B004
+        raise InvalidOption(
+            f"subscribe() would not await what {on_next!r} returns; pass the coroutine function to "
+            "operators.map_async, as in stream.pipe(operators.map_async(handler)).subscribe(), "
+            "or write a loop: async for message in stream"
+        )
 
 
 class _Iterable(AsyncIterable[_T]):

@@ -14,7 +14,7 @@ from reactivex.typing import OnCompleted, OnError, OnNext
 from ..cold_observable import EndsRetries
 from ..errors import ChannelClosed
 from ..subscriber_errors import detach, report
-from .async_iteration import HotObservable
+from .async_iteration import HotObservable, refuse_coroutine_function
 from .bounded_queue import count_losses_of
 from .event_loop_delivery import LoopObserver, loop_of
 
@@ -123,6 +123,7 @@ class HotSource(EndsRetries, HotObservable[_T]):
         scheduler: SchedulerBase | None = None,
     ) -> DisposableBase:
         """As every Observable's, but without a layer that would cost a call an item: what it keeps is kept here."""
+        refuse_coroutine_function(on_next)
         if loop_of(scheduler) is not None:
             return super().subscribe(on_next, on_error, on_completed, scheduler=scheduler)
         if hasattr(on_next, "on_next"):
