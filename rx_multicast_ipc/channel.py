@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from functools import partial
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self, TypeVar, overload
 
@@ -30,6 +31,7 @@ from .receiving.wait_backlog import Backlog, Predicate
 from .sending.cold_send import Send, end_of, send_to, shown
 from .sending.paced_send_all import Payloads, send_all
 from .sending.responding import answers
+from .subscriber_errors import tell_all
 from .topics.topic import Topic
 from .topics.topic_message import TopicMessage
 from .topics.topic_name import check_pattern
@@ -418,11 +420,13 @@ class Channel:
         def why() -> Exception:
             return ChannelClosed() if fault is None else anew(fault)
 
-        self._batches.end(fault)
-        self._messages.end(fault)
-        self._events.end(fault)
-        self._backlog.end(why)
-        self._closing.tell(why)
+        tell_all(
+            [
+                *(partial(source.end, fault) for source in (self._batches, self._messages, self._events)),
+                partial(self._backlog.end, why),
+                partial(self._closing.tell, why),
+            ]
+        )
 
 
 def open_channel(

@@ -6,7 +6,7 @@ import logging
 import os
 import threading
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from contextlib import suppress
 
 from reactivex.typing import OnError
@@ -72,6 +72,18 @@ def on_delivering_thread() -> bool:
     """Whether the caller is a subscriber on a delivering thread (and not in a process forked from it)."""
     thread = threading.current_thread()
     return isinstance(thread, DeliveringThread) and thread.process == os.getpid()
+
+
+def tell_all(calls: Iterable[Callable[[], None]]) -> None:
+    """Make each of these calls, whatever the others raise; the first exception is raised at the end."""
+    first: BaseException | None = None
+    for call in calls:
+        try:
+            call()
+        except BaseException as error:
+            first = first or error
+    if first is not None:
+        raise first
 
 
 def detach(on_error: OnError, error: BaseException) -> None:

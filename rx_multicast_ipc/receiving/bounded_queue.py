@@ -55,8 +55,8 @@ class BoundedQueue(Generic[_T]):
         capacity: messages that it holds.
         overflow: what goes when there are more.
         capacity_bytes: bytes of payload that it holds.
-        weight: tells messages and bytes of an item; None where each item is one message and so many of the largest
-            fit into the bytes.
+        weight: tells messages and bytes of an item. None, with ``DROP_OLDEST`` on one thread: each item is one message,
+            and so many of the largest fit into the bytes, so that counting is enough.
     """
 
     def __init__(
@@ -106,7 +106,11 @@ class BoundedQueue(Generic[_T]):
 
     def put(self, item: _T) -> Sequence[_T]:
         """Queue ``item``, and return what was lost for it, the oldest first."""
-        messages, size = (1, 0) if self._weight is None else self._weight(item)
+        if self._weight is None:
+            oldest = [self._items[0]] if len(self._items) >= self.capacity else []
+            self.extend((item,))
+            return oldest
+        messages, size = self._weight(item)
         with self._lock:
             most, most_bytes = self.capacity - messages, self._capacity_bytes - size
             if self._messages <= most and self._bytes <= most_bytes:
@@ -130,25 +134,28 @@ class BoundedQueue(Generic[_T]):
             count(gone)
         return lost
 
-    def extend(self, items: Sequence[_T]) -> None:
-        """Queue ``items``, one after the other."""
-        if self._weight is None and self.overflow is Overflow.DROP_OLDEST:
-            with self._lock:
-                self._discarded += max(0, len(self._items) + len(items) - self.capacity)
-                self._items.extend(items)
-                self._messages = len(self._items)
-        else:
-            for item in items:
-                self.put(item)
-
     def take(self) -> _T:
         """The oldest item; raises ``IndexError`` if there is none."""
+        if self._weight is None:
+            return self._items.popleft()
         with self._lock:
             item = self._items.popleft()
-            messages, size = (1, 0) if self._weight is None else self._weights.popleft()
+            messages, size = self._weights.popleft()
             self._messages -= messages
             self._bytes -= size
             return item
+
+    def extend(self, items: Sequence[_T]) -> None:
+        """Queue ``items``, one after the other."""
+        if self._weight is None:
+            queued = self._items
+            surplus = len(queued) + len(items) - self.capacity
+            if surplus > 0:
+                self._discarded += surplus
+            queued.extend(items)  # lets the oldest go by itself
+        else:
+            for item in items:
+                self.put(item)
 
     def clear(self) -> None:
         """Let go of everything, which does not count as lost."""
@@ -165,7 +172,6 @@ class BoundedQueue(Generic[_T]):
 
     def _append(self, item: _T, messages: int, size: int) -> None:
         self._items.append(item)
-        if self._weight is not None:
-            self._weights.append((messages, size))
+        self._weights.append((messages, size))
         self._messages += messages
         self._bytes += size

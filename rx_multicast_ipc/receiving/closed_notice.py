@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from copy import copy
+from functools import partial
 from threading import RLock
 from typing import TypeAlias
 
 from reactivex.abc import DisposableBase
 from reactivex.disposable import Disposable
 
-from ..subscriber_errors import detach
+from ..subscriber_errors import detach, tell_all
 
 Told: TypeAlias = Callable[[Exception], None]
 """Takes why it ended: ``ChannelClosed``, or a fault."""
@@ -43,11 +44,11 @@ class ClosedNotice:
         """Tell everybody, with an error of his own each."""
         with self._lock:
             self._make_error = make_error
-        while self._waiting:
-            try:
-                _, told = self._waiting.popitem()
-            except KeyError:  # the last one was removed this very moment
-                break
+        tell_all([partial(self._tell_one, entry, make_error) for entry in tuple(self._waiting)])
+
+    def _tell_one(self, entry: DisposableBase, make_error: Callable[[], Exception]) -> None:
+        told = self._waiting.pop(entry, None)
+        if told is not None:  # else removed meanwhile
             try:
                 told(make_error())
             except BaseException as error:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
+from functools import partial
 from threading import RLock
 from typing import Any, Final, Generic, TypeVar
 
@@ -13,7 +14,7 @@ from reactivex.typing import OnCompleted, OnError, OnNext
 
 from ..cold_observable import EndsRetries
 from ..errors import ChannelClosed
-from ..subscriber_errors import detach, report
+from ..subscriber_errors import detach, report, tell_all
 from .async_iteration import HotObservable, refuse_coroutine_function
 from .bounded_queue import count_losses_of
 from .event_loop_delivery import LoopObserver, loop_of
@@ -101,18 +102,7 @@ class HotSource(EndsRetries, HotObservable[_T]):
         with self._gate:
             subscribers, self._all = tuple(self._all), {}
             self._subscribers = _NOBODY
-        for subscriber in subscribers:
-            if subscriber.stopped:
-                continue
-            subscriber.stopped = True
-            try:
-                if error is None:
-                    subscriber.on_completed()
-                else:
-                    subscriber.on_error(error)
-            except BaseException as raised:
-                if raised is not error:  # else: a subscriber without on_error, told all the same
-                    detach(subscriber.on_error, raised)
+        tell_all([partial(self._end_one, subscriber, error) for subscriber in subscribers])
 
     def subscribe(
         self,
@@ -157,6 +147,19 @@ class HotSource(EndsRetries, HotObservable[_T]):
                     return Disposable(lambda: self._remove(subscriber))
         self.refuse(observer, refusal or self._refusal() or ChannelClosed(), scheduler)
         return Disposable()
+
+    def _end_one(self, subscriber: _Subscriber[_T], error: Exception | None) -> None:
+        if subscriber.stopped:
+            return
+        subscriber.stopped = True
+        try:
+            if error is None:
+                subscriber.on_completed()
+            else:
+                subscriber.on_error(error)
+        except BaseException as raised:
+            if raised is not error:  # else: a subscriber without on_error, told all the same
+                detach(subscriber.on_error, raised)
 
     def _list_subscribers(self) -> tuple[_Subscriber[_T], ...]:
         with self._gate:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Callable
+from functools import partial
 from threading import Lock
 from typing import TypeAlias
 
@@ -16,7 +17,7 @@ from ..cold_observable import ColdObservable
 from ..deadlocks import deadlock
 from ..errors import ChannelClosed, MessageTimeout
 from ..message import Message
-from ..subscriber_errors import detach
+from ..subscriber_errors import detach, tell_all
 from ..transport import Transport, WouldBlock
 from .bounded_queue import QUEUE_BYTES, BoundedQueue, weigh
 from .event_loop_delivery import at_home_of
@@ -112,8 +113,7 @@ class Backlog:
         self._make_error = make_error
         self._ended = True
         self._messages.clear()
-        for pending in (*self._claims, *self._waits):
-            pending.fail(make_error())
+        tell_all([partial(pending.fail, make_error()) for pending in (*self._claims, *self._waits)])
 
     def _take(self, message: Message) -> bool:
         """Whether somebody was waiting for the next message.

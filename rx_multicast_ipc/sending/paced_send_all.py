@@ -42,6 +42,12 @@ _MOST_WAITING: Final = 65_536
 """Payloads of an Observable that wait to be sent; their bytes are bounded too."""
 
 
+_NOTHING: Final = Disposable()
+
+_EMPTY: Final[BoundedQueue[Any]] = BoundedQueue(1)
+"""The queue of transfers to which nothing arrives by itself."""
+
+
 def send_all(
     transport: Transport,
     source: Payloads,
@@ -68,9 +74,10 @@ def send_all(
             sending.refuse(receiver, ChannelClosed(), given)
             return Disposable()
         blocked = deadlock(scheduler)
-        transfer = _Transfer(transport, receiver)
-        if closing is not None and (rate is not None or isinstance(source, Observable)):
-            transfer.told.disposable = closing.add(transfer.fail)
+        arrives = isinstance(source, Observable)
+        transfer = _Transfer(transport, receiver, BoundedQueue(_MOST_WAITING, Overflow.ERROR) if arrives else _EMPTY)
+        if closing is not None and (rate is not None or arrives):
+            transfer.told = closing.add(transfer.fail)
         if rate is not None:
             transfer.pace = _Pace(transfer, rate, scheduler)
         if isinstance(source, Observable):
@@ -100,18 +107,24 @@ class _Transfer(DisposableBase):
         sent: payloads that went.
         waiting: whether for room.
         pace: says when to send; None for at once.
-        source, told, timer: what ends with the transfer.
+        source, told: end with the transfer.
+
+    Args:
+        transport: sends.
+        observer: told how it ended.
+        arrived: the queue for what is pushed.
     """
 
-    def __init__(self, transport: Transport, observer: ObserverBase[int]) -> None:
+    def __init__(self, transport: Transport, observer: ObserverBase[int], arrived: BoundedQueue[Any]) -> None:
         self.transport = transport
         self.pace: _Pace | None = None
-        self.source, self.told, self.timer = SerialDisposable(), SerialDisposable(), SerialDisposable()
+        self.source = SerialDisposable()
+        self.told: DisposableBase = _NOTHING
         self.sent = 0
         self.waiting = False
         self._observer = observer
         self._limit = transport.group.payload_limit
-        self._arrived: BoundedQueue[Any] = BoundedQueue(_MOST_WAITING, Overflow.ERROR)
+        self._arrived = arrived
         self._payloads: Iterator[Any] | None = None
         self._chunk = _CHUNK
         self._unsent: list[bytes] = []
@@ -139,6 +152,18 @@ class _Transfer(DisposableBase):
         """Send one, in its turn."""
         if self.over:
             return  # a source that does not listen when it is told to stop
+        if self.pace is None and not self._arrived and self._turn.acquire(blocking=False):
+            waits = False
+            try:
+                waits = self._send([as_payload(data, self._limit)])
+            except Exception as error:
+                self.fail(error)
+            finally:
+                if not waits:
+                    self._turn.release()
+            if self._arrived or self._end is not None:  # came since it was looked at
+                self.go_on()
+            return
         if self._arrived.put(data):
             self.fail(
                 SendFailed(
@@ -179,7 +204,7 @@ class _Transfer(DisposableBase):
         while self.pending and self._turn.acquire(blocking=False):
             waits = False
             try:
-                waits = self._send(most)
+                waits = self._send_next(most)
             finally:
                 if not waits:
                     self._turn.release()
@@ -192,37 +217,44 @@ class _Transfer(DisposableBase):
         else:
             self.pace.wake()
 
-    def _send(self, most: int | None) -> bool:
+    def _send_next(self, most: int | None) -> bool:
         """Whether it waits for room now; with the turn."""
-        while not self.over:
-            if not self._unsent:
+        is_over = self._over.locked
+        while not is_over():
+            some = self._unsent
+            if not some:
                 if most == 0:
                     return False
-                self._unsent = self._next(self._chunk if most is None else most)
+                some = self._next(self._chunk if most is None else most)
                 if most is not None:
-                    most -= len(self._unsent)
-            some = self._unsent
+                    most -= len(some)
             if not some:
                 if self._end is not None and not self._arrived:
                     self._end()
                 return False
-            try:
-                if len(some) == 1:
-                    self.transport.send(some[0])
-                else:
-                    self.transport.send_many(some)
-            except WouldBlock as error:
-                self.sent += error.sent
-                self._unsent = some[error.sent :]
-                self.waiting = True
-                self.transport.when_room(self._has_room)
+            if self._send(some):
                 return True
-            except Exception as error:
-                self.sent += error.sent if isinstance(error, SendFailed) else 0
-                self.fail(error)
+        return False
+
+    def _send(self, some: list[bytes]) -> bool:
+        """Whether some had to be left unsent, and wait for room now; with the turn."""
+        try:
+            if len(some) == 1:
+                self.transport.send(some[0])
             else:
-                self.sent += len(some)
-                self._unsent = []
+                self.transport.send_many(some)
+        except WouldBlock as error:
+            self.sent += error.sent
+            self._unsent = some[error.sent :]
+            self.waiting = True
+            self.transport.when_room(self._has_room)
+            return True
+        except Exception as error:
+            self.sent += error.sent if isinstance(error, SendFailed) else 0
+            self.fail(error)
+        else:
+            self.sent += len(some)
+            self._unsent = []
         return False
 
     def _next(self, most: int) -> list[bytes]:
@@ -263,8 +295,10 @@ class _Transfer(DisposableBase):
         """Let go of everything; whether it was not over before."""
         if not self._over.acquire(blocking=False):
             return False
-        for kept in (self.source, self.told, self.timer):
-            kept.dispose()
+        self.source.dispose()
+        self.told.dispose()
+        if self.pace is not None:
+            self.pace.timer.dispose()
         self._arrived.clear()
         self._payloads = self._end = None
         self._unsent = []
@@ -284,6 +318,7 @@ class _Pace:
         self._transfer = transfer
         self._rate = rate
         self._scheduler = scheduler
+        self.timer = SerialDisposable()
         self._now = clock_of(scheduler)
         self._next = self._now()
         self._awake = Lock()  # acquired without waiting, for a signal handler may wake it too
@@ -296,7 +331,7 @@ class _Pace:
             self._tick_in(self._next - now)
 
     def _tick_in(self, seconds: float) -> None:
-        self._transfer.timer.disposable = timer = SingleAssignmentDisposable()  # in its place before it can run
+        self.timer.disposable = timer = SingleAssignmentDisposable()  # in its place before it can run
         timer.disposable = self._scheduler.schedule_relative(max(0.0, seconds), self._tick)
 
     def _tick(self, _scheduler: object, _state: object) -> None:

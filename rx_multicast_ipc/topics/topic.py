@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from typing import Any, Generic, TypeVar
 
 from reactivex import Observable
@@ -12,6 +13,7 @@ from ..message import Message, Received
 from ..operators.codec import OnDecodeError, decode_error_handler
 from ..payload_format import Codec, Format, format_of
 from ..receiving.async_iteration import HotObservable
+from ..subscriber_errors import tell_all
 from .topic_name import check_name
 from .topic_router import RoutedSource, TopicRouter
 
@@ -116,8 +118,7 @@ class Topic(Generic[_T]):
 
     def end(self, error: Exception | None = None) -> None:
         """For the router: the channel ended."""
-        self._stream.end(error)
-        self._received.end(error)
+        tell_all([partial(self._stream.end, error), partial(self._received.end, error)])
 
     def __repr__(self) -> str:
         return f"<Topic {self._name}>"
@@ -128,8 +129,8 @@ class Topic(Generic[_T]):
         try:
             self._handle(failure)
         except Exception as raised:
-            self._stream.end_subscribers(raised)
-            self._received.end_subscribers(raised)
+            ends = (self._stream.end_subscribers, self._received.end_subscribers)
+            tell_all([partial(end, raised) for end in ends])
 
 
 def _checked_class(type_: Any) -> Any:

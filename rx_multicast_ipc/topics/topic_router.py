@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from threading import RLock
 from typing import Any, Final, NamedTuple, Protocol, TypeVar
 
@@ -11,6 +12,7 @@ from reactivex.disposable import SingleAssignmentDisposable
 
 from ..message import Message
 from ..receiving.hot_source import HotSource
+from ..subscriber_errors import tell_all
 from .topic_message import TopicMessage
 from .topic_name import PatternTree, name_end, read_name
 
@@ -133,8 +135,7 @@ class TopicRouter:
             self._patterns.clear()
             self._finder = None
             self._subscription = None
-        for listener in listeners:
-            listener.end(error)
+        tell_all([partial(listener.end, error) for listener in listeners])
 
 
 class RoutedSource(HotSource[_T]):
