@@ -9,9 +9,10 @@ from typing import Any, Final, TypeVar
 
 from reactivex import Observable
 from reactivex.abc import DisposableBase, ObserverBase, SchedulerBase
+from reactivex.disposable import Disposable
 from reactivex.typing import Subscription
 
-from .errors import NeverSubscribedWarning
+from .errors import ChannelClosed, NeverSubscribedWarning
 
 _T = TypeVar("_T")
 
@@ -43,7 +44,7 @@ class ColdObservable(EndsRetries, Observable[_T]):
     """Does its work at every subscription, and warns if there never was one.
 
     Args:
-        subscribe: does it.
+        subscribe: does it; raises ``ChannelClosed`` if it is too late for that.
         what: the work, for people: ``"request of b'x'"``; None for one that is no loss.
     """
 
@@ -56,7 +57,11 @@ class ColdObservable(EndsRetries, Observable[_T]):
 
     def _subscribe_core(self, observer: ObserverBase[_T], scheduler: SchedulerBase | None = None) -> DisposableBase:
         self._subscribed = True
-        return super()._subscribe_core(observer, scheduler)
+        try:
+            return super()._subscribe_core(observer, scheduler)
+        except ChannelClosed as error:
+            self.refuse(observer, error, scheduler)
+            return Disposable()
 
     @property
     def _shown(self) -> str:

@@ -11,6 +11,7 @@
      │   ├─ InvalidPayload            neither str nor bytes-like
      │   ├─ PayloadTooLarge           more than one datagram carries
      │   └─ InvalidOption             another argument out of range or of the wrong type
+     │       └─ UnknownOption         no option has that name
      ├─ CannotOpen                    the operating system refused the sockets
      │   ├─ PortInUse                 another program holds the port alone
      │   └─ NoRoute                   the interface is down, or nothing leads to the group
@@ -94,6 +95,25 @@ class PayloadTooLarge(InvalidArgument):
 
 class InvalidOption(InvalidArgument):
     """An argument out of its range or of the wrong type."""
+
+
+class UnknownOption(InvalidOption, TypeError):
+    """No option has that name.
+
+    Attributes:
+        name: as it was given.
+        known: the options that there are.
+    """
+
+    def __init__(self, name: str, known: tuple[str, ...], close: str = "") -> None:
+        self.name = name
+        self.known = known
+        self._close = close
+        super().__init__(name, known, close)
+
+    def __str__(self) -> str:
+        meant = f"; did you mean {self._close!r}?" if self._close else ";"
+        return f"there is no option {self.name!r}{meant} A channel takes {', '.join(self.known)}"
 
 
 class CannotOpen(MulticastError):

@@ -13,8 +13,8 @@ from . import npm, seclusion
 from .wall_clock import WallClock
 
 
-def pytest_configure() -> None:
-    seclusion.seclude()
+def pytest_configure(config: pytest.Config) -> None:
+    seclusion.seclude(worker=hasattr(config, "workerinput"))
 
 
 @pytest.fixture

@@ -22,6 +22,7 @@ LAYERS = (
     {"message", "channel_events", "channel_statistics", "subscriber_errors"},
     {"validation", "channel_scheduler", "cold_observable", "deadlocks"},
     {"group"},
+    {"channel_options"},
     {"transport"},
     {"receiving"},
     {"sending"},
@@ -43,12 +44,21 @@ NARROW = {
     },
     "repeat_loops": {"errors", "validation"},
     "transport": {
-        *("channel_events", "channel_scheduler", "channel_statistics", "errors", "group", "message"),
+        *("channel_events", "channel_options", "channel_scheduler", "channel_statistics", "errors", "group", "message"),
         *("subscriber_errors", "validation"),
     },
     "notebook": {"blocking_run", "channel", "errors", "message", "receiving", "testing", "validation"},
     "testing": {
-        *("channel", "channel_events", "channel_statistics", "errors", "group", "message", "receiving"),
+        *(
+            "channel",
+            "channel_events",
+            "channel_options",
+            "channel_statistics",
+            "errors",
+            "group",
+            "message",
+            "receiving",
+        ),
         *("subscriber_errors", "transport", "validation"),
     },
 }

@@ -82,7 +82,7 @@ def configure(parser: ArgumentParser) -> None:
 
 def run(options: Namespace, output: Output) -> int:
     census = Census()
-    with Channel(group_of(options), receive_buffer=options.receive_buffer, backlog=1) as channel:
+    with Channel(group_of(options), options={"receive_buffer": options.receive_buffer, "backlog": 1}) as channel:
         end: AsyncSubject[int] = AsyncSubject()
         over = rx.merge(reader_gone(), rx.timer(options.timeout, scheduler=channel.scheduler))
         heard = channel.topics(options.pattern).pipe(ops.do_action(census.add), ops.take_until(over), ops.count())

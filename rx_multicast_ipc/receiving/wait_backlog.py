@@ -45,8 +45,10 @@ class Backlog:
 
     def __init__(self, transport: Transport, capacity: int) -> None:
         self._transport = transport
-        all_fit = capacity * transport.group.payload_limit <= QUEUE_BYTES
-        self._messages: BoundedQueue[Message] = BoundedQueue(capacity, weight=None if all_fit else weigh)
+        all_fit = capacity * transport.payload_limit <= QUEUE_BYTES
+        self._messages: BoundedQueue[Message] = BoundedQueue(
+            capacity, capacity_bytes=QUEUE_BYTES, weight=None if all_fit else weigh
+        )
         self._capacity = capacity
         self._missed = 0
         self._unreported = 0
@@ -155,15 +157,12 @@ class Backlog:
         transport = self._transport
 
         def subscribe(observer: ObserverBase[Message], scheduler: SchedulerBase | None = None) -> DisposableBase:
-            receiver = at_home_of(scheduler, observer)
-            wait = _Wait(predicate, receiver, takes_all)
+            self._check_open()
+            wait = _Wait(predicate, at_home_of(scheduler, observer), takes_all)
 
             def begin_on_io_thread() -> None:
-                if self._ended or transport.closed:
-                    if wait.finish():
-                        observable.refuse(receiver, self._make_error(), scheduler)
-                    return
                 try:
+                    self._check_open()
                     begin(wait)
                 except Exception as error:
                     wait.fail(error)
@@ -172,9 +171,6 @@ class Backlog:
                         timeout, lambda _scheduler, _state, late=timeout: wait.time_out(late, waited_for)
                     )
 
-            if transport.closed:
-                begin_on_io_thread()
-                return wait
             blocked = deadlock(transport.scheduler)
             if blocked is None or what is None:  # what is there already ends a wait at once, but not a request
                 transport.call(begin_on_io_thread)
@@ -182,8 +178,12 @@ class Backlog:
                 wait.fail(blocked)
             return wait
 
-        observable: ColdObservable[Message] = ColdObservable(subscribe, what)
-        return observable
+        return ColdObservable(subscribe, what)
+
+    def _check_open(self) -> None:
+        if self._ended or self._transport.closed:
+            error = self._make_error()
+            raise error if isinstance(error, ChannelClosed) else ChannelClosed(str(error)) from error
 
     def _warn(self) -> None:
         self._next_warning = time.monotonic() + _WARNING_PAUSE

@@ -15,8 +15,8 @@ from reactivex.typing import OnCompleted, OnError, OnNext
 
 from ..cold_observable import ColdObservable
 from ..deadlocks import deadlock
-from ..errors import ChannelClosed, InvalidAddress, InvalidPort, Unsupported
-from ..group import Group, check_destination, check_port
+from ..errors import ChannelClosed, InvalidAddress, InvalidPort
+from ..group import check_port
 from ..message import Address
 from ..receiving.event_loop_delivery import at_home_of
 from ..transport import WouldBlock
@@ -29,13 +29,9 @@ _NOTHING: Final = Disposable()
 class Sender(Protocol):
     """The part of a transport that a send needs."""
 
-    @property
-    def group(self) -> Group: ...
-
     def send(self, payload: bytes, destination: Address | None = None) -> None: ...
 
-    @property
-    def has_names(self) -> bool: ...
+    def check_destination(self, address: str) -> str | None: ...
 
     def look_up(self, name: str) -> str: ...
 
@@ -156,8 +152,7 @@ class SendToName(_ColdSend):
         def look_up() -> None:
             try:
                 numeric = self._sender.look_up(self._name)
-                check_destination(numeric, self._sender.group)
-            except InvalidAddress as error:
+            except Exception as error:
                 finish(lambda failure=error: receiver.on_error(failure))
             else:
                 finish(lambda: waiting.set_disposable(self._send((numeric, self._port), receiver)))
@@ -197,10 +192,5 @@ def end_of(port: int | Address, address: str | None) -> tuple[int, str]:
 
 def send_to(sender: Sender, payload: bytes, port: int, address: str) -> Observable[None]:
     """A send to ``address``, numeric or a host name; ``""`` is this machine, as in Node's dgram."""
-    if address == "":
-        address = "127.0.0.1" if sender.group.family == "IPv4" else "::1"
-    if check_destination(address, sender.group):
-        return Send(sender, payload, (address, port))
-    if not sender.has_names:
-        raise Unsupported(f"a virtual network has no host names; send to a host's numeric address, not {address!r}")
-    return SendToName(sender, payload, address, port)
+    numeric = sender.check_destination(address)
+    return SendToName(sender, payload, address, port) if numeric is None else Send(sender, payload, (numeric, port))

@@ -19,7 +19,7 @@ from ..cold_observable import ColdObservable
 from ..deadlocks import deadlock
 from ..errors import ChannelClosed, InvalidPayload, SendFailed
 from ..group import Payload, as_payload
-from ..receiving.bounded_queue import BoundedQueue
+from ..receiving.bounded_queue import QUEUE_BYTES, BoundedQueue
 from ..receiving.closed_notice import ClosedNotice
 from ..receiving.event_loop_delivery import at_home_of
 from ..receiving.overflow import Overflow
@@ -69,13 +69,14 @@ def send_all(
     check_rate(rate)
 
     def subscribe(observer: ObserverBase[int], given: SchedulerBase | None = None) -> DisposableBase:
-        receiver = at_home_of(given, observer)
         if transport.closed:
-            sending.refuse(receiver, ChannelClosed(), given)
-            return Disposable()
+            raise ChannelClosed
         blocked = deadlock(scheduler)
         arrives = isinstance(source, Observable)
-        transfer = _Transfer(transport, receiver, BoundedQueue(_MOST_WAITING, Overflow.ERROR) if arrives else _EMPTY)
+        arrived: BoundedQueue[Any] = (
+            BoundedQueue(_MOST_WAITING, Overflow.ERROR, capacity_bytes=QUEUE_BYTES) if arrives else _EMPTY
+        )
+        transfer = _Transfer(transport, at_home_of(given, observer), arrived)
         if closing is not None and (rate is not None or arrives):
             transfer.told = closing.add(transfer.fail)
         if rate is not None:
@@ -91,8 +92,7 @@ def send_all(
             transfer.fail(blocked)
         return transfer
 
-    sending: ColdObservable[int] = ColdObservable(subscribe, "broadcast_all")
-    return sending
+    return ColdObservable(subscribe, "broadcast_all")
 
 
 class _Transfer(DisposableBase):
@@ -123,7 +123,7 @@ class _Transfer(DisposableBase):
         self.sent = 0
         self.waiting = False
         self._observer = observer
-        self._limit = transport.group.payload_limit
+        self._limit = transport.payload_limit
         self._arrived = arrived
         self._payloads: Iterator[Any] | None = None
         self._chunk = _CHUNK
@@ -152,18 +152,19 @@ class _Transfer(DisposableBase):
         """Send one, in its turn."""
         if self.over:
             return  # a source that does not listen when it is told to stop
-        if self.pace is None and not self._arrived and self._turn.acquire(blocking=False):
-            waits = False
+        if self.pace is None and self._turn.acquire(blocking=False):
+            waits, first = False, not self._unsent and not self._arrived
             try:
-                waits = self._send([as_payload(data, self._limit)])
+                if first:
+                    waits = self._send([as_payload(data, self._limit)])
             except Exception as error:
                 self.fail(error)
             finally:
                 if not waits:
                     self._turn.release()
-            if self._arrived or self._end is not None:  # came since it was looked at
-                self.go_on()
-            return
+            if first:
+                self.go_on()  # with what came since it was looked at
+                return
         if self._arrived.put(data):
             self.fail(
                 SendFailed(
