@@ -15,7 +15,7 @@ from reactivex.subject import Subject
 
 from rx_multicast_ipc.operators import map_async
 
-from ..helpers import PATIENCE, T, divide_by_zero, ipc
+from .helpers import PATIENCE, T, divide_by_zero, ipc
 
 
 def on_loop(main: Callable[[], Coroutine[Any, Any, T]]) -> T:
