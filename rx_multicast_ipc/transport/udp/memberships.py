@@ -203,8 +203,8 @@ class Memberships:
                 self._follow(listener, nic, events)
         if self._closed:  # by what the last messages from an interface brought
             return
-        self.nics = {number: nic for number, nic in found.items() if number in self._listeners}
-        if events:
+        before, self.nics = self.nics, {number: nic for number, nic in found.items() if number in self._listeners}
+        if events or self.nics != before:
             self._turned()
         for event in events:
             _log.info("%s: %s %s %s", self._group, event.interface, event.change, event.address)

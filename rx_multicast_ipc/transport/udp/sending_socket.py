@@ -184,6 +184,11 @@ class Outlet:
         if first:
             self._thread.call(self._await_room)
 
+    @property
+    def is_in_use_here(self) -> bool:
+        """Whether this very thread holds the lock: a signal handler interrupted what it does."""
+        return self.lock._is_owned()  # pyright: ignore
+
     def shut(self) -> None:
         """Send nothing more."""
         with self.lock:

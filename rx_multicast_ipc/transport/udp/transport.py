@@ -72,7 +72,7 @@ class UdpTransport:
         self._drops_reported = 0
         self._drop_check: DisposableBase | None = None
         self._final: Statistics | None = None
-        self._thread = IoThread(f"rx_multicast_ipc {group}", self._fail)
+        self._thread = IoThread(f"rx_multicast_ipc {group}", _OwnDelivery(self._own, self._deliver_own), self._fail)
         with ExitStack() as undo:
             # First those that listen: on Windows a send needs somebody who joined.
             self._memberships = Memberships(group, receive_buffer, self._thread, listen=listen, trains=trains)
@@ -101,7 +101,9 @@ class UdpTransport:
             self._thread.watch({self._outlet.socket: self._read_direct})
         except OSError as error:
             raise cannot_open(self.group, error) from error
-        self._hear_itself()
+        if self._own is not None:
+            self._own.wanted = True
+            self._hear_itself()
 
     @property
     def sender_address(self) -> Address:
@@ -134,8 +136,7 @@ class UdpTransport:
 
     def send(self, payload: bytes, destination: Address | None = None) -> None:
         self._outlet.send(payload, destination)
-        if self._own is not None and self._own.pending:
-            self._hear_itself()
+        self._hear_itself()
 
     def send_many(self, payloads: Sequence[bytes]) -> None:
         try:
@@ -170,8 +171,8 @@ class UdpTransport:
                 self._end()
         else:
             self._end()
-        if not wait or on_delivering_thread() or self._outlet.lock._is_owned():  # pyright: ignore
-            return  # two that wait for each other would wait in vain
+        if not wait or on_delivering_thread() or self._outlet.is_in_use_here or self._thread.is_in_use_here:
+            return  # it would wait in vain: for one that waits for it, or for what its own signal handler interrupted
         if not self._gone.wait(_CLOSE_WAIT):
             _log.warning(
                 "closing %s: a subscriber has kept the I/O thread busy for %g s; it closes when that ends",
@@ -190,6 +191,7 @@ class UdpTransport:
                 if self._final is None:
                     self._final = self._count()
                 if self._own is not None:
+                    self._own.wanted = False
                     self._own.clear()
                 self._thread.unwatch(self._outlet.socket)
                 self._memberships.close()
@@ -240,8 +242,8 @@ class UdpTransport:
 
     def _hear_itself(self) -> None:
         """Have what waits of its own messages delivered, as soon as nothing else is."""
-        if self._own is not None and self._own.pending and self._started:
-            self._thread.post_once(self._deliver_own)
+        if self._own is not None and self._own.pending:
+            self._thread.run_soon()
 
     def _deliver_own(self) -> int:
         """Deliver its own messages that wait, and return how many there were; on the I/O thread."""
@@ -295,8 +297,7 @@ class UdpTransport:
             if self._drop_check is None:
                 self._drop_check = self.scheduler.schedule_relative(_DROP_CHECK, self._check_drops)
             self._thread.run_posted()
-            if self._own is not None and self._own.pending:  # which this may be the answer to
-                self._deliver_own()
+            self._thread.run_lazy()  # its own messages, which this may be the answer to
             if not self._closed and self._deliver is not None:
                 self._deliver(batch)
         if self._fault is not None:
@@ -343,3 +344,15 @@ class UdpTransport:
         self._thread.forget()
         self._memberships.forget()
         self._outlet.forget()
+
+
+class _OwnDelivery:
+    """The delivery of a transport's own messages, as work that may wait a moment."""
+
+    def __init__(self, own: OwnMessages | None, run: Callable[[], object]) -> None:
+        self._own = own
+        self.run = run
+
+    @property
+    def pending(self) -> bool:
+        return self._own is not None and self._own.pending
