@@ -185,7 +185,7 @@ def end_of(port: int | Address, address: str | None) -> tuple[int, str]:
     number = check_port(port)
     if address is None:
         raise InvalidAddress(
-            "a host name or a numeric address belongs to a port: send(data, port, address); or send(data, message.sender)"
+            "a port needs a host name or a numeric address: send(data, port, address), or send(data, message.sender)"
         )
     return number, address
 

@@ -13,7 +13,7 @@ from ..message import Message, Received
 from ..operators.codec import OnDecodeError, decode_error_handler
 from ..payload_format import Codec, Format, format_of
 from ..receiving.async_iteration import HotObservable
-from ..subscriber_errors import tell_all
+from ..subscriber_errors import detach, tell_all
 from .topic_name import check_name
 from .topic_router import RoutedSource, TopicRouter
 
@@ -106,6 +106,9 @@ class Topic(Generic[_T]):
         except Exception as error:
             self._refuse(message, error)
             return
+        except BaseException as error:  # sys.exit() in a codec costs other topics nothing
+            detach(self._end_subscribers, error)
+            return
         if self._stream.observed:
             self._stream.emit((value,))
         if self._received.observed:
@@ -129,8 +132,13 @@ class Topic(Generic[_T]):
         try:
             self._handle(failure)
         except Exception as raised:
-            ends = (self._stream.end_subscribers, self._received.end_subscribers)
-            tell_all([partial(end, raised) for end in ends])
+            self._end_subscribers(raised)
+        except BaseException as raised:
+            detach(self._end_subscribers, raised)
+
+    def _end_subscribers(self, error: Exception) -> None:
+        ends = (self._stream.end_subscribers, self._received.end_subscribers)
+        tell_all([partial(end, error) for end in ends])
 
 
 def _checked_class(type_: Any) -> Any:

@@ -11,6 +11,7 @@ from reactivex.abc import DisposableBase, SchedulerBase
 from reactivex.disposable import SingleAssignmentDisposable
 
 from ..message import Message
+from ..receiving.bounded_queue import counted_elsewhere
 from ..receiving.hot_source import HotSource
 from ..subscriber_errors import tell_all
 from .topic_message import TopicMessage
@@ -103,7 +104,8 @@ class TopicRouter:
         if needed and self._subscription is None:
             # In its place first: the channel may end while it is being subscribed to.
             self._subscription = subscription = SingleAssignmentDisposable()
-            subscription.disposable = self._messages.subscribe(self._route, self._end, self._end)
+            with counted_elsewhere():  # by the topics
+                subscription.disposable = self._messages.subscribe(self._route, self._end, self._end)
         elif not needed and self._subscription is not None:
             self._subscription.dispose()
             self._subscription = None

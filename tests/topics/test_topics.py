@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import gc
 import socket
+import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, NewType, TypedDict
@@ -210,6 +211,44 @@ def test_a_raising_subscriber_is_detached_and_costs_the_others_nothing(
         assert seen.wait_for_count(10) == list(range(10))
     assert [type(error) for error in unhandled] == [ZeroDivisionError] * 3
     unhandled.clear()
+
+
+def exit_of(failure: ipc.DecodeFailed) -> None:
+    sys.exit(str(failure))
+
+
+class Exiting(Reversed):
+    def decode(self, data: bytes) -> str:
+        sys.exit(data.decode())
+
+
+@pytest.mark.parametrize("handled", [False, True])
+def test_not_even_an_exit_in_a_codec_or_a_handler_costs_other_topics_anything(
+    handled: bool, channel: ipc.Channel, unhandled: list[BaseException]
+) -> None:
+    bad = channel.topic("a", int, on_error=exit_of) if handled else channel.topic("a", str, Exiting())
+    ended, others = Seen[Any](bad.stream), Seen(channel.topics("*"))
+    good = Seen(channel.topic("a", str, Reversed()).stream)
+    for _ in range(2):
+        run(channel.broadcast(b"a\0bad"))
+    assert good.wait_for_count(2) == ["dab", "dab"]
+    assert len(others.wait_for_count(2)) == 2
+    assert isinstance(ended.wait_for_end().error, RuntimeError)
+    assert [type(error) for error in unhandled] == [SystemExit]
+    unhandled.clear()
+
+
+def test_what_a_busy_loop_loses_is_in_the_channels_statistics(channel: ipc.Channel) -> None:
+    async def main() -> None:
+        numbers = channel.topic("number", int)
+        slow = aiter(ipc.to_async_iterable(numbers.stream, capacity=10))
+        heard, watched = Seen(numbers.stream), Seen(channel.topics("*"))
+        channel.broadcast_all([numbers.encode(number) for number in range(100)]).subscribe()
+        await asyncio.to_thread(lambda: (heard.wait_for_count(100), watched.wait_for_count(100)))
+        assert await anext(slow) == 90
+        assert channel.statistics.discarded == 90
+
+    asyncio.run(main())
 
 
 def test_delivery_is_in_order_on_the_channels_thread(channel: ipc.Channel) -> None:
