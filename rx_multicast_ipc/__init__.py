@@ -65,6 +65,7 @@ from .message import Message
 from .receiving.overflow import Overflow
 from .repeat_loops import repeat_for, repeat_while
 from .shared_channels import broadcast, messages, send
+from .strangers import safe_log
 from .subscriber_errors import set_unhandled_error_hook
 
 if TYPE_CHECKING:
@@ -125,6 +126,8 @@ __all__ = [
     "to_async_iterable",
     "with_socket",
 ]
+
+safe_log.install()
 
 _LOADED_WHEN_TOUCHED = ("capture", "notebook", "testing")
 

@@ -16,7 +16,7 @@ from .helpers import ROOT
 PACKAGE = ROOT / "rx_multicast_ipc"
 
 LAYERS = (
-    {"_html"},
+    {"_html", "strangers"},
     {"message", "channel_events", "channel_statistics", "subscriber_errors"},
     {"errors"},
     {"validation", "channel_scheduler"},
@@ -36,7 +36,15 @@ LAYERS = (
 """Rooms by height: each may import from those below it."""
 
 NARROW = {
-    "operators": {"channel_scheduler", "errors", "message", "receiving", "subscriber_errors", "validation"},
+    "operators": {
+        "channel_scheduler",
+        "errors",
+        "message",
+        "receiving",
+        "strangers",
+        "subscriber_errors",
+        "validation",
+    },
     "repeat_loops": {"errors", "validation"},
     "transport": {
         *("channel_events", "channel_options", "channel_scheduler", "channel_statistics", "errors", "group", "message"),

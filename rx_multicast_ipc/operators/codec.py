@@ -9,9 +9,11 @@ from typing import Any, Literal, TypeVar
 import msgspec
 from reactivex import Observable
 from reactivex.abc import DisposableBase, ObserverBase, SchedulerBase
+from reactivex.disposable import CompositeDisposable, Disposable
 
 from ..errors import DecodeFailed, InvalidOption
 from ..message import Message
+from ..strangers.rate_limit import LogLimit
 
 _T = TypeVar("_T")
 
@@ -21,6 +23,9 @@ OnDecodeError = Literal["log", "skip", "raise"] | Callable[[DecodeFailed], None]
 """What becomes of a datagram that cannot be decoded."""
 
 _log = logging.getLogger("rx_multicast_ipc")
+
+_log_limit = LogLimit(lambda line: _log.warning("%s", line))
+"""Of all streams together: anybody can send what cannot be decoded, and as much of it as they like."""
 
 
 def decode(
@@ -32,14 +37,16 @@ def decode(
         type: what to decode to and validate against: a class or type that msgspec knows (Struct,
             dataclass, TypedDict, ``list[int]``, ...), or any other callable that takes the bytes.
         format: ``"json"`` or ``"msgpack"``; a callable needs none.
-        on_error: ``"log"`` a warning and go on, ``"skip"`` silently, ``"raise"`` to end the stream, or a
+        on_error: ``"log"`` a warning and go on (one line a second at most for each type, which tells how many there
+            were before it), ``"skip"`` silently, ``"raise"`` to end the stream, or a
             callable that takes the ``DecodeFailed``; what it raises ends the stream.
 
     Raises:
         DecodeFailed: from the Observable, with ``"raise"``.
     """
     decoder = _decoder(type, format)
-    handle = _decode_error_handler(on_error)
+    kind = f"cannot decode {_name_of(type)}"
+    handle = _decode_error_handler(on_error, kind)
 
     def operator(source: Observable[Message]) -> Observable[_T]:
         def subscribe(observer: ObserverBase[_T], scheduler: SchedulerBase | None = None) -> DisposableBase:
@@ -56,7 +63,10 @@ def decode(
                 else:
                     observer.on_next(value)
 
-            return source.subscribe(on_next, observer.on_error, observer.on_completed, scheduler=scheduler)
+            subscription = source.subscribe(on_next, observer.on_error, observer.on_completed, scheduler=scheduler)
+            if on_error != "log":
+                return subscription
+            return CompositeDisposable(subscription, Disposable(lambda: _log_limit.flush(kind)))
 
         return Observable(subscribe)
 
@@ -106,7 +116,11 @@ def _codec(format: Format) -> Any:
     raise InvalidOption(f'format is "json" or "msgpack", not {format!r}; pass a callable for any other')
 
 
-def _decode_error_handler(on_error: OnDecodeError) -> Callable[[DecodeFailed], None]:
+def _name_of(type_: Any) -> str:
+    return getattr(type_, "__qualname__", None) or repr(type_)
+
+
+def _decode_error_handler(on_error: OnDecodeError, kind: str) -> Callable[[DecodeFailed], None]:
     if callable(on_error):
         return on_error
     if on_error not in ("log", "skip", "raise"):
@@ -116,6 +130,6 @@ def _decode_error_handler(on_error: OnDecodeError) -> Callable[[DecodeFailed], N
         if on_error == "raise":
             raise failure
         if on_error == "log":
-            _log.warning("%s", failure)
+            _log_limit.log(kind, lambda: str(failure))
 
     return handle
