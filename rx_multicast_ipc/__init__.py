@@ -67,6 +67,7 @@ from .receiving.async_iteration import to_async_iterable
 from .receiving.overflow import Overflow
 from .repeat_loops import repeat_for, repeat_while
 from .shared_channels import broadcast, messages, send
+from .strangers import safe_log
 from .subscriber_errors import set_unhandled_error_hook
 from .topics.topic import Topic
 from .topics.topic_message import TopicMessage
@@ -133,6 +134,8 @@ __all__ = [
     "to_async_iterable",
     "with_socket",
 ]
+
+safe_log.install()
 
 _LOADED_WHEN_TOUCHED = ("capture", "notebook", "testing")
 

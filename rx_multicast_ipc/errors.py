@@ -31,7 +31,9 @@ Where the operating system caused an error, its ``OSError`` is the ``__cause__``
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
+
+from .strangers.printable_text import printable
 
 if TYPE_CHECKING:
     from .message import Message
@@ -179,7 +181,21 @@ class DecodeFailed(MulticastError):
 
     def __str__(self) -> str:
         message = self.message
-        return f"cannot decode {len(message.data)} bytes from {message.address}:{message.port}: {self._reason}"
+        reason = _printable_reason(self._reason)
+        return f"cannot decode {len(message.data)} bytes from {message.address}:{message.port}: {reason}"
+
+
+_REASON: Final = 200
+"""Characters of a decoder's error that are told: it may hold as much of the datagram as its sender likes."""
+
+
+def _printable_reason(reason: BaseException) -> str:
+    """On one line, whatever a datagram put into it."""
+    try:
+        text = str(reason)
+    except Exception:  # a decoder's own error, made of what it could not decode
+        text = ""
+    return printable(text or type(reason).__name__, limit=_REASON)
 
 
 class BufferOverflow(MulticastError):

@@ -9,9 +9,10 @@ import msgspec
 
 from ..errors import InvalidTopic
 from ..message import Message
+from ..strangers.printable_text import printable_bytes
 from ..topics.topic_message import TopicMessage
 from ..topics.topic_name import PatternTree, check_name, check_pattern, name_end, read_name
-from .output import Output, clock, host_port, message_record, printable
+from .output import Output, clock, host_port, message_record
 
 
 class TopicPattern:
@@ -58,8 +59,8 @@ def topic_line(topic: str, message: Message) -> str:
     """As :func:`.output.message_line`, with the topic."""
     by = f" by {message.interface}" if message.interface else ""
     to = " (direct)" if message.direct else ""
-    shown = printable(topic.encode())
-    return f"{clock(message.received_at)}  {host_port(message.sender)}{by}{to}  {shown}  {printable(message.data)}"
+    sender = host_port(message.sender)
+    return f"{clock(message.received_at)}  {sender}{by}{to}  {topic}  {printable_bytes(message.data)}"
 
 
 def _checked(check: Any, text: str) -> str:

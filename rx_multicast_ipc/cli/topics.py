@@ -13,9 +13,10 @@ from reactivex.subject import AsyncSubject
 from ..blocking_run import run as run_to_end
 from ..channel import Channel
 from ..message import Address
+from ..strangers.printable_text import printable
 from ..topics.topic_message import TopicMessage
 from . import exit_codes
-from .output import Output, host_port, is_terminal, printable, reader_gone, tell
+from .output import Output, host_port, is_terminal, reader_gone, tell
 from .shared_arguments import add_form, add_group, add_receive_buffer, add_verbose, examples, group_of, interval
 from .topic_arguments import pattern
 
@@ -115,7 +116,7 @@ def _print(census: Census, seconds: float, output: Output) -> None:
         )
         output.records([{"event": "end", "rows": len(rows), "seconds": seconds, "messages_beyond": others}])
         return
-    shown = [(printable(topic.encode()), host_port(sender), heard) for (topic, sender), heard in rows]
+    shown = [(printable(topic), host_port(sender), heard) for (topic, sender), heard in rows]
     if shown:
         width = max(5, *(len(topic) for topic, _, _ in shown))
         senders = max(6, *(len(sender) for _, sender, _ in shown))

@@ -8,10 +8,12 @@ from typing import TYPE_CHECKING, Any, Literal, TypeVar, overload
 
 from reactivex import Observable
 from reactivex.abc import DisposableBase, ObserverBase, SchedulerBase
+from reactivex.disposable import CompositeDisposable, Disposable
 
 from ..errors import DecodeFailed, InvalidOption
 from ..message import Message, Received
 from ..payload_format import Codec, Format, format_of
+from ..strangers.rate_limit import LogLimit
 
 if TYPE_CHECKING:
     from typing_extensions import TypeForm  # what checkers bring with them; nothing is imported at run time
@@ -22,6 +24,9 @@ OnDecodeError = Literal["log", "skip", "raise"] | Callable[[DecodeFailed], None]
 """What becomes of a datagram that cannot be decoded."""
 
 _log = logging.getLogger("rx_multicast_ipc")
+
+_log_limit = LogLimit(lambda line: _log.warning("%s", line))
+"""Of all streams together: anybody can send what cannot be decoded, and as much of it as they like."""
 
 
 @overload
@@ -61,7 +66,8 @@ def decode(
         type: what to decode to and validate against: a class or type that msgspec knows (Struct,
             dataclass, TypedDict, ``list[int]``, ``Pose | Battery``, ...), or any other callable that takes the bytes.
         format: ``"json"``, ``"msgpack"`` or an object with ``encode`` and ``decode``; a callable needs none.
-        on_error: ``"log"`` a warning and go on, ``"skip"`` silently, ``"raise"`` to end the stream, or a
+        on_error: ``"log"`` a warning and go on (one line a second at most for each type, which tells how many there
+            were before it), ``"skip"`` silently, ``"raise"`` to end the stream, or a
             callable that takes the ``DecodeFailed``; what it raises ends the stream.
         with_message: whether to emit ``Received(value, message)``, which says who sent it and can be replied to,
             in place of the value alone.
@@ -71,7 +77,8 @@ def decode(
         DecodeFailed: from the Observable, with ``"raise"``.
     """
     decoder = _decoder(type, format)
-    handle = decode_error_handler(on_error)
+    kind = f"cannot decode {_name_of(type)}"
+    handle = decode_error_handler(on_error, kind)
 
     def operator(source: Observable[Message]) -> Observable[Any]:
         def subscribe(observer: ObserverBase[Any], scheduler: SchedulerBase | None = None) -> DisposableBase:
@@ -88,7 +95,10 @@ def decode(
                 else:
                     observer.on_next(Received(value, message) if with_message else value)
 
-            return source.subscribe(on_next, observer.on_error, observer.on_completed, scheduler=scheduler)
+            subscription = source.subscribe(on_next, observer.on_error, observer.on_completed, scheduler=scheduler)
+            if on_error != "log":
+                return subscription
+            return CompositeDisposable(subscription, Disposable(lambda: _log_limit.flush(kind)))
 
         return Observable(subscribe)
 
@@ -132,8 +142,18 @@ def _decoder(type_: Any, format: Format | Codec[Any]) -> Callable[[bytes], Any]:
     return type_
 
 
-def decode_error_handler(on_error: OnDecodeError) -> Callable[[DecodeFailed], None]:
-    """What takes the failures, checked; raises ``InvalidOption``."""
+def _name_of(type_: Any) -> str:
+    return getattr(type_, "__qualname__", None) or repr(type_)
+
+
+def decode_error_handler(on_error: OnDecodeError, kind: str, where: str = "") -> Callable[[DecodeFailed], None]:
+    """What takes the failures, checked; raises ``InvalidOption``.
+
+    Args:
+        on_error: as for :func:`decode`.
+        kind: of what is logged together.
+        where: begins the line in the log.
+    """
     if callable(on_error):
         return on_error
     if on_error not in ("log", "skip", "raise"):
@@ -143,6 +163,6 @@ def decode_error_handler(on_error: OnDecodeError) -> Callable[[DecodeFailed], No
         if on_error == "raise":
             raise failure
         if on_error == "log":
-            _log.warning("%s", failure)
+            _log_limit.log(kind, lambda: f"{where}{failure}")
 
     return handle

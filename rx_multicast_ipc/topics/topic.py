@@ -49,7 +49,7 @@ class Topic(Generic[_T]):
         self._class = _checked_class(type)
         self._prefix = encoded + b"\0"
         self._encode, self._decode = format_of(type, format)
-        self._handle = decode_error_handler(on_error)
+        self._handle = decode_error_handler(on_error, f"cannot decode topic {name}", f"topic {name}: ")
         self._broadcast = broadcast
         self._stream: RoutedSource[_T] = router.source(self, encoded, f"topic {name}")
         self._received: RoutedSource[Received[_T]] = router.source(self, encoded, f"received of topic {name}")
