@@ -6,6 +6,7 @@ import asyncio
 import gc
 import socket
 import sys
+import threading
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, NewType, TypedDict
@@ -305,6 +306,46 @@ def test_who_subscribes_or_leaves_while_it_is_delivered_hurts_nobody(channel: ip
     assert staying.wait_for_count(2) == [1, 2]
     assert first.values == [1]
     assert late[0].wait_for_count(1) == [2]
+
+
+def test_who_comes_and_goes_on_other_threads_costs_a_listener_nothing(channel: ipc.Channel) -> None:
+    staying = Seen(channel.topic("a", int).stream)
+
+    def come_and_go(number: int) -> None:
+        for turn in range(200):
+            stream = channel.topics(f"{number}/*") if turn % 2 else channel.topic("a", int).stream
+            stream.subscribe().dispose()
+
+    threads = [threading.Thread(target=come_and_go, args=(number,)) for number in range(4)]
+    for thread in threads:
+        thread.start()
+    for number in range(500):
+        run(channel.topic("a", int).publish(number))
+    for thread in threads:
+        thread.join()
+    assert staying.wait_for_count(500) == list(range(500))
+    staying.subscription.dispose()
+    assert not is_observed(channel.messages)
+
+
+@pytest.mark.parametrize("_", range(20))
+def test_a_close_while_others_subscribe_ends_them_all(channel: ipc.Channel, _: int) -> None:
+    seen: list[Seen[Any]] = []
+    started = threading.Barrier(2)
+
+    def subscribe() -> None:
+        started.wait()
+        for number in range(50):
+            seen.extend([Seen(channel.topic(f"a/{number}", int).stream), Seen(channel.topics())])
+
+    thread = threading.Thread(target=subscribe)
+    thread.start()
+    started.wait()
+    channel.close()
+    thread.join()
+    for listening in seen:
+        listening.wait_for_end()
+    assert not is_observed(channel.messages)
 
 
 def unbind(channel: ipc.Channel) -> None:
