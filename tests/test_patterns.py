@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 from reactivex import operators as ops
+from reactivex.scheduler.eventloop import AsyncIOScheduler
 from reactivex.testing import TestScheduler
 
 from rx_multicast_ipc.testing import VirtualNetwork
@@ -89,6 +90,16 @@ class TestRequestAll:
             other.broadcast("me").subscribe()
         network.scheduler.advance_by(2)
         assert [len(seen.values) for seen in (*all_of_them, one)] == [2, 2, 1]
+
+    def test_it_can_be_awaited_and_answered_on_a_loop(self, port: int) -> None:
+        async def main() -> list[str]:
+            async with ipc.open_channel(port) as asking, ipc.open_channel(port) as other:
+                loop = AsyncIOScheduler(asyncio.get_running_loop())
+                other.respond(is_question, answers("me")).subscribe(scheduler=loop)
+                everybody = asking.request_all("who?", lambda m: m.direct, timeout=0.5)
+                return [m.text for m in await everybody.pipe(ops.to_list())]
+
+        assert asyncio.run(main(), debug=True) == ["me"]
 
     def test_its_own_question_is_no_answer(self, network: VirtualNetwork) -> None:
         asking = network.open_channel()
