@@ -49,12 +49,10 @@ class TopicRouter:
 
     Args:
         messages: the channel's.
-        refusal: what new subscribers get instead of taking part; the channel's.
     """
 
-    def __init__(self, messages: HotSource[Message], refusal: Callable[[], Exception | None]) -> None:
+    def __init__(self, messages: HotSource[Message]) -> None:
         self._messages = messages
-        self._refusal = refusal
         self._lock = RLock()  # a signal handler may dispose while its thread subscribes
         self._topics: dict[Listener, bytes] = {}
         self._patterns: dict[RoutedSource[TopicMessage], tuple[str, ...]] = {}
@@ -83,7 +81,7 @@ class TopicRouter:
             listener.stop()
 
     def _source(self, shown: str, changed: Callable[[], None]) -> RoutedSource[Any]:
-        return RoutedSource(self._refusal, shown, changed, self._messages)
+        return RoutedSource(shown, changed, self._messages)
 
     def _refresh(self, place: dict[Any, Any], listener: Any, observed: bool, key: object) -> None:
         """Take up or let go of a listener whose subscribers changed. It goes by what holds now, in any order."""
@@ -141,18 +139,12 @@ class TopicRouter:
 
 
 class RoutedSource(HotSource[_T]):
-    """A hot source that tells when somebody came or went, and counts what it loses where the channel looks."""
+    """A part of a channel's messages: it tells when somebody came or went, and counts its losses among theirs."""
 
-    def __init__(
-        self,
-        refusal: Callable[[], Exception | None],
-        name: str,
-        changed: Callable[[], None],
-        counting: HotSource[Any],
-    ) -> None:
-        super().__init__(refusal, name)
+    def __init__(self, name: str, changed: Callable[[], None], messages: HotSource[Message]) -> None:
+        super().__init__(messages._refusal, name)
         self._changed = changed
-        self._counting = counting
+        self._messages = messages
 
     def end_subscribers(self, error: Exception | None = None) -> None:
         super().end_subscribers(error)
@@ -168,7 +160,7 @@ class RoutedSource(HotSource[_T]):
         self._changed()
 
     def _count_discarded(self, messages: int) -> None:
-        self._counting._count_discarded(messages)
+        self._messages._count_discarded(messages)
 
 
 class _Route(NamedTuple):
