@@ -7,6 +7,7 @@ import gc
 import socket
 import sys
 import threading
+import weakref
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, NewType, TypedDict
@@ -282,6 +283,21 @@ def test_a_topic_that_nobody_holds_is_gone(channel: ipc.Channel) -> None:
     gc.collect()
     assert len(gc.get_referrers(topic)) == referrers
     assert not is_observed(channel.messages)
+
+
+def test_a_topic_does_not_keep_a_channel_that_is_forgotten(port: int) -> None:
+    channels = [ipc.open_channel(port)]
+    transport, known = channels[0].transport, weakref.ref(channels[0])
+    topic, responding = channels[0].topic("a", int), channels[0].respond(lambda m: True, lambda m: "")
+    heard = [Seen[Any](topic.stream), Seen(channels[0].topics()), Seen(responding)]
+    with pytest.warns(ResourceWarning, match="without being closed"):
+        channels.clear()
+    assert known() is None
+    run(topic.publish(1))
+    heard[0].wait_for_count(1)
+    transport.close()
+    for seen in heard:
+        seen.wait_for_end()
 
 
 def test_listening_again_after_everybody_left_works(channel: ipc.Channel) -> None:
