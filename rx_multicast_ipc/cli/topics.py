@@ -87,14 +87,14 @@ def run(options: Namespace, output: Output) -> int:
         end: AsyncSubject[int] = AsyncSubject()
         over = rx.merge(reader_gone(), rx.timer(options.timeout, scheduler=channel.scheduler))
         heard = channel.topics(options.pattern).pipe(ops.do_action(census.add), ops.take_until(over), ops.count())
-        with heard.subscribe(end):
-            if options.verbose or is_terminal():
-                tell(f"listening to {channel.group}")
-            started = time.monotonic()
-            try:
+        started = time.monotonic()
+        try:
+            with heard.subscribe(end):
+                if options.verbose or is_terminal():
+                    tell(f"listening to {channel.group}")
                 run_to_end(end)
-            finally:  # Ctrl-C, too
-                _print(census, max(time.monotonic() - started, 1e-3), output)
+        finally:  # Ctrl-C, too
+            _print(census, max(time.monotonic() - started, 1e-3), output)
     return exit_codes.OK if census.rows else exit_codes.NOTHING
 
 
