@@ -39,14 +39,14 @@ def format_of(type_: Any, format: Format | Codec[Any]) -> PayloadFormat:
     if not isinstance(format, str) and hasattr(format, "encode") and hasattr(format, "decode"):
         return PayloadFormat(format.encode, format.decode)
     module = format_module(format)
-    if isinstance(type_, str | bytes) or type_ is ...:
-        raise InvalidOption(
-            f"{type_!r} is no type to decode to; name one such as a msgspec.Struct, a dataclass or list[int]"
-        )
     try:
+        if isinstance(type_, str | bytes) or type_ is ...:
+            raise TypeError("that is a value")
         return PayloadFormat(module.encode, _decoder(type_, format))
-    except Exception as error:
-        raise InvalidOption(f"msgspec cannot decode to {type_!r}: {error}") from error
+    except Exception as error:  # of msgspec, or of what it asks the type
+        raise InvalidOption(
+            f"type is a type that msgspec knows, such as a Struct or list[int], not {repr(type_)[:200]}: {error}"
+        ) from error
 
 
 def _decoder(type_: Any, format: Any) -> Callable[[bytes], Any]:

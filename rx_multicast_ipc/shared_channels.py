@@ -17,13 +17,14 @@ from reactivex.typing import Subscription
 from .channel import Channel
 from .channel_options import ChannelOptions, complete, group_of, takes_channel_options
 from .errors import ChannelClosed, SendFailed
-from .group import DEFAULT_GROUP, DEFAULT_PORT, Group, Interfaces, Payload, as_payload
+from .group import DEFAULT_GROUP, DEFAULT_PORT, Group, Interfaces
 from .message import Address, Message
 from .receiving.async_iteration import HotObservable
 from .sending.cold_send import Send, end_of, send_to
 from .transport import Hears, OpenTransport, Transport, WouldBlock
 from .transport.ip_datagrams import PAYLOAD_LIMITS, check_ip_destination, no_names
 from .transport.opening import current
+from .validation.payload import Payload, as_payload
 
 _UNUSED_BUFFER: Final = 4096
 """Bytes of receive buffer for a socket that only sends."""

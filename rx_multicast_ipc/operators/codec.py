@@ -14,6 +14,8 @@ from ..errors import DecodeFailed, InvalidOption
 from ..message import Message, Received
 from ..payload_format import Codec, Format, format_of
 from ..strangers.rate_limit import LogLimit
+from ..validation.arguments import check_callable, check_observable
+from ..validation.stream import Stream
 
 if TYPE_CHECKING:
     from typing_extensions import TypeForm  # what checkers bring with them; nothing is imported at run time
@@ -73,7 +75,7 @@ def decode(
             in place of the value alone.
 
     Raises:
-        InvalidOption: at once, for what msgspec cannot decode to.
+        InvalidOption: at once, for what is no type that msgspec knows and no function of bytes.
         DecodeFailed: from the Observable, with ``"raise"``.
     """
     decoder = _decoder(type, format)
@@ -81,6 +83,8 @@ def decode(
     handle = decode_error_handler(on_error, kind)
 
     def operator(source: Observable[Message]) -> Observable[Any]:
+        check_observable("decode() is applied to", source, "channel.messages.pipe(decode(Reading))")
+
         def subscribe(observer: ObserverBase[Any], scheduler: SchedulerBase | None = None) -> DisposableBase:
             def on_next(message: Message) -> None:
                 try:
@@ -100,7 +104,7 @@ def decode(
                 return subscription
             return CompositeDisposable(subscription, Disposable(lambda: _log_limit.flush(kind)))
 
-        return Observable(subscribe)
+        return Stream(subscribe)
 
     return operator
 
@@ -113,10 +117,19 @@ def encode(
     Args:
         encoder: takes a value and returns bytes; None for msgspec's encoder of ``format``.
         format: ``"json"``, ``"msgpack"`` or an object with ``encode`` and ``decode``.
+
+    Raises:
+        InvalidOption: at once, for an encoder that is no function of a value.
     """
-    encode_value = encoder if encoder is not None else format_of(Any, format).encode
+    encode_value = format_of(Any, format).encode
+    if encoder is not None:
+        encode_value = check_callable(
+            "encoder", encoder, ("a value",), "values.pipe(encode()), which broadcast_all() takes; or encode(repr)"
+        )
 
     def operator(source: Observable[Any]) -> Observable[bytes]:
+        check_observable("encode() is applied to", source, "values.pipe(encode())")
+
         def subscribe(observer: ObserverBase[bytes], scheduler: SchedulerBase | None = None) -> DisposableBase:
             def on_next(value: Any) -> None:
                 try:
@@ -128,7 +141,7 @@ def encode(
 
             return source.subscribe(on_next, observer.on_error, observer.on_completed, scheduler=scheduler)
 
-        return Observable(subscribe)
+        return Stream(subscribe)
 
     return operator
 
@@ -139,7 +152,7 @@ def _decoder(type_: Any, format: Format | Codec[Any]) -> Callable[[bytes], Any]:
     if known:
         return format_of(type_, format).decode
     format_of(Any, format)  # a mistake in it is one all the same
-    return type_
+    return check_callable("type", type_, ("bytes",), "decode(Reading), or decode(lambda data: ...)")
 
 
 def _name_of(type_: Any) -> str:
@@ -155,7 +168,7 @@ def decode_error_handler(on_error: OnDecodeError, kind: str, where: str = "") ->
         where: begins the line in the log.
     """
     if callable(on_error):
-        return on_error
+        return check_callable("on_error", on_error, ("a DecodeFailed",), 'on_error="skip", or on_error=print')
     if on_error not in ("log", "skip", "raise"):
         raise InvalidOption(f'on_error is "log", "skip", "raise" or a callable, not {on_error!r}')
 

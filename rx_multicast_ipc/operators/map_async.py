@@ -20,7 +20,8 @@ from ..receiving.bounded_queue import QUEUE_BYTES, BoundedQueue
 from ..receiving.event_loop_delivery import loop_of
 from ..receiving.overflow import Overflow, OverflowName
 from ..subscriber_errors import detach
-from ..validation.arguments import check_count
+from ..validation.arguments import check_choice, check_count, check_observable
+from ..validation.stream import Stream
 
 _T = TypeVar("_T")
 _R = TypeVar("_R")
@@ -63,9 +64,11 @@ def map_async(
     check_count("max_concurrent", max_concurrent, "handlers")
     check_count("capacity", capacity, "items")
     check_count("capacity_bytes", capacity_bytes, "bytes")
-    policy = Overflow(overflow)
+    policy = check_choice("overflow", overflow, Overflow)
 
     def operator(source: Observable[_T]) -> Observable[_R]:
+        check_observable("map_async() is applied to", source, "stream.pipe(map_async(handler))")
+
         def subscribe(observer: ObserverBase[_R], scheduler: SchedulerBase | None = None) -> DisposableBase:
             loop = loop_of(scheduler) or _running_loop()
             where = LoopScheduler(loop) if _is_running_here(loop) else AsyncIOThreadSafeScheduler(loop)
@@ -77,7 +80,7 @@ def map_async(
                 )
             return CompositeDisposable(handlers.source, Disposable(handlers.dispose))
 
-        return Observable(subscribe)
+        return Stream(subscribe)
 
     return operator
 

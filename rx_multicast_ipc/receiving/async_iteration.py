@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import inspect
 import logging
 import threading
 from collections.abc import AsyncIterable, AsyncIterator
@@ -16,8 +15,8 @@ from reactivex.disposable import SerialDisposable
 from reactivex.typing import OnCompleted, OnError, OnNext
 
 from ..channel_scheduler import LoopScheduler
-from ..errors import InvalidOption
-from ..validation.arguments import check_count
+from ..validation.arguments import check_choice, check_count, check_observable, check_subscriber
+from ..validation.stream import Stream
 from .bounded_queue import QUEUE_BYTES, BoundedQueue
 from .overflow import Overflow, OverflowName
 
@@ -45,16 +44,17 @@ def to_async_iterable(
         capacity_bytes: bytes that wait for it.
 
     Raises:
-        InvalidOption: at once, for a capacity under 1.
+        InvalidOption: at once, for what is no Observable, a capacity under 1, or no Overflow.
         BufferOverflow: in the loop, with ``Overflow.ERROR``, after the items that did fit.
         Exception: in the loop, whatever ``source`` ended with.
     """
+    check_observable("to_async_iterable() takes", source, "to_async_iterable(channel.messages)")
     check_count("capacity", capacity, "items")
     check_count("capacity_bytes", capacity_bytes, "bytes")
-    return _Iterable(source, capacity, Overflow(overflow), capacity_bytes)
+    return _Iterable(source, capacity, check_choice("overflow", overflow, Overflow), capacity_bytes)
 
 
-class HotObservable(Observable[_T]):
+class HotObservable(Stream[_T]):
     """A hot Observable that ``async for`` takes as it is: see :func:`to_async_iterable`, whose defaults hold."""
 
     def subscribe(
@@ -65,22 +65,13 @@ class HotObservable(Observable[_T]):
         *,
         scheduler: SchedulerBase | None = None,
     ) -> DisposableBase:
-        """As every Observable's; a coroutine function, which nobody would await, is refused."""
-        refuse_coroutine_function(on_next)
+        """As every Observable's; what is no plain function, such as a coroutine function, is refused."""
+        if not hasattr(on_next, "on_next"):
+            check_subscriber(on_next, on_error, on_completed)
         return super().subscribe(on_next, on_error, on_completed, scheduler=scheduler)
 
     def __aiter__(self) -> AsyncIterator[_T]:
         return aiter(to_async_iterable(self))
-
-
-def refuse_coroutine_function(on_next: object) -> None:
-    """Raise ``InvalidOption`` for a subscriber that would make coroutines which nobody awaits."""
-    if inspect.iscoroutinefunction(on_next) or inspect.iscoroutinefunction(getattr(on_next, "__call__", None)):  # noqa: B004
-        raise InvalidOption(
-            f"subscribe() would not await what {on_next!r} returns; pass the coroutine function to "
-            "operators.map_async, as in stream.pipe(operators.map_async(handler)).subscribe(), "
-            "or write a loop: async for message in stream"
-        )
 
 
 class _Iterable(AsyncIterable[_T]):

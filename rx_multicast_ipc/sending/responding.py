@@ -12,10 +12,10 @@ from reactivex.disposable import CompositeDisposable, SerialDisposable
 
 from ..cold_observable import ColdObservable
 from ..errors import InvalidOption
-from ..group import Payload
 from ..message import Message
 from ..receiving.wait_backlog import Predicate
 from ..subscriber_errors import report
+from ..validation.payload import Payload
 
 
 def answers(
