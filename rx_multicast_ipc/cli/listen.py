@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import re
-from argparse import ArgumentParser, ArgumentTypeError, Namespace
+from argparse import ArgumentParser, Namespace
 from collections.abc import Callable
 
 import reactivex as rx
@@ -16,7 +15,18 @@ from ..message import Message
 from . import exit_codes
 from .output import Output, is_terminal, reader_gone, tell
 from .ping_protocol import answer_pings
-from .shared_arguments import add_form, add_group, add_receive_buffer, add_verbose, examples, group_of, seconds, whole
+from .shared_arguments import (
+    add_form,
+    add_group,
+    add_other_name,
+    add_receive_buffer,
+    add_verbose,
+    examples,
+    group_of,
+    pattern,
+    seconds,
+    whole,
+)
 from .topic_arguments import TopicPattern, print_found
 from .topic_arguments import pattern as pattern_of_topics
 
@@ -54,6 +64,7 @@ def configure(parser: ArgumentParser) -> None:
         metavar="SECONDS",
         help="end after this time, with exit code 1 if messages are missing",
     )
+    add_other_name(parser, "--duration", "timeout", type=seconds)
     parser.add_argument("--respond", action="store_true", help="answer the ping command")
     add_verbose(parser)
     add_form(parser, raw=True)
@@ -113,13 +124,6 @@ def predicate(options: Namespace) -> Callable[[Message], bool]:
     if options.direct:
         tests.append(lambda m: m.direct)
     return lambda message: all(test(message) for test in tests)
-
-
-def pattern(text: str) -> re.Pattern[str]:
-    try:
-        return re.compile(text)
-    except re.error as error:
-        raise ArgumentTypeError(f"a regular expression, not {text!r}: {error}") from None
 
 
 def _has_port(sender: str) -> bool:

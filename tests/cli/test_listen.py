@@ -11,7 +11,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rx_multicast_ipc.cli.output import message_record, printable
+from rx_multicast_ipc.cli.output import message_record
+from rx_multicast_ipc.strangers.printable_text import printable_bytes
 
 from ..helpers import PATIENCE, ipc, needs_linux
 from .helpers import PROGRAM, Listen, command, end, records, wait_until_listening
@@ -116,4 +117,4 @@ def test_every_payload_survives_the_way_through_json(payload: bytes) -> None:
 
 @given(st.binary(max_size=200))
 def test_no_payload_can_steer_a_terminal(payload: bytes) -> None:
-    assert printable(payload).isprintable()
+    assert printable_bytes(payload).isprintable()

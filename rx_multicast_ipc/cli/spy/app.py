@@ -34,7 +34,7 @@ _REFRESH: Final = 0.25
 _VIEWS: Final[tuple[View, ...]] = ("auto", "text", "json", "hex")
 
 _SENDERS: Final = (
-    Column("sender", 21),
+    Column("sender", 21, whole=True),
     Column("messages", 10, right=True),
     Column("msg/s", 9, right=True, optional=True),
     Column("bytes", 9, right=True, optional=True),
@@ -45,7 +45,7 @@ _SENDERS: Final = (
 _MESSAGES: Final = (
     Column("#", 7, right=True, optional=True),
     Column("time", 15, optional=True),
-    Column("sender", 21),
+    Column("sender", 21, whole=True),
     Column("size", 6, right=True),
     Column("payload"),
 )
