@@ -21,8 +21,9 @@ FORGED = "x\n2026-01-01 CRITICAL root: forged\x1b[2J\u202e\x9b\x7f"
 
 
 @pytest.fixture
-def log() -> Iterator[io.StringIO]:
-    """What a handler with a plain formatter writes."""
+def log(unhandled: list[BaseException]) -> Iterator[io.StringIO]:
+    """What a handler with a plain formatter writes, with the default hook for what subscribers raise."""
+    ipc.set_unhandled_error_hook(None)
     out = io.StringIO()
     handler = logging.StreamHandler(out)
     logger = logging.getLogger("rx_multicast_ipc")
