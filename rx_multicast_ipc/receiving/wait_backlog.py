@@ -63,6 +63,11 @@ class Backlog:
         """Messages that waits missed, because more arrived between two of them than are kept."""
         return self._missed
 
+    @property
+    def awaited(self) -> bool:
+        """Whether anybody waits."""
+        return bool(self._waits or self._claims)
+
     def wait(self, predicate: Predicate | None, timeout: float | None) -> Observable[Message]:
         """Cold: the next message that matches, looked for where the wait before ended."""
         return self._observable(predicate, timeout, "message", self._begin_wait, None)
