@@ -6,7 +6,7 @@ import os
 from collections.abc import Callable
 from contextlib import suppress
 from threading import RLock
-from typing import Final, NamedTuple, Unpack
+from typing import Final, NamedTuple, Unpack, overload
 
 import msgspec
 from reactivex import Observable
@@ -17,14 +17,14 @@ from reactivex.typing import Subscription
 from .channel import Channel
 from .channel_options import ChannelOptions, complete, group_of, takes_channel_options
 from .errors import ChannelClosed, SendFailed
-from .group import DEFAULT_GROUP, DEFAULT_PORT, Group, Interfaces, check_port
+from .group import DEFAULT_GROUP, DEFAULT_PORT, Group, Interfaces
 from .message import Address, Message
-from .sending.cold_send import Send, send_to
+from .receiving.async_iteration import HotObservable
+from .sending.cold_send import Send, end_of, send_to
 from .transport import Hears, OpenTransport, Transport, WouldBlock
 from .transport.ip_datagrams import PAYLOAD_LIMITS, check_ip_destination, no_names
 from .transport.opening import current
 from .validation.payload import Payload, as_payload
-from .validation.stream import Stream
 
 _UNUSED_BUFFER: Final = 4096
 """Bytes of receive buffer for a socket that only sends."""
@@ -35,7 +35,7 @@ def messages(
     port: int = DEFAULT_PORT,
     group: str = DEFAULT_GROUP,
     **options: Unpack[ChannelOptions],
-) -> Observable[Message]:
+) -> HotObservable[Message]:
     """Hot: every message of a group, this process's own among them.
 
     The process opens one channel for equal arguments: with the first subscriber, and closes it with the last.
@@ -89,10 +89,31 @@ def broadcast(
     return Send(sender, as_payload(data, sender.payload_limit))
 
 
+@overload
+def send(
+    data: Payload,
+    port: Address,
+    *,
+    group_port: int = DEFAULT_PORT,
+    group: str = DEFAULT_GROUP,
+    interface: Interfaces | None = None,
+    ttl: int | None = None,
+) -> Observable[None]: ...
+@overload
 def send(
     data: Payload,
     port: int,
     address: str,
+    *,
+    group_port: int = DEFAULT_PORT,
+    group: str = DEFAULT_GROUP,
+    interface: Interfaces | None = None,
+    ttl: int | None = None,
+) -> Observable[None]: ...
+def send(
+    data: Payload,
+    port: int | Address,
+    address: str | None = None,
     *,
     group_port: int = DEFAULT_PORT,
     group: str = DEFAULT_GROUP,
@@ -103,7 +124,7 @@ def send(
 
     Args:
         data: as for :func:`broadcast`.
-        port: the destination's UDP port.
+        port: the destination's UDP port; or both as one pair ``(address, port)``, such as a message's ``sender``.
         address: a numeric address, or a host name, looked up on a thread of its own.
         group_port, group, interface, ttl: as for :func:`messages`, whose channel it is sent from while open.
 
@@ -111,10 +132,10 @@ def send(
         As :func:`broadcast`, and InvalidAddress: at once, or from the Observable for a name.
     """
     sender = _SharedSender(Group.of(group_port, group, interface, ttl))
-    return send_to(sender, as_payload(data, sender.payload_limit), check_port(port), address)
+    return send_to(sender, as_payload(data, sender.payload_limit), *end_of(port, address))
 
 
-class _Messages(Stream[Message]):
+class _Messages(HotObservable[Message]):
     def __init__(self, subscribe: Subscription[Message], group: Group) -> None:
         super().__init__(subscribe)
         self._group = group
