@@ -6,7 +6,7 @@ import os
 from collections.abc import Callable
 from contextlib import suppress
 from threading import RLock
-from typing import Final, NamedTuple, Unpack, overload
+from typing import NamedTuple, Unpack, overload
 
 import msgspec
 from reactivex import Observable
@@ -16,18 +16,16 @@ from reactivex.typing import Subscription
 
 from .channel import Channel
 from .channel_options import ChannelOptions, complete, group_of, takes_channel_options
-from .errors import ChannelClosed, SendFailed
+from .errors import ChannelClosed
 from .group import DEFAULT_GROUP, DEFAULT_PORT, Group, Interfaces
 from .message import Address, Message
 from .receiving.async_iteration import HotObservable
 from .sending.cold_send import Send, end_of, send_to
-from .transport import Hears, OpenTransport, Transport, WouldBlock
+from .sending.kept_sender import with_sender
+from .transport import OpenTransport, Transport
 from .transport.ip_datagrams import PAYLOAD_LIMITS, check_ip_destination, no_names
 from .transport.opening import current
 from .validation.payload import Payload, as_payload
-
-_UNUSED_BUFFER: Final = 4096
-"""Bytes of receive buffer for a socket that only sends."""
 
 
 @takes_channel_options
@@ -183,7 +181,7 @@ def _release(key: _Key, channel: Channel) -> None:
 
 
 class _SharedSender:
-    """Sends from the group's shared channel while there is one, else from a socket of the moment."""
+    """Sends from the group's shared channel while there is one, else from one that is kept for a moment."""
 
     def __init__(self, group: Group) -> None:
         self.group = group
@@ -194,13 +192,7 @@ class _SharedSender:
             with suppress(ChannelClosed):  # its last subscriber may leave at this very moment
                 transport.send(payload, destination)
                 return
-        transport = current()(self.group, complete({"receive_buffer": _UNUSED_BUFFER}), Hears.NOTHING)
-        try:
-            transport.send(payload, destination)
-        except WouldBlock as error:  # this socket is not there later
-            raise SendFailed(str(error)) from error.__cause__
-        finally:
-            transport.close()
+        with_sender(self.group, lambda sender: sender.send(payload, destination))
 
     @property
     def payload_limit(self) -> int:
@@ -216,11 +208,7 @@ class _SharedSender:
         transport = self._open()
         if transport is not None:
             return transport.look_up(name)
-        transport = current()(self.group, complete({"receive_buffer": _UNUSED_BUFFER}), Hears.NOTHING)
-        try:
-            return transport.look_up(name)
-        finally:
-            transport.close()
+        return with_sender(self.group, lambda sender: sender.look_up(name))
 
     def call(self, action: Callable[[], None]) -> None:
         transport = self._open()
