@@ -11,7 +11,7 @@ import msgspec
 import pytest
 import reactivex as rx
 
-from rx_multicast_ipc.operators import codec
+from rx_multicast_ipc.operators import OnDecodeError, codec
 from rx_multicast_ipc.strangers.rate_limit import LogLimit
 from rx_multicast_ipc.subscriber_errors import report
 
@@ -41,8 +41,8 @@ class Reading(msgspec.Struct, forbid_unknown_fields=True):
     a: int = 0
 
 
-def decoded(data: bytes, **options: Any) -> rx.Observable[Reading]:
-    return rx.of(ipc.Message(data)).pipe(ipc.operators.decode(Reading, **options))
+def decoded(data: bytes, on_error: OnDecodeError = "log") -> rx.Observable[Reading]:
+    return rx.of(ipc.Message(data)).pipe(ipc.operators.decode(Reading, on_error=on_error))
 
 
 def assert_safe(text: str) -> None:
