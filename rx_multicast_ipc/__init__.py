@@ -28,7 +28,8 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 from . import operators
-from .blocking_run import run, to_async_iterable
+from .async_iteration import to_async_iterable
+from .blocking_run import run
 from .channel import Channel, open_channel, with_socket
 from .channel_events import ChannelEvent, NetworkChange, NetworkEvent
 from .channel_options import ChannelOptions
@@ -53,6 +54,7 @@ from .errors import (
     MulticastError,
     NeverSubscribedWarning,
     NoRoute,
+    NotIterable,
     PayloadTooLarge,
     PortInUse,
     SendFailed,
@@ -102,6 +104,7 @@ __all__ = [
     "NetworkEvent",
     "NeverSubscribedWarning",
     "NoRoute",
+    "NotIterable",
     "Overflow",
     "PayloadTooLarge",
     "PortInUse",

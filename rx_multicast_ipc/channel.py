@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable
 from types import TracebackType
 from typing import Self, TypeVar, Unpack
@@ -10,24 +11,26 @@ import msgspec
 from reactivex import Observable
 from reactivex.abc import DisposableBase, ObserverBase, SchedulerBase
 from reactivex.disposable import Disposable, SerialDisposable
+from reactivex.scheduler import VirtualTimeScheduler
 from reactivex.scheduler.periodicscheduler import PeriodicScheduler
-from reactivex.subject import AsyncSubject
 
 from ._html import html_table
 from .channel_events import ChannelEvent
 from .channel_options import ChannelOptions, complete, group_of, takes_channel_options
 from .channel_statistics import Statistics
+from .cold_observable import ColdObservable
 from .errors import ChannelClosed, InvalidOption
-from .group import DEFAULT_GROUP, DEFAULT_PORT, Group, Payload, as_payload, check_port
+from .group import DEFAULT_GROUP, DEFAULT_PORT, Group, check_port
 from .message import Address, Message
 from .receiving.event_loop_delivery import at_home_of, loop_of
-from .receiving.hot_source import HotSource
-from .receiving.wait_backlog import Backlog, Predicate
-from .sending.cold_send import Send, send_to
+from .receiving.inbox import Inbox
+from .receiving.wait_backlog import Predicate
+from .sending.cold_send import Send, send_to, shown_payload
 from .sending.paced_send_all import Payloads, send_all
 from .transport import OpenTransport, Transport
 from .transport.opening import open_transport as open_current
-from .validation.arguments import check_timeout
+from .validation.arguments import check_callable, check_observable, check_predicate, check_timeout, shown
+from .validation.payload import Payload, as_payload
 
 _T = TypeVar("_T")
 
@@ -47,29 +50,23 @@ class Channel:
         open_transport: OpenTransport = open_current,
         options: ChannelOptions | None = None,
     ) -> None:
-        options = complete(options or {})
-        self._batches: HotSource[list[Message]] = HotSource(self._refusal, f"batches of {group}")
-        self._messages: HotSource[Message] = HotSource(self._refusal, f"messages of {group}", self._batches)
-        self._events: HotSource[ChannelEvent] = HotSource(self._refusal, f"events of {group}")
-        self._closing: AsyncSubject[None] = AsyncSubject()
-        self._transport = open_transport(group, options)
+        if not isinstance(group, Group):
+            raise InvalidOption(f"a Channel is made by open_channel(port, group), not of {shown(group)}")
+        checked = complete(options or {})
+        self._inbox = Inbox(group)
+        self._inbox.open(group, open_transport, checked)
+        self._transport = self._inbox.transport
         self._payload_limit = self._transport.payload_limit
-        self._backlog = Backlog(self._transport, options["backlog"])
-        try:
-            self._transport.start(self._deliver, self._end, self._tell)
-        except BaseException:
-            self._transport.close()
-            raise
 
     @property
     def messages(self) -> Observable[Message]:
         """Hot: every message of the group, and every direct one, from subscription on; completes on close."""
-        return self._messages
+        return self._inbox.messages
 
     @property
     def batches(self) -> Observable[list[Message]]:
         """Hot: the same messages, one list (at least one message; not to be changed) for each read."""
-        return self._batches
+        return self._inbox.batches
 
     @property
     def events(self) -> Observable[ChannelEvent]:
@@ -78,7 +75,7 @@ class Channel:
         Links that go down, interfaces that vanish and come back and addresses that change do not end ``messages``:
         the channel is back as soon as they are, within a second.
         """
-        return self._events
+        return self._inbox.events
 
     @property
     def group(self) -> Group:
@@ -101,8 +98,7 @@ class Channel:
     @property
     def statistics(self) -> Statistics:
         """What was counted since the channel was opened."""
-        discarded = self._messages.discarded + self._batches.discarded
-        return msgspec.structs.replace(self._transport.statistics, discarded=discarded)
+        return msgspec.structs.replace(self._transport.statistics, discarded=self._inbox.discarded)
 
     @property
     def transport(self) -> Transport:
@@ -149,7 +145,7 @@ class Channel:
     def reply(self, message: Message, data: Payload) -> Observable[None]:
         """Cold: each subscription sends ``data`` to the one process that sent ``message``. See :meth:`send`."""
         if not isinstance(message, Message):
-            raise InvalidOption(f"reply() answers a Message, not {message!r}")
+            raise InvalidOption(f"reply() answers a Message, not {shown(message)}: write reply(message, data)")
         port = check_port(message.port, "reply port")
         return send_to(self._open_transport, self._payload(data), port, message.address)
 
@@ -159,15 +155,19 @@ class Channel:
         Args:
             source: payloads: an Observable, or an iterable. A sequence (a list, a tuple) is sent many at a time,
                 runs of equal sizes at a tenth of the cost; an iterator one by one, for it may wait for answers.
-            rate: messages a second; None sends as fast as ``source`` gives, which can drown receivers. With a
-                rate, or once a send on an event loop waited for room, an iterable is taken from on the channel's own
-                thread, so it must not block; what an Observable gives faster than the rate waits in memory.
+            rate: messages a second (before Python 3.13 the clock of Windows ticks every 15.6 ms, and what is due within
+                a tick leaves at its end, together); None sends as fast as ``source`` gives, which can drown receivers.
+                With a rate, or once a send on an event loop waited for room, an iterable is taken from on the channel's
+                own thread, so it must not block; what an Observable gives faster than the rate waits in memory, up to
+                65 536 payloads and 64 MiB.
 
         Raises:
             InvalidOption, InvalidPayload: at once, for what is no source or no rate.
             SendFailed, InvalidPayload, PayloadTooLarge: from the Observable; the later ones are not sent.
+            SendFailed: from the Observable, for an Observable that is faster than the link or the rate for too long.
+            ChannelClosed: from the Observable, as soon as the channel closes.
         """
-        return send_all(self._open_transport, source, rate, self.scheduler)
+        return send_all(self._open_transport, source, rate, self.scheduler, self._inbox.closing)
 
     def wait_for_message(
         self, predicate: Predicate | None = None, *, timeout: float | None = None
@@ -189,7 +189,9 @@ class Channel:
             MessageTimeout: from the Observable.
         """
         _ = self._open_transport
-        return self._backlog.wait(predicate, check_timeout(timeout))
+        if predicate is not None:
+            check_predicate(predicate)
+        return self._inbox.backlog.wait(predicate, check_timeout(timeout))
 
     def request(self, data: Payload, predicate: Predicate, *, timeout: float | None = None) -> Observable[Message]:
         """Cold: each subscription broadcasts ``data``, then emits the first answer that matches, and completes.
@@ -207,26 +209,32 @@ class Channel:
         """
         transport = self._open_transport
         payload = self._payload(data)
+        check_predicate(predicate)
 
         def is_answer(message: Message) -> object:
             return message.sender not in transport.own_addresses and predicate(message)
 
-        return self._backlog.request(lambda: transport.send(payload), is_answer, check_timeout(timeout))
+        what = f"request of {shown_payload(payload)}"
+        return self._inbox.backlog.request(lambda: transport.send(payload), is_answer, check_timeout(timeout), what)
 
     def unbind(self) -> Observable[None]:
         """Cold: closes the channel, completes ``messages``, and emits None when that is done; idempotent."""
 
         def subscribe(observer: ObserverBase[None], scheduler: SchedulerBase | None = None) -> DisposableBase:
             receiver = at_home_of(scheduler, observer)
-            if self._transport.ended:
+
+            def tell(_: Exception) -> None:
                 receiver.on_next(None)
                 receiver.on_completed()
+
+            if self._transport.ended:  # also where nobody told, as in a forked child
+                tell(ChannelClosed())
                 return Disposable()
-            subscription = self._closing.subscribe(receiver)
-            self._transport.close(wait=False)
+            subscription = self._inbox.closing.add(tell)
+            self.close(wait=False)
             return subscription
 
-        return Observable(subscribe)
+        return ColdObservable(subscribe, "unbind")
 
     def close(self, *, wait: bool = True) -> None:
         """Close the channel and complete ``messages``; idempotent. When it returns, nothing more is delivered.
@@ -235,9 +243,11 @@ class Channel:
             wait: False returns at once, and the channel closes as soon as a running subscriber ends. True
                 waits for that, for 5 seconds at most; in a subscriber on an I/O thread it does not wait.
         """
+        self._inbox.stop()
         self._transport.close(wait=wait)
 
     def __enter__(self) -> Self:
+        _ = self._open_transport
         return self
 
     def __exit__(
@@ -246,12 +256,26 @@ class Channel:
         self.close()
 
     async def __aenter__(self) -> Self:
+        _ = self._open_transport
         return self
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
         await self.unbind()
+
+    def __del__(self) -> None:
+        inbox: Inbox | None = getattr(self, "_inbox", None)
+        if inbox is None or not inbox.is_open:
+            return
+        if not isinstance(inbox.transport.scheduler, VirtualTimeScheduler):  # which has nothing that could leak
+            warnings.warn(
+                f"{self!r} was forgotten without being closed, so it stays open to the end of the process; "
+                "use it in a with block, or keep it and call close()",
+                ResourceWarning,
+                stacklevel=2,
+                source=self,
+            )
 
     def __repr__(self) -> str:
         address, port = self.sender_address
@@ -269,29 +293,8 @@ class Channel:
             raise ChannelClosed
         return self._transport
 
-    def _refusal(self) -> Exception | None:
-        return ChannelClosed() if self._transport.closed else None
-
     def _payload(self, data: Payload) -> bytes:
         return as_payload(data, self._payload_limit)
-
-    def _deliver(self, batch: list[Message]) -> None:
-        if self._batches.observed:
-            self._batches.emit((batch,))
-        if self._messages.observed:
-            self._messages.emit(batch)
-        self._backlog.put(batch)
-
-    def _tell(self, event: ChannelEvent) -> None:
-        self._events.emit((event,))
-
-    def _end(self, fault: Exception | None) -> None:
-        self._batches.end(fault)
-        self._messages.end(fault)
-        self._events.end(fault)
-        self._backlog.end(fault or ChannelClosed())
-        self._closing.on_next(None)
-        self._closing.on_completed()
 
 
 @takes_channel_options
@@ -315,7 +318,17 @@ def open_channel(
         CannotOpen: the system refused for another reason.
     """
     checked = complete(options)
-    return Channel(group_of(port, group, checked), options=checked)
+    joined = group_of(port, group, checked)
+    channel = Channel.__new__(Channel)
+    try:  # so that an interrupt, wherever it comes, finds what is to be closed
+        channel.__init__(joined, options=checked)
+    except BaseException:
+        inbox = channel._inbox if hasattr(channel, "_inbox") else None  # pyright: ignore[reportPrivateUsage]
+        if inbox is not None and inbox.is_open:
+            inbox.transport.close(wait=False)
+        raise
+    else:
+        return channel
 
 
 @takes_channel_options
@@ -337,6 +350,7 @@ def with_socket(
     Raises:
         As :func:`open_channel`, from the Observable; mistakes in the call at once.
     """
+    check_callable("use, with_socket's first argument,", use, ("a channel",), "with_socket(lambda api: ..., 8080)")
     checked = complete(options)
     joined = group_of(port, group, checked)
 
@@ -367,11 +381,9 @@ def with_socket(
 
         try:
             conversation = use(channel)
-            if not isinstance(conversation, Observable):
-                raise InvalidOption(
-                    f"with_socket's function must return an Observable, not {conversation!r}; "
-                    "return the pipeline, or reactivex.just(value)"
-                )
+            check_observable(
+                "with_socket's function must return", conversation, "return the pipeline, or reactivex.just(value)"
+            )
             inner.disposable = conversation.subscribe(on_next, on_error, lambda: finish(complete), scheduler=home)
         except Exception as error:
             on_error(error)
@@ -380,4 +392,4 @@ def with_socket(
             raise
         return Disposable(dispose)
 
-    return Observable(subscribe)
+    return ColdObservable(subscribe, "with_socket")

@@ -10,7 +10,8 @@
      │   ├─ InvalidPayload            neither str nor bytes-like
      │   ├─ PayloadTooLarge           more than one datagram carries
      │   └─ InvalidOption             another argument out of range or of the wrong type
-     │       └─ UnknownOption         no option has that name
+     │       ├─ UnknownOption         no option has that name
+     │       └─ NotIterable (TypeError)  a stream was looped over
      ├─ CannotOpen                    the operating system refused the sockets
      │   ├─ PortInUse                 another program holds the port alone
      │   └─ NoRoute                   the interface is down, or nothing leads to the group
@@ -30,7 +31,7 @@ Where the operating system caused an error, its ``OSError`` is the ``__cause__``
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from .strangers.printable_text import printable
 
@@ -94,6 +95,10 @@ class InvalidOption(InvalidArgument):
     """An argument out of its range or of the wrong type."""
 
 
+class NotIterable(InvalidOption, TypeError):
+    """A stream was looped over like a list: it has no length, and its items are not there yet."""
+
+
 class UnknownOption(InvalidOption, TypeError):
     """No option has that name.
 
@@ -154,10 +159,12 @@ class MessageTimeout(MulticastError, TimeoutError):
     def __init__(self, seconds: float, waited_for: str = "message") -> None:
         self.seconds = seconds
         self._waited_for = waited_for
-        super().__init__(f"no {waited_for} within {seconds:g} s; wait longer, or ops.retry() to try again")
+        super().__init__(
+            f"no {waited_for} within {seconds:g} s; wait longer, or try again so many times with ops.retry(3)"
+        )
 
-    def __reduce__(self) -> tuple[type[MessageTimeout], tuple[float, str]]:
-        return type(self), (self.seconds, self._waited_for)
+    def __reduce__(self) -> tuple[type[MessageTimeout], tuple[float, str], dict[str, Any]]:
+        return type(self), (self.seconds, self._waited_for), self.__dict__  # two args would be an OSError's errno
 
 
 class DecodeFailed(MulticastError):
@@ -167,23 +174,24 @@ class DecodeFailed(MulticastError):
         message: the record that could not be decoded.
     """
 
-    def __init__(self, message: Message, reason: BaseException) -> None:
+    def __init__(self, message: Message, reason: BaseException | str) -> None:
         self.message = message
-        self._reason = reason
-        super().__init__(message, reason)
+        self._reason = _printable_reason(reason)  # not the error itself: a stranger's may not survive pickling
+        super().__init__(message, self._reason)
 
     def __str__(self) -> str:
         message = self.message
-        reason = _printable_reason(self._reason)
-        return f"cannot decode {len(message.data)} bytes from {message.address}:{message.port}: {reason}"
+        return f"cannot decode {len(message.data)} bytes from {message.address}:{message.port}: {self._reason}"
 
 
 _REASON: Final = 200
 """Characters of a decoder's error that are told: it may hold as much of the datagram as its sender likes."""
 
 
-def _printable_reason(reason: BaseException) -> str:
-    """On one line, whatever a datagram put into it."""
+def _printable_reason(reason: BaseException | str) -> str:
+    """On one line, whatever a datagram put into it; a text was made so before, and comes back from a pickle."""
+    if isinstance(reason, str):
+        return printable(reason)
     try:
         text = str(reason)
     except Exception:  # a decoder's own error, made of what it could not decode
@@ -195,26 +203,40 @@ class BufferOverflow(MulticastError):
     """A bounded queue with ``Overflow.ERROR`` is full: its reader is slower than its source.
 
     Attributes:
-        capacity: items that the queue holds.
+        capacity: what the queue holds, in ``unit``.
+        unit: ``"items"`` or ``"bytes"``.
     """
 
-    def __init__(self, capacity: int) -> None:
+    def __init__(self, capacity: int, unit: str = "items") -> None:
         self.capacity = capacity
-        super().__init__(capacity)
+        self.unit = unit
+        super().__init__(capacity, unit)
 
     def __str__(self) -> str:
         return (
-            f"a queue of {self.capacity} items is full; read faster, raise the capacity, or choose what to lose "
+            f"a queue of {self.capacity} {self.unit} is full; read faster, raise the capacity, or choose what to lose "
             "with Overflow.DROP_OLDEST or Overflow.DROP_LATEST"
         )
 
 
 class MissingExtra(MulticastError, ImportError):
-    """An optional dependency is not installed. The message says how to."""
+    """An optional dependency is not installed. The message says how to.
+
+    Attributes:
+        what: what needs it.
+        package: the dependency, or several to choose from.
+        extra: the extra of this package that brings it, or None.
+    """
 
     def __init__(self, what: str, package: str, extra: str | None = None) -> None:
-        wanted = f"'rx-multicast-ipc[{extra}]'" if extra else package.split()[0]
-        super().__init__(f"{what} needs {package}; install it: pip install {wanted}")
+        self.what = what
+        self.package = package
+        self.extra = extra
+        super().__init__(what, package, extra)
+
+    def __str__(self) -> str:
+        wanted = f"'rx-multicast-ipc[{self.extra}]'" if self.extra else self.package.split()[0]
+        return f"{self.what} needs {self.package}; install it: pip install {wanted}"
 
 
 class WouldDeadlock(MulticastError, RuntimeError):

@@ -1,4 +1,4 @@
-"""Channels close whatever happens: interrupted, twice, by each other, with a broken thread, in the middle of a batch."""
+"""Channels close whatever happens: interrupted, twice, by each other, with a broken thread."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ USES: dict[str, Callable[[ipc.Channel], object]] = {
     "broadcast": lambda channel: channel.broadcast(b"x").subscribe(),
     "broadcast_all": lambda channel: ipc.run(channel.broadcast_all([b"x"] * 3)),
     "subscribe": lambda channel: channel.messages.subscribe(lambda _: None).dispose(),
-    "timer": lambda channel: channel.scheduler.schedule_relative(0.001, lambda *_: None).dispose(),
+    "timer": lambda channel: channel.scheduler.schedule_relative(0.001, lambda _scheduler, _state: None).dispose(),
     "wait": lambda channel: channel.wait_for_message().subscribe().dispose(),
 }
 
@@ -63,6 +63,7 @@ def test_a_close_that_is_interrupted_anywhere_can_be_done_again(port: int, wait:
                 break
 
 
+@pytest.mark.filterwarnings("ignore::ResourceWarning", "ignore::pytest.PytestUnraisableExceptionWarning")
 def test_an_opening_that_is_interrupted_anywhere_leaves_nothing_behind(port: int) -> None:
     with nothing_left_behind():
         for place in count(1):
@@ -102,7 +103,7 @@ def test_two_channels_whose_subscribers_close_each_other_do_not_wait_for_each_ot
 def test_a_channel_whose_thread_cannot_go_on_ends_once_and_says_why(
     channel: ipc.Channel, unhandled: list[BaseException]
 ) -> None:
-    seen, waiting = Seen(channel.messages), Seen(channel.wait_for_message())
+    seen, waiting = Seen(channel.messages), Seen(channel.wait_for_message(lambda _: False))
     transport: Any = channel.transport
     poller = transport._thread._poller
     poller.close()  # as a program does that closes every descriptor it finds

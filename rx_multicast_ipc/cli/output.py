@@ -18,6 +18,7 @@ from reactivex.disposable import Disposable
 from ..message import Address, Message
 from ..strangers.decoding import text_or_none
 from ..strangers.printable_text import printable, printable_bytes, printable_json
+from ..validation.stream import Stream
 
 PROGRAM: Final = "rx-multicast-ipc"
 
@@ -141,7 +142,7 @@ def reader_gone() -> Observable[Any]:
         threading.Thread(target=watch, name="rx_multicast_ipc stdout", daemon=True).start()
         return Disposable(stop.close)
 
-    return Observable(subscribe)
+    return Stream(subscribe)
 
 
 _json: Final = msgspec.json.Encoder()

@@ -3,28 +3,35 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
+from functools import partial
 from threading import RLock
-from typing import Any, Generic, TypeVar, cast
+from typing import Any, Final, Generic, TypeVar
 
-from reactivex import Observable
 from reactivex.abc import DisposableBase, ObserverBase, SchedulerBase
 from reactivex.disposable import Disposable
 from reactivex.internal import default_error, noop
 from reactivex.typing import OnCompleted, OnError, OnNext
 
+from ..cold_observable import EndsRetries
 from ..errors import ChannelClosed
-from ..subscriber_errors import detach, report
-from .event_loop_delivery import LoopClosed, LoopObserver, loop_of
+from ..subscriber_errors import detach, report, tell_all
+from ..validation.arguments import check_subscriber
+from ..validation.stream import Stream
+from .bounded_queue import count_losses_of
+from .event_loop_delivery import LoopObserver, loop_of
 
 _T = TypeVar("_T")
 
 
-class HotSource(Observable[_T]):
+_NOBODY: Final[tuple[Any, ...]] = ()
+
+
+class HotSource(EndsRetries, Stream[_T]):
     """A hot Observable that its owner feeds from one thread.
 
     Subscribing takes part from the next item on, and never starts anything. A subscriber with an asyncio
     scheduler is served on its loop. One that raises is detached and reported; the others go on. Subscribing,
-    disposing and ending the source inside ``on_next`` are safe.
+    disposing, stopping and ending the source inside ``on_next`` are safe, and end what is left of a batch at once.
 
     Args:
         refusal: the error that a new subscriber gets instead of taking part, or None.
@@ -42,26 +49,31 @@ class HotSource(Observable[_T]):
         self.batches = batches
         self._name = name
         self._gate = RLock()  # a signal handler may dispose while its thread subscribes
-        self._subscribers: tuple[_Subscriber[_T], ...] = ()
+        self._all: dict[_Subscriber[_T], None] = {}
+        self._subscribers: tuple[_Subscriber[_T], ...] | None = _NOBODY
+        """All of them as a batch needs them; None after somebody came or went, until the next item."""
         self._refusal = refusal
+        self._stopped = False
         self._ended = False
         self._discarded = 0
 
     @property
     def discarded(self) -> int:
-        """Items that asyncio subscribers lost because their loops did not keep up."""
+        """Messages that subscribers lost in queues behind this source, because they did not keep up."""
         return self._discarded
 
     @property
     def observed(self) -> bool:
         """Whether anybody is subscribed."""
-        return bool(self._subscribers)
+        return bool(self._all) and not self._stopped
 
     def emit(self, items: Iterable[_T]) -> None:
         """Deliver ``items`` in order to everybody; on the delivering thread only."""
         remaining = iter(items)
         for item in remaining:
             subscribers = self._subscribers
+            if subscribers is None:
+                subscribers = self._list_subscribers()
             if len(subscribers) == 1 and not subscribers[0].stopped:
                 self._emit_to_one(subscribers, item, remaining)
                 continue
@@ -72,25 +84,21 @@ class HotSource(Observable[_T]):
                     except BaseException as error:
                         self._detach(subscriber, error)
 
+    def stop(self) -> None:
+        """Deliver nothing more than the call under way; from any thread. Who is subscribed is still told of the end."""
+        with self._gate:
+            self._stopped = True
+            self._subscribers = _NOBODY
+            for subscriber in self._all:
+                subscriber.stopped = True
+
     def end(self, error: Exception | None = None) -> None:
         """Complete, or err, everybody and every later subscriber; on the delivering thread only."""
         with self._gate:
-            self._ended = True
-            subscribers, self._subscribers = self._subscribers, ()
-        for subscriber in subscribers:
-            if subscriber.stopped:
-                continue
-            subscriber.stopped = True
-            try:
-                if error is None:
-                    subscriber.on_completed()
-                else:
-                    subscriber.on_error(error)
-            except LoopClosed:
-                pass
-            except BaseException as raised:
-                if raised is not error:  # else: a subscriber without on_error, told all the same
-                    detach(subscriber.on_error, raised)
+            self._ended = self._stopped = True
+            subscribers, self._all = tuple(self._all), {}
+            self._subscribers = _NOBODY
+        tell_all([partial(self._end_one, subscriber, error) for subscriber in subscribers])
 
     def subscribe(
         self,
@@ -100,36 +108,64 @@ class HotSource(Observable[_T]):
         *,
         scheduler: SchedulerBase | None = None,
     ) -> DisposableBase:
-        """As every Observable's, but without a layer that would cost a call an item: what it keeps is kept here."""
+        """As every Observable's, but without a layer that would cost a call an item: what it keeps is kept here.
+
+        Raises:
+            InvalidOption: at once, for what is no plain function of what it gets.
+        """
         if loop_of(scheduler) is not None:
             return super().subscribe(on_next, on_error, on_completed, scheduler=scheduler)
         if hasattr(on_next, "on_next"):
             observer: Any = on_next
             subscriber = _Subscriber[_T](observer.on_next, observer.on_error, observer.on_completed)
         else:
+            check_subscriber(on_next, on_error, on_completed)
             handle: Any = on_next
             subscriber = _Subscriber[_T](handle or noop, on_error or default_error, on_completed or noop)
-        return self._add(subscriber)
+        return self._add(subscriber, subscriber, scheduler)
 
     def __repr__(self) -> str:
-        count = len(self._subscribers)
+        count = len(self._all)
         state = "ended" if self._ended else f"hot, {count} subscriber{'' if count == 1 else 's'}"
         return f"<{self._name}: {state}>"
 
     def _subscribe_core(self, observer: ObserverBase[_T], scheduler: SchedulerBase | None = None) -> DisposableBase:
         loop = loop_of(scheduler)
         receiver = observer if loop is None else LoopObserver(observer, loop, self._count_discarded)
-        return self._add(_Subscriber[_T](receiver.on_next, receiver.on_error, receiver.on_completed))
+        return self._add(
+            _Subscriber[_T](receiver.on_next, receiver.on_error, receiver.on_completed), receiver, scheduler
+        )
 
-    def _add(self, subscriber: _Subscriber[_T]) -> DisposableBase:
+    def _add(self, subscriber: _Subscriber[_T], observer: Any, scheduler: SchedulerBase | None) -> DisposableBase:
         refusal = self._refusal()
         if refusal is None:
             with self._gate:
-                if not self._ended:
-                    self._subscribers = (*self._subscribers, subscriber)
+                if not self._stopped:
+                    self._all[subscriber] = None
+                    self._subscribers = None
+                    count_losses_of(self._count_discarded)
                     return Disposable(lambda: self._remove(subscriber))
-        subscriber.on_error(refusal or self._refusal() or ChannelClosed())
+        self.refuse(observer, refusal or self._refusal() or ChannelClosed(), scheduler)
         return Disposable()
+
+    def _end_one(self, subscriber: _Subscriber[_T], error: Exception | None) -> None:
+        if subscriber.gone:
+            return
+        subscriber.stopped = subscriber.gone = True
+        try:
+            if error is None:
+                subscriber.on_completed()
+            else:
+                subscriber.on_error(error)
+        except BaseException as raised:
+            if raised is not error:  # else: a subscriber without on_error, told all the same
+                detach(subscriber.on_error, raised)
+
+    def _list_subscribers(self) -> tuple[_Subscriber[_T], ...]:
+        with self._gate:
+            if self._subscribers is None:
+                self._subscribers = tuple(self._all)
+            return self._subscribers
 
     def _emit_to_one(self, subscribers: tuple[_Subscriber[_T], ...], item: _T, remaining: Iterator[_T]) -> None:
         """Deliver ``item``, and what remains as long as nobody comes or goes."""
@@ -146,32 +182,36 @@ class HotSource(Observable[_T]):
             self._detach(subscriber, error)
 
     def _remove(self, subscriber: _Subscriber[_T]) -> None:
-        subscriber.stopped = True
+        subscriber.stopped = subscriber.gone = True
         with self._gate:
-            if subscriber in self._subscribers:
-                self._subscribers = tuple([other for other in self._subscribers if other is not subscriber])
+            if self._all.pop(subscriber, self) is None and not self._stopped:
+                self._subscribers = None
 
     def _detach(self, subscriber: _Subscriber[_T], error: BaseException) -> None:
-        stopped = subscriber.stopped
+        gone = subscriber.gone
         self._remove(subscriber)
-        if isinstance(error, LoopClosed):
-            return
-        if stopped and isinstance(error, Exception):  # it disposed of itself before it raised
+        if gone and isinstance(error, Exception):  # it disposed of itself before it raised
             report(error)
         else:
             detach(subscriber.on_error, error)
 
-    def _count_discarded(self, item: _T) -> None:
-        self._discarded += len(cast("list[Any]", item)) if isinstance(item, list) else 1
+    def _count_discarded(self, messages: int) -> None:
+        with self._gate:
+            self._discarded += messages
 
 
 class _Subscriber(Generic[_T]):
-    """One subscription; once stopped it is called no more."""
+    """One subscription.
 
-    __slots__ = ("on_completed", "on_error", "on_next", "stopped")
+    Attributes:
+        stopped: whether it gets no more items.
+        gone: whether it gets nothing at all any more: disposed of, detached, or told of the end.
+    """
+
+    __slots__ = ("gone", "on_completed", "on_error", "on_next", "stopped")
 
     def __init__(self, on_next: OnNext[_T], on_error: OnError, on_completed: OnCompleted) -> None:
         self.on_next = on_next
         self.on_error = on_error
         self.on_completed = on_completed
-        self.stopped = False
+        self.stopped = self.gone = False

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import threading
-import warnings
 from collections.abc import Callable
 from functools import cached_property
 from typing import Any, Final, Protocol
@@ -14,10 +13,13 @@ from reactivex.disposable import CompositeDisposable, Disposable, SerialDisposab
 from reactivex.observer import Observer
 from reactivex.typing import OnCompleted, OnError, OnNext
 
-from ..errors import NeverSubscribedWarning
+from ..cold_observable import ColdObservable
+from ..deadlocks import deadlock
+from ..errors import ChannelClosed
 from ..message import Address
 from ..receiving.event_loop_delivery import at_home_of
 from ..transport import WouldBlock
+from ..validation.arguments import check_subscriber
 
 _SHOWN_BYTES: Final = 40
 
@@ -25,7 +27,7 @@ _NOTHING: Final = Disposable()
 
 
 class Sender(Protocol):
-    """The part of a transport that a sink needs."""
+    """The part of a transport that a send needs."""
 
     def send(self, payload: bytes, destination: Address | None = None) -> None: ...
 
@@ -38,10 +40,8 @@ class Sender(Protocol):
     def when_room(self, action: Callable[[], None]) -> None: ...
 
 
-class _ColdSend(Observable[None]):
-    """One datagram for each subscription, and a warning if there never was one."""
-
-    _subscribed = True  # until it is whole
+class _ColdSend(ColdObservable[None]):
+    """One datagram for each subscription."""
 
     def __init__(self, sender: Sender, payload: bytes) -> None:
         # Not Observable's own: the lock that it makes costs more than the rest and is hardly ever used.
@@ -61,6 +61,8 @@ class _ColdSend(Observable[None]):
             observer.on_next(None)
         except WouldBlock:
             return self._send_later(destination, at_home_of(scheduler, observer))
+        except ChannelClosed as error:
+            self.refuse(observer, error, scheduler)
         except Exception as error:
             observer.on_error(error)
         else:
@@ -69,6 +71,10 @@ class _ColdSend(Observable[None]):
 
     def _send_later(self, destination: Address | None, observer: ObserverBase[None]) -> DisposableBase:
         """Send as soon as there is room, without keeping this thread."""
+        blocked = deadlock()
+        if blocked is not None:
+            observer.on_error(blocked)
+            return _NOTHING
         pending = SerialDisposable()
 
         def send() -> None:
@@ -78,24 +84,9 @@ class _ColdSend(Observable[None]):
         self._sender.when_room(send)
         return pending
 
-    def __repr__(self) -> str:
-        sent = "" if self._subscribed else "; nothing is sent before it is subscribed to, awaited or passed to run()"
-        return f"<send of {self._shown}{sent}>"
-
     @property
     def _shown(self) -> str:
-        return repr(self._payload[:_SHOWN_BYTES]) + ("..." if len(self._payload) > _SHOWN_BYTES else "")
-
-    def __del__(self) -> None:
-        if not self._subscribed:
-            warnings.warn(
-                f"sending {self._shown} was never subscribed, so nothing was sent; "
-                "pass it to run(), await it, subscribe() to it, or return it from flat_map "
-                "(a fallback that may not be needed belongs in reactivex.defer)",
-                NeverSubscribedWarning,
-                stacklevel=2,
-                source=self,
-            )
+        return f"send of {shown_payload(self._payload)}"
 
 
 class Send(_ColdSend):
@@ -130,7 +121,10 @@ class Send(_ColdSend):
             except WouldBlock:
                 return self._send_later(self._destination, Observer())
             return _NOTHING
-        observer: Any = on_next if hasattr(on_next, "on_next") else Observer(on_next, on_error, on_completed)  # pyright: ignore[reportArgumentType]
+        observer: Any = on_next
+        if not hasattr(on_next, "on_next"):
+            check_subscriber(on_next, on_error, on_completed)
+            observer = Observer(on_next, on_error, on_completed)  # pyright: ignore[reportArgumentType]
         return self._send(self._destination, observer, scheduler)
 
 
@@ -151,6 +145,10 @@ class SendToName(_ColdSend):
     def _subscribe_core(self, observer: ObserverBase[None], scheduler: SchedulerBase | None = None) -> DisposableBase:
         self._subscribed = True
         receiver = at_home_of(scheduler, observer)
+        blocked = deadlock()
+        if blocked is not None:
+            receiver.on_error(blocked)
+            return _NOTHING
         disposed = threading.Event()
         waiting = SerialDisposable()
 
@@ -167,6 +165,11 @@ class SendToName(_ColdSend):
 
         threading.Thread(target=look_up, name=f"rx_multicast_ipc look up {self._name}", daemon=True).start()
         return CompositeDisposable(Disposable(disposed.set), waiting)
+
+
+def shown_payload(payload: bytes) -> str:
+    """The beginning of a payload, for people."""
+    return repr(payload[:_SHOWN_BYTES]) + ("..." if len(payload) > _SHOWN_BYTES else "")
 
 
 def send_to(sender: Sender, payload: bytes, port: int, address: str) -> Observable[None]:

@@ -24,6 +24,7 @@ class OwnMessages:
         capacity: bytes of payloads, and 256 for each, that wait.
 
     Attributes:
+        wanted: whether somebody takes them, as from the start of the end on.
         dropped: messages that were too many.
     """
 
@@ -31,12 +32,13 @@ class OwnMessages:
         self._capacity = capacity
         self._sends: deque[_Send] = deque()
         self._size = 0
+        self.wanted = False
         self.dropped = 0
 
     @property
     def pending(self) -> bool:
-        """Whether something waits."""
-        return bool(self._sends)
+        """Whether something waits, for somebody who takes it."""
+        return self.wanted and bool(self._sends)
 
     def put(self, payloads: Sequence[bytes], sender: Address, interface: str = "") -> None:
         """Add what was sent, or is about to be, together."""

@@ -10,7 +10,7 @@ import time
 from collections import deque
 from collections.abc import Callable, Mapping
 from contextlib import suppress
-from typing import Any
+from typing import Any, Protocol
 
 from ...channel_scheduler import DeliveringScheduler
 from ...subscriber_errors import DeliveringThread, report
@@ -20,6 +20,9 @@ _LONGEST_WAIT = 3600.0
 
 Reader = Callable[[], int]
 """Reads, and returns how many messages it delivered."""
+
+_SOON = 1e-3
+"""Seconds that lazy work may wait."""
 
 _MOST_FAILURES = 10
 """Exceptions that may come while the failure of the thread is told."""
@@ -82,6 +85,25 @@ def _nobody() -> int:
 _new_poller = _Epoll if hasattr(select, "epoll") else _Selector
 
 
+class Lazy(Protocol):
+    """Work that may wait a moment."""
+
+    @property
+    def pending(self) -> bool:
+        """Whether there is any."""
+        ...
+
+    @property
+    def run(self) -> Callable[[], object]:
+        """Does it all."""
+        ...
+
+
+class _Nothing:
+    pending = False
+    run = staticmethod(_nobody)
+
+
 class _Waker:
     """Ends another thread's wait: a descriptor that is written to, and read by who was woken."""
 
@@ -117,12 +139,14 @@ class IoThread:
 
     Args:
         name: the thread's name, for debuggers and profilers.
+        lazy: what may wait a moment, see :meth:`run_soon`.
         failed: called on the thread, once, with what kept it from going on: an asynchronous exception, or a descriptor
             that somebody else closed. What reads, timers and actions raise is reported, and does not.
     """
 
-    def __init__(self, name: str, failed: Callable[[BaseException], None] = report) -> None:
+    def __init__(self, name: str, lazy: Lazy | None = None, failed: Callable[[BaseException], None] = report) -> None:
         self._name = name
+        self._lazy = lazy or _Nothing()
         self._failed = failed
         self.scheduler = DeliveringScheduler(self._wake)
         self._reset()
@@ -134,6 +158,8 @@ class IoThread:
         self._waker: _Waker | None = None
         self._starting: threading.Thread | None = None
         self._asleep = False
+        self._looks_by_itself = False
+        self._last_lazy = 0.0
         self._watched: set[socket.socket] = set()
         self._posted: deque[Callable[[], object]] = deque()
 
@@ -141,6 +167,11 @@ class IoThread:
     def is_current(self) -> bool:
         """Whether the caller is on this thread."""
         return threading.get_ident() == self._ident
+
+    @property
+    def is_in_use_here(self) -> bool:
+        """Whether the caller is a signal handler that interrupted what its thread asked of this one."""
+        return self._lock._is_owned()  # pyright: ignore
 
     def watch(self, readers: Mapping[socket.socket, Reader], *, for_room: bool = False) -> None:
         """Call each reader on this thread whenever its socket has something to read, or can be written to."""
@@ -171,11 +202,21 @@ class IoThread:
         self._posted.append(action)
         self._wake()
 
-    def post_once(self, action: Callable[[], object]) -> None:
-        """The same, unless ``action`` is still to be run anyway."""
-        if action not in self._posted:
-            self._posted.append(action)
-        self._wake()
+    def run_soon(self) -> None:
+        """Have what may wait a moment done by then; from any thread.
+
+        Where this happens often, the thread looks by itself once in a millisecond, and is not woken each time.
+        """
+        if not self._looks_by_itself:
+            self._wake()
+
+    def run_lazy(self) -> None:
+        """Do what may wait a moment; on this thread only."""
+        if self._lazy.pending:
+            self._lazy.run()
+            now = time.monotonic()
+            self._looks_by_itself = now - self._last_lazy < 2 * _SOON
+            self._last_lazy = now
 
     def run_posted(self) -> None:
         """Run what other threads posted so far; on this thread only.
@@ -197,14 +238,13 @@ class IoThread:
 
     def _wake(self) -> None:
         """Have the thread look at what there is to do; from any thread."""
-        waker = self._waker
         if self._ident is None:
             with self._lock:
                 self._start()
-                waker = self._waker
         elif not self._asleep:
             return
-        if waker is not None:
+        waker = self._waker
+        if waker is not None:  # else it ended meanwhile, having done all
             waker.wake()
 
     def _start(self) -> _Epoll | _Selector:
@@ -246,8 +286,14 @@ class IoThread:
         """Wait, read, and run what is due; whether this thread is still the one that does."""
         self._asleep = True  # before the last look at what there is to do
         pause = 0.0 if self._posted else self.scheduler.until_next()
+        if self._looks_by_itself:
+            pause = _SOON if pause is None else min(pause, _SOON)
+        elif self._lazy.pending:
+            pause = 0.0
         events = poller.wait(pause if pause is None else min(pause, _LONGEST_WAIT))
         self._asleep = False
+        if not events and not self._lazy.pending:
+            self._looks_by_itself = False
         now = time.monotonic()
         read = 0
         for event in events:  # before timers: what arrived in time beats its time-out
@@ -259,6 +305,10 @@ class IoThread:
                 return False
         if self._posted:
             self.run_posted()
+        try:
+            self.run_lazy()
+        except BaseException as error:
+            report(error)
         if 1 < read < _WORTH_IT:
             time.sleep(_GATHER)
         try:

@@ -26,7 +26,7 @@ from ..base import Changed, Deliver, Ended, Hears
 from ..ip_datagrams import PAYLOAD_LIMITS, check_ip_destination
 from ..latch import Latch
 from ..own_messages import OwnMessages
-from . import batch, socket_options
+from . import datagram_readers, kernel_features, socket_options
 from .error_advice import cannot_open, is_transient
 from .group_socket import Listener
 from .io_thread import IoThread, Reader
@@ -61,27 +61,36 @@ class UdpTransport:
         self._gone = Latch()
         self._end_lock = threading.RLock()
         self._started = False
-        self._reader: batch.Reader = batch.PlainReader(group.family)
+        self._reader: datagram_readers.Reader = datagram_readers.PlainReader(group.family)
         self._direct_reader = self._reader
+        self._filtering: dict[int, datagram_readers.Reader] = {}
         self._deliver: Deliver | None = None
         self._ended: Ended | None = None
         self._changed: Changed | None = None
         self._fault: Exception | None = None
         self._received = self._own_bytes = 0
-        self._own = OwnMessages(receive_buffer) if listen and options["echo"] else None
+        # From a port that others of this machine have too, nothing tells whose a message is: the echo is then read.
+        self._from_group = options["send_from"] == "group"
+        self._hears_all = self._from_group and options["echo"]
+        self._own = OwnMessages(receive_buffer) if listen and options["echo"] and not self._from_group else None
         self._drops_reported = 0
         self._drop_check: DisposableBase | None = None
         self._final: Statistics | None = None
-        self._thread = IoThread(f"rx_multicast_ipc {group}", self._fail)
+        self._thread = IoThread(f"rx_multicast_ipc {group}", _OwnDelivery(self._own, self._deliver_own), self._fail)
+        try:
+            kernel_features.find()
+        except OSError as error:
+            raise cannot_open(group, error) from error
         with ExitStack() as undo:
             # First those that listen: on Windows a send needs somebody who joined.
             self._memberships = Memberships(group, receive_buffer, self._thread, listen=listen, trains=trains)
             undo.callback(self._memberships.close)
             self._outlet = Outlet(
-                group, self._memberships.nics, receive_buffer, self._thread, self._own, self._hear_itself
+                *(group, self._memberships.nics, receive_buffer, self._thread, self._own, self._hear_itself),
+                from_group=self._from_group,
             )
             undo.callback(self._outlet.socket.close)
-            self._memberships.ignore(self._outlet.addresses, self._outlet.sent_to_group)
+            self._ignore_own()
             self._receive_buffer = socket_options.granted_receive_buffer(self._outlet.socket)
             undo.pop_all()
 
@@ -92,16 +101,23 @@ class UdpTransport:
         self._started = True  # from here on it ends on the thread
         close_at_exit.add(self)
         family = self.group.family
-        self._reader = self._direct_reader = batch.reader(family)
-        if self.group.has_several_interfaces:
-            self._direct_reader = batch.interface_reader(family)
-        self._read_direct = partial(self._read, self._direct_reader, self._outlet.socket, True, "")
         try:
+            self._reader = self._direct_reader = datagram_readers.group_reader(self.group)
+            if isinstance(self._reader, datagram_readers.LocalReader):
+                self._direct_reader = datagram_readers.reader(family)
+            if self.group.has_several_interfaces:
+                self._direct_reader = datagram_readers.interface_reader(family)
+            self._read_direct = partial(self._read, self._direct_reader, self._outlet.socket, True, "")
             self._memberships.start(self._reader_of, self._turn, self._tell, lambda: self._outlet.sent_to_group)
             self._thread.watch({self._outlet.socket: self._read_direct})
-        except OSError as error:
+        except (OSError, MemoryError, RuntimeError) as error:  # the last: no thread can be started
             raise cannot_open(self.group, error) from error
-        self._hear_itself()
+        if self._own is not None:
+            self._own.wanted = True
+            self._hear_itself()
+
+    def __repr__(self) -> str:
+        return f"<UdpTransport {self.group} by {kernel_features.current()}>"
 
     @property
     def sender_address(self) -> Address:
@@ -134,8 +150,7 @@ class UdpTransport:
 
     def send(self, payload: bytes, destination: Address | None = None) -> None:
         self._outlet.send(payload, destination)
-        if self._own is not None and self._own.pending:
-            self._hear_itself()
+        self._hear_itself()
 
     def send_many(self, payloads: Sequence[bytes]) -> None:
         try:
@@ -170,8 +185,8 @@ class UdpTransport:
                 self._end()
         else:
             self._end()
-        if not wait or on_delivering_thread() or self._outlet.lock._is_owned():  # pyright: ignore
-            return  # two that wait for each other would wait in vain
+        if not wait or on_delivering_thread() or self._outlet.is_in_use_here or self._thread.is_in_use_here:
+            return  # it would wait in vain: for one that waits for it, or for what its own signal handler interrupted
         if not self._gone.wait(_CLOSE_WAIT):
             _log.warning(
                 "closing %s: a subscriber has kept the I/O thread busy for %g s; it closes when that ends",
@@ -190,6 +205,7 @@ class UdpTransport:
                 if self._final is None:
                     self._final = self._count()
                 if self._own is not None:
+                    self._own.wanted = False
                     self._own.clear()
                 self._thread.unwatch(self._outlet.socket)
                 self._memberships.close()
@@ -215,9 +231,10 @@ class UdpTransport:
         direct = socket_options.kernel_drops(self._outlet.socket)
         group = self._memberships.dropped(self._outlet.sent_to_group)
         own = 0 if self._own is None else self._own.dropped
+        readers = {self._reader, self._direct_reader, *self._filtering.values()}
         return Statistics(
             received=self._received,
-            received_bytes=sum(reader.bytes_read for reader in {self._reader, self._direct_reader}) + self._own_bytes,
+            received_bytes=sum(reader.bytes_read for reader in readers) + self._own_bytes,
             sent=self._outlet.sent,
             sent_bytes=self._outlet.sent_bytes,
             refused=self._outlet.refused,
@@ -227,11 +244,20 @@ class UdpTransport:
 
     def _reader_of(self, listener: Listener) -> Reader:
         interface = listener.nic.name if self.group.has_several_interfaces else ""
-        return partial(self._read, self._reader, listener.socket, False, interface, listener)
+        reader = self._reader
+        if listener.only:
+            reader = self._filtering.setdefault(
+                listener.only, datagram_readers.interface_reader(self.group.family, listener.only)
+            )
+        return partial(self._read, reader, listener.socket, False, interface, listener)
 
     def _turn(self) -> None:
         with self._outlet.lock:  # nothing is sent before it is ignored
             self._outlet.turn_to(self._memberships.nics)
+            self._ignore_own()
+
+    def _ignore_own(self) -> None:
+        if not self._from_group:
             self._memberships.ignore(self._outlet.addresses, self._outlet.sent_to_group)
 
     def _tell(self, event: NetworkEvent) -> None:
@@ -240,8 +266,8 @@ class UdpTransport:
 
     def _hear_itself(self) -> None:
         """Have what waits of its own messages delivered, as soon as nothing else is."""
-        if self._own is not None and self._own.pending and self._started:
-            self._thread.post_once(self._deliver_own)
+        if self._own is not None and self._own.pending:
+            self._thread.run_soon()
 
     def _deliver_own(self) -> int:
         """Deliver its own messages that wait, and return how many there were; on the I/O thread."""
@@ -258,7 +284,7 @@ class UdpTransport:
     def _without_own(self, batch: list[Message], listener: Listener) -> list[Message]:
         """The messages of others, where the socket did not keep its own out."""
         port = self._outlet.address[1]
-        if port not in [message.port for message in batch]:
+        if self._hears_all or port not in [message.port for message in batch]:
             return batch
         own = self._outlet.addresses
         if listener.filters_own:  # so what came through has a source that is new, or is of another host
@@ -271,7 +297,7 @@ class UdpTransport:
 
     def _read(
         self,
-        reader: batch.Reader,
+        reader: datagram_readers.Reader,
         opened: socket.socket,
         direct: bool,
         interface: str,
@@ -295,8 +321,7 @@ class UdpTransport:
             if self._drop_check is None:
                 self._drop_check = self.scheduler.schedule_relative(_DROP_CHECK, self._check_drops)
             self._thread.run_posted()
-            if self._own is not None and self._own.pending:  # which this may be the answer to
-                self._deliver_own()
+            self._thread.run_lazy()  # its own messages, which this may be the answer to
             if not self._closed and self._deliver is not None:
                 self._deliver(batch)
         if self._fault is not None:
@@ -343,3 +368,15 @@ class UdpTransport:
         self._thread.forget()
         self._memberships.forget()
         self._outlet.forget()
+
+
+class _OwnDelivery:
+    """The delivery of a transport's own messages, as work that may wait a moment."""
+
+    def __init__(self, own: OwnMessages | None, run: Callable[[], object]) -> None:
+        self._own = own
+        self.run = run
+
+    @property
+    def pending(self) -> bool:
+        return self._own is not None and self._own.pending
