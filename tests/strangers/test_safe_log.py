@@ -13,7 +13,6 @@ import reactivex as rx
 
 from rx_multicast_ipc.operators import codec
 from rx_multicast_ipc.strangers.rate_limit import LogLimit
-from rx_multicast_ipc.subscriber_errors import report
 
 from ..helpers import ipc
 
@@ -29,6 +28,11 @@ def log() -> Iterator[io.StringIO]:
     logger.addHandler(handler)
     yield out
     logger.removeHandler(handler)
+
+
+def report(error: BaseException) -> None:
+    """As the library logs what a subscriber raised."""
+    logging.getLogger("rx_multicast_ipc").error("a subscriber raised and was detached", exc_info=error)
 
 
 @pytest.fixture(autouse=True)
