@@ -1,8 +1,8 @@
 """From the bytes of a captured frame to the UDP datagram in it, through whatever carries it.
 
 Sources: RFC 791 (IPv4), RFC 8200 (IPv6) with RFC 4302 (AH), RFC 768 (UDP). A checksum is looked at where pieces were
-put together, to tell those of different datagrams; elsewhere it is not: where a network card computes checksums, what is
-captured on the sending machine has none yet.
+put together, to tell those of different datagrams; elsewhere it is not: where a network card computes checksums, what
+is captured on the sending machine has none yet.
 """
 
 from __future__ import annotations
