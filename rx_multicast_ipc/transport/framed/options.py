@@ -1,0 +1,58 @@
+"""How a reliable channel is to behave."""
+
+from __future__ import annotations
+
+import math
+from typing import Any, Final
+
+import msgspec
+
+from ...errors import InvalidOption
+from .packets import WINDOW_LIMIT
+
+_LEAST_WINDOW: Final = 16
+_LEAST_KEEP: Final = 1 << 20
+_LARGEST: Final = 1 << 40
+
+
+class Reliable(msgspec.Struct, frozen=True, kw_only=True):
+    """What ``reliable=`` of :func:`rx_multicast_ipc.open_channel` takes; ``True`` stands for ``Reliable()``.
+
+    Attributes:
+        window: packets that may be on the way or wait to be repeated, 16 to 8192.
+        keep: bytes of sent packets that are kept for repairs, and of packets that arrive out of order, 1 MiB or more.
+        patience: seconds that the sender waits for a receiver that falls behind; then it goes on without it.
+        rate: bytes a second that it sends at most; None for as many as the slowest receiver takes.
+        largest: bytes of the largest message, to send and to receive.
+
+    Raises:
+        InvalidOption: a value out of its range.
+    """
+
+    window: int = WINDOW_LIMIT
+    keep: int = 32 << 20
+    patience: float = 3.0
+    rate: float | None = None
+    largest: int = 64 << 20
+
+    def __post_init__(self) -> None:
+        if not _is_whole(self.window) or not _LEAST_WINDOW <= self.window <= WINDOW_LIMIT:
+            raise InvalidOption(
+                f"window is a number of packets from {_LEAST_WINDOW} to {WINDOW_LIMIT}, not {self.window!r}"
+            )
+        if not _is_whole(self.keep) or self.keep < _LEAST_KEEP:
+            raise InvalidOption(f"keep is a number of bytes, {_LEAST_KEEP} or more, not {self.keep!r}")
+        if not _is_number(self.patience) or not 0 <= self.patience < math.inf:
+            raise InvalidOption(f"patience is a number of seconds, 0 or more, not {self.patience!r}")
+        if self.rate is not None and (not _is_number(self.rate) or not 0 < self.rate < math.inf):
+            raise InvalidOption(f"rate is a number of bytes a second, more than 0, or None, not {self.rate!r}")
+        if not _is_whole(self.largest) or not 1 <= self.largest <= _LARGEST:
+            raise InvalidOption(f"largest is a number of bytes from 1 to {_LARGEST}, not {self.largest!r}")
+
+
+def _is_whole(value: Any) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool)
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool)
