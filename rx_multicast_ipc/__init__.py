@@ -1,17 +1,38 @@
-"""Processes on one machine or several talk through a UDP multicast group, as Observables.
+"""Processes on one machine, or on several, talk through a UDP multicast group, as Observables.
 
-import rx_multicast_ipc as ipc
-from reactivex import operators as ops
+Listen, and say something that everybody hears:
 
-joins = ipc.messages().pipe(ops.filter(lambda m: m.text.startswith("join:")))
-subscription = joins.subscribe(lambda m: print(m.text, "from", m.address, m.port))
-ipc.run(ipc.broadcast("join:Ann"))
+    import rx_multicast_ipc as ipc
+    from reactivex import operators as ops
+
+    joins = ipc.messages().pipe(ops.filter(lambda m: m.text.startswith("join:")))
+    joins.subscribe(lambda m: print(m.text, "from", m.address, m.port))
+    ipc.run(ipc.broadcast("join:Ann"))
+
+Nothing leaves this machine until an interface is named: ``interface="default"``, ``"eth0"``.
+
+What to start from:
+
+    open_channel(port, group, ...)   a Channel: messages, broadcast, send, reply, request, wait_for_message
+    messages, broadcast, send        the same without a channel in hand
+    run(observable)                  subscribe, wait, and return the last value; or ``await`` it on asyncio
+    to_async_iterable(observable)    ``async for``
+    operators                        decode, encode, wait_for_message, on_backpressure_buffer, retry_with_backoff
+    testing, capture, notebook       virtual networks and marbles; pcap files; live views in Jupyter
+    MulticastError                   the base of every error, each of which says what to do next
+
+Guides are in README.md and docs/; ``rx-multicast-ipc doctor`` finds out why multicast does not work on a machine.
 """
 
+from importlib import import_module
+from typing import TYPE_CHECKING
+
 from . import operators
-from .blocking_run import run, to_async_iterable
+from .async_iteration import to_async_iterable
+from .blocking_run import run
 from .channel import Channel, open_channel, with_socket
-from .channel_events import NetworkChange, NetworkEvent
+from .channel_events import ChannelEvent, NetworkChange, NetworkEvent
+from .channel_options import ChannelOptions
 from .channel_statistics import Statistics
 from .errors import (
     BufferOverflow,
@@ -36,6 +57,7 @@ from .errors import (
     PayloadTooLarge,
     PortInUse,
     SendFailed,
+    UnknownOption,
     Unsupported,
     WouldDeadlock,
 )
@@ -46,6 +68,11 @@ from .repeat_loops import repeat_for, repeat_while
 from .shared_channels import broadcast, messages, send
 from .subscriber_errors import set_unhandled_error_hook
 
+if TYPE_CHECKING:
+    from . import capture, notebook, testing
+
+    __version__: str
+
 __all__ = [
     "DEFAULT_GROUP",
     "DEFAULT_PORT",
@@ -55,6 +82,8 @@ __all__ = [
     "CaptureFailed",
     "Channel",
     "ChannelClosed",
+    "ChannelEvent",
+    "ChannelOptions",
     "DecodeFailed",
     "Group",
     "InvalidAddress",
@@ -78,10 +107,14 @@ __all__ = [
     "PortInUse",
     "SendFailed",
     "Statistics",
+    "UnknownOption",
     "Unsupported",
     "WouldDeadlock",
+    "__version__",
     "broadcast",
+    "capture",
     "messages",
+    "notebook",
     "open_channel",
     "operators",
     "repeat_for",
@@ -89,6 +122,23 @@ __all__ = [
     "run",
     "send",
     "set_unhandled_error_hook",
+    "testing",
     "to_async_iterable",
     "with_socket",
 ]
+
+_LOADED_WHEN_TOUCHED = ("capture", "notebook", "testing")
+
+
+def __getattr__(name: str) -> object:
+    if name in _LOADED_WHEN_TOUCHED:
+        return import_module(f"{__name__}.{name}")
+    if name == "__version__":
+        from importlib.metadata import version
+
+        return version("rx-multicast-ipc")
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

@@ -2,45 +2,44 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
+from functools import partial
 from types import TracebackType
-from typing import Self, TypeVar
+from typing import Self, TypeVar, Unpack
 
 import msgspec
 from reactivex import Observable
 from reactivex.abc import DisposableBase, ObserverBase, SchedulerBase
 from reactivex.disposable import Disposable, SerialDisposable
 from reactivex.scheduler.periodicscheduler import PeriodicScheduler
-from reactivex.subject import AsyncSubject
 
 from ._html import html_table
-from .channel_events import NetworkEvent
+from .channel_events import ChannelEvent
+from .channel_options import ChannelOptions, complete, group_of, takes_channel_options
 from .channel_statistics import Statistics
+from .cold_observable import ColdObservable
+from .deadlocks import deadlock
 from .errors import ChannelClosed, InvalidOption
-from .group import DEFAULT_GROUP, DEFAULT_PORT, Group, Interfaces, Payload, as_payload, check_port
+from .group import DEFAULT_GROUP, DEFAULT_PORT, Group, Payload, as_payload, check_port
 from .message import Address, Message
+from .receiving.closed_notice import ClosedNotice, anew
 from .receiving.event_loop_delivery import at_home_of, loop_of
 from .receiving.hot_source import HotSource
 from .receiving.wait_backlog import Backlog, Predicate
-from .sending.cold_send import Send, send_to
+from .sending.cold_send import Send, send_to, shown
 from .sending.paced_send_all import Payloads, send_all
+from .subscriber_errors import tell_all
 from .transport import OpenTransport, Transport
 from .transport.opening import open_transport as open_current
-from .validation.arguments import check_count, check_receive_buffer, check_timeout
+from .validation.arguments import check_timeout
 
 _T = TypeVar("_T")
-
-RECEIVE_BUFFER = 4 * 1024 * 1024
-"""Bytes of kernel buffer that a channel asks for."""
-
-BACKLOG = 1024
-"""Messages that a channel keeps for the next wait."""
 
 
 class Channel:
     """One process's end of a multicast group: what it hears, and ways to speak. Made by :func:`open_channel`.
 
-    Everything is delivered on one thread, the channel's *home*, serially. Messages to the group keep their order of
+    Everything is delivered on one thread, the channel's I/O thread, serially. Messages to the group keep their order of
     arrival, and so do direct ones; the two kinds come by different sockets. Subscribers that bring an asyncio
     scheduler (``await`` does) are served on their loop instead. A channel is a context manager, ``with`` and
     ``async with``, that closes it at the end.
@@ -50,21 +49,16 @@ class Channel:
         self,
         group: Group,
         open_transport: OpenTransport = open_current,
-        *,
-        receive_buffer: int = RECEIVE_BUFFER,
-        backlog: int = BACKLOG,
-        echo: bool = True,
+        options: ChannelOptions | None = None,
     ) -> None:
-        check_receive_buffer(receive_buffer)
-        check_count("backlog", backlog, "messages")
-        self._echo = echo
-        self._payload_limit = group.payload_limit
+        options = complete(options or {})
         self._batches: HotSource[list[Message]] = HotSource(self._refusal, f"batches of {group}")
         self._messages: HotSource[Message] = HotSource(self._refusal, f"messages of {group}", self._batches)
-        self._events: HotSource[NetworkEvent] = HotSource(self._refusal, f"events of {group}")
-        self._closing: AsyncSubject[None] = AsyncSubject()
-        self._transport = open_transport(group, receive_buffer=receive_buffer)
-        self._backlog = Backlog(self._transport, backlog)
+        self._events: HotSource[ChannelEvent] = HotSource(self._refusal, f"events of {group}")
+        self._closing = ClosedNotice()
+        self._transport = open_transport(group, options)
+        self._payload_limit = self._transport.payload_limit
+        self._backlog = Backlog(self._transport, options["backlog"])
         try:
             self._transport.start(self._deliver, self._end, self._tell)
         except BaseException:
@@ -82,7 +76,7 @@ class Channel:
         return self._batches
 
     @property
-    def events(self) -> Observable[NetworkEvent]:
+    def events(self) -> Observable[ChannelEvent]:
         """Hot: what happens to the channel's network, once the channel has dealt with it; completes on close.
 
         Links that go down, interfaces that vanish and come back and addresses that change do not end ``messages``:
@@ -111,7 +105,7 @@ class Channel:
     @property
     def statistics(self) -> Statistics:
         """What was counted since the channel was opened."""
-        discarded = self._messages.discarded + self._batches.discarded
+        discarded = self._messages.discarded + self._batches.discarded + self._backlog.discarded
         return msgspec.structs.replace(self._transport.statistics, discarded=discarded)
 
     @property
@@ -171,13 +165,16 @@ class Channel:
                 runs of equal sizes at a tenth of the cost; an iterator one by one, for it may wait for answers.
             rate: messages a second; None sends as fast as ``source`` gives, which can drown receivers. With a
                 rate, or once a send on an event loop waited for room, an iterable is taken from on the channel's own
-                thread, so it must not block; what an Observable gives faster than the rate waits in memory.
+                thread, so it must not block; what an Observable gives faster than the rate waits in memory, up to
+                65 536 payloads and 64 MiB.
 
         Raises:
             InvalidOption, InvalidPayload: at once, for what is no source or no rate.
             SendFailed, InvalidPayload, PayloadTooLarge: from the Observable; the later ones are not sent.
+            SendFailed: from the Observable, for an Observable that is faster than the link or the rate for too long.
+            ChannelClosed: from the Observable, as soon as the channel closes.
         """
-        return send_all(self._open_transport, source, rate, self.scheduler)
+        return send_all(self._open_transport, source, rate, self.scheduler, self._closing)
 
     def wait_for_message(
         self, predicate: Predicate | None = None, *, timeout: float | None = None
@@ -221,30 +218,34 @@ class Channel:
         def is_answer(message: Message) -> object:
             return message.sender not in transport.own_addresses and predicate(message)
 
-        return self._backlog.request(lambda: transport.send(payload), is_answer, check_timeout(timeout))
+        what = f"request of {shown(payload)}"
+        return self._backlog.request(lambda: transport.send(payload), is_answer, check_timeout(timeout), what)
 
     def unbind(self) -> Observable[None]:
         """Cold: closes the channel, completes ``messages``, and emits None when that is done; idempotent."""
 
         def subscribe(observer: ObserverBase[None], scheduler: SchedulerBase | None = None) -> DisposableBase:
             receiver = at_home_of(scheduler, observer)
-            if self._transport.ended:
+
+            def tell(_: Exception) -> None:
                 receiver.on_next(None)
                 receiver.on_completed()
-                return Disposable()
-            subscription = self._closing.subscribe(receiver)
-            self._transport.close(wait=False)
+
+            subscription = self._closing.add(tell)
+            self.close(wait=False)
             return subscription
 
-        return Observable(subscribe)
+        return ColdObservable(subscribe, "unbind")
 
     def close(self, *, wait: bool = True) -> None:
         """Close the channel and complete ``messages``; idempotent. When it returns, nothing more is delivered.
 
         Args:
             wait: False returns at once, and the channel closes as soon as a running subscriber ends. True
-                waits for that, for 5 seconds at most; on the delivering thread it does not wait.
+                waits for that, for 5 seconds at most; in a subscriber on an I/O thread it does not wait.
         """
+        for source in (self._batches, self._messages, self._events):
+            source.stop()
         self._transport.close(wait=wait)
 
     def __enter__(self) -> Self:
@@ -280,85 +281,64 @@ class Channel:
         return self._transport
 
     def _refusal(self) -> Exception | None:
-        return ChannelClosed() if self._transport.closed else None
+        return ChannelClosed() if self._transport.closed else deadlock(self._transport.scheduler)
 
     def _payload(self, data: Payload) -> bytes:
         return as_payload(data, self._payload_limit)
 
     def _deliver(self, batch: list[Message]) -> None:
-        if not self._echo:
-            own = self._transport.own_addresses
-            batch = [message for message in batch if message.sender not in own]
-            if not batch:
-                return
         if self._batches.observed:
             self._batches.emit((batch,))
         if self._messages.observed:
             self._messages.emit(batch)
         self._backlog.put(batch)
 
-    def _tell(self, event: NetworkEvent) -> None:
+    def _tell(self, event: ChannelEvent) -> None:
         self._events.emit((event,))
 
     def _end(self, fault: Exception | None) -> None:
-        self._batches.end(fault)
-        self._messages.end(fault)
-        self._events.end(fault)
-        self._backlog.end(fault or ChannelClosed())
-        self._closing.on_next(None)
-        self._closing.on_completed()
+        def why() -> Exception:
+            return ChannelClosed() if fault is None else anew(fault)
+
+        tell_all(
+            [
+                *(partial(source.end, fault) for source in (self._batches, self._messages, self._events)),
+                partial(self._backlog.end, why),
+                partial(self._closing.tell, why),
+            ]
+        )
 
 
+@takes_channel_options
 def open_channel(
     port: int = DEFAULT_PORT,
     group: str = DEFAULT_GROUP,
-    *,
-    interface: Interfaces | None = None,
-    ttl: int | None = None,
-    sources: Iterable[str] = (),
-    receive_buffer: int = RECEIVE_BUFFER,
-    backlog: int = BACKLOG,
-    echo: bool = True,
+    **options: Unpack[ChannelOptions],
 ) -> Channel:
     """Bind and join at once, and listen until closed.
 
     Args:
         port: UDP port, 1 to 65 535, shared with every other process that opens it.
         group: the multicast group's address: 224.0.0.0/4, or ff00::/8 on a network interface.
-        interface: ``"loopback"``: this machine alone, no network needed, no packet leaves it. ``"default"``: the
-            interface that the system's multicast route picks. ``"all"``: every network interface, those that come
-            later too. Or an interface's name (``"eth0"``), or one of this machine's addresses (``"192.0.2.7"``).
-            Or several of these: then a datagram that arrives over two is two messages, and each says which
-            interface it came by. None: what the environment variable ``RX_MULTICAST_IPC_INTERFACE`` says
-            (several between commas), or else loopback.
-        ttl: how many networks a datagram may enter; 1 on a network, 0 on loopback, if not given.
-        sources: the only senders to be heard in the group, by their numeric addresses, 10 at most (RFC 4607); everybody
-            if not given. Direct messages are not concerned.
-        receive_buffer: bytes of kernel buffer to ask for; ``statistics`` says how many were granted.
-        backlog: messages kept for the next :meth:`Channel.wait_for_message`.
-        echo: whether the channel hears what it sends to the group itself.
+        **options: see :class:`ChannelOptions`.
 
     Raises:
-        InvalidPort, InvalidGroup, InvalidInterface, InvalidTTL, InvalidAddress, InvalidOption: a mistake in the call.
+        InvalidPort, InvalidGroup, InvalidInterface, InvalidTTL, InvalidAddress, InvalidOption, UnknownOption: a
+            mistake in the call.
         PortInUse: another program holds the port without sharing it.
         NoRoute: no route leads to the group. (An interface that is down is opened, and used once it is up.)
         CannotOpen: the system refused for another reason.
     """
-    joined = Group.of(port, group, interface, ttl, sources)
-    return Channel(joined, receive_buffer=receive_buffer, backlog=backlog, echo=echo)
+    checked = complete(options)
+    return Channel(group_of(port, group, checked), options=checked)
 
 
+@takes_channel_options
 def with_socket(
     use: Callable[[Channel], Observable[_T]],
     port: int = DEFAULT_PORT,
     group: str = DEFAULT_GROUP,
-    *,
-    interface: Interfaces | None = None,
-    ttl: int | None = None,
-    sources: Iterable[str] = (),
-    receive_buffer: int = RECEIVE_BUFFER,
-    backlog: int = BACKLOG,
-    echo: bool = True,
+    **options: Unpack[ChannelOptions],
 ) -> Observable[_T | None]:
     """Cold: each subscription opens a channel for ``use``, and closes it on completion, error or dispose.
 
@@ -366,17 +346,17 @@ def with_socket(
 
     Args:
         use: gets the channel and returns an Observable, whose last value is the result (None if it has none).
-        port, group, interface, ttl, sources, receive_buffer, backlog, echo: as for :func:`open_channel`.
+        port, group: as for :func:`open_channel`.
+        **options: see :class:`ChannelOptions`.
 
     Raises:
         As :func:`open_channel`, from the Observable; mistakes in the call at once.
     """
-    joined = Group.of(port, group, interface, ttl, sources)
-    check_receive_buffer(receive_buffer)
-    check_count("backlog", backlog, "messages")
+    checked = complete(options)
+    joined = group_of(port, group, checked)
 
     def subscribe(observer: ObserverBase[_T | None], scheduler: SchedulerBase | None = None) -> DisposableBase:
-        channel = Channel(joined, receive_buffer=receive_buffer, backlog=backlog, echo=echo)
+        channel = Channel(joined, options=checked)
         on_loop = loop_of(scheduler) is not None
         home = scheduler if on_loop else channel.scheduler
         result: _T | None = None
@@ -415,4 +395,4 @@ def with_socket(
             raise
         return Disposable(dispose)
 
-    return Observable(subscribe)
+    return ColdObservable(subscribe, "with_socket")

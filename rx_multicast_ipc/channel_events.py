@@ -1,8 +1,9 @@
-"""What happened to a channel's network."""
+"""What happens to a channel beside its messages."""
 
 from __future__ import annotations
 
 from enum import StrEnum
+from typing import TypeAlias
 
 import msgspec
 
@@ -40,3 +41,7 @@ class NetworkEvent(msgspec.Struct, frozen=True):
     interface: str
     address: str
     at: float
+
+
+ChannelEvent: TypeAlias = NetworkEvent
+"""Whatever ``Channel.events`` may tell."""

@@ -5,12 +5,16 @@ from __future__ import annotations
 import heapq
 import time
 from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
 from threading import RLock
-from typing import Any, TypeVar
+from typing import Any, Final, TypeVar
 
 from reactivex.abc import DisposableBase, ScheduledAction, SchedulerBase
+from reactivex.disposable import MultipleAssignmentDisposable, SingleAssignmentDisposable
+from reactivex.scheduler.eventloop import AsyncIOScheduler
 from reactivex.scheduler.periodicscheduler import PeriodicScheduler
-from reactivex.typing import AbsoluteTime, RelativeTime
+from reactivex.scheduler.scheduler import Scheduler
+from reactivex.typing import AbsoluteTime, RelativeTime, ScheduledPeriodicAction
 
 from .subscriber_errors import on_delivering_thread, report
 
@@ -20,7 +24,26 @@ _PURGE_AT = 64
 """Cancelled timers that may stay queued; beyond it they are removed once they are the majority."""
 
 
-class TimerScheduler(PeriodicScheduler):
+_START: Final = datetime.now(UTC) - timedelta(seconds=time.monotonic())
+"""When the monotonic clock was at 0, by the wall clock as it was at import."""
+
+
+class MonotonicTime(Scheduler):
+    """Reads the time off the monotonic clock, so that no step of the wall clock makes a pause longer or shorter.
+
+    At import the two agree; an absolute due time is one of this clock: ``scheduler.now + pause``.
+    """
+
+    @property
+    def now(self) -> datetime:
+        return _START + timedelta(seconds=time.monotonic())
+
+
+class LoopScheduler(MonotonicTime, AsyncIOScheduler):
+    """The scheduler of an event loop."""
+
+
+class TimerScheduler(MonotonicTime, PeriodicScheduler):
     """A scheduler without a thread: its owner calls :meth:`run_due` and sleeps until the next is due.
 
     Scheduling and disposing are safe from every thread; actions run in order of their due times, on
@@ -54,7 +77,40 @@ class TimerScheduler(PeriodicScheduler):
     def schedule_absolute(
         self, duetime: AbsoluteTime, action: ScheduledAction[_TState], state: _TState | None = None
     ) -> DisposableBase:
-        return self.schedule_relative(self.to_datetime(duetime) - self.now, action, state)
+        return self._add((self.to_datetime(duetime) - _START).total_seconds(), action, state)
+
+    def schedule_periodic(
+        self,
+        period: RelativeTime,
+        action: ScheduledPeriodicAction[_TState],
+        state: _TState | None = None,
+    ) -> DisposableBase:
+        """Run ``action`` once a period, with what it returned the time before.
+
+        Each due time is a period after the one before it, not after the action: a late tick delays none that follow.
+        """
+        seconds = max(0.0, self.to_seconds(period))
+        due = time.monotonic() + seconds
+        ticking = MultipleAssignmentDisposable()
+
+        def tick(_scheduler: SchedulerBase, value: _TState | None) -> None:
+            nonlocal due
+            if ticking.is_disposed:
+                return
+            try:
+                value = action(value)
+            except BaseException:
+                ticking.dispose()
+                raise
+            due += seconds
+            tick_at_due(value)
+
+        def tick_at_due(value: _TState | None) -> None:
+            ticking.disposable = timer = SingleAssignmentDisposable()  # in its place before it can run
+            timer.disposable = self._add(due, tick, value)
+
+        tick_at_due(state)
+        return ticking
 
     def until_next(self) -> float | None:
         """Seconds until the next action is due, 0 or more; None if none is queued."""
@@ -115,9 +171,16 @@ class TimerScheduler(PeriodicScheduler):
                 return
             self._cancelled += 1
             if self._cancelled > _PURGE_AT and self._cancelled * 2 > len(self._heap):
-                self._heap = [entry for entry in self._heap if not entry[2].cancelled]
+                self._heap[:] = [entry for entry in self._heap if not entry[2].cancelled]
                 heapq.heapify(self._heap)
                 self._cancelled = 0
+
+
+def clock_of(scheduler: SchedulerBase) -> Callable[[], float]:
+    """Tells the time that ``scheduler`` goes by, in seconds that only go forward."""
+    if isinstance(scheduler, MonotonicTime):
+        return time.monotonic
+    return lambda: scheduler.to_seconds(scheduler.now)
 
 
 class DeliveringScheduler(TimerScheduler):

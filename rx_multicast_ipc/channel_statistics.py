@@ -18,7 +18,9 @@ class Statistics(msgspec.Struct, frozen=True, kw_only=True):
         dropped: datagrams that the kernel dropped because a receive buffer of this channel was full
             (Linux: ``SO_MEMINFO``; ``None`` where the platform does not tell). Exact for datagrams that were sent
             one by one; those that ``broadcast_all`` sent together are dropped together and count once, so at least.
-        discarded: messages that subscribers on event loops lost because their loops did not keep up.
+        discarded: messages that were read and then lost in a bounded queue, because a subscriber on an event loop,
+            behind ``on_backpressure_buffer`` or in ``to_async_iterable`` did not keep up; and those that came between
+            two waits, beyond what ``backlog`` keeps. (A queue behind merged channels counts for each of them.)
         receive_buffer: bytes of receive buffer that the kernel granted to each socket.
     """
 

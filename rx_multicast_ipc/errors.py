@@ -10,6 +10,7 @@
      │   ├─ InvalidPayload            neither str nor bytes-like
      │   ├─ PayloadTooLarge           more than one datagram carries
      │   └─ InvalidOption             another argument out of range or of the wrong type
+     │       └─ UnknownOption         no option has that name
      ├─ CannotOpen                    the operating system refused the sockets
      │   ├─ PortInUse                 another program holds the port alone
      │   └─ NoRoute                   the interface is down, or nothing leads to the group
@@ -91,6 +92,25 @@ class InvalidOption(InvalidArgument):
     """An argument out of its range or of the wrong type."""
 
 
+class UnknownOption(InvalidOption, TypeError):
+    """No option has that name.
+
+    Attributes:
+        name: as it was given.
+        known: the options that there are.
+    """
+
+    def __init__(self, name: str, known: tuple[str, ...], close: str = "") -> None:
+        self.name = name
+        self.known = known
+        self._close = close
+        super().__init__(name, known, close)
+
+    def __str__(self) -> str:
+        meant = f"; did you mean {self._close!r}?" if self._close else ";"
+        return f"there is no option {self.name!r}{meant} A channel takes {', '.join(self.known)}"
+
+
 class CannotOpen(MulticastError):
     """The operating system refused to set up the sockets; ``__cause__`` is its ``OSError``."""
 
@@ -132,7 +152,9 @@ class MessageTimeout(MulticastError, TimeoutError):
     def __init__(self, seconds: float, waited_for: str = "message") -> None:
         self.seconds = seconds
         self._waited_for = waited_for
-        super().__init__(f"no {waited_for} within {seconds:g} s; wait longer, or ops.retry() to try again")
+        super().__init__(
+            f"no {waited_for} within {seconds:g} s; wait longer, or try again so many times with ops.retry(3)"
+        )
 
     def __reduce__(self) -> tuple[type[MessageTimeout], tuple[float, str]]:
         return type(self), (self.seconds, self._waited_for)
@@ -159,16 +181,18 @@ class BufferOverflow(MulticastError):
     """A bounded queue with ``Overflow.ERROR`` is full: its reader is slower than its source.
 
     Attributes:
-        capacity: items that the queue holds.
+        capacity: what the queue holds, in ``unit``.
+        unit: ``"items"`` or ``"bytes"``.
     """
 
-    def __init__(self, capacity: int) -> None:
+    def __init__(self, capacity: int, unit: str = "items") -> None:
         self.capacity = capacity
-        super().__init__(capacity)
+        self.unit = unit
+        super().__init__(capacity, unit)
 
     def __str__(self) -> str:
         return (
-            f"a queue of {self.capacity} items is full; read faster, raise the capacity, or choose what to lose "
+            f"a queue of {self.capacity} {self.unit} is full; read faster, raise the capacity, or choose what to lose "
             "with Overflow.DROP_OLDEST or Overflow.DROP_LATEST"
         )
 

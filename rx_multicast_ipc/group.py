@@ -29,9 +29,6 @@ ALL_INTERFACES: Final = "all"
 INTERFACE_VARIABLE: Final = "RX_MULTICAST_IPC_INTERFACE"
 """The environment variable that names the interfaces, between commas, for calls that name none."""
 
-PAYLOAD_LIMITS: Final[dict[Family, int]] = {"IPv4": 65_507, "IPv6": 65_527}
-"""Bytes of payload that one UDP datagram carries (RFC 768, RFC 791, RFC 8200)."""
-
 _LINK_LOCAL_SCOPE: Final = 2
 _MOST_SOURCES: Final = 10
 _CHOICE: Final = (
@@ -102,11 +99,6 @@ class Group(msgspec.Struct, frozen=True):
         """Whether a message must say which interface it came by."""
         return self.interfaces == (ALL_INTERFACES,) or len(self.interfaces) > 1
 
-    @property
-    def payload_limit(self) -> int:
-        """Bytes that one datagram carries."""
-        return PAYLOAD_LIMITS[self.family]
-
     def __str__(self) -> str:
         address = f"[{self.address}]" if ":" in self.address else self.address
         return f"{address}:{self.port} on {self.interface}"
@@ -133,27 +125,6 @@ def as_payload(data: Payload, limit: int) -> bytes:
     if len(payload) > limit:
         raise PayloadTooLarge(len(payload), limit)
     return payload
-
-
-def check_destination(address: str, group: Group) -> bool:
-    """Whether ``address`` is numeric; a name (False) has yet to be resolved.
-
-    Raises:
-        InvalidAddress: of the wrong type or family, or outside this machine for a loopback channel.
-    """
-    if not isinstance(address, str):
-        raise InvalidAddress(f"address must be a host name or a numeric address, not {address!r}")
-    ip = Ip.parse(address)
-    if ip is None:
-        return False
-    if ip.family != group.family:
-        raise InvalidAddress(f"{address} is an {ip.family} address, but this channel's group is {group.family}")
-    if group.is_loopback and not (ip.is_loopback or ip.is_multicast):
-        raise InvalidAddress(
-            f"{address} is not on this machine's loopback interface, which is all that this channel may use; "
-            'open it with interface="default", or name an interface, to talk to the network'
-        )
-    return True
 
 
 class Ip(NamedTuple):

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from contextlib import suppress
 from threading import RLock
-from typing import Final, NamedTuple
+from typing import Final, NamedTuple, Unpack
 
 import msgspec
 from reactivex import Observable
@@ -14,28 +14,25 @@ from reactivex.abc import DisposableBase, ObserverBase, SchedulerBase
 from reactivex.disposable import CompositeDisposable, Disposable
 from reactivex.typing import Subscription
 
-from .channel import RECEIVE_BUFFER, Channel
+from .channel import Channel
+from .channel_options import ChannelOptions, complete, group_of, takes_channel_options
 from .errors import ChannelClosed, SendFailed
 from .group import DEFAULT_GROUP, DEFAULT_PORT, Group, Interfaces, Payload, as_payload, check_port
 from .message import Address, Message
 from .sending.cold_send import Send, send_to
-from .transport import OpenTransport, Transport, WouldBlock
+from .transport import Hears, OpenTransport, Transport, WouldBlock
+from .transport.ip_datagrams import PAYLOAD_LIMITS, check_ip_destination, no_names
 from .transport.opening import current
-from .transport.udp.socket_options import look_up
-from .validation.arguments import check_receive_buffer
 
 _UNUSED_BUFFER: Final = 4096
 """Bytes of receive buffer for a socket that only sends."""
 
 
+@takes_channel_options
 def messages(
     port: int = DEFAULT_PORT,
     group: str = DEFAULT_GROUP,
-    *,
-    interface: Interfaces | None = None,
-    ttl: int | None = None,
-    sources: Iterable[str] = (),
-    receive_buffer: int = RECEIVE_BUFFER,
+    **options: Unpack[ChannelOptions],
 ) -> Observable[Message]:
     """Hot: every message of a group, this process's own among them.
 
@@ -44,19 +41,20 @@ def messages(
     to them arrive here.
 
     Args:
-        port, group, interface, ttl, sources, receive_buffer: as for :func:`open_channel`.
+        port, group: as for :func:`open_channel`.
+        **options: see :class:`ChannelOptions`. There are no waits here, so no ``backlog`` either: it is not kept.
 
     Raises:
-        InvalidPort, InvalidGroup, InvalidInterface, InvalidTTL, InvalidAddress, InvalidOption: a mistake in the
-            call, at once.
+        InvalidPort, InvalidGroup, InvalidInterface, InvalidTTL, InvalidAddress, InvalidOption, UnknownOption: a
+            mistake in the call, at once.
         CannotOpen, InvalidInterface: from the Observable.
     """
-    joined = Group.of(port, group, interface, ttl, sources)
-    check_receive_buffer(receive_buffer)
+    checked = complete({**options, "backlog": 1})
+    joined = group_of(port, group, checked)
 
     def subscribe(observer: ObserverBase[Message], scheduler: SchedulerBase | None = None) -> DisposableBase:
-        key = _Key(joined, receive_buffer, current())
-        channel = _acquire(key)
+        key = _Key(joined, _apart_from_the_group(checked), current())
+        channel = _acquire(key, checked)
         try:
             subscription = channel.messages.subscribe(observer, scheduler=scheduler)
         except BaseException:
@@ -86,7 +84,7 @@ def broadcast(
         CannotOpen, InvalidInterface, SendFailed: from the Observable.
     """
     sender = _SharedSender(Group.of(port, group, interface, ttl))
-    return Send(sender, as_payload(data, sender.group.payload_limit))
+    return Send(sender, as_payload(data, sender.payload_limit))
 
 
 def send(
@@ -111,7 +109,7 @@ def send(
         As :func:`broadcast`, and InvalidAddress: at once, or from the Observable for a name.
     """
     sender = _SharedSender(Group.of(group_port, group, interface, ttl))
-    return send_to(sender, as_payload(data, sender.group.payload_limit), check_port(port), address)
+    return send_to(sender, as_payload(data, sender.payload_limit), check_port(port), address)
 
 
 class _Messages(Observable[Message]):
@@ -125,7 +123,7 @@ class _Messages(Observable[Message]):
 
 class _Key(NamedTuple):
     group: Group
-    receive_buffer: int
+    options: frozenset[tuple[str, object]]
     opened_by: OpenTransport
 
 
@@ -139,11 +137,11 @@ _channels: dict[_Key, _Shared] = {}
 _lock = RLock()  # a signal handler may subscribe while its thread does
 
 
-def _acquire(key: _Key) -> Channel:
+def _acquire(key: _Key, options: ChannelOptions) -> Channel:
     with _lock:
         shared = _channels.get(key)
         if shared is None or shared.channel.closed:
-            shared = _Shared(Channel(key.group, key.opened_by, receive_buffer=key.receive_buffer, backlog=1))
+            shared = _Shared(Channel(key.group, key.opened_by, options))
             _channels[key] = shared
         shared.users += 1
         return shared.channel
@@ -173,7 +171,7 @@ class _SharedSender:
             with suppress(ChannelClosed):  # its last subscriber may leave at this very moment
                 transport.send(payload, destination)
                 return
-        transport = current()(self.group, receive_buffer=_UNUSED_BUFFER, listen=False)
+        transport = current()(self.group, complete({"receive_buffer": _UNUSED_BUFFER}), Hears.NOTHING)
         try:
             transport.send(payload, destination)
         except WouldBlock as error:  # this socket is not there later
@@ -182,11 +180,24 @@ class _SharedSender:
             transport.close()
 
     @property
-    def has_names(self) -> bool:
-        return getattr(current(), "has_names", True)
+    def payload_limit(self) -> int:
+        return PAYLOAD_LIMITS[self.group.family]
+
+    def check_destination(self, address: str) -> str | None:
+        numeric = check_ip_destination(address, self.group)
+        if numeric is None and not getattr(current(), "has_names", True):
+            raise no_names(address)
+        return numeric
 
     def look_up(self, name: str) -> str:
-        return look_up(name, self.group)
+        transport = self._open()
+        if transport is not None:
+            return transport.look_up(name)
+        transport = current()(self.group, complete({"receive_buffer": _UNUSED_BUFFER}), Hears.NOTHING)
+        try:
+            return transport.look_up(name)
+        finally:
+            transport.close()
 
     def call(self, action: Callable[[], None]) -> None:
         transport = self._open()
@@ -209,6 +220,10 @@ class _SharedSender:
                 if (joined, key.opened_by) == (self.group, current()) and not shared.channel.closed:
                     return shared.channel.transport
         return None
+
+
+def _apart_from_the_group(options: ChannelOptions) -> frozenset[tuple[str, object]]:
+    return frozenset((name, value) for name, value in options.items() if name not in ("interface", "ttl", "sources"))
 
 
 def _forget_all() -> None:

@@ -5,7 +5,8 @@ from __future__ import annotations
 import logging
 import os
 import threading
-from collections.abc import Callable
+import traceback
+from collections.abc import Callable, Iterable
 from contextlib import suppress
 
 from reactivex.typing import OnError
@@ -41,12 +42,20 @@ def set_unhandled_error_hook(hook: UnhandledErrorHook | None) -> UnhandledErrorH
 
 
 def report(error: BaseException) -> None:
-    """Hand ``error`` to the hook; a hook that raises is logged, never let through."""
-    try:
-        _hook(error)
-    except BaseException:
-        _log.exception("the unhandled-error hook raised")
-        _log_error(error)
+    """Hand ``error`` to the hook, or log it with what the hook raised.
+
+    Nothing that goes wrong here is let through, be it a logging handler that raises or an exception that another thread
+    throws into this one: whoever reports has to go on.
+    """
+    with suppress(BaseException):
+        try:
+            _hook(error)
+        except BaseException:
+            try:
+                _log.exception("the unhandled-error hook raised")
+                _log_error(error)
+            except BaseException:
+                traceback.print_exception(error)
 
 
 class DeliveringThread(threading.Thread):
@@ -65,13 +74,25 @@ def on_delivering_thread() -> bool:
     return isinstance(thread, DeliveringThread) and thread.process == os.getpid()
 
 
+def tell_all(calls: Iterable[Callable[[], None]]) -> None:
+    """Make each of these calls, whatever the others raise; the first exception is raised at the end."""
+    first: BaseException | None = None
+    for call in calls:
+        try:
+            call()
+        except BaseException as error:
+            first = first or error
+    if first is not None:
+        raise first
+
+
 def detach(on_error: OnError, error: BaseException) -> None:
     """Report what a subscriber raised, and end its chain so that the operators in it let go of what they hold.
 
-    Not even ``sys.exit()`` or a cancellation in one subscriber ends a delivering thread, which others share.
-    Elsewhere (virtual time, an event loop) such an exception is the caller's, and is raised again.
+    Not even ``sys.exit()`` in one subscriber ends a delivering thread, which others share. Elsewhere (virtual time, an
+    event loop) that and Ctrl-C are the caller's, and are raised again.
     """
-    if not isinstance(error, Exception) and not on_delivering_thread():
+    if isinstance(error, SystemExit | KeyboardInterrupt) and not on_delivering_thread():
         raise error
     report(error)
     with suppress(BaseException):  # a chain without on_error of its own raises what was just reported

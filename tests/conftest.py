@@ -10,10 +10,11 @@ from rx_multicast_ipc.subscriber_errors import UnhandledErrorHook
 from rx_multicast_ipc.testing.conformance.transport_rig import free_port
 
 from . import npm, seclusion
+from .wall_clock import WallClock
 
 
-def pytest_configure() -> None:
-    seclusion.seclude()
+def pytest_configure(config: pytest.Config) -> None:
+    seclusion.seclude(worker=hasattr(config, "workerinput"))
 
 
 @pytest.fixture
@@ -43,3 +44,9 @@ def unhandled() -> Iterator[list[BaseException]]:
     yield errors
     ipc.set_unhandled_error_hook(previous)
     assert errors == []
+
+
+@pytest.fixture
+def wall_clock(monkeypatch: pytest.MonkeyPatch) -> WallClock:
+    """The wall clock, to step it."""
+    return WallClock(monkeypatch)

@@ -127,7 +127,7 @@ class Channel:
         self.backlog: deque[Heard] = deque(maxlen=capacity)
         self.unread: list[Heard] = []
         self.sent = self.sent_bytes = self.received = self.received_bytes = self.refused = 0
-        self._echo = echo
+        self.echo = echo
 
     @property
     def counts(self) -> tuple[int, ...]:
@@ -136,8 +136,6 @@ class Channel:
     def deliver(self, batch: list[Heard], now: int) -> None:
         self.received += len(batch)
         self.received_bytes += sum(len(heard.data) for heard in batch)
-        if not self._echo:
-            batch = [heard for heard in batch if heard.sender != self.address]
         self._show(batch, in_batches=True)
         for heard in batch:
             self._show([heard], in_batches=False)
@@ -214,6 +212,8 @@ class Network:
         sender.sent_bytes += len(data)
         heard = Heard(data, sender.address, destination is not None)
         for channel in self.channels:
+            if channel is sender and destination is None and not sender.echo:
+                continue
             if not channel.closed and destination in (None, channel.address):
                 local = channel.host == sender.host
                 if local or not self._is_cut(sender.host, channel.host):

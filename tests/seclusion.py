@@ -11,22 +11,27 @@ from typing import Final
 
 from .hosts.namespace import NEW_NET, setns, unshare
 
-_DONE: Final = "RX_MULTICAST_IPC_TESTS_SECLUDED"
-"""Set for a suite that a test starts: it stays in the network that was made for it."""
+_OUTSIDE: Final = "RX_MULTICAST_IPC_TESTS_OUTSIDE"
+"""Where the network is that the tests were started in. Set for a suite that a test starts, which stays where it is, and
+for the workers of pytest-xdist, each of which gets a network of its own."""
 
 _outside: int | None = None
 """The network that the tests were started in."""
 
 
-def seclude() -> None:
+def seclude(*, worker: bool) -> None:
     """Move this thread, and all that it starts from now on, to a namespace with loopback alone, where that may be.
 
     Examples and documents use the package's default port, on which others would be heard.
+
+    Args:
+        worker: whether this is one of several processes that share a suite.
     """
     global _outside
-    if sys.platform != "linux" or os.geteuid() != 0 or _DONE in os.environ:
+    known = os.environ.get(_OUTSIDE)
+    if sys.platform != "linux" or os.geteuid() != 0 or (known and not worker):
         return
-    outside = os.open("/proc/thread-self/ns/net", os.O_RDONLY | os.O_CLOEXEC)
+    outside = os.open(known or "/proc/thread-self/ns/net", os.O_RDONLY | os.O_CLOEXEC)
     with suppress(OSError):
         unshare(NEW_NET)
         try:
@@ -35,7 +40,7 @@ def seclude() -> None:
             setns(outside, NEW_NET)
         else:
             _outside = outside
-            os.environ[_DONE] = "1"
+            os.environ[_OUTSIDE] = f"/proc/{os.getpid()}/fd/{outside}"
             return
     os.close(outside)
 

@@ -1,14 +1,22 @@
 from __future__ import annotations
 
+import asyncio
 import threading
-from datetime import timedelta
+import time
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from random import Random
 
 import pytest
-from reactivex.abc import DisposableBase
+import reactivex as rx
+from reactivex import operators as ops
+from reactivex.abc import DisposableBase, SchedulerBase
 
+import rx_multicast_ipc as ipc
 from rx_multicast_ipc.channel_scheduler import TimerScheduler
 
-from .helpers import divide_by_zero
+from .helpers import Seen, divide_by_zero
+from .wall_clock import WallClock
 
 
 @pytest.fixture
@@ -113,9 +121,121 @@ def test_an_action_that_raises_is_reported_and_the_others_run(
     unhandled.clear()
 
 
-def test_absolute_times_are_those_of_the_wall_clock(timers: TimerScheduler) -> None:
+def test_absolute_times_are_those_of_its_own_clock(timers: TimerScheduler) -> None:
     timers.schedule_absolute(timers.now + timedelta(seconds=10), lambda _scheduler, _state: None)
-    assert timers.until_next() == pytest.approx(10, abs=0.1)
+    assert timers.until_next() == pytest.approx(10, abs=1e-5)
+
+
+@pytest.mark.parametrize("step", [-3600.0, -0.05, 0.05, 3600.0])
+def test_a_step_of_the_wall_clock_changes_no_due_time(
+    timers: TimerScheduler, wall_clock: WallClock, step: float
+) -> None:
+    due = timers.now + timedelta(seconds=10)
+    timers.schedule_absolute(due, lambda _scheduler, _state: None)
+    wall_clock.step(step)
+    assert timers.until_next() == pytest.approx(10, abs=1e-5)
+    timers.schedule_absolute(due - timedelta(seconds=5), lambda _scheduler, _state: None)
+    assert timers.until_next() == pytest.approx(5, abs=1e-5)
+    assert timers.now == due - timedelta(seconds=10)
+
+
+def test_its_clock_agrees_with_the_wall_clock_until_that_steps() -> None:
+    assert abs((datetime.now(UTC) - TimerScheduler(lambda: None).now).total_seconds()) < 60
+
+
+def test_periodic_work_is_due_at_whole_periods_however_late_each_tick_is(
+    timers: TimerScheduler, clock: list[float]
+) -> None:
+    starts: list[float] = []
+    lateness = Random(1)
+
+    def tick(count: int | None) -> int:
+        starts.append(clock[0])
+        clock[0] += lateness.random() * 0.9  # the work takes time
+        return (count or 0) + 1
+
+    ticking = timers.schedule_periodic(1.0, tick, 0)
+    while len(starts) < 100:
+        clock[0] += (timers.until_next() or 0) + lateness.random() * 0.05  # and is late
+        timers.run_due(clock[0])
+    assert all(0 <= start - (1001 + number) < 1 for number, start in enumerate(starts))
+    ticking.dispose()
+    assert timers.until_next() is None
+
+
+def test_ticks_that_were_missed_are_made_up_for_one_a_turn(timers: TimerScheduler, clock: list[float]) -> None:
+    ran: list[int] = []
+    timers.schedule_periodic(1.0, lambda count: ran.append(count or 0) or (count or 0) + 1, 0)
+    clock[0] += 3.5
+    turns = 0
+    while timers.until_next() == 0:
+        turns += 1
+        timers.run_due(clock[0])
+    assert (ran, turns) == ([0, 1, 2], 3)
+    assert timers.until_next() == pytest.approx(0.5)
+
+
+def test_periodic_work_that_raises_is_reported_and_ends(timers: TimerScheduler, unhandled: list[BaseException]) -> None:
+    timers.schedule_periodic(1.0, divide_by_zero)
+    timers.run_due(2000)
+    assert timers.until_next() is None
+    assert [type(error) for error in unhandled] == [ZeroDivisionError]
+    unhandled.clear()
+
+
+def test_periodic_work_that_disposes_of_itself_runs_no_more(timers: TimerScheduler, clock: list[float]) -> None:
+    ran: list[None] = []
+    ticking = timers.schedule_periodic(1.0, lambda _: (ran.append(None), ticking.dispose())[0])
+    clock[0] += 5
+    timers.run_due(clock[0])
+    timers.run_due(clock[0])
+    assert (ran, timers.until_next()) == ([None], None)
+
+
+@pytest.mark.parametrize("step", [-3600.0, 3600.0])
+@pytest.mark.parametrize(
+    "timed",
+    [
+        lambda scheduler: rx.timer(0.0, 0.01, scheduler=scheduler),
+        lambda scheduler: rx.interval(0.01, scheduler=scheduler),
+        lambda scheduler: rx.interval(0.01, scheduler=scheduler).pipe(ops.delay(0.02, scheduler=scheduler)),
+        lambda scheduler: rx.interval(0.01, scheduler=scheduler).pipe(ops.timeout(5.0, scheduler=scheduler)),
+        lambda scheduler: rx.interval(0.01, scheduler=scheduler).pipe(ops.sample(0.02, scheduler=scheduler)),
+    ],
+    ids=["timer", "interval", "delay", "timeout", "sample"],
+)
+def test_no_timed_operator_on_a_channels_scheduler_notices_a_step(
+    channel: ipc.Channel, wall_clock: WallClock, timed: Callable[[SchedulerBase], rx.Observable[int]], step: float
+) -> None:
+    began = time.monotonic()
+    seen = Seen(timed(channel.scheduler))
+    seen.wait_for_count(3)
+    wall_clock.step(step)
+    count = len(seen.values)
+    seen.wait_for_count(count + 5)
+    assert time.monotonic() - began < 15
+    seen.subscription.dispose()
+
+
+@pytest.mark.parametrize("step", [-3600.0, 3600.0])
+def test_no_timed_operator_in_run_notices_a_step(wall_clock: WallClock, step: float) -> None:
+    ticks = rx.timer(0.0, 0.005).pipe(
+        ops.delay(0.01), ops.do_action(lambda count: wall_clock.step(step) if count == 3 else None), ops.take(8)
+    )
+    assert ipc.run(ticks, timeout=15) == 7
+
+
+@pytest.mark.parametrize("step", [-3600.0, 3600.0])
+def test_no_timed_operator_in_an_async_for_notices_a_step(wall_clock: WallClock, step: float) -> None:
+    async def main() -> list[int]:
+        seen: list[int] = []
+        async for count in ipc.to_async_iterable(rx.timer(0.0, 0.005).pipe(ops.delay(0.01), ops.take(8))):
+            seen.append(count)
+            if count == 3:
+                wall_clock.step(step)
+        return seen
+
+    assert asyncio.run(asyncio.wait_for(main(), 15)) == list(range(8))
 
 
 def test_scheduling_from_many_threads_loses_nothing(timers: TimerScheduler) -> None:

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import dataclasses
+import gc
 import threading
 from typing import Any
 
@@ -19,7 +20,8 @@ import rx_multicast_ipc as ipc
 from rx_multicast_ipc.operators import Format
 from rx_multicast_ipc.testing import Marbles
 
-from .helpers import Seen, divide_by_zero, wait_until
+from .helpers import Seen, divide_by_zero, nothing_left_behind, wait_until
+from .wall_clock import WallClock
 
 
 class Reading(msgspec.Struct):
@@ -189,6 +191,87 @@ class TestOnBackpressureBuffer:
         ipc.run(channel.broadcast("x"))
         subscription.dispose()
         wait_until(lambda: threading.active_count() <= before)
+
+    @pytest.mark.parametrize("end", ["completes", "errs", "overflows", "is left", "raises"])
+    def test_no_thread_stays_however_a_stream_ends(self, end: str) -> None:
+        source: Subject[int] = Subject()
+        buffer = ipc.operators.on_backpressure_buffer(1 if end == "overflows" else 9, ipc.Overflow.ERROR)
+        hold = threading.Event()
+
+        def work(_: int) -> None:
+            if end == "overflows":
+                hold.wait(10)
+            elif end == "raises":
+                raise ZeroDivisionError
+
+        with nothing_left_behind():
+            for _ in range(5):
+                stream = source.pipe(buffer, ops.do_action(work), ops.take(1 if end == "is left" else 100))
+                stream.subscribe(on_error=lambda _: None)
+            for number in range(5):
+                source.on_next(number)
+            hold.set()
+            if end == "completes":
+                source.on_completed()
+            elif end == "errs":
+                source.on_error(KeyError())
+            wait_until(lambda: not source.observers)
+
+    def test_no_thread_stays_for_a_source_that_is_garbage(self) -> None:
+        def begin() -> None:
+            source: Subject[int] = Subject()
+            source.pipe(ipc.operators.on_backpressure_buffer(9)).subscribe()
+            source.on_next(1)
+
+        before = threading.active_count()
+        begin()
+        wait_until(lambda: gc.collect() is not None and threading.active_count() <= before)
+
+    def test_a_step_of_the_wall_clock_holds_nothing_up(self, wall_clock: WallClock) -> None:
+        source: Subject[int] = Subject()
+        seen = Seen(source.pipe(ipc.operators.on_backpressure_buffer(1000)))
+        for number in range(1000):
+            wall_clock.step(-3.6)
+            source.on_next(number)
+        source.on_completed()
+        assert seen.wait_for_end().values == list(range(1000))
+
+    def test_a_source_on_many_threads_loses_nothing(self) -> None:
+        source: Subject[int] = Subject()
+        seen = Seen(source.pipe(ipc.operators.on_backpressure_buffer(100_000)))
+
+        def push() -> None:
+            for number in range(2000):
+                source.on_next(number)
+
+        threads = [threading.Thread(target=push) for _ in range(4)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        source.on_completed()
+        assert sorted(seen.wait_for_end().values) == sorted([*range(2000)] * 4)
+
+    def test_what_waits_is_bounded_in_bytes(self) -> None:
+        scheduler = TestScheduler()
+        lost: list[ipc.Message] = []
+        buffer = ipc.operators.on_backpressure_buffer(
+            100, scheduler=scheduler, capacity_bytes=1000, on_overflow=lost.append
+        )
+        seen = Seen(stream(*[bytes(300)] * 8).pipe(buffer))
+        scheduler.start()
+        assert (len(seen.values), len(lost)) == (3, 5)
+
+    @pytest.mark.parametrize("kind", ["messages", "batches"])
+    def test_what_is_lost_is_in_the_statistics_of_its_channel(self, channel: ipc.Channel, kind: str) -> None:
+        scheduler = TestScheduler()
+        buffer: Any = ipc.operators.on_backpressure_buffer(4, scheduler=scheduler)
+        source: rx.Observable[Any] = getattr(channel, kind)
+        source.pipe(ops.map(lambda item: item), buffer).subscribe()
+        for _ in range(10):
+            ipc.run(channel.broadcast("x"))
+            wait_until(lambda: channel.statistics.received == channel.statistics.sent)
+        wait_until(lambda: channel.statistics.discarded == 6)
 
     def test_a_subscriber_that_raises_is_reported(self, unhandled: list[BaseException]) -> None:
         scheduler = TestScheduler()

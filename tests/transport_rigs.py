@@ -7,10 +7,10 @@ from collections.abc import Callable
 from itertools import count
 from typing import Any
 
-from rx_multicast_ipc import Group
-from rx_multicast_ipc.testing import TransportWrapper, VirtualClock
+from rx_multicast_ipc import ChannelOptions, Group
+from rx_multicast_ipc.testing import VirtualClock
 from rx_multicast_ipc.testing.conformance import Rig
-from rx_multicast_ipc.transport import OpenTransport, Transport
+from rx_multicast_ipc.transport import Hears, OpenTransport, Transport, TransportWrapper
 from rx_multicast_ipc.transport.udp.transport import UdpTransport
 from rx_multicast_ipc.transport.virtual.host import VirtualHost
 from rx_multicast_ipc.transport.virtual.link import Link
@@ -32,9 +32,9 @@ def virtual(wrap: Wrap | None = None) -> Rig:
     wire = Wire(clock, Link(latency=0.01))
     hosts = count(1)
 
-    def open_transport(group: Group, *, receive_buffer: int, listen: bool = True) -> Transport:
+    def open_transport(group: Group, options: ChannelOptions, hears: Hears = Hears.ALL) -> Transport:
         host = VirtualHost(wire, f"10.0.0.{next(hosts)}")
-        return host(group, receive_buffer=receive_buffer, listen=listen)
+        return host(group, options, hears)
 
     def disturb(transport: Transport) -> None:
         address, _ = transport.sender_address
@@ -54,8 +54,8 @@ def _wrapped(open_transport: OpenTransport, wrap: Wrap | None) -> OpenTransport:
     if wrap is None:
         return open_transport
 
-    def open_and_wrap(group: Group, *, receive_buffer: int, listen: bool = True) -> Transport:
-        return wrap(open_transport(group, receive_buffer=receive_buffer, listen=listen))
+    def open_and_wrap(group: Group, options: ChannelOptions, hears: Hears = Hears.ALL) -> Transport:
+        return wrap(open_transport(group, options, hears))
 
     return open_and_wrap
 

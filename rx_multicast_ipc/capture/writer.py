@@ -10,8 +10,9 @@ from types import TracebackType
 from typing import Final, NamedTuple, Self
 
 from ..errors import CaptureFailed, InvalidAddress, InvalidOption, PayloadTooLarge
-from ..group import PAYLOAD_LIMITS, Ip
+from ..group import Ip
 from ..message import Address, Message
+from ..transport.ip_datagrams import PAYLOAD_LIMITS
 from .packet_dissector import RAW, UDP
 from .pcap import FILE_HEADER, LONGEST, NANOSECOND_MAGIC, RECORD_HEADER
 from .reader import check_path

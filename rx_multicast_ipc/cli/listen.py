@@ -64,7 +64,7 @@ def run(options: Namespace, output: Output) -> int:
             output.messages(chosen)
             found += len(chosen)
 
-    with Channel(group_of(options), receive_buffer=options.receive_buffer, backlog=1) as channel:
+    with Channel(group_of(options), options={"receive_buffer": options.receive_buffer, "backlog": 1}) as channel:
         if options.respond:
             answer_pings(channel)
         timeout = rx.never() if options.timeout is None else rx.timer(options.timeout, scheduler=channel.scheduler)

@@ -59,10 +59,10 @@ def configure(parser: ArgumentParser) -> None:
 
 
 def run(options: Namespace, output: Output) -> int:
-    group = group_of(options)
-    if options.size > group.payload_limit:
-        raise PayloadTooLarge(options.size, group.payload_limit)
-    with Channel(group, backlog=1, echo=False) as channel:
+    with Channel(group_of(options), options={"backlog": 1, "echo": False}) as channel:
+        limit = channel.transport.payload_limit
+        if options.size > limit:
+            raise PayloadTooLarge(options.size, limit)
         if options.respond:
             answer_pings(channel)
             end: AsyncSubject[Message] = AsyncSubject()

@@ -69,7 +69,9 @@ def run(options: Namespace, output: Output) -> int:
         tell(f"{path} exists; choose another name, or --force to replace it")
         return exit_codes.USAGE
     open_transport = partial(UdpTransport, trains=False)  # so that the count of what was missed is exact
-    with Channel(group_of(options), open_transport, receive_buffer=options.receive_buffer, backlog=1) as channel:
+    with Channel(
+        group_of(options), open_transport, {"receive_buffer": options.receive_buffer, "backlog": 1}
+    ) as channel:
         recording = _Recording(channel, path, options.count)
         interrupted = False
         try:

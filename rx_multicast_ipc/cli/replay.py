@@ -12,10 +12,11 @@ from reactivex import operators as ops
 from ..blocking_run import run as run_to_end
 from ..capture import Progress, read
 from ..capture.packet_dissector import LOST
+from ..channel_options import complete
 from ..errors import MulticastError
 from ..message import Message
 from ..sending.paced_send_all import send_all
-from ..transport import Transport
+from ..transport import Hears, Transport
 from ..transport.udp.transport import UdpTransport
 from . import exit_codes
 from .output import Output, tell
@@ -55,7 +56,7 @@ def configure(parser: ArgumentParser) -> None:
 def run(options: Namespace, output: Output) -> int:
     path = "/dev/stdin" if options.file == "-" else options.file
     replay = _Replay(path, options)
-    transport = UdpTransport(group_of(options), receive_buffer=_UNUSED_BUFFER, listen=False)
+    transport = UdpTransport(group_of(options), complete({"receive_buffer": _UNUSED_BUFFER}), Hears.NOTHING)
     try:
         replay.run(transport)
     except MulticastError:

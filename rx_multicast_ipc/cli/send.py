@@ -13,10 +13,11 @@ from reactivex.subject import AsyncSubject
 
 from ..blocking_run import run as run_to_end
 from ..channel import Channel
+from ..channel_options import complete
 from ..errors import InvalidOption, MessageTimeout
-from ..group import as_payload, check_destination, check_port
+from ..group import as_payload, check_port
 from ..message import Address, Message
-from ..transport import Transport
+from ..transport import Hears, Transport
 from ..transport.udp.transport import UdpTransport
 from . import exit_codes
 from .output import Output, reader_gone, tell
@@ -71,9 +72,9 @@ def run(options: Namespace, output: Output) -> int:
     payloads = paced(repeated(lambda: read_payloads(options), options.repeat), options.rate)
     group = group_of(options)
     if options.reply:
-        with Channel(group, backlog=1, echo=False) as channel:
+        with Channel(group, options={"backlog": 1, "echo": False}) as channel:
             return _send_and_wait(channel, payloads, options, output)
-    transport = UdpTransport(group, receive_buffer=_UNUSED_BUFFER, listen=False)
+    transport = UdpTransport(group, complete({"receive_buffer": _UNUSED_BUFFER}), Hears.NOTHING)
     try:
         _send_all(transport, payloads, options.to)
     finally:
@@ -106,22 +107,16 @@ def _send_and_wait(channel: Channel, payloads: Iterable[bytes], options: Namespa
 
 
 def _send_all(transport: Transport, payloads: Iterable[bytes], to: Address | None) -> None:
-    group = transport.group
     if to is not None:
         to = _resolve(transport, *to)
     for payload in payloads:
-        transport.send(as_payload(payload, group.payload_limit), to)
+        transport.send(as_payload(payload, transport.payload_limit), to)
 
 
 def _resolve(transport: Transport, host: str, port: int) -> Address:
     """A numeric address, looked up once; no host is this machine."""
-    group = transport.group
     check_port(port)
-    host = host or ("127.0.0.1" if group.family == "IPv4" else "::1")
-    if not check_destination(host, group):
-        host = transport.look_up(host)
-        check_destination(host, group)
-    return host, port
+    return transport.check_destination(host) or transport.look_up(host), port
 
 
 def read_payloads(options: Namespace) -> Iterator[bytes]:

@@ -6,7 +6,7 @@ import math
 from argparse import ArgumentParser, ArgumentTypeError, Namespace
 from typing import Final
 
-from ..channel import RECEIVE_BUFFER
+from ..channel_options import complete
 from ..group import ALL_INTERFACES, DEFAULT_GROUP, DEFAULT_INTERFACE, DEFAULT_PORT, INTERFACE_VARIABLE, LOOPBACK, Group
 
 _LEAST: Final = 1e-9
@@ -38,7 +38,7 @@ def add_receive_buffer(parser: ArgumentParser) -> None:
     parser.add_argument(
         "--receive-buffer",
         type=size,
-        default=RECEIVE_BUFFER,
+        default=complete({})["receive_buffer"],
         metavar="BYTES",
         help="kernel buffer to ask for (default: %(default)s)",
     )

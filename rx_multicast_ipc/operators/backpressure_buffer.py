@@ -2,22 +2,22 @@
 
 from __future__ import annotations
 
-from collections import deque
+import threading
+import weakref
 from collections.abc import Callable
-from contextlib import suppress
+from queue import SimpleQueue
 from threading import Lock
 from typing import Any, TypeVar
 
 from reactivex import Observable
 from reactivex.abc import DisposableBase, ObserverBase, SchedulerBase
-from reactivex.disposable import CompositeDisposable, Disposable, SerialDisposable
+from reactivex.disposable import SerialDisposable
 from reactivex.internal.exceptions import DisposedException
-from reactivex.scheduler import EventLoopScheduler
 
 from ..channel_scheduler import DeliveringScheduler
-from ..errors import BufferOverflow
+from ..receiving.bounded_queue import QUEUE_BYTES, BoundedQueue
 from ..receiving.overflow import Overflow
-from ..subscriber_errors import detach
+from ..subscriber_errors import detach, report
 from ..validation.arguments import check_count
 
 _T = TypeVar("_T")
@@ -29,111 +29,148 @@ def on_backpressure_buffer(
     *,
     scheduler: SchedulerBase | None = None,
     on_overflow: Callable[[Any], None] | None = None,
+    capacity_bytes: int = QUEUE_BYTES,
 ) -> Callable[[Observable[_T]], Observable[_T]]:
     """Deliver elsewhere, through a bounded queue: a slow subscriber no longer holds up the source.
 
+    What is lost is counted in the statistics of the channel that it came from (``discarded``).
+
     Args:
-        capacity: items that wait for the subscriber.
+        capacity: items that wait for the subscriber; of ``batches``, their messages.
         overflow: what goes when they are too many.
         scheduler: where the subscriber runs. If None: the subscription's scheduler (``run`` brings the
             calling thread, ``await`` its loop), or else, and in ``with_socket``, one thread for the subscription.
         on_overflow: called with each item that is dropped, on the source's thread.
+        capacity_bytes: bytes that wait for the subscriber.
 
     Raises:
         InvalidOption: at once, for a capacity under 1.
         BufferOverflow: from the Observable, with ``Overflow.ERROR``, after what is queued.
     """
     check_count("capacity", capacity, "items")
+    check_count("capacity_bytes", capacity_bytes, "bytes")
     policy = Overflow(overflow)
 
     def operator(source: Observable[_T]) -> Observable[_T]:
         def subscribe(observer: ObserverBase[_T], given: SchedulerBase | None = None) -> DisposableBase:
-            own: EventLoopScheduler | None = None
             where = scheduler or given
             if where is None or (scheduler is None and isinstance(where, DeliveringScheduler)):
-                where = own = EventLoopScheduler()  # the thread that reads is no way out
-            queue = _BoundedQueue(observer, where, capacity, policy, on_overflow)
-            queue.source.disposable = source.subscribe(queue.put, queue.end, queue.end, scheduler=given)
-            return CompositeDisposable(queue.source, queue.drains, Disposable(own.dispose if own else None))
+                where = None  # the thread that reads is no way out
+            queue: BoundedQueue[_T] = BoundedQueue(capacity, policy, capacity_bytes=capacity_bytes)
+            buffer = _Buffer(observer, where, queue, on_overflow)
+            with queue.counted_by_source():
+                buffer.source.disposable = source.subscribe(buffer.put, buffer.end, buffer.end, scheduler=given)
+            return buffer
 
         return Observable(subscribe)
 
     return operator
 
 
-class _BoundedQueue:
-    """Filled on the source's thread, emptied on a scheduler, one drain at a time."""
+class _Buffer(DisposableBase):
+    """Filled on the source's thread, emptied on a scheduler or a thread of its own, one drain at a time."""
 
     def __init__(
         self,
         observer: ObserverBase[Any],
-        scheduler: SchedulerBase,
-        capacity: int,
-        overflow: Overflow,
+        scheduler: SchedulerBase | None,
+        items: BoundedQueue[Any],
         on_overflow: Callable[[Any], None] | None,
     ) -> None:
         self._observer = observer
-        self._scheduler = scheduler
-        self._capacity = capacity
-        self._overflow = overflow
+        self._items = items
         self._on_overflow = on_overflow
-        self._lock = Lock()
-        self._items: deque[Any] = deque()
-        self._end: Callable[[], None] | None = None
-        self._draining = False
+        self._ends: list[Callable[[], None]] = []
+        self._draining = Lock()  # acquired without waiting, for a signal handler may be the source
+        self._disposed = False
         self.source = SerialDisposable()
-        self.drains = SerialDisposable()
+        self._thread = _DrainThread(self) if scheduler is None else None
+        self._scheduler = scheduler
 
     def put(self, item: Any) -> None:
-        dropped: list[Any] = []
-        with self._lock:
-            if self._end is not None:
-                return
-            if len(self._items) < self._capacity:
-                self._items.append(item)
-            elif self._overflow is Overflow.DROP_OLDEST:
-                dropped.append(self._items.popleft())
-                self._items.append(item)
-            else:
-                dropped.append(item)
-        if dropped and self._on_overflow is not None:
-            self._on_overflow(dropped[0])
-        if dropped and self._overflow is Overflow.ERROR:
+        if self._ends or self._disposed:
+            return
+        lost = self._items.put(item)
+        if self._on_overflow is not None:
+            for one in lost:
+                self._on_overflow(one)
+        if lost and self._items.overflow is Overflow.ERROR:
             self.source.dispose()
-            self.end(BufferOverflow(self._capacity))
+            self.end(self._items.overflow_error())
         else:
             self._drain_later()
 
     def end(self, error: Exception | None = None) -> None:
         observer = self._observer
-        with self._lock:
-            if self._end is None:
-                self._end = observer.on_completed if error is None else lambda: observer.on_error(error)
+        self._ends.append(observer.on_completed if error is None else lambda: observer.on_error(error))
         self._drain_later()
 
-    def _drain_later(self) -> None:
-        with self._lock:
-            if self._draining or self.drains.is_disposed:
-                return
-            self._draining = True
-        with suppress(DisposedException):  # it was disposed of this very moment
-            self.drains.disposable = self._scheduler.schedule(self._drain)
+    def dispose(self) -> None:
+        self._disposed = True
+        self.source.dispose()
+        self._items.clear()
+        if self._thread is not None:
+            self._thread.end()
 
-    def _drain(self, _scheduler: object, _state: object) -> None:
-        while not self.drains.is_disposed:
-            with self._lock:
-                if not self._items:
-                    end = self._end
-                    self._draining = end is not None
-                    break
-                item = self._items.popleft()
+    def _drain_later(self) -> None:
+        if not self._disposed and self._draining.acquire(blocking=False):
+            try:
+                if self._thread is not None:
+                    self._thread.run(self._drain)
+                elif self._scheduler is not None:
+                    self._scheduler.schedule(lambda _scheduler, _state: self._drain())
+            except DisposedException:  # a scheduler that is gone runs nothing more
+                self.dispose()
+
+    def _drain(self) -> None:
+        try:
+            self._deliver()
+        finally:
+            self._draining.release()
+        if self._items or self._ends:  # came since it was looked at
+            self._drain_later()
+
+    def _deliver(self) -> None:
+        items = self._items
+        while not self._disposed:
+            ends = self._ends  # looked at first: what was queued before the end is queued by now
+            ended = bool(ends)
+            try:
+                item = items.take()
+            except IndexError:
+                if ended:
+                    self.dispose()
+                    ends[0]()
+                return
             try:
                 self._observer.on_next(item)
-            except Exception as error:
-                self.source.dispose()
+            except BaseException as error:
+                self.dispose()
                 detach(self._observer.on_error, error)
                 return
-        else:
-            return
-        if end is not None:
-            end()
+
+
+class _DrainThread:
+    """A thread that runs what is scheduled, until it is ended or its buffer is garbage."""
+
+    def __init__(self, buffer: _Buffer) -> None:
+        self._actions: SimpleQueue[Callable[[], None] | None] = SimpleQueue()
+        weakref.finalize(buffer, self._actions.put, None).atexit = False
+        threading.Thread(
+            target=_run, args=(self._actions,), name="rx_multicast_ipc on_backpressure_buffer", daemon=True
+        ).start()
+
+    def run(self, action: Callable[[], None]) -> None:
+        self._actions.put(action)
+
+    def end(self) -> None:
+        self._actions.put(None)
+
+
+def _run(actions: SimpleQueue[Callable[[], None] | None]) -> None:
+    while (action := actions.get()) is not None:
+        try:
+            action()
+        except BaseException as error:  # sys.exit() in the subscriber, which is detached
+            report(error)
+        del action  # else it would keep the buffer while it waits for the next one

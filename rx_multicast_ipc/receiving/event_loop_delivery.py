@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from collections import deque
 from collections.abc import Callable
 from contextlib import suppress
 from typing import Final, TypeVar
@@ -12,11 +11,12 @@ from reactivex.abc import ObserverBase, SchedulerBase
 from reactivex.scheduler.eventloop import AsyncIOScheduler
 
 from ..subscriber_errors import detach
+from .bounded_queue import QUEUE_BYTES, BoundedQueue
 
 _T = TypeVar("_T")
 
 LOOP_CAPACITY: Final = 65_536
-"""Items that wait for one busy loop; beyond it the oldest go, and are counted."""
+"""Messages that wait for one busy loop; beyond it the oldest go, and are counted."""
 
 
 def loop_of(scheduler: SchedulerBase | None) -> asyncio.AbstractEventLoop | None:
@@ -39,34 +39,33 @@ class LoopClosed(Exception):
 class LoopObserver(ObserverBase[_T]):
     """Passes notifications on, from any one thread, to an observer on an event loop: in order, one wake-up a burst.
 
-    A plain ``await`` needs it: a future completed from another thread does not wake its loop.
+    A plain ``await`` needs it: a future completed from another thread does not wake its loop. Once the loop is closed
+    it lets go of what waits, and ends its observer's chain, so that the source loses its subscriber.
 
     Args:
         observer: takes them, on the loop.
         loop: where to.
-        on_discard: called for each item that a loop behind by ``LOOP_CAPACITY`` items loses.
+        on_discard: told how many messages a loop lost that is behind by ``LOOP_CAPACITY`` messages or by
+            ``QUEUE_BYTES`` bytes.
     """
 
     def __init__(
         self,
         observer: ObserverBase[_T],
         loop: asyncio.AbstractEventLoop,
-        on_discard: Callable[[_T], None] | None = None,
+        on_discard: Callable[[int], None] | None = None,
     ) -> None:
         self._observer = observer
         self._loop = loop
-        self._on_discard = on_discard
-        self._items: deque[_T] = deque()
+        self._items: BoundedQueue[_T] = BoundedQueue(LOOP_CAPACITY, capacity_bytes=QUEUE_BYTES)
+        if on_discard is not None:
+            self._items.counts.append(on_discard)
         self._end: Callable[[], None] | None = None
         self._woken = False
+        self._over = False
 
     def on_next(self, value: _T) -> None:
-        if len(self._items) >= LOOP_CAPACITY:
-            with suppress(IndexError):  # the loop took it this very moment
-                oldest = self._items.popleft()
-                if self._on_discard is not None:
-                    self._on_discard(oldest)
-        self._items.append(value)
+        self._items.put(value)
         self._wake()
 
     def on_error(self, error: Exception) -> None:
@@ -78,22 +77,38 @@ class LoopObserver(ObserverBase[_T]):
         self._wake()
 
     def _wake(self) -> None:
-        if not self._woken:
+        if self._over:
+            self._items.clear()
+        elif self._loop.is_closed():  # looked at each time: a loop that was closed before it woke never will
+            self._let_go()
+        elif not self._woken:
             self._woken = True
-            if self._loop.is_closed():
-                with suppress(BaseException):  # so that the chain lets go of what it holds; nobody is there to care
-                    self._observer.on_error(LoopClosed())
-                raise LoopClosed
-            self._loop.call_soon_threadsafe(self._drain)
+            try:
+                self._loop.call_soon_threadsafe(self._drain)
+            except RuntimeError:  # closed this very moment
+                self._let_go()
+
+    def _let_go(self) -> None:
+        self._over = True
+        self._items.clear()
+        with suppress(BaseException):  # nobody is there to care
+            self._observer.on_error(LoopClosed())
 
     def _drain(self) -> None:
         self._woken = False  # first, so that what arrives from here on wakes again
         end = self._end
+        items = self._items
         try:
-            for _ in range(len(self._items)):
-                self._observer.on_next(self._items.popleft())
+            for _ in range(len(items)):
+                try:
+                    item = items.take()
+                except IndexError:  # lost to what arrived meanwhile
+                    break
+                self._observer.on_next(item)
             if end is not None:
+                self._over = True
                 end()
-        except Exception as error:
-            self._items.clear()
+        except BaseException as error:
+            self._over = True
+            items.clear()
             detach(self._observer.on_error, error)

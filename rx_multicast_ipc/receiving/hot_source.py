@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
+from functools import partial
 from threading import RLock
-from typing import Any, Generic, TypeVar, cast
+from typing import Any, Final, Generic, TypeVar
 
 from reactivex import Observable
 from reactivex.abc import DisposableBase, ObserverBase, SchedulerBase
@@ -12,19 +13,24 @@ from reactivex.disposable import Disposable
 from reactivex.internal import default_error, noop
 from reactivex.typing import OnCompleted, OnError, OnNext
 
+from ..cold_observable import EndsRetries
 from ..errors import ChannelClosed
-from ..subscriber_errors import detach, report
-from .event_loop_delivery import LoopClosed, LoopObserver, loop_of
+from ..subscriber_errors import detach, report, tell_all
+from .bounded_queue import count_losses_of
+from .event_loop_delivery import LoopObserver, loop_of
 
 _T = TypeVar("_T")
 
 
-class HotSource(Observable[_T]):
+_NOBODY: Final[tuple[Any, ...]] = ()
+
+
+class HotSource(EndsRetries, Observable[_T]):
     """A hot Observable that its owner feeds from one thread.
 
     Subscribing takes part from the next item on, and never starts anything. A subscriber with an asyncio
     scheduler is served on its loop. One that raises is detached and reported; the others go on. Subscribing,
-    disposing and ending the source inside ``on_next`` are safe.
+    disposing, stopping and ending the source inside ``on_next`` are safe, and end what is left of a batch at once.
 
     Args:
         refusal: the error that a new subscriber gets instead of taking part, or None.
@@ -42,55 +48,56 @@ class HotSource(Observable[_T]):
         self.batches = batches
         self._name = name
         self._gate = RLock()  # a signal handler may dispose while its thread subscribes
-        self._subscribers: tuple[_Subscriber[_T], ...] = ()
+        self._all: dict[_Subscriber[_T], None] = {}
+        self._subscribers: tuple[_Subscriber[_T], ...] | None = _NOBODY
+        """All of them as a batch needs them; None after somebody came or went, until the next item."""
         self._refusal = refusal
+        self._stopped = False
         self._ended = False
         self._discarded = 0
 
     @property
     def discarded(self) -> int:
-        """Items that asyncio subscribers lost because their loops did not keep up."""
+        """Messages that subscribers lost in queues behind this source, because they did not keep up."""
         return self._discarded
 
     @property
     def observed(self) -> bool:
         """Whether anybody is subscribed."""
-        return bool(self._subscribers)
+        return bool(self._all) and not self._stopped
 
     def emit(self, items: Iterable[_T]) -> None:
         """Deliver ``items`` in order to everybody; on the delivering thread only."""
         remaining = iter(items)
         for item in remaining:
             subscribers = self._subscribers
+            if subscribers is None:
+                subscribers = self._list_subscribers()
             if len(subscribers) == 1 and not subscribers[0].stopped:
                 self._emit_to_one(subscribers, item, remaining)
                 continue
             for subscriber in subscribers:
+                if self._stopped:
+                    return
                 if not subscriber.stopped:
                     try:
                         subscriber.on_next(item)
                     except BaseException as error:
                         self._detach(subscriber, error)
 
+    def stop(self) -> None:
+        """Deliver nothing more than the call under way; from any thread. Who is subscribed is still told of the end."""
+        with self._gate:
+            self._stopped = True
+            self._subscribers = _NOBODY
+
     def end(self, error: Exception | None = None) -> None:
         """Complete, or err, everybody and every later subscriber; on the delivering thread only."""
         with self._gate:
-            self._ended = True
-            subscribers, self._subscribers = self._subscribers, ()
-        for subscriber in subscribers:
-            if subscriber.stopped:
-                continue
-            subscriber.stopped = True
-            try:
-                if error is None:
-                    subscriber.on_completed()
-                else:
-                    subscriber.on_error(error)
-            except LoopClosed:
-                pass
-            except BaseException as raised:
-                if raised is not error:  # else: a subscriber without on_error, told all the same
-                    detach(subscriber.on_error, raised)
+            self._ended = self._stopped = True
+            subscribers, self._all = tuple(self._all), {}
+            self._subscribers = _NOBODY
+        tell_all([partial(self._end_one, subscriber, error) for subscriber in subscribers])
 
     def subscribe(
         self,
@@ -109,27 +116,50 @@ class HotSource(Observable[_T]):
         else:
             handle: Any = on_next
             subscriber = _Subscriber[_T](handle or noop, on_error or default_error, on_completed or noop)
-        return self._add(subscriber)
+        return self._add(subscriber, subscriber, scheduler)
 
     def __repr__(self) -> str:
-        count = len(self._subscribers)
+        count = len(self._all)
         state = "ended" if self._ended else f"hot, {count} subscriber{'' if count == 1 else 's'}"
         return f"<{self._name}: {state}>"
 
     def _subscribe_core(self, observer: ObserverBase[_T], scheduler: SchedulerBase | None = None) -> DisposableBase:
         loop = loop_of(scheduler)
         receiver = observer if loop is None else LoopObserver(observer, loop, self._count_discarded)
-        return self._add(_Subscriber[_T](receiver.on_next, receiver.on_error, receiver.on_completed))
+        return self._add(
+            _Subscriber[_T](receiver.on_next, receiver.on_error, receiver.on_completed), receiver, scheduler
+        )
 
-    def _add(self, subscriber: _Subscriber[_T]) -> DisposableBase:
+    def _add(self, subscriber: _Subscriber[_T], observer: Any, scheduler: SchedulerBase | None) -> DisposableBase:
         refusal = self._refusal()
         if refusal is None:
             with self._gate:
-                if not self._ended:
-                    self._subscribers = (*self._subscribers, subscriber)
+                if not self._stopped:
+                    self._all[subscriber] = None
+                    self._subscribers = None
+                    count_losses_of(self._count_discarded)
                     return Disposable(lambda: self._remove(subscriber))
-        subscriber.on_error(refusal or self._refusal() or ChannelClosed())
+        self.refuse(observer, refusal or self._refusal() or ChannelClosed(), scheduler)
         return Disposable()
+
+    def _end_one(self, subscriber: _Subscriber[_T], error: Exception | None) -> None:
+        if subscriber.stopped:
+            return
+        subscriber.stopped = True
+        try:
+            if error is None:
+                subscriber.on_completed()
+            else:
+                subscriber.on_error(error)
+        except BaseException as raised:
+            if raised is not error:  # else: a subscriber without on_error, told all the same
+                detach(subscriber.on_error, raised)
+
+    def _list_subscribers(self) -> tuple[_Subscriber[_T], ...]:
+        with self._gate:
+            if self._subscribers is None:
+                self._subscribers = tuple(self._all)
+            return self._subscribers
 
     def _emit_to_one(self, subscribers: tuple[_Subscriber[_T], ...], item: _T, remaining: Iterator[_T]) -> None:
         """Deliver ``item``, and what remains as long as nobody comes or goes."""
@@ -148,21 +178,20 @@ class HotSource(Observable[_T]):
     def _remove(self, subscriber: _Subscriber[_T]) -> None:
         subscriber.stopped = True
         with self._gate:
-            if subscriber in self._subscribers:
-                self._subscribers = tuple([other for other in self._subscribers if other is not subscriber])
+            if self._all.pop(subscriber, self) is None and not self._stopped:
+                self._subscribers = None
 
     def _detach(self, subscriber: _Subscriber[_T], error: BaseException) -> None:
         stopped = subscriber.stopped
         self._remove(subscriber)
-        if isinstance(error, LoopClosed):
-            return
         if stopped and isinstance(error, Exception):  # it disposed of itself before it raised
             report(error)
         else:
             detach(subscriber.on_error, error)
 
-    def _count_discarded(self, item: _T) -> None:
-        self._discarded += len(cast("list[Any]", item)) if isinstance(item, list) else 1
+    def _count_discarded(self, messages: int) -> None:
+        with self._gate:
+            self._discarded += messages
 
 
 class _Subscriber(Generic[_T]):

@@ -4,18 +4,22 @@ from __future__ import annotations
 
 import logging
 import time
-from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
+from functools import partial
+from threading import Lock
 from typing import TypeAlias
 
 from reactivex import Observable
 from reactivex.abc import DisposableBase, ObserverBase, SchedulerBase
-from reactivex.disposable import Disposable, SerialDisposable
+from reactivex.disposable import SerialDisposable
 
+from ..cold_observable import ColdObservable
+from ..deadlocks import deadlock
 from ..errors import ChannelClosed, MessageTimeout
 from ..message import Message
-from ..subscriber_errors import detach
+from ..subscriber_errors import detach, tell_all
 from ..transport import Transport, WouldBlock
+from .bounded_queue import QUEUE_BYTES, BoundedQueue, weigh
 from .event_loop_delivery import at_home_of
 
 Predicate: TypeAlias = Callable[[Message], object]
@@ -30,34 +34,50 @@ _WARNING_PAUSE = 1.0
 class Backlog:
     """The messages that nobody waited for yet, the oldest going first when there are too many.
 
-    It lives at the transport's home: all but :meth:`wait` and :meth:`request` happens there, so nothing
-    needs a lock. While a wait is pending the backlog is empty, for a wait takes from it until it matches or
-    nothing is left, and from then on what arrives.
+    It lives on the transport's I/O thread: all but :meth:`wait` and :meth:`request`, and disposing of what they return,
+    happens there, so nothing needs a lock. While a wait is pending the backlog is empty, for a wait takes from it until
+    it matches or nothing is left, and from then on what arrives.
 
     Args:
         transport: whose messages.
-        capacity: messages that are kept.
+        capacity: messages that are kept, in ``QUEUE_BYTES`` bytes at most.
     """
 
     def __init__(self, transport: Transport, capacity: int) -> None:
         self._transport = transport
-        self._messages: deque[Message] = deque(maxlen=capacity)
+        all_fit = capacity * transport.payload_limit <= QUEUE_BYTES
+        self._messages: BoundedQueue[Message] = BoundedQueue(
+            capacity, capacity_bytes=QUEUE_BYTES, weight=None if all_fit else weigh
+        )
         self._capacity = capacity
-        self._lost = 0
+        self._missed = 0
+        self._unreported = 0
         self._next_warning = 0.0
-        self._waits: list[_Wait] = []
-        self._claims: list[_Wait] = []
-        self._error: Exception | None = None
+        self._waits: dict[_Wait, None] = {}
+        self._claims: dict[_Wait, None] = {}
+        self._make_error: Callable[[], Exception] = ChannelClosed
+        self._ended = False
+
+    @property
+    def discarded(self) -> int:
+        """Messages that waits missed, because more arrived between two of them than are kept."""
+        return self._missed
 
     def wait(self, predicate: Predicate | None, timeout: float | None) -> Observable[Message]:
         """Cold: the next message that matches, looked for where the wait before ended."""
-        return self._observable(predicate, timeout, "message", self._begin_wait)
+        return self._observable(predicate, timeout, "message", self._begin_wait, None)
 
-    def request(self, send: Callable[[], None], predicate: Predicate, timeout: float | None) -> Observable[Message]:
-        """Cold: sends, then takes the first answer that matches; other messages are left to the waits."""
+    def request(
+        self, send: Callable[[], None], predicate: Predicate, timeout: float | None, what: str = "request"
+    ) -> Observable[Message]:
+        """Cold: sends, then takes the first answer that matches; other messages are left to the waits.
+
+        Args:
+            what: it is, for people.
+        """
 
         def begin(claim: _Wait) -> None:
-            self._claims = [*_active(self._claims), claim]
+            claim.stand_in(self._claims)
             ask(claim)
 
         def ask(claim: _Wait) -> None:
@@ -69,98 +89,130 @@ class Backlog:
                 except Exception as error:
                     claim.fail(error)
 
-        return self._observable(predicate, timeout, "answer", begin)
+        return self._observable(predicate, timeout, "answer", begin, what)
 
     def put(self, batch: list[Message]) -> None:
         """Offer ``batch`` to who waits; keep what is left."""
         if not self._waits and not self._claims:
-            self._keep(batch)
+            self._messages.extend(batch)
             return
         for message in batch:
+            if self._transport.closed:
+                return
             if not self._take(message):
-                self._keep((message,))
+                self._messages.extend((message,))
 
-    def end(self, error: Exception) -> None:
-        """Fail who waits, and who will."""
-        self._error = error
+    def end(self, make_error: Callable[[], Exception]) -> None:
+        """Fail who waits, and who will, with an error of his own each."""
+        self._make_error = make_error
+        self._ended = True
         self._messages.clear()
-        for pending in (*self._claims, *self._waits):
-            pending.fail(error)
-
-    def _keep(self, messages: Sequence[Message]) -> None:
-        self._lost += max(0, len(self._messages) + len(messages) - self._capacity)
-        self._messages.extend(messages)
+        tell_all([partial(pending.fail, make_error()) for pending in (*self._claims, *self._waits)])
 
     def _take(self, message: Message) -> bool:
         """Whether somebody was waiting for the next message. A claim takes it; every wait sees it."""
-        taken = any(claim.offer(message) for claim in self._claims[:])
-        self._claims = _active(self._claims)
-        if not taken:
-            waits = _active(self._waits)
-            for wait in waits:
-                wait.offer(message)
-            self._waits = _active(self._waits)
-            taken = bool(waits)
+        for claim in tuple(self._claims):
+            if claim.offer(message):
+                return True
+        taken = False
+        for wait in tuple(self._waits):
+            taken |= wait.active
+            wait.offer(message)
         return taken
 
     def _begin_wait(self, wait: _Wait) -> None:
-        if self._lost and time.monotonic() >= self._next_warning:
-            self._next_warning = time.monotonic() + _WARNING_PAUSE
-            _log.warning(
-                "%s: %d messages were lost because more than %d arrived between two waits; raise backlog=",
-                self._transport.group,
-                self._lost,
-                self._capacity,
-            )
-            self._lost = 0
-        while self._messages and wait.active:
-            wait.offer(self._messages.popleft())
-        if wait.active:
-            self._waits = [*_active(self._waits), wait]
+        messages = self._messages
+        self._unreported += messages.discarded - self._missed
+        self._missed = messages.discarded
+        if self._unreported and time.monotonic() >= self._next_warning:
+            self._warn()
+        while messages and wait.active:
+            wait.offer(messages.take())
+        wait.stand_in(self._waits)
 
     def _observable(
-        self, predicate: Predicate | None, timeout: float | None, waited_for: str, begin: Callable[[_Wait], None]
+        self,
+        predicate: Predicate | None,
+        timeout: float | None,
+        waited_for: str,
+        begin: Callable[[_Wait], None],
+        what: str | None,
     ) -> Observable[Message]:
         transport = self._transport
 
         def subscribe(observer: ObserverBase[Message], scheduler: SchedulerBase | None = None) -> DisposableBase:
+            self._check_open()
             wait = _Wait(predicate, at_home_of(scheduler, observer))
-            timer = SerialDisposable()
 
-            def begin_at_home() -> None:
-                if self._error is not None or transport.closed:
-                    wait.fail(self._error or ChannelClosed())
-                    return
+            def begin_on_io_thread() -> None:
                 try:
+                    self._check_open()
                     begin(wait)
                 except Exception as error:
                     wait.fail(error)
                 if wait.active and timeout is not None:
                     late = MessageTimeout(timeout, waited_for)
-                    timer.disposable = transport.scheduler.schedule_relative(
+                    wait.timer.disposable = transport.scheduler.schedule_relative(
                         timeout, lambda _scheduler, _state: wait.fail(late)
                     )
 
-            def dispose() -> None:
-                wait.active = False
-                timer.dispose()
+            blocked = deadlock(transport.scheduler)
+            if blocked is None or what is None:  # what is there already ends a wait at once, but not a request
+                transport.call(begin_on_io_thread)
+            if blocked is not None:
+                wait.fail(blocked)
+            return wait
 
-            if transport.closed:
-                begin_at_home()
-            else:
-                transport.call(begin_at_home)
-            return Disposable(dispose)
+        return ColdObservable(subscribe, what)
 
-        return Observable(subscribe)
+    def _check_open(self) -> None:
+        if self._ended or self._transport.closed:
+            error = self._make_error()
+            raise error if isinstance(error, ChannelClosed) else ChannelClosed(str(error)) from error
+
+    def _warn(self) -> None:
+        self._next_warning = time.monotonic() + _WARNING_PAUSE
+        _log.warning(
+            "%s: %d messages were lost because more than %d arrived between two waits; raise backlog=",
+            self._transport.group,
+            self._unreported,
+            self._capacity,
+        )
+        self._unreported = 0
 
 
-class _Wait:
+class _Wait(DisposableBase):
     """One subscription of a wait; over with its first match, an error or when disposed of."""
 
     def __init__(self, predicate: Predicate | None, observer: ObserverBase[Message]) -> None:
         self._predicate = predicate
         self._observer = observer
-        self.active = True
+        self._pending: dict[_Wait, None] | None = None
+        self._over = Lock()  # acquired once, by what ends it
+        self.timer = SerialDisposable()
+
+    @property
+    def active(self) -> bool:
+        return not self._over.locked()
+
+    def stand_in(self, pending: dict[_Wait, None]) -> None:
+        """Stand in ``pending`` while active."""
+        self._pending = pending
+        pending[self] = None
+        if not self.active:  # over before, or on another thread this very moment
+            pending.pop(self, None)
+
+    def finish(self) -> bool:
+        """End without a word, and let go of everything; from any thread. Whether it was active."""
+        if not self._over.acquire(blocking=False):
+            return False
+        if self._pending is not None:
+            self._pending.pop(self, None)
+        self.timer.dispose()
+        return True
+
+    def dispose(self) -> None:
+        self.finish()
 
     def offer(self, message: Message) -> bool:
         """Whether it takes ``message``."""
@@ -172,27 +224,22 @@ class _Wait:
             self.fail(error)
             return False
         except BaseException as error:  # sys.exit() in a predicate costs the others nothing
-            self.active = False
+            self.finish()
             detach(self._observer.on_error, error)
             return False
-        if matched:
-            self.active = False
-            try:
-                self._observer.on_next(message)
-                self._observer.on_completed()
-            except BaseException as error:
-                detach(self._observer.on_error, error)
-        return bool(matched)
+        if not matched or not self.finish():  # the latter: the predicate disposed of it
+            return False
+        try:
+            self._observer.on_next(message)
+            self._observer.on_completed()
+        except BaseException as error:
+            detach(self._observer.on_error, error)
+        return True
 
     def fail(self, error: Exception) -> None:
-        if self.active:
-            self.active = False
+        if self.finish():
             try:
                 self._observer.on_error(error)
             except BaseException as raised:
                 if raised is not error:
                     detach(self._observer.on_error, raised)
-
-
-def _active(waits: list[_Wait]) -> list[_Wait]:
-    return [wait for wait in waits if wait.active]

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import threading
-import warnings
 from collections.abc import Callable
 from functools import cached_property
 from typing import Any, Final, Protocol
@@ -14,8 +13,9 @@ from reactivex.disposable import CompositeDisposable, Disposable, SerialDisposab
 from reactivex.observer import Observer
 from reactivex.typing import OnCompleted, OnError, OnNext
 
-from ..errors import InvalidAddress, NeverSubscribedWarning, Unsupported
-from ..group import Group, check_destination
+from ..cold_observable import ColdObservable
+from ..deadlocks import deadlock
+from ..errors import ChannelClosed
 from ..message import Address
 from ..receiving.event_loop_delivery import at_home_of
 from ..transport import WouldBlock
@@ -26,15 +26,11 @@ _NOTHING: Final = Disposable()
 
 
 class Sender(Protocol):
-    """The part of a transport that a sink needs."""
-
-    @property
-    def group(self) -> Group: ...
+    """The part of a transport that a send needs."""
 
     def send(self, payload: bytes, destination: Address | None = None) -> None: ...
 
-    @property
-    def has_names(self) -> bool: ...
+    def check_destination(self, address: str) -> str | None: ...
 
     def look_up(self, name: str) -> str: ...
 
@@ -43,10 +39,8 @@ class Sender(Protocol):
     def when_room(self, action: Callable[[], None]) -> None: ...
 
 
-class _ColdSend(Observable[None]):
-    """One datagram for each subscription, and a warning if there never was one."""
-
-    _subscribed = True  # until it is whole
+class _ColdSend(ColdObservable[None]):
+    """One datagram for each subscription."""
 
     def __init__(self, sender: Sender, payload: bytes) -> None:
         # Not Observable's own: the lock that it makes costs more than the rest and is hardly ever used.
@@ -66,6 +60,8 @@ class _ColdSend(Observable[None]):
             observer.on_next(None)
         except WouldBlock:
             return self._send_later(destination, at_home_of(scheduler, observer))
+        except ChannelClosed as error:
+            self.refuse(observer, error, scheduler)
         except Exception as error:
             observer.on_error(error)
         else:
@@ -74,6 +70,10 @@ class _ColdSend(Observable[None]):
 
     def _send_later(self, destination: Address | None, observer: ObserverBase[None]) -> DisposableBase:
         """Send as soon as there is room, without keeping this thread."""
+        blocked = deadlock()
+        if blocked is not None:
+            observer.on_error(blocked)
+            return _NOTHING
         pending = SerialDisposable()
 
         def send() -> None:
@@ -83,24 +83,9 @@ class _ColdSend(Observable[None]):
         self._sender.when_room(send)
         return pending
 
-    def __repr__(self) -> str:
-        sent = "" if self._subscribed else "; nothing is sent before it is subscribed to, awaited or passed to run()"
-        return f"<send of {self._shown}{sent}>"
-
     @property
     def _shown(self) -> str:
-        return repr(self._payload[:_SHOWN_BYTES]) + ("..." if len(self._payload) > _SHOWN_BYTES else "")
-
-    def __del__(self) -> None:
-        if not self._subscribed:
-            warnings.warn(
-                f"sending {self._shown} was never subscribed, so nothing was sent; "
-                "pass it to run(), await it, subscribe() to it, or return it from flat_map "
-                "(a fallback that may not be needed belongs in reactivex.defer)",
-                NeverSubscribedWarning,
-                stacklevel=2,
-                source=self,
-            )
+        return f"send of {shown(self._payload)}"
 
 
 class Send(_ColdSend):
@@ -156,14 +141,17 @@ class SendToName(_ColdSend):
     def _subscribe_core(self, observer: ObserverBase[None], scheduler: SchedulerBase | None = None) -> DisposableBase:
         self._subscribed = True
         receiver = at_home_of(scheduler, observer)
+        blocked = deadlock()
+        if blocked is not None:
+            receiver.on_error(blocked)
+            return _NOTHING
         disposed = threading.Event()
         waiting = SerialDisposable()
 
         def look_up() -> None:
             try:
                 numeric = self._sender.look_up(self._name)
-                check_destination(numeric, self._sender.group)
-            except InvalidAddress as error:
+            except Exception as error:
                 finish(lambda failure=error: receiver.on_error(failure))
             else:
                 finish(lambda: waiting.set_disposable(self._send((numeric, self._port), receiver)))
@@ -175,12 +163,12 @@ class SendToName(_ColdSend):
         return CompositeDisposable(Disposable(disposed.set), waiting)
 
 
+def shown(payload: bytes) -> str:
+    """The beginning of a payload, for people."""
+    return repr(payload[:_SHOWN_BYTES]) + ("..." if len(payload) > _SHOWN_BYTES else "")
+
+
 def send_to(sender: Sender, payload: bytes, port: int, address: str) -> Observable[None]:
     """A send to ``address``, numeric or a host name; ``""`` is this machine, as in Node's dgram."""
-    if address == "":
-        address = "127.0.0.1" if sender.group.family == "IPv4" else "::1"
-    if check_destination(address, sender.group):
-        return Send(sender, payload, (address, port))
-    if not sender.has_names:
-        raise Unsupported(f"a virtual network has no host names; send to a host's numeric address, not {address!r}")
-    return SendToName(sender, payload, address, port)
+    numeric = sender.check_destination(address)
+    return SendToName(sender, payload, address, port) if numeric is None else Send(sender, payload, (numeric, port))

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import suppress
 from functools import partial
 from itertools import islice
 from threading import Lock
@@ -11,12 +11,18 @@ from typing import Any, Final
 
 from reactivex import Observable
 from reactivex.abc import DisposableBase, ObserverBase, SchedulerBase
-from reactivex.disposable import CompositeDisposable, Disposable, SerialDisposable
+from reactivex.disposable import Disposable, SerialDisposable, SingleAssignmentDisposable
 from reactivex.scheduler.periodicscheduler import PeriodicScheduler
 
+from ..channel_scheduler import clock_of
+from ..cold_observable import ColdObservable
+from ..deadlocks import deadlock
 from ..errors import ChannelClosed, InvalidPayload, SendFailed
 from ..group import Payload, as_payload
+from ..receiving.bounded_queue import QUEUE_BYTES, BoundedQueue
+from ..receiving.closed_notice import ClosedNotice
 from ..receiving.event_loop_delivery import at_home_of
+from ..receiving.overflow import Overflow
 from ..transport import Transport, WouldBlock
 from ..validation.arguments import check_rate
 
@@ -32,14 +38,22 @@ _MOST_CREDIT: Final = 0.01
 _CHUNK: Final = 256
 """Payloads of a sequence that are sent together."""
 
-_MOST_STEPS: Final = 65_536
-"""Payloads of an Observable that wait for room."""
+_MOST_WAITING: Final = 65_536
+"""Payloads of an Observable that wait to be sent; their bytes are bounded too."""
 
-_Step = Callable[[], None]
+
+_NOTHING: Final = Disposable()
+
+_EMPTY: Final[BoundedQueue[Any]] = BoundedQueue(1)
+"""The queue of transfers to which nothing arrives by itself."""
 
 
 def send_all(
-    transport: Transport, source: Payloads, rate: float | None, scheduler: PeriodicScheduler
+    transport: Transport,
+    source: Payloads,
+    rate: float | None,
+    scheduler: PeriodicScheduler,
+    closing: ClosedNotice | None = None,
 ) -> Observable[int]:
     """Cold: sends every payload of ``source`` to the group, in order, and emits how many were sent.
 
@@ -48,178 +62,252 @@ def send_all(
         source: payloads; its error ends the transfer, after what came before it.
         rate: datagrams a second; None for as fast as the source gives them.
         scheduler: runs the pauses.
+        closing: tells when the channel closes, for transfers that wait then.
     """
     if isinstance(source, str | bytes | bytearray | memoryview) or not isinstance(source, Observable | Iterable):
         raise InvalidPayload("broadcast_all() takes an iterable or Observable of payloads; broadcast() sends one")
     check_rate(rate)
 
     def subscribe(observer: ObserverBase[int], given: SchedulerBase | None = None) -> DisposableBase:
-        transfer = _Transfer(transport, at_home_of(given, observer))
+        if transport.closed:
+            raise ChannelClosed
+        blocked = deadlock(scheduler)
+        arrives = isinstance(source, Observable)
+        arrived: BoundedQueue[Any] = (
+            BoundedQueue(_MOST_WAITING, Overflow.ERROR, capacity_bytes=QUEUE_BYTES) if arrives else _EMPTY
+        )
+        transfer = _Transfer(transport, at_home_of(given, observer), arrived)
+        if closing is not None and (rate is not None or arrives):
+            transfer.told = closing.add(transfer.fail)
         if rate is not None:
-            return _Pace(transfer, rate, scheduler).begin(source, given)
+            transfer.pace = _Pace(transfer, rate, scheduler)
         if isinstance(source, Observable):
             transfer.source.disposable = source.subscribe(
-                transfer.push, transfer.fail, transfer.finish, scheduler=given
+                transfer.push, transfer.end_with_error, transfer.end, scheduler=given
             )
         else:
             # An iterator may wait for the answer to what it gave before: only a sequence is taken many at a time.
             transfer.pull(iter(source), _CHUNK if isinstance(source, Sequence) else 1)
-        return transfer.source
+        if blocked is not None and not transfer.over:
+            transfer.fail(blocked)
+        return transfer
 
-    return Observable(subscribe)
+    return ColdObservable(subscribe, "broadcast_all")
 
 
-class _Transfer:
+class _Transfer(DisposableBase):
     """One subscription: sends, counts, and tells its observer how it ended.
 
-    It does one step at a time, in order, on the thread that asks for it; but while another thread is at it, or it waits
-    for room, the step waits for its turn.
+    One thread at a time has the turn. Who finds it taken leaves what it brought in the queue, and whoever has it looks
+    there again after giving it back; so nobody ever waits for it, not even a signal handler that interrupts its own
+    thread.
+    While the transfer waits for room nobody gets the turn.
+
+    Attributes:
+        sent: payloads that went.
+        waiting: whether for room.
+        pace: says when to send; None for at once.
+        source, told: end with the transfer.
+
+    Args:
+        transport: sends.
+        observer: told how it ended.
+        arrived: the queue for what is pushed.
     """
 
-    def __init__(self, transport: Transport, observer: ObserverBase[int]) -> None:
+    def __init__(self, transport: Transport, observer: ObserverBase[int], arrived: BoundedQueue[Any]) -> None:
         self.transport = transport
-        self._send = transport.send
-        self._observer = observer
-        self._limit = transport.group.payload_limit
+        self.pace: _Pace | None = None
         self.source = SerialDisposable()
+        self.told: DisposableBase = _NOTHING
         self.sent = 0
         self.waiting = False
-        self._lock = Lock()
-        self._busy = False
-        self._steps: deque[_Step] = deque()
-        self._again: _Step | None = None
+        self._observer = observer
+        self._limit = transport.payload_limit
+        self._arrived = arrived
+        self._payloads: Iterator[Any] | None = None
+        self._chunk = _CHUNK
+        self._unsent: list[bytes] = []
+        self._end: Callable[[], None] | None = None
+        self._turn = Lock()
+        self._over = Lock()  # acquired once, by what ends it
 
     @property
     def over(self) -> bool:
-        return self.source.is_disposed
+        return self._over.locked()
+
+    @property
+    def pending(self) -> bool:
+        """Whether there is something to do now."""
+        if self.over:
+            return False
+        return bool(self._arrived or self._unsent) or self._payloads is not None or self._end is not None
+
+    @property
+    def pulls(self) -> bool:
+        """Whether it asks for payloads, which then do not arrive by themselves."""
+        return self._payloads is not None
 
     def push(self, data: Payload) -> None:
-        """Send one."""
-        if len(self._steps) < _MOST_STEPS:
-            self._do(partial(self._push, data))
-        elif not self.over:
-            self.source.dispose()
-            error = SendFailed(
-                f"{_MOST_STEPS} payloads wait for room to be sent: the link is slower than their source; pass rate=, "
-                "or thin the source out"
+        """Send one, in its turn."""
+        if self.over:
+            return  # a source that does not listen when it is told to stop
+        if self.pace is None and self._turn.acquire(blocking=False):
+            waits, first = False, not self._unsent and not self._arrived
+            try:
+                if first:
+                    waits = self._send([as_payload(data, self._limit)])
+            except Exception as error:
+                self.fail(error)
+            finally:
+                if not waits:
+                    self._turn.release()
+            if first:
+                self.go_on()  # with what came since it was looked at
+                return
+        if self._arrived.put(data):
+            self.fail(
+                SendFailed(
+                    f"{len(self._arrived)} payloads wait to be sent: the link or rate= is slower than their source; "
+                    "raise the rate, or thin the source out"
+                )
             )
-            error.sent = self.sent
-            self._observer.on_error(error)
+            return
+        self._begin()
 
     def pull(self, payloads: Iterator[Payload], chunk: int) -> None:
         """Send all that the iterator gives, so many at a time."""
-        self._do(partial(self._pull, payloads, chunk))
+        self._payloads, self._chunk = payloads, chunk
+        self._begin()
 
-    def pull_some(self, payloads: Iterator[Payload], most: int) -> None:
-        """Send the next ones together; end where the iterator does."""
-        self._do(partial(self._pull_some, payloads, most))
+    def end(self) -> None:
+        """Complete, after what was pushed."""
+        self._end = self._complete
+        self._begin()
 
-    def finish(self) -> None:
-        self._do(self._finish)
+    def end_with_error(self, error: Exception) -> None:
+        """Err, after what was pushed."""
+        self._end = partial(self.fail, error)
+        self._begin()
 
     def fail(self, error: Exception) -> None:
-        self._do(partial(self._fail, error))
-
-    def _do(self, step: _Step) -> None:
-        with self._lock:
-            if self._busy:
-                self._steps.append(step)
-                return
-            self._busy = True
-        self._run(step)
-
-    def _run(self, step: _Step | None) -> None:
-        while step is not None:
-            try:
-                step()
-            except BaseException:
-                with self._lock:
-                    self._busy = False
-                raise
-            step = self._next_step()
-
-    def _next_step(self) -> _Step | None:
-        with self._lock:
-            if self._again is None:
-                if self._steps and not self.over:
-                    return self._steps.popleft()
-                self._steps.clear()
-                self._busy = False
-                return None
-            self._steps.appendleft(self._again)
-            self._again = None
-        self.waiting = True
-        self.transport.when_room(self._go_on)
-        return None
-
-    def _go_on(self) -> None:
-        self.waiting = False
-        self._run(self._next_step())
-
-    def _push(self, data: Payload) -> None:
-        if self.source.is_disposed:
-            return  # a source that does not listen when it is told to stop
-        try:
-            self._send(as_payload(data, self._limit))
-        except WouldBlock:
-            self._again = partial(self._push, data)
-        except Exception as error:
-            self._fail(error)
-        else:
-            self.sent += 1
-
-    def _pull(self, payloads: Iterator[Payload], chunk: int) -> None:
-        while not self.over and self._again is None:
-            self._pull_some(payloads, chunk)
-        if not self.over:
-            with self._lock:
-                self._steps.appendleft(partial(self._pull, payloads, chunk))
-
-    def _pull_some(self, payloads: Iterator[Payload], most: int) -> None:
-        some: list[bytes] = []
-        end: _Step | None = None
-        try:
-            # Keeps what came before a bad one.
-            some.extend(as_payload(data, self._limit) for data in islice(payloads, most))
-        except Exception as error:
-            end = partial(self._fail, error)
-        else:
-            if len(some) < most:
-                end = self._finish
-        self._send_some(some, end)
-
-    def _send_some(self, some: list[bytes], end: _Step | None) -> None:
-        try:
-            if some:
-                self.transport.send_many(some)
-        except WouldBlock as error:
-            self.sent += error.sent
-            self._again = partial(self._send_some, some[error.sent :], end)
-            return
-        except Exception as error:
-            self.sent += error.sent if isinstance(error, SendFailed) else 0
-            end = partial(self._fail, error)
-        else:
-            self.sent += len(some)
-        if end is not None:
-            end()
-
-    def _finish(self) -> None:
-        if not self.over:
-            self.source.dispose()
-            self._observer.on_next(self.sent)
-            self._observer.on_completed()
-
-    def _fail(self, error: Exception) -> None:
-        if not self.over:
-            self.source.dispose()
+        """Err at once."""
+        if self._finish():
             if isinstance(error, SendFailed):
                 error.sent = self.sent
             self._observer.on_error(error)
 
+    def dispose(self) -> None:
+        self._finish()
+
+    def go_on(self, most: int | None = None) -> None:
+        """Send what there is, or so many of it, unless somebody is at it already."""
+        while self.pending and self._turn.acquire(blocking=False):
+            waits = False
+            try:
+                waits = self._send_next(most)
+            finally:
+                if not waits:
+                    self._turn.release()
+            if waits or most is not None:
+                return
+
+    def _begin(self) -> None:
+        if self.pace is None:
+            self.go_on()
+        else:
+            self.pace.wake()
+
+    def _send_next(self, most: int | None) -> bool:
+        """Whether it waits for room now; with the turn."""
+        is_over = self._over.locked
+        while not is_over():
+            some = self._unsent
+            if not some:
+                if most == 0:
+                    return False
+                some = self._next(self._chunk if most is None else most)
+                if most is not None:
+                    most -= len(some)
+            if not some:
+                if self._end is not None and not self._arrived:
+                    self._end()
+                return False
+            if self._send(some):
+                return True
+        return False
+
+    def _send(self, some: list[bytes]) -> bool:
+        """Whether some had to be left unsent, and wait for room now; with the turn."""
+        try:
+            if len(some) == 1:
+                self.transport.send(some[0])
+            else:
+                self.transport.send_many(some)
+        except WouldBlock as error:
+            self.sent += error.sent
+            self._unsent = some[error.sent :]
+            self.waiting = True
+            self.transport.when_room(self._has_room)
+            return True
+        except Exception as error:
+            self.sent += error.sent if isinstance(error, SendFailed) else 0
+            self.fail(error)
+        else:
+            self.sent += len(some)
+            self._unsent = []
+        return False
+
+    def _next(self, most: int) -> list[bytes]:
+        """The next payloads, so many at most. Sees the end of an iterator, and a bad payload, as the end after them."""
+        some: list[bytes] = []
+        payloads = self._payloads
+        try:
+            # Keeps what came before a bad one.
+            given = self._take_arrived() if payloads is None else payloads
+            some.extend(as_payload(data, self._limit) for data in islice(given, most))
+        except Exception as error:
+            self._payloads = None
+            self._arrived.clear()
+            self._end = partial(self.fail, error)
+        else:
+            if payloads is not None and len(some) < most:
+                self._payloads = None
+                self._end = self._complete
+        return some
+
+    def _take_arrived(self) -> Iterator[Any]:
+        with suppress(IndexError):
+            while True:
+                yield self._arrived.take()
+
+    def _has_room(self) -> None:
+        self.waiting = False
+        self._turn.release()
+        if self.pace is None or self._unsent:
+            self.go_on(None if self.pace is None else 0)
+
+    def _complete(self) -> None:
+        if self._finish():
+            self._observer.on_next(self.sent)
+            self._observer.on_completed()
+
+    def _finish(self) -> bool:
+        """Let go of everything; whether it was not over before."""
+        if not self._over.acquire(blocking=False):
+            return False
+        self.source.dispose()
+        self.told.dispose()
+        if self.pace is not None:
+            self.pace.timer.dispose()
+        self._arrived.clear()
+        self._payloads = self._end = None
+        self._unsent = []
+        return True
+
 
 class _Pace:
-    """Sends at a steady rate on a scheduler, and sleeps while there is nothing to send.
+    """Has a transfer send at a steady rate, on a scheduler, and sleeps while there is nothing to send.
 
     Args:
         transfer: sends.
@@ -231,50 +319,25 @@ class _Pace:
         self._transfer = transfer
         self._rate = rate
         self._scheduler = scheduler
+        self.timer = SerialDisposable()
+        self._now = clock_of(scheduler)
         self._next = self._now()
-        self._arrived: deque[Any] = deque()
-        self._payloads: Iterator[Any] | None = None
-        self._end: Callable[[], None] | None = None
-        self._lock = Lock()
-        self._ticking = False
-        self._disposed = False
+        self._awake = Lock()  # acquired without waiting, for a signal handler may wake it too
 
-    def begin(self, source: Payloads, given: SchedulerBase | None) -> DisposableBase:
-        if isinstance(source, Observable):
-            self._transfer.source.disposable = source.subscribe(
-                self._arrive,
-                lambda error: self._ended(partial(self._transfer.fail, error)),
-                lambda: self._ended(self._transfer.finish),
-                scheduler=given,
-            )
-        else:
-            self._payloads = iter(source)
-            self._tick_soon()
-        return CompositeDisposable(self._transfer.source, Disposable(self._dispose))
-
-    def _arrive(self, data: Any) -> None:
-        self._arrived.append(data)
-        self._tick_soon()
-
-    def _ended(self, end: Callable[[], None]) -> None:
-        self._end = end
-        self._tick_soon()
-
-    def _tick_soon(self) -> None:
-        with self._lock:
-            if self._ticking:
-                return
-            self._ticking = True
+    def wake(self) -> None:
+        """See to it that there is a next tick."""
+        if self._awake.acquire(blocking=False):
             now = self._now()
             self._next = max(self._next, now)  # time without anything to send is not made up for
-        self._tick_in(self._next - now)
+            self._tick_in(self._next - now)
 
     def _tick_in(self, seconds: float) -> None:
-        self._scheduler.schedule_relative(max(0.0, seconds), self._tick)
+        self.timer.disposable = timer = SingleAssignmentDisposable()  # in its place before it can run
+        timer.disposable = self._scheduler.schedule_relative(max(0.0, seconds), self._tick)
 
     def _tick(self, _scheduler: object, _state: object) -> None:
         transfer = self._transfer
-        if self._disposed or transfer.over:
+        if transfer.over:
             return
         if transfer.transport.closed:
             transfer.fail(ChannelClosed())
@@ -284,27 +347,13 @@ class _Pace:
             return
         now = self._now()
         since = max(self._next, now - _MOST_CREDIT)
-        due = 1 + int((now - since) * self._rate + 1e-6)  # virtual clocks count whole microseconds
+        due = max(1, 1 + int((now - since) * self._rate + 1e-6))  # virtual clocks count whole microseconds
         before = transfer.sent
-        if self._payloads is not None:
-            transfer.pull_some(self._payloads, due)
-        else:
-            some = [self._arrived.popleft() for _ in range(min(due, len(self._arrived)))]
-            transfer.pull_some(iter(some), len(some))
-            if not self._arrived and self._end is not None:
-                self._end()
+        transfer.go_on(due)
         self._next = since + (transfer.sent - before) / self._rate
-        if transfer.over:
+        if transfer.pending or transfer.pulls or transfer.waiting:
+            self._tick_in(max(self._next - now, _SHORTEST_PAUSE))
             return
-        if self._payloads is None:
-            with self._lock:
-                self._ticking = bool(self._arrived or self._end)
-            if not self._ticking:
-                return
-        self._tick_in(max(self._next - now, _SHORTEST_PAUSE))
-
-    def _now(self) -> float:
-        return self._scheduler.to_seconds(self._scheduler.now)
-
-    def _dispose(self) -> None:
-        self._disposed = True
+        self._awake.release()
+        if transfer.pending:  # arrived since it was looked at
+            self.wake()

@@ -1,7 +1,6 @@
 """Tests of protocols without sockets and without sleeping: a network in virtual time, marbles, and faults on demand."""
 
 from ..transport.virtual.network import Datagram, Traffic
-from ..transport.wrapper import TransportWrapper
 from .faulty_network import FaultCounts, FaultOptions, FaultyNetwork, FaultyTransport
 from .marbles import Marbles
 from .recorded_events import Event, Recording
@@ -18,7 +17,6 @@ __all__ = [
     "Marbles",
     "Recording",
     "Traffic",
-    "TransportWrapper",
     "VirtualClock",
     "VirtualNetwork",
 ]

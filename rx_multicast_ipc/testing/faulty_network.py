@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections import deque
-from collections.abc import Callable, Generator, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterator
 from contextlib import contextmanager
 from copy import copy
 from functools import partial
@@ -15,13 +15,14 @@ from typing import Any, Final, TypedDict, Unpack
 import msgspec
 from reactivex.disposable import SingleAssignmentDisposable
 
-from ..channel import BACKLOG, RECEIVE_BUFFER, Channel
+from ..channel import Channel
+from ..channel_options import ChannelOptions, complete, group_of, takes_channel_options
 from ..channel_statistics import Statistics
 from ..errors import InvalidOption
-from ..group import DEFAULT_GROUP, DEFAULT_PORT, Group, Interfaces
+from ..group import DEFAULT_GROUP, DEFAULT_PORT, Group
 from ..message import Message
 from ..subscriber_errors import report
-from ..transport import Changed, Deliver, Ended, OpenTransport, Transport
+from ..transport import Changed, Deliver, Ended, Hears, OpenTransport, Transport
 from ..transport.opening import current, opened_by
 from ..transport.wrapper import TransportWrapper
 
@@ -215,30 +216,28 @@ class FaultyNetwork:
         """Whether names can be looked up: as inside."""
         return getattr(self._open_transport, "has_names", True)
 
-    def __call__(self, group: Group, *, receive_buffer: int, listen: bool = True) -> FaultyTransport:
+    def __call__(self, group: Group, options: ChannelOptions, hears: Hears = Hears.ALL) -> FaultyTransport:
         seed = f"{self._options.seed} {len(self._transports)}" if self._transports else self._options.seed
-        options: Any = msgspec.structs.asdict(msgspec.structs.replace(self._options, seed=seed))
-        transport = FaultyTransport(
-            self._open_transport(group, receive_buffer=receive_buffer, listen=listen), **options
-        )
+        faults: Any = msgspec.structs.asdict(msgspec.structs.replace(self._options, seed=seed))
+        transport = FaultyTransport(self._open_transport(group, options, hears), **faults)
         self._transports.append(transport)
         return transport
 
+    @takes_channel_options
     def open_channel(
         self,
         port: int = DEFAULT_PORT,
         group: str = DEFAULT_GROUP,
-        *,
-        interface: Interfaces | None = None,
-        ttl: int | None = None,
-        sources: Iterable[str] = (),
-        receive_buffer: int = RECEIVE_BUFFER,
-        backlog: int = BACKLOG,
-        echo: bool = True,
+        **options: Unpack[ChannelOptions],
     ) -> Channel:
-        """An ordinary channel. Arguments and errors as for :func:`rx_multicast_ipc.open_channel`."""
-        joined = Group.of(port, group, interface, ttl, sources)
-        return Channel(joined, self, receive_buffer=receive_buffer, backlog=backlog, echo=echo)
+        """An ordinary channel. Errors as for :func:`rx_multicast_ipc.open_channel`.
+
+        Args:
+            port, group: as there.
+            **options: see :class:`rx_multicast_ipc.ChannelOptions`.
+        """
+        checked = complete(options)
+        return Channel(group_of(port, group, checked), self, checked)
 
     @contextmanager
     def this_process(self) -> Generator[None]:

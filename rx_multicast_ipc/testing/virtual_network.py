@@ -11,8 +11,9 @@ from reactivex import Observable
 from reactivex import operators as ops
 from reactivex.scheduler import VirtualTimeScheduler
 
-from ..channel import BACKLOG, RECEIVE_BUFFER, Channel
-from ..group import DEFAULT_GROUP, DEFAULT_INTERFACE, DEFAULT_PORT, INTERFACE_VARIABLE, Group, Interfaces
+from ..channel import Channel
+from ..channel_options import ChannelOptions, complete, group_of, takes_channel_options
+from ..group import DEFAULT_GROUP, DEFAULT_INTERFACE, DEFAULT_PORT, INTERFACE_VARIABLE
 from ..receiving.hot_source import HotSource
 from ..transport.opening import opened_by
 from ..transport.virtual.host import VirtualHost
@@ -75,34 +76,31 @@ class VirtualNetwork:
         """What became of the datagrams so far. What receive buffers dropped is in the channels' ``statistics``."""
         return self._wire.traffic
 
+    @takes_channel_options
     def open_channel(
         self,
         port: int = DEFAULT_PORT,
         group: str = DEFAULT_GROUP,
         *,
         host: str | None = None,
-        interface: Interfaces = DEFAULT_INTERFACE,
-        ttl: int | None = None,
-        sources: Iterable[str] = (),
-        receive_buffer: int = RECEIVE_BUFFER,
-        backlog: int = BACKLOG,
-        echo: bool = True,
+        **options: Unpack[ChannelOptions],
     ) -> Channel:
         """An ordinary channel on one of the network's hosts; any number of them.
 
         Args:
-            port, group, ttl, sources, receive_buffer, backlog, echo: as for :func:`rx_multicast_ipc.open_channel`.
+            port, group: as for :func:`rx_multicast_ipc.open_channel`.
             host: the host's numeric address, which exists by being named. None adds a host of the channel's own:
                 10.0.0.1, 10.0.0.2, ... (fd00::1, ... for an IPv6 group).
-            interface: ``"loopback"`` for channels that hear their own host only, else the whole network.
+            **options: see :class:`rx_multicast_ipc.ChannelOptions`. Without an interface it is the whole network.
 
         Raises:
             InvalidAddress: no address that a host can have.
             InvalidPort, InvalidGroup, InvalidInterface, InvalidTTL, InvalidOption: another mistake in the call.
         """
-        joined = Group.of(port, group, interface, ttl, sources)
+        checked = complete({"interface": DEFAULT_INTERFACE, **options})
+        joined = group_of(port, group, checked)
         opener = VirtualHost(self._wire, self._wire.new_host(joined.family) if host is None else host)
-        return Channel(joined, opener, receive_buffer=receive_buffer, backlog=backlog, echo=echo)
+        return Channel(joined, opener, checked)
 
     def add_host(self, host: str) -> str:
         """A host that may do nothing but be sent to; returns its address. Raises ``InvalidAddress``."""

@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable, Sequence
+from enum import StrEnum
 from typing import Protocol
 
 from reactivex.scheduler.periodicscheduler import PeriodicScheduler
 
-from ..channel_events import NetworkEvent
+from ..channel_events import ChannelEvent
+from ..channel_options import ChannelOptions
 from ..channel_statistics import Statistics
 from ..errors import SendFailed
 from ..group import Group
 from ..message import Address, Message
+from ..subscriber_errors import on_delivering_thread
 
 Deliver = Callable[[list[Message]], None]
 """Takes what one read brought: at least one message, in arrival order."""
@@ -19,12 +23,25 @@ Deliver = Callable[[list[Message]], None]
 Ended = Callable[[Exception | None], None]
 """Takes the fault that ended the transport, or None if it was closed."""
 
-Changed = Callable[[NetworkEvent], None]
+Changed = Callable[[ChannelEvent], None]
 """Takes what happened to the network under it, once that was dealt with."""
 
 
+class Hears(StrEnum):
+    """What an end is opened to hear."""
+
+    ALL = "all"
+    """The group, and what is sent to this end alone."""
+
+    DIRECT = "direct"
+    """What is sent to this end alone: it joins no group."""
+
+    NOTHING = "nothing"
+    """It only sends, and is never started."""
+
+
 class WouldBlock(SendFailed):
-    """There is no room for a datagram, and this thread may not wait for it: :meth:`Transport.when_room` tells.
+    """The send buffer is full, and this thread may not wait: :meth:`Transport.when_room` tells.
 
     Attributes:
         sent: how many of several went before it.
@@ -34,10 +51,13 @@ class WouldBlock(SendFailed):
 class Transport(Protocol):
     """One open end of a group.
 
-    It has a *home*: the one thread (or virtual time) on which it delivers and runs its timers. ``deliver``
-    is called at home only, hence never concurrently, and never after :meth:`close` returned; so is ``changed``, and
+    It delivers, and runs its timers, on one thread (or in virtual time): its *I/O thread*. ``deliver``
+    is called there only, hence never concurrently, and never after :meth:`close` returned; so is ``changed``, and
     ``ended`` is called there once, last. Payloads arrive whole, and an empty payload is a message. Trouble that can
     heal does not end it. What a transport cannot do raises ``Unsupported``.
+
+    An end that hears the group hears itself, unless its options say ``echo=False``. Its own messages are delivered
+    once, in the order in which they were sent, whatever becomes of those of others.
     """
 
     @property
@@ -56,8 +76,13 @@ class Transport(Protocol):
         ...
 
     @property
+    def payload_limit(self) -> int:
+        """Bytes of the largest payload that it sends."""
+        ...
+
+    @property
     def scheduler(self) -> PeriodicScheduler:
-        """Runs timers at home, serial with delivery."""
+        """Runs timers on the I/O thread, serial with delivery."""
         ...
 
     @property
@@ -76,28 +101,32 @@ class Transport(Protocol):
         ...
 
     def start(self, deliver: Deliver, ended: Ended, changed: Changed | None = None) -> None:
-        """Begin to deliver what arrived since it was opened; once at most, and not if opened with ``listen=False``."""
+        """Begin to deliver what arrived since it was opened; once at most, and not if it hears nothing."""
         ...
 
     def send(self, payload: bytes, destination: Address | None = None) -> None:
         """Send one datagram, to the group or to one numeric address; from any thread.
 
-        Where there is no room for it, it waits; but not on a delivering thread or an event loop's.
+        Where the send buffer is full, it waits, if :func:`may_wait` says that this thread may.
 
         Raises:
-            WouldBlock: there is no room, and it may not wait.
+            WouldBlock: the send buffer is full, and this thread may not wait.
             SendFailed: the system refused it.
             ChannelClosed: after close.
         """
         ...
 
-    @property
-    def has_names(self) -> bool:
-        """Whether there are host names, for :meth:`look_up`."""
+    def check_destination(self, address: str) -> str | None:
+        """``address`` the way :meth:`send` takes it; None for a name, which :meth:`look_up` resolves.
+
+        Raises:
+            InvalidAddress: nothing can be sent there from this end, whatever it resolves to.
+            Unsupported: a name, where there are none.
+        """
         ...
 
     def look_up(self, name: str) -> str:
-        """The numeric address of a host; may block for long. Raises ``InvalidAddress``."""
+        """The address of a host, checked; may block for long. Raises ``InvalidAddress``."""
         ...
 
     def send_many(self, payloads: Sequence[bytes]) -> None:
@@ -110,19 +139,19 @@ class Transport(Protocol):
         ...
 
     def when_room(self, action: Callable[[], None]) -> None:
-        """Run ``action`` at home as soon as there may be room for a datagram, or after close."""
+        """Run ``action`` on the I/O thread as soon as the send buffer may take a datagram, or after close."""
         ...
 
     def call(self, action: Callable[[], None]) -> None:
-        """Run ``action`` at home: at once when already there, else as soon as home is free. Also after close."""
+        """Run ``action`` on the I/O thread: at once when there, else as soon as it is free; also after close."""
         ...
 
     def close(self, *, wait: bool = True) -> None:
-        """End, at home; idempotent, from any thread.
+        """End, on the I/O thread; idempotent, from any thread.
 
         Args:
-            wait: return only when ended. On the thread of home itself that is at once. A delivery that
-                does not end is waited for 5 seconds at most.
+            wait: return only when ended. A delivery that does not end is waited for 5 seconds at most; on the I/O
+                thread itself, it is over at once, and on that of another end nothing is waited for.
         """
         ...
 
@@ -133,12 +162,17 @@ class OpenTransport(Protocol):
     One without host names says so: ``has_names = False``.
     """
 
-    def __call__(self, group: Group, *, receive_buffer: int, listen: bool = True) -> Transport:
+    def __call__(self, group: Group, options: ChannelOptions, hears: Hears = Hears.ALL) -> Transport:
         """Open one end of ``group``.
 
         Args:
             group: where to.
-            receive_buffer: bytes of kernel buffer to ask for.
-            listen: False opens an end that only sends: it joins no group and delivers nothing.
+            options: complete and checked; a transport reads those that concern it.
+            hears: what it is to hear.
         """
         ...
+
+
+def may_wait() -> bool:
+    """Whether this thread may block: it neither delivers messages nor runs an event loop, so nobody waits for it."""
+    return not on_delivering_thread() and asyncio._get_running_loop() is None  # pyright: ignore

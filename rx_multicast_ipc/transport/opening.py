@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Generator
 from contextlib import contextmanager
 
+from ..channel_options import ChannelOptions
 from ..group import Group
-from . import OpenTransport, Transport
+from .base import Hears, OpenTransport, Transport
 from .udp.transport import UdpTransport
 
 _current: OpenTransport = UdpTransport
@@ -17,9 +18,9 @@ def current() -> OpenTransport:
     return _current
 
 
-def open_transport(group: Group, *, receive_buffer: int, listen: bool = True) -> Transport:
+def open_transport(group: Group, options: ChannelOptions, hears: Hears = Hears.ALL) -> Transport:
     """See :class:`rx_multicast_ipc.transport.OpenTransport`."""
-    return _current(group, receive_buffer=receive_buffer, listen=listen)
+    return _current(group, options, hears)
 
 
 @contextmanager

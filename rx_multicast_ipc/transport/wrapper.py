@@ -9,7 +9,7 @@ from reactivex.scheduler.periodicscheduler import PeriodicScheduler
 from ..channel_statistics import Statistics
 from ..group import Group
 from ..message import Address
-from . import Changed, Deliver, Ended, Transport
+from .base import Changed, Deliver, Ended, Transport
 
 
 class TransportWrapper:
@@ -35,6 +35,10 @@ class TransportWrapper:
         return self.inner.own_addresses
 
     @property
+    def payload_limit(self) -> int:
+        return self.inner.payload_limit
+
+    @property
     def scheduler(self) -> PeriodicScheduler:
         return self.inner.scheduler
 
@@ -56,9 +60,8 @@ class TransportWrapper:
     def send(self, payload: bytes, destination: Address | None = None) -> None:
         self.inner.send(payload, destination)
 
-    @property
-    def has_names(self) -> bool:
-        return self.inner.has_names
+    def check_destination(self, address: str) -> str | None:
+        return self.inner.check_destination(address)
 
     def look_up(self, name: str) -> str:
         return self.inner.look_up(name)

@@ -43,9 +43,21 @@ def check_count(name: str, value: int, unit: str, most: int | None = None) -> in
     return value
 
 
-def check_receive_buffer(size: int) -> int:
+def check_receive_buffer(name: str, size: int) -> int:
     """``size``, if a system may be asked for a buffer of so many bytes; raises ``InvalidOption``."""
-    return check_count("receive_buffer", size, "bytes", _LARGEST_BUFFER)
+    return check_count(name, size, "bytes", _LARGEST_BUFFER)
+
+
+def check_backlog(name: str, size: int) -> int:
+    """``size``, if it is a number of messages; raises ``InvalidOption``."""
+    return check_count(name, size, "messages")
+
+
+def check_flag(name: str, value: bool) -> bool:
+    """``value``, if it is True or False; raises ``InvalidOption``."""
+    if not isinstance(value, bool):
+        raise InvalidOption(f"{name} is True or False, not {value!r}")
+    return value
 
 
 def _is_number(value: Any) -> bool:

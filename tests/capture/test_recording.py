@@ -198,7 +198,10 @@ def test_without_trains_what_was_missed_is_counted_exactly(
     caplog.set_level(logging.ERROR)
     path = tmp_path / "recorded.pcap"
     whole = partial(UdpTransport, trains=False)
-    with ipc.open_channel(port) as sender, ipc.Channel(ipc.Group.of(port), whole, receive_buffer=100_000) as channel:
+    with (
+        ipc.open_channel(port) as sender,
+        ipc.Channel(ipc.Group.of(port), whole, {"receive_buffer": 100_000}) as channel,
+    ):
         seen = Seen(channel.batches.pipe(capture.write(path, channel), ops.map(len)))
         with held(channel):
             ipc.run(sender.broadcast_all([bytes(64)] * 20_000))

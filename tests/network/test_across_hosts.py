@@ -114,7 +114,7 @@ def test_the_largest_payload_crosses_the_network_in_fragments(network: Network, 
     a, b, _ = network
     with channel_on(a, group) as sender, channel_on(b, group) as receiver:
         payload = bytes(range(256)) * 256
-        limit = sender.group.payload_limit
+        limit = sender.transport.payload_limit
         run(sender.broadcast(payload[:limit]))
         assert run(receiver.wait_for_message()).data == payload[:limit]
 

@@ -7,11 +7,10 @@ from itertools import cycle
 
 import pytest
 
-from rx_multicast_ipc import DEFAULT_GROUP, Group
+from rx_multicast_ipc import DEFAULT_GROUP, ChannelOptions, Group
 from rx_multicast_ipc.message import Address
-from rx_multicast_ipc.testing import TransportWrapper
 from rx_multicast_ipc.testing.conformance import RULES, Rig, Rule
-from rx_multicast_ipc.transport import Transport
+from rx_multicast_ipc.transport import Hears, Transport, TransportWrapper
 from rx_multicast_ipc.transport.base import Changed, Deliver, Ended
 from rx_multicast_ipc.transport.udp.transport import UdpTransport
 
@@ -21,10 +20,10 @@ from ..hosts import Host, Network
 class OnHost(TransportWrapper):
     """A live transport that is used on its host: there alone it finds the names of interfaces."""
 
-    def __init__(self, host: Host, group: Group, *, receive_buffer: int, listen: bool = True) -> None:
+    def __init__(self, host: Host, group: Group, options: ChannelOptions, hears: Hears = Hears.ALL) -> None:
         self._host = host
         with host.entered():
-            super().__init__(UdpTransport(group, receive_buffer=receive_buffer, listen=listen))
+            super().__init__(UdpTransport(group, options, hears))
 
     def start(self, deliver: Deliver, ended: Ended, changed: Changed | None = None) -> None:
         with self._host.entered():
@@ -46,8 +45,8 @@ class OnHost(TransportWrapper):
 def between(network: Network, address: str) -> Rig:
     hosts = cycle(network)
 
-    def open_transport(group: Group, *, receive_buffer: int, listen: bool = True) -> Transport:
-        return OnHost(next(hosts), group, receive_buffer=receive_buffer, listen=listen)
+    def open_transport(group: Group, options: ChannelOptions, hears: Hears = Hears.ALL) -> Transport:
+        return OnHost(next(hosts), group, options, hears)
 
     group = Group.of(address=address, interface="eth0")
     return Rig(open_transport, group=group, cannot_open=Group.of(interface="no-such-interface"))

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import threading
+import time
 
 import pytest
 from reactivex import operators as ops
@@ -9,7 +10,7 @@ from reactivex.abc import DisposableBase
 import rx_multicast_ipc as ipc
 from rx_multicast_ipc.receiving.hot_source import HotSource
 
-from ..helpers import Seen, divide_by_zero, is_observed, nothing_left_behind
+from ..helpers import PATIENCE, Seen, divide_by_zero, is_observed, nothing_left_behind, wait_until
 
 
 @pytest.fixture
@@ -182,3 +183,99 @@ def test_opening_and_closing_from_many_threads_leaves_nothing_behind(port: int) 
         for thread in threads:
             thread.join()
     assert faults == []
+
+
+@pytest.mark.parametrize("others", [0, 1, 3])
+@pytest.mark.parametrize("place", ["first", "last"])
+def test_who_disposes_mid_batch_gets_no_more_and_the_others_get_all(
+    source: HotSource[int], others: int, place: str
+) -> None:
+    values: list[int] = []
+
+    def on_next(value: int) -> None:
+        values.append(value)
+        if value == 5:
+            subscription.dispose()
+
+    seen = [Seen(source) for _ in range(others)] if place == "last" else []
+    subscription = source.subscribe(on_next)
+    seen += [Seen(source) for _ in range(others - len(seen))]
+    source.emit(range(60))
+    assert values == [0, 1, 2, 3, 4, 5]
+    assert [one.values for one in seen] == [list(range(60))] * others
+
+
+@pytest.mark.parametrize("others", [0, 1, 3])
+@pytest.mark.parametrize("place", ["first", "last"])
+def test_nothing_is_delivered_after_the_call_that_stops_it(source: HotSource[int], others: int, place: str) -> None:
+    values: list[int] = []
+
+    def on_next(value: int) -> None:
+        values.append(value)
+        if value == 5:
+            source.stop()
+
+    before = [Seen(source) for _ in range(others)] if place == "last" else []
+    source.subscribe(on_next)
+    after = [Seen(source) for _ in range(others - len(before))]
+    source.emit(range(60))
+    source.emit(range(60))
+    assert values == [0, 1, 2, 3, 4, 5]
+    assert [one.values for one in before] == [list(range(6))] * len(before)
+    assert [one.values for one in after] == [list(range(5))] * len(after)
+
+
+def test_who_is_subscribed_when_it_stops_is_told_of_the_end(source: HotSource[int]) -> None:
+    seen = [Seen(source), Seen(source)]
+    seen[0].subscription.dispose()
+    source.stop()
+    assert not source.observed
+    source.end()
+    assert [one.completed for one in seen] == [False, True]
+
+
+@pytest.mark.parametrize("wait", [True, False])
+@pytest.mark.parametrize("stream", ["messages", "batches"])
+def test_closing_from_another_thread_ends_a_batch_with_the_call_under_way(port: int, wait: bool, stream: str) -> None:
+    busy, go_on = threading.Event(), threading.Event()
+    values: list[object] = []
+    ended = threading.Event()
+
+    def on_next(value: object) -> None:
+        values.append(value)
+        busy.set()
+        go_on.wait(PATIENCE)
+
+    with ipc.open_channel(port) as channel, ipc.open_channel(port) as sender:
+        getattr(channel, stream).subscribe(on_next, None, ended.set)
+        ipc.run(sender.broadcast_all(["x"] * 64))
+        assert busy.wait(PATIENCE)
+        closing = threading.Thread(target=lambda: channel.close(wait=wait))
+        closing.start()
+        wait_until(lambda: channel.closed)
+        go_on.set()
+        assert ended.wait(PATIENCE)
+        closing.join(PATIENCE)
+    assert len(values) == 1
+
+
+def test_subscribing_and_disposing_cost_the_same_however_many_there_are(source: HotSource[int]) -> None:
+    """A tuple rebuilt for each of 100 000 would copy five thousand million references."""
+    began = time.process_time()
+    subscriptions = [source.subscribe(lambda _: None) for _ in range(100_000)]
+    source.emit([1])
+    for subscription in subscriptions:
+        subscription.dispose()
+    source.emit([2])
+    assert not source.observed
+    assert time.process_time() - began < 10
+
+
+def test_who_ends_one_by_one_on_one_item_costs_the_others_nothing(source: HotSource[int]) -> None:
+    began = time.process_time()
+    seen: list[int] = []
+    for _ in range(20_000):
+        source.pipe(ops.take(1)).subscribe(seen.append)
+    source.emit([1, 2, 3])
+    assert seen == [1] * 20_000
+    assert time.process_time() - began < 10

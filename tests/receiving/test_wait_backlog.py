@@ -2,13 +2,17 @@ from __future__ import annotations
 
 import logging
 import threading
+import time
+from typing import Any
 
 import pytest
+import reactivex as rx
 from reactivex import operators as ops
 
 import rx_multicast_ipc as ipc
+from rx_multicast_ipc.testing import VirtualClock, VirtualNetwork
 
-from ..helpers import Seen, raw_sender, wait_until
+from ..helpers import Seen, divide_by_zero, raw_sender, read_all, wait_until
 
 
 def test_a_loop_of_waits_sees_a_flood_whole_and_in_order(port: int) -> None:
@@ -150,3 +154,103 @@ def test_waits_end_on_the_delivering_thread(channel: ipc.Channel) -> None:
 def test_a_timeout_that_is_no_number_of_seconds_is_refused_at_once(channel: ipc.Channel, timeout: float) -> None:
     with pytest.raises(ipc.InvalidOption, match="seconds"):
         channel.wait_for_message(timeout=timeout)
+
+
+def waits_of(channel: ipc.Channel) -> int:
+    """Waits and requests that the channel keeps."""
+    backlog: Any = channel._backlog  # pyright: ignore[reportPrivateUsage]
+    return len(backlog._waits) + len(backlog._claims)
+
+
+def kinds_of_wait(channel: ipc.Channel) -> list[rx.Observable[ipc.Message]]:
+    return [channel.wait_for_message(lambda m: False, timeout=60), channel.request("?", lambda m: False, timeout=60)]
+
+
+def test_what_is_disposed_of_is_let_go_of_at_once(channel: ipc.Channel) -> None:
+    for waiting in kinds_of_wait(channel):
+        subscription = waiting.subscribe()
+        wait_until(lambda: waits_of(channel) == 1)
+        subscription.dispose()
+        assert waits_of(channel) == 0
+        timers: Any = channel.scheduler
+        assert (timers.until_next() or 0) < 10  # the wait's would be due in 60 s
+
+
+def test_a_wait_that_is_disposed_of_before_it_begins_never_does(channel: ipc.Channel) -> None:
+    for waiting in kinds_of_wait(channel) * 50:
+        waiting.subscribe().dispose()
+    ipc.run(channel.broadcast("x"))
+    read_all(channel, channel)
+    assert waits_of(channel) == 0
+
+
+def test_closing_tells_all_who_wait_with_an_error_of_their_own_each(
+    channel: ipc.Channel, unhandled: list[BaseException]
+) -> None:
+    pending = [Seen(waiting) for waiting in kinds_of_wait(channel) * 3]
+    for waiting in kinds_of_wait(channel):
+        waiting.subscribe(on_error=divide_by_zero)
+    pending += [Seen(waiting) for waiting in kinds_of_wait(channel)]
+    channel.close()
+    errors = [one.wait_for_end().error for one in pending]
+    assert {type(error) for error in errors} == {ipc.ChannelClosed}
+    assert len({id(error) for error in errors}) == len(errors)
+    assert [type(error) for error in unhandled] == [ZeroDivisionError] * 2
+    unhandled.clear()
+
+
+def test_an_error_that_is_raised_again_and_again_does_not_grow(channel: ipc.Channel) -> None:
+    waiting = channel.wait_for_message()
+    channel.close()
+    lengths: set[int] = set()
+    for _ in range(50):
+        with pytest.raises(ipc.ChannelClosed) as raised:
+            ipc.run(waiting)
+        lengths.add(len(raised.traceback))
+    assert len(lengths) == 1
+
+
+def test_closing_in_a_predicate_leaves_the_rest_of_the_batch_to_nobody(channel: ipc.Channel, port: int) -> None:
+    offered: list[str] = []
+
+    def is_last(message: ipc.Message) -> bool:
+        offered.append(message.text)
+        channel.close(wait=False)
+        return False
+
+    seen = Seen(channel.wait_for_message(is_last))
+    wait_until(lambda: waits_of(channel) == 1)
+    with ipc.open_channel(port) as sender:
+        ipc.run(sender.broadcast_all(["x"] * 64))
+        assert isinstance(seen.wait_for_end().error, ipc.ChannelClosed)
+    assert offered == ["x"]
+
+
+def test_thousands_of_waits_begin_and_end_in_the_time_of_as_many_few(channel: ipc.Channel) -> None:
+    """Lists rebuilt for each of 20 000 would copy four hundred million references."""
+    began = time.process_time()
+    pending = [waiting.subscribe() for waiting in [channel.wait_for_message(lambda m: False)] * 20_000]
+    wait_until(lambda: waits_of(channel) == 20_000)
+    for subscription in pending:
+        subscription.dispose()
+    assert waits_of(channel) == 0
+    assert time.process_time() - began < 15
+
+
+def test_a_backlog_is_bounded_in_bytes(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("rx_multicast_ipc.receiving.wait_backlog.QUEUE_BYTES", 1000)
+    network = VirtualNetwork(VirtualClock())
+    channel = network.open_channel(backlog=100)
+    ipc.run(channel.broadcast_all([bytes(300)] * 5))
+    network.scheduler.start()
+    assert len(channel._backlog._messages) == 3  # pyright: ignore[reportPrivateUsage]
+
+
+def test_what_waits_missed_is_counted(channel: ipc.Channel, port: int) -> None:
+    with ipc.open_channel(port, backlog=10) as small:
+        ipc.run(channel.broadcast_all(str(number) for number in range(15)))
+        wait_until(lambda: small.statistics.received == 15)
+        assert small.statistics.discarded == 0  # nobody waited
+        for _ in range(2):
+            ipc.run(small.wait_for_message(timeout=5))
+            assert small.statistics.discarded == 5

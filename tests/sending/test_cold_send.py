@@ -283,6 +283,6 @@ while True:
 
 def test_a_send_says_whether_it_was_subscribed_to(channel: ipc.Channel) -> None:
     sending = channel.broadcast("hello")
-    assert repr(sending) == "<send of b'hello'; nothing is sent before it is subscribed to, awaited or passed to run()>"
+    assert repr(sending) == "<send of b'hello'; nothing happens before it is subscribed to, awaited or passed to run()>"
     ipc.run(sending)
     assert repr(sending) == "<send of b'hello'>"

@@ -1,8 +1,12 @@
 from __future__ import annotations
 
+import gc
 import sys
 import threading
+import time
+import weakref
 from collections.abc import Callable, Iterator, Sequence
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -16,7 +20,8 @@ from rx_multicast_ipc.sending import paced_send_all
 from rx_multicast_ipc.sending.paced_send_all import send_all
 from rx_multicast_ipc.transport import WouldBlock
 
-from ..helpers import Seen
+from ..helpers import Seen, finish, nothing_left_behind, python, wait_until
+from ..wall_clock import WallClock
 
 PAYLOADS = [number.to_bytes(4) for number in range(500)]
 
@@ -26,6 +31,7 @@ class Narrow:
 
     group = ipc.Group.of()
     closed = False
+    payload_limit = 65_507
 
     def __init__(self) -> None:
         self.sent: list[bytes] = []
@@ -88,7 +94,7 @@ def test_what_is_sent_on_one_thread_and_goes_on_from_another_is_whole_and_in_ord
 def test_a_source_that_is_faster_than_the_link_for_long_is_told_instead_of_filling_the_memory(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(paced_send_all, "_MOST_STEPS", 10)
+    monkeypatch.setattr(paced_send_all, "_MOST_WAITING", 10)
     transport: Any = Stuck()
     source: Subject[bytes] = Subject()
     sending = Seen(send_all(transport, source, None, TestScheduler()))
@@ -97,3 +103,135 @@ def test_a_source_that_is_faster_than_the_link_for_long_is_told_instead_of_filli
     assert isinstance(sending.error, ipc.SendFailed)
     assert "slower than their source" in str(sending.error)
     assert not source.observers
+
+
+def weakly(payloads: list[bytes]) -> tuple[Any, weakref.ref[Any]]:
+    """An iterable of payloads, and a reference that tells when it is let go of."""
+
+    class Source(list[bytes]):
+        pass
+
+    source = Source(payloads)
+    return source, weakref.ref(source)
+
+
+@pytest.mark.parametrize("kind", ["iterable", "Observable"])
+def test_a_paced_transfer_that_is_disposed_of_lets_go_of_everything(port: int, kind: str) -> None:
+    def begin() -> tuple[weakref.ref[Any], ipc.Channel]:
+        channel = ipc.open_channel(port)
+        source, alive = weakly([b"x"] * 10)
+        given = source if kind == "iterable" else rx.from_iterable(source)
+        sending = channel.broadcast_all(given, rate=0.001).subscribe()
+        wait_until(lambda: channel.statistics.sent == 1)
+        sending.dispose()
+        timers: Any = channel.scheduler
+        assert (timers.until_next() or 0) < 10  # the next payload would be due in 1000 s
+        return alive, channel
+
+    with nothing_left_behind():
+        alive, channel = begin()
+        gc.collect()
+        assert alive() is None
+        channel.close()
+
+
+@pytest.mark.parametrize(
+    "source", [lambda: [b"x"] * 10, lambda: iter([b"x"] * 10), rx.never, lambda: rx.from_iterable([b"x"] * 10)]
+)
+def test_who_waits_for_a_slow_transfer_is_told_that_the_channel_closed(
+    channel: ipc.Channel, source: Callable[[], Any]
+) -> None:
+    slow = [Seen(channel.broadcast_all(source(), rate=0.001)) for _ in range(2)]
+    channel.close()
+    ends = [one.wait_for_end().error for one in slow]
+    assert [type(error) for error in ends] == [ipc.ChannelClosed] * 2
+    assert ends[0] is not ends[1]
+
+
+def test_who_waits_for_an_observable_that_gives_nothing_is_told_too(channel: ipc.Channel) -> None:
+    idle = Seen(channel.broadcast_all(rx.never()))
+    channel.close()
+    assert isinstance(idle.wait_for_end().error, ipc.ChannelClosed)
+
+
+def test_a_transfer_that_ended_stays_with_nobody(channel: ipc.Channel) -> None:
+    closing: Any = channel._closing  # pyright: ignore[reportPrivateUsage]
+    for source in ([b"x"], rx.of(b"x"), rx.throw(KeyError())):
+        for rate in (None, 10_000.0):
+            Seen(channel.broadcast_all(source, rate=rate)).wait_for_end()
+    channel.broadcast_all(rx.never(), rate=1).subscribe().dispose()
+    assert not closing._waiting
+
+
+@pytest.mark.parametrize("step", [-3600.0, -0.05, 0.05, 3600.0])
+@pytest.mark.parametrize("where", ["the process", "the scheduler"])
+@pytest.mark.parametrize("kind", ["iterable", "Observable"])
+def test_a_step_of_the_wall_clock_changes_no_rate(
+    channel: ipc.Channel, wall_clock: WallClock, monkeypatch: pytest.MonkeyPatch, step: float, where: str, kind: str
+) -> None:
+    began = time.monotonic()
+    steps: list[float] = []
+    now = type(channel.scheduler).now.fget  # pyright: ignore
+    monkeypatch.setattr(
+        type(channel.scheduler), "now", property(lambda self: now(self) + timedelta(seconds=sum(steps)))
+    )
+    source = iter(PAYLOADS) if kind == "iterable" else rx.from_iterable(PAYLOADS)
+    sending = Seen(channel.broadcast_all(source, rate=1000))
+    wait_until(lambda: channel.statistics.sent > 50)
+    if where == "the process":
+        wall_clock.step(step)
+    else:
+        steps.append(step)
+    assert sending.wait_for_end().values == [len(PAYLOADS)]
+    assert time.monotonic() - began >= 0.4
+
+
+@pytest.mark.parametrize("rate", [None, 0.001])
+def test_what_an_observable_gives_too_fast_is_bounded_in_bytes(
+    monkeypatch: pytest.MonkeyPatch, rate: float | None
+) -> None:
+    monkeypatch.setattr(paced_send_all, "QUEUE_BYTES", 10_000)
+    transport: Any = Stuck()
+    source: Subject[bytes] = Subject()
+    sending = Seen(send_all(transport, source, rate, TestScheduler()))
+    for _ in range(20):
+        source.on_next(bytes(1000))
+    assert isinstance(sending.error, ipc.SendFailed)
+    assert not source.observers
+
+
+def test_a_signal_handler_may_push_into_the_transfer_that_it_interrupts(port: int) -> None:
+    code = """
+import faulthandler, signal, sys, time
+from reactivex.subject import Subject
+import rx_multicast_ipc as ipc
+faulthandler.dump_traceback_later(60, exit=True)
+channel = ipc.open_channel(int(sys.argv[1]))
+sources = [Subject(), Subject()]
+counts, ends = [], []
+for source, rate in zip(sources, (None, 1e6)):
+    channel.broadcast_all(source, rate=rate).subscribe(counts.append, ends.append, lambda: ends.append(None))
+pushed = 0
+def push(*_):
+    global pushed
+    pushed += 1
+    for source in sources:
+        source.on_next(b"x")
+signal.signal(signal.SIGALRM, push)
+until = time.monotonic() + 1.5
+while time.monotonic() < until or pushed < 100:
+    signal.setitimer(signal.ITIMER_REAL, 2e-5)
+    push()
+    time.sleep(0)
+    push()
+signal.setitimer(signal.ITIMER_REAL, 0)
+time.sleep(0.01)
+for source in sources:
+    source.on_completed()
+while len(ends) < 2:
+    time.sleep(0.01)
+assert ends == [None, None], ends
+assert len(counts) == 2, counts
+print(counts[0] == pushed, counts[1] == pushed)
+"""
+    assert finish(python(code, port)) == "True True\n"

@@ -14,8 +14,7 @@ from reactivex.scheduler.periodicscheduler import PeriodicScheduler
 
 from rx_multicast_ipc import ChannelClosed, Message, SendFailed, Statistics
 from rx_multicast_ipc.message import Address
-from rx_multicast_ipc.testing import TransportWrapper
-from rx_multicast_ipc.transport import Changed, Deliver, Ended, Transport
+from rx_multicast_ipc.transport import Changed, Deliver, Ended, Transport, TransportWrapper
 
 
 class Changes(TransportWrapper):
@@ -129,6 +128,34 @@ class DeliversWhileSending(Delivers):
     def send(self, payload: bytes, destination: Address | None = None) -> None:
         self.inner.send(payload, destination)
         self.deliver([Message(payload, *self.sender_address)])
+
+
+class DeafToDirectMessages(Changes):
+    def change(self, batch: list[Message]) -> list[Message]:
+        return [message for message in batch if not message.direct]
+
+
+class HearsItselfLate(Changes):
+    """Keeps its own messages until there are others."""
+
+    def __init__(self, transport: Transport) -> None:
+        super().__init__(transport)
+        self.own: list[Message] = []
+
+    def change(self, batch: list[Message]) -> list[Message]:
+        self.own += [message for message in batch if message.sender == self.sender_address]
+        others = [message for message in batch if message.sender != self.sender_address]
+        if others:
+            others += self.own
+            self.own.clear()
+        return others
+
+
+class HearsItselfAnyway(Delivers):
+    def send(self, payload: bytes, destination: Address | None = None) -> None:
+        self.inner.send(payload, destination)
+        if destination is None:
+            self.call(lambda: self.deliver([Message(payload, *self.sender_address)]))
 
 
 class ClosesAtAnError(Delivers):

@@ -12,10 +12,10 @@ from unittest import SkipTest
 
 import pytest
 
-from rx_multicast_ipc import CannotOpen, Group
+from rx_multicast_ipc import CannotOpen, ChannelOptions, Group
 from rx_multicast_ipc.testing.conformance import RULES, BrokenPromise, Rig, Rule
 from rx_multicast_ipc.testing.conformance.rule import expect, raises
-from rx_multicast_ipc.transport import Transport
+from rx_multicast_ipc.transport import Hears, Transport
 
 from ..transport_rigs import Wrap, udp, virtual
 from . import broken_transports as broken
@@ -26,6 +26,10 @@ BREAKAGES: dict[str, tuple[Wrap, ...]] = {
     "other_groups_and_ports_are_not_heard": (broken.HearsOtherGroups,),
     "only_named_sources_are_heard": (broken.HearsOtherGroups, broken.DeafToNamedSources),
     "an_end_that_only_sends_is_heard": (broken.MuteBeforeItsStart,),
+    "an_end_that_hears_direct_messages_hears_no_others": (broken.DeafToDirectMessages,),
+    "an_end_without_echo_hears_others_alone": (broken.HearsItselfAnyway,),
+    "an_end_hears_its_own_messages_as_it_sent_them": (broken.HearsTwice, broken.DeafToItself),
+    "an_end_hears_itself_before_the_answer": (broken.HearsItselfLate,),
     "what_arrived_before_the_start_is_delivered": (broken.DeafBeforeItsStart,),
     "payloads_arrive_whole": (broken.Truncates, broken.DeliversBuffers),
     "an_empty_payload_is_a_message": (broken.SkipsEmptyPayloads,),
@@ -88,7 +92,7 @@ LIVE_BREAKAGES: dict[str, tuple[Wrap, ...]] = {
 
 
 def leaves_something_open(kept: list[int]) -> Rig:
-    def fail(group: Group, *, receive_buffer: int, listen: bool = True) -> Transport:
+    def fail(group: Group, options: ChannelOptions, hears: Hears = Hears.ALL) -> Transport:
         kept.append(os.open(os.devnull, os.O_RDONLY))
         raise CannotOpen("never")
 
@@ -98,7 +102,7 @@ def leaves_something_open(kept: list[int]) -> Rig:
 def leaves_something_open_while_others_let_go(kept: list[int]) -> Rig:
     others = [socket.socket(), socket.socket()]
 
-    def fail(group: Group, *, receive_buffer: int, listen: bool = True) -> Transport:
+    def fail(group: Group, options: ChannelOptions, hears: Hears = Hears.ALL) -> Transport:
         others.pop().close()
         kept.append(os.open(os.devnull, os.O_RDONLY))
         raise CannotOpen("never")
@@ -107,7 +111,7 @@ def leaves_something_open_while_others_let_go(kept: list[int]) -> Rig:
 
 
 def raises_what_nobody_expects(_: list[int]) -> Rig:
-    def fail(group: Group, *, receive_buffer: int, listen: bool = True) -> Transport:
+    def fail(group: Group, options: ChannelOptions, hears: Hears = Hears.ALL) -> Transport:
         raise RuntimeError("never")
 
     return Rig(fail, pass_time=lambda: None, cannot_open=Group.of())

@@ -16,11 +16,10 @@ from rx_multicast_ipc.testing import (
     FaultOptions,
     FaultyNetwork,
     FaultyTransport,
-    TransportWrapper,
     VirtualNetwork,
 )
 from rx_multicast_ipc.testing import faulty_network as module
-from rx_multicast_ipc.transport import Changed, Deliver, Ended
+from rx_multicast_ipc.transport import Changed, Deliver, Ended, TransportWrapper
 
 from ..helpers import Seen, nothing_left_behind, wait_until
 

@@ -127,7 +127,7 @@ def _meet(examination: Examination, options: Namespace, printer: Printer) -> Non
     with ExitStack() as stack:
         met: list[tuple[str, Exchange, list[Silence]]] = []
         for name in [interface.name for interface in examination.chosen] or [LOOPBACK]:
-            channel = stack.enter_context(Channel(examination.group(name), backlog=1, echo=False))
+            channel = stack.enter_context(Channel(examination.group(name), options={"backlog": 1, "echo": False}))
             silences: list[Silence] = []
             exchange = Exchange(channel, between, None if options.peer else partial(_note, name, silences))
             stack.enter_context(exchange.begin())

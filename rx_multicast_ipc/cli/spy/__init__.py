@@ -34,6 +34,6 @@ def run(options: Namespace, output: Output) -> int:
         if error.name is None or error.name.partition(".")[0] not in ("textual", "rich"):
             raise
         raise MissingExtra("spy", "textual", "cli") from error
-    with Channel(group_of(options), receive_buffer=options.receive_buffer, backlog=1) as channel:
+    with Channel(group_of(options), options={"receive_buffer": options.receive_buffer, "backlog": 1}) as channel:
         answer_pings(channel)
         return SpyApp(channel, options.filter).run() or 0

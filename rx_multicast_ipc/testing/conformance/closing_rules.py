@@ -10,6 +10,7 @@ from unittest import SkipTest
 
 from ...errors import CannotOpen, ChannelClosed, InvalidInterface
 from ...message import Message
+from ...transport import Hears
 from .rule import expect, raises, rule
 from .transport_rig import End, Rig
 
@@ -17,7 +18,7 @@ from .transport_rig import End, Rig
 @rule
 def an_end_is_open_until_closed(rig: Rig) -> None:
     """``closed`` and ``ended`` are false until close, and true once it returned, started or not."""
-    for transport in (rig.start().transport, rig.open(), rig.open(listen=False)):
+    for transport in (rig.start().transport, rig.open(), rig.open(Hears.NOTHING)):
         expect("closed, ended of an open end", (transport.closed, transport.ended), (False, False))
         transport.close()
         expect("closed, ended of a closed end", (transport.closed, transport.ended), (True, True))
@@ -170,7 +171,7 @@ def a_closed_end_holds_nothing(rig: Rig) -> None:
         end = rig.start()
         end.transport.send(b"x")
         rig.hear(1, end)
-        for transport in (end.transport, rig.open(), rig.open(listen=False)):
+        for transport in (end.transport, rig.open(), rig.open(Hears.NOTHING)):
             transport.close()
     rig.until("threads and descriptors are let go of", lambda: _held() <= before)
 
@@ -181,8 +182,8 @@ def what_cannot_be_opened_leaves_nothing_open(rig: Rig) -> None:
     group = rig.cannot_open
     gc.collect()  # what earlier ends left to it
     before = _held()
-    for listen in (True, False):
-        raises((CannotOpen, InvalidInterface), lambda listen=listen: rig.open(listen=listen, group=group))
+    for hears in Hears:
+        raises((CannotOpen, InvalidInterface), lambda hears=hears: rig.open(hears, group=group))
     rig.until("threads and descriptors are let go of", lambda: _held() <= before)
 
 

@@ -7,6 +7,7 @@ import msgspec
 from ...group import Group
 from ...message import Message
 from ...subscriber_errors import set_unhandled_error_hook
+from ...transport import Hears
 from .awkward_payloads import awkward
 from .rule import expect, rule
 from .transport_rig import Rig, free_port
@@ -70,12 +71,70 @@ def only_named_sources_are_heard(rig: Rig) -> None:
 @rule
 def an_end_that_only_sends_is_heard(rig: Rig) -> None:
     """An end that was opened with ``listen=False`` sends, to the group and to one, and receives nothing."""
-    sender, end = rig.open(listen=False), rig.start()
+    sender, end = rig.open(Hears.NOTHING), rig.start()
     sender.send(b"to all")
     sender.send(b"to one", end.transport.sender_address)
     rig.hear(2, end)
     expect("their sender", {m.sender for m in end.messages}, {sender.sender_address})
     expect("received by the end that only sends", sender.statistics.received, 0)
+
+
+@rule
+def an_end_that_hears_direct_messages_hears_no_others(rig: Rig) -> None:
+    """An end that was opened to hear direct messages hears those alone, and is heard."""
+    asking, other = rig.start(hears=Hears.DIRECT), rig.start()
+    asking.transport.send(b"ask")
+    rig.hear(1, other)
+    other.transport.send(b"to all")
+    other.transport.send(b"answer", other.messages[0].sender)
+    rig.hear(1, asking)
+    rig.hear(2, other)
+    expect("it heard", asking.payloads, [b"answer"])
+    expect("received", asking.transport.statistics.received, 1)
+
+
+@rule
+def an_end_without_echo_hears_others_alone(rig: Rig) -> None:
+    """An end that was opened with ``echo=False`` hears the group, but not itself, and counts nothing of its own."""
+    end, other = rig.start(echo=False), rig.start()
+    for _ in range(3):
+        end.transport.send(b"own")
+        end.transport.send_many([b"own", b"own"])
+        end.transport.send(b"own, by address", (rig.group.address, rig.group.port))
+    end.transport.send(b"own, direct", end.transport.sender_address)
+    rig.hear(12, other)
+    other.transport.send(b"other's")
+    rig.hear(2, end)
+    expect("it heard", sorted(end.payloads), [b"other's", b"own, direct"])
+    expect("received", end.transport.statistics.received, 2)
+    expect("dropped", end.transport.statistics.dropped or 0, 0)
+
+
+@rule
+def an_end_hears_its_own_messages_as_it_sent_them(rig: Rig) -> None:
+    """An end's own messages come once each, in the order of its sends, whichever way they were sent to the group."""
+    end = rig.start()
+    for turn in range(20):
+        end.transport.send(b"%d" % (4 * turn))
+        end.transport.send_many([b"%d" % (4 * turn + number) for number in (1, 2)])
+        end.transport.send(b"%d" % (4 * turn + 3), (rig.group.address, rig.group.port))
+    rig.hear(80, end)
+    end.transport.send(b"80")
+    rig.hear(81, end)
+    expect("the order", [int(payload) for payload in end.payloads], list(range(81)))
+    expect("senders", {message.sender for message in end.messages}, {end.transport.sender_address})
+    expect("direct ones", [message for message in end.messages if message.direct], [])
+
+
+@rule
+def an_end_hears_itself_before_the_answer(rig: Rig) -> None:
+    """A message comes back to its sender before what others answered to it."""
+    end = rig.start()
+    answering = rig.start(lambda message: answering.transport.send(b"answer", message.sender))
+    for trip in range(1, 31):
+        end.transport.send(b"ask")
+        rig.hear(2 * trip, end)
+    expect("what was heard in turn", end.payloads, [b"ask", b"answer"] * 30)
 
 
 @rule
@@ -95,7 +154,7 @@ def what_arrived_before_the_start_is_delivered(rig: Rig) -> None:
 def payloads_arrive_whole(rig: Rig) -> None:
     """A payload of any size, to the limit of the group's family, arrives as the very bytes that were sent."""
     end = rig.start()
-    for number, payload in enumerate(awkward(rig.group.payload_limit), start=1):
+    for number, payload in enumerate(awkward(end.transport.payload_limit), start=1):
         end.transport.send(payload)
         rig.hear(number, end)
         expect("the payload", end.messages[-1].data, payload)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from ...subscriber_errors import set_unhandled_error_hook
+from ...transport import Hears
 from .rule import expect, rule
 from .transport_rig import Rig
 
@@ -26,7 +27,7 @@ def actions_run_in_order_also_after_close(rig: Rig) -> None:
 def actions_run_before_the_start(rig: Rig) -> None:
     """``call`` and timers work on an end that was not started, or only sends."""
     ran: list[str] = []
-    for transport in (rig.open(), rig.open(listen=False)):
+    for transport in (rig.open(), rig.open(Hears.NOTHING)):
         transport.call(lambda: ran.append("action"))
         rig.until("the action runs", lambda: ran)
         transport.scheduler.schedule_relative(0.01, lambda _scheduler, _state: ran.append("timer"))

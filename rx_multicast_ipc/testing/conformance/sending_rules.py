@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from ...errors import ChannelClosed, InvalidAddress, SendFailed, Unsupported
+from ...transport import Hears
 from .awkward_payloads import runs
 from .rule import expect, raises, rule
 from .transport_rig import Rig
@@ -41,7 +42,7 @@ def too_large_a_payload_is_refused(rig: Rig) -> None:
     """A datagram that the system refuses is a ``SendFailed`` and counted as refused; the end goes on."""
     end = rig.start()
     for destination in (None, end.transport.sender_address):
-        raises(SendFailed, lambda to=destination: end.transport.send(bytes(rig.group.payload_limit + 1), to))
+        raises(SendFailed, lambda to=destination: end.transport.send(bytes(end.transport.payload_limit + 1), to))
     end.transport.send(b"x")
     rig.hear(1, end)
     counted = end.transport.statistics
@@ -54,7 +55,7 @@ def many_arrive_whole_and_in_order(rig: Rig) -> None:
     """``send_many`` is as many sends to the group, in order, whatever the payloads' sizes; of none, it sends none."""
     end = rig.start()
     expected: list[bytes] = []
-    for payloads in (*runs(rig.group.payload_limit), []):
+    for payloads in (*runs(end.transport.payload_limit), []):
         expected += payloads
         end.transport.send_many(payloads)
         rig.hear(len(expected), end)
@@ -83,7 +84,7 @@ def many_of_several_ends_keep_their_senders(rig: Rig) -> None:
 def a_refused_one_of_many_says_how_many_went_before(rig: Rig) -> None:
     """``send_many`` ends with the first datagram that is refused; ``SendFailed.sent`` says how many went before it."""
     end = rig.start()
-    too_large = bytes(rig.group.payload_limit + 1)
+    too_large = bytes(end.transport.payload_limit + 1)
     for before in ([], [b"a"], [b"same"] * 3, [b"1", b"22", b""]):
         heard, refused = len(end.messages), end.transport.statistics.refused
         error = raises(SendFailed, lambda before=before: end.transport.send_many([*before, too_large, b"after"]))
@@ -98,7 +99,7 @@ def a_refused_one_of_many_says_how_many_went_before(rig: Rig) -> None:
 def nothing_is_sent_after_close(rig: Rig) -> None:
     """After close every send raises ``ChannelClosed``, and nothing goes out."""
     end, other = rig.start(), rig.start()
-    unstarted, only_sends = rig.open(), rig.open(listen=False)
+    unstarted, only_sends = rig.open(), rig.open(Hears.NOTHING)
     for transport in (end.transport, unstarted, only_sends):
         transport.close()
         raises(ChannelClosed, lambda transport=transport: transport.send(b"late"))
@@ -132,7 +133,7 @@ def the_count_is_final_after_close(rig: Rig) -> None:
     """After close ``statistics`` say what was counted in the end, and change no more."""
     end, other = rig.start(), rig.start()
     end.transport.send(b"four")
-    raises(SendFailed, lambda: end.transport.send(bytes(rig.group.payload_limit + 1)))
+    raises(SendFailed, lambda: end.transport.send(bytes(end.transport.payload_limit + 1)))
     rig.hear(1, end, other)
     before = end.transport.statistics
     end.transport.close()
@@ -148,17 +149,21 @@ def names_are_looked_up_or_refused(rig: Rig) -> None:
     """``look_up`` gives a numeric address, or raises ``InvalidAddress``; without names, it raises ``Unsupported``."""
     transport = rig.open()
     address, _ = transport.sender_address
-    if transport.has_names:
-        expect("a numeric address", transport.look_up(address), address)
-        raises(InvalidAddress, lambda: transport.look_up("no..host"))  # an empty label: no resolver is asked
-    else:
+    expect("a numeric address", transport.check_destination(address), address)
+    try:
+        named = transport.check_destination("host.invalid")  # RFC 6761: no resolver is asked
+    except Unsupported:
         raises(Unsupported, lambda: transport.look_up("localhost"))
+    else:
+        expect("a name", named, None)
+        expect("a numeric address, looked up", transport.look_up(address), address)
+        raises(InvalidAddress, lambda: transport.look_up("no..host"))  # an empty label: no resolver is asked
 
 
 @rule
 def an_end_says_where_it_is(rig: Rig) -> None:
     """``group`` is what was asked for; ``sender_address``, one of ``own_addresses``, is each end's own, for good."""
-    ends = [rig.open(), rig.open(listen=False), rig.start().transport]
+    ends = [rig.open(), rig.open(Hears.NOTHING), rig.start().transport]
     addresses = [end.sender_address for end in ends]
     expect("groups", [end.group for end in ends], [rig.group] * 3)
     expect("different addresses", len(set(addresses)), 3)

@@ -9,9 +9,10 @@ from collections.abc import Callable, Iterable
 from unittest import SkipTest
 
 from ...channel_events import NetworkEvent
+from ...channel_options import complete
 from ...group import Group
 from ...message import Message
-from ...transport import OpenTransport, Transport
+from ...transport import Hears, OpenTransport, Transport
 from .rule import BrokenPromise
 
 RECEIVE_BUFFER = 1 << 20
@@ -56,15 +57,23 @@ class Rig:
         self._disturb = disturb
         self._opened: list[Transport] = []
 
-    def open(self, *, listen: bool = True, group: Group | None = None) -> Transport:
+    def open(self, hears: Hears = Hears.ALL, *, group: Group | None = None, echo: bool = True) -> Transport:
         """An end that was not started."""
-        transport = self._open(group or self.group, receive_buffer=RECEIVE_BUFFER, listen=listen)
+        options = complete({"receive_buffer": RECEIVE_BUFFER, "echo": echo})
+        transport = self._open(group or self.group, options, hears)
         self._opened.append(transport)
         return transport
 
-    def start(self, on_message: Callable[[Message], object] | None = None, *, group: Group | None = None) -> End:
+    def start(
+        self,
+        on_message: Callable[[Message], object] | None = None,
+        *,
+        group: Group | None = None,
+        hears: Hears = Hears.ALL,
+        echo: bool = True,
+    ) -> End:
         """An end that listens, and calls ``on_message`` for each message while it is delivered."""
-        return End(self.open(group=group), on_message)
+        return End(self.open(hears, group=group, echo=echo), on_message)
 
     def adopt(self, transport: Transport) -> End:
         """Start an end that was opened before."""

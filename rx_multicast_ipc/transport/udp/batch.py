@@ -24,7 +24,7 @@ import time
 from collections.abc import Sequence
 from functools import lru_cache
 from itertools import groupby, repeat
-from typing import Any, Final, Protocol
+from typing import Any, Final, NamedTuple, Protocol
 
 from ...message import Address, Family, Message
 from . import socket_options
@@ -32,6 +32,7 @@ from .platform import PLATFORM
 
 SOL_UDP: Final = 17
 UDP_SEGMENT: Final = 103
+UDP_GRO: Final = 104
 
 _SLOT: Final = 65_536
 """Bytes a slot: no datagram and no train is longer."""
@@ -280,13 +281,21 @@ def interface_reader(family: Family) -> Reader:
     return InterfaceReader(family) if hasattr(socket.socket, "recvmsg") else PlainReader(family)
 
 
-def send_many(opened: socket.socket, payloads: Sequence[bytes], destination: Any) -> int:
-    """Send ``payloads``, in order, in as few system calls as possible.
+class SentMany(NamedTuple):
+    """What became of many payloads.
 
-    Returns:
-        How many were sent: all of them, or those before one that failed, which is then to be sent alone.
+    Attributes:
+        payloads: how many were sent: all of them, or those before one that failed, which is then to be sent alone.
+        packets: how many the kernel saw: a GSO batch is one.
     """
-    sent = 0
+
+    payloads: int
+    packets: int
+
+
+def send_many(opened: socket.socket, payloads: Sequence[bytes], destination: Any) -> SentMany:
+    """Send ``payloads``, in order, in as few system calls as possible."""
+    sent = packets = 0
     if HAS_BATCHES:
         unequal: list[bytes] = []
         for size, run in groupby(payloads, len):
@@ -297,24 +306,27 @@ def send_many(opened: socket.socket, payloads: Sequence[bytes], destination: Any
             if unequal:
                 done = _send_unequal(opened, unequal, destination)
                 sent += done
+                packets += done
                 if done < len(unequal):
-                    return sent
+                    return SentMany(sent, packets)
                 unequal.clear()
-            done = _send_equal(opened, equal, size, destination)
-            sent += done
-            if done < len(equal):
-                return sent
-        return sent + _send_unequal(opened, unequal, destination)
+            batch = _send_equal(opened, equal, size, destination)
+            sent += batch.payloads
+            packets += batch.packets
+            if batch.payloads < len(equal):
+                return SentMany(sent, packets)
+        done = _send_unequal(opened, unequal, destination)
+        return SentMany(sent + done, packets + done)
     try:
         for payload in payloads:
             opened.sendto(payload, destination)
             sent += 1
     except OSError:
         pass  # told by the one that is then sent alone
-    return sent
+    return SentMany(sent, sent)
 
 
-def _send_equal(opened: socket.socket, payloads: list[bytes], size: int, destination: Any) -> int:
+def _send_equal(opened: socket.socket, payloads: list[bytes], size: int, destination: Any) -> SentMany:
     length = min(_TRAIN, _TRAIN_BYTES // size)
     control = [(SOL_UDP, UDP_SEGMENT, _SEGMENT_SIZE.pack(size))]
     for start in range(0, len(payloads), length):
@@ -324,9 +336,10 @@ def _send_equal(opened: socket.socket, payloads: list[bytes], size: int, destina
         except OSError as error:
             if error.errno in (errno.EINVAL, errno.EIO, errno.EMSGSIZE, errno.ENOPROTOOPT):
                 # The link has a smaller MTU, or its driver no checksum offload: datagram by datagram works.
-                return start + _send_unequal(opened, payloads[start:], destination)
-            return start
-    return len(payloads)
+                done = _send_unequal(opened, payloads[start:], destination)
+                return SentMany(start + done, start // length + done)
+            return SentMany(start, start // length)
+    return SentMany(len(payloads), -(-len(payloads) // length))
 
 
 def _send_unequal(opened: socket.socket, payloads: list[bytes], destination: Any) -> int:

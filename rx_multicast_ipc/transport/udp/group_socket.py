@@ -3,11 +3,26 @@
 from __future__ import annotations
 
 import socket
+from collections.abc import Iterable
 from contextlib import suppress
+from typing import NamedTuple
 
 from ...group import Group
-from . import batch, socket_options
+from ...message import Address
+from . import batch, own_filter, socket_options
 from .interfaces import Nic
+
+
+class OwnSends(NamedTuple):
+    """What a transport sent to its group.
+
+    Attributes:
+        datagrams: how many.
+        packets: as how many the kernel saw them: a GSO batch is one.
+    """
+
+    datagrams: int = 0
+    packets: int = 0
 
 
 class Listener:
@@ -24,6 +39,7 @@ class Listener:
         address: where datagrams that leave there come from; ``""`` if none can.
         in_doubt: whether the last look found no address any more.
         socket: to be read.
+        filters_own: whether the socket itself keeps this transport's own datagrams out.
     """
 
     def __init__(self, group: Group, nic: Nic, receive_buffer: int, trains: bool) -> None:
@@ -33,6 +49,28 @@ class Listener:
         self.in_doubt = False
         plan = socket_options.receive_plan(group, nic, receive_buffer, trains=trains and batch.HAS_BATCHES)
         self.socket: socket.socket = socket_options.open_socket(group, plan)
+        self._keeps_batches = _keeps_batches(self.socket)
+        self._own_before: OwnSends | None = None
+        self.filters_own = False
+
+    def ignore(self, addresses: Iterable[Address], sent: OwnSends) -> None:
+        """Keep datagrams from ``addresses`` out, of which ``sent`` were sent so far."""
+        self.filters_own = own_filter.attach(self.socket, addresses)
+        if self.filters_own and self._own_before is None:
+            self._own_before = sent
+
+    def dropped(self, sent: OwnSends) -> int | None:
+        """Datagrams that the kernel dropped for lack of room; None where it does not tell.
+
+        Args:
+            sent: what the transport sent to the group so far, which the filter dropped, and the kernel counted.
+        """
+        counted = socket_options.kernel_drops(self.socket)
+        before = self._own_before
+        if counted is None or before is None:
+            return counted
+        own = sent.packets - before.packets if self._keeps_batches else sent.datagrams - before.datagrams
+        return max(0, counted - own)
 
     def rejoin(self) -> None:
         """Leave and join, so that the system reports the membership anew, also to a switch that no router asks.
@@ -48,3 +86,11 @@ class Listener:
         """Hear nothing new; what has arrived can still be read."""
         with suppress(OSError):  # the interface may be gone
             socket_options.apply(self.socket, socket_options.membership(self._group, self.nic, leave=True))
+
+
+def _keeps_batches(opened: socket.socket) -> bool:
+    """Whether a GSO batch reaches the socket as one packet (udp(7), UDP_GRO)."""
+    try:
+        return bool(opened.getsockopt(batch.SOL_UDP, batch.UDP_GRO))
+    except OSError:
+        return False

@@ -10,7 +10,7 @@ import time
 from collections import deque
 from collections.abc import Callable, Mapping
 from contextlib import suppress
-from typing import Any
+from typing import Any, Protocol
 
 from ...channel_scheduler import DeliveringScheduler
 from ...subscriber_errors import DeliveringThread, report
@@ -20,6 +20,12 @@ _LONGEST_WAIT = 3600.0
 
 Reader = Callable[[], int]
 """Reads, and returns how many messages it delivered."""
+
+_SOON = 1e-3
+"""Seconds that lazy work may wait."""
+
+_MOST_FAILURES = 10
+"""Exceptions that may come while the failure of the thread is told."""
 
 _WORTH_IT = 8
 """Messages a read that are worth a wake-up. Fewer, but more than one, say that more are on their way."""
@@ -79,18 +85,70 @@ def _nobody() -> int:
 _new_poller = _Epoll if hasattr(select, "epoll") else _Selector
 
 
+class Lazy(Protocol):
+    """Work that may wait a moment."""
+
+    @property
+    def pending(self) -> bool:
+        """Whether there is any."""
+        ...
+
+    def run(self) -> None:
+        """Do it all."""
+        ...
+
+
+class _Nothing:
+    pending = False
+
+    def run(self) -> None:
+        pass
+
+
+class _Waker:
+    """Ends another thread's wait: a descriptor that is written to, and read by who was woken."""
+
+    def __init__(self) -> None:
+        self.reads, self._writes = socket.socketpair()
+        self.reads.setblocking(False)
+        self._writes.setblocking(False)
+
+    def wake(self) -> None:
+        with suppress(OSError):  # full, so it will wake; or closed, so nobody waits
+            self._writes.send(b"\0")
+
+    def read(self) -> int:
+        with suppress(BlockingIOError):
+            self.reads.recv(4096)
+        return 0
+
+    def close(self) -> None:
+        self.reads.close()
+        self._writes.close()
+
+
 class IoThread:
     """A thread that lives while there is something to watch or to wait for, and no longer.
 
     It starts with the first watched socket or timer and ends when none is left; a later one starts
     it again. It is a daemon, so that it never holds up the end of the interpreter.
 
+    How this works. Who asks for something puts it into a queue, and then wakes the thread if it is *asleep*; the thread
+    says that it is before it looks into the queue for the last time. So nothing that was asked for is waited over,
+    and a signal that interrupts whoever asks, at any bytecode, leaves nothing that the next one would not mend.
+    A thread that finds another one at work leaves at once, so that one may be started on mere suspicion.
+
     Args:
         name: the thread's name, for debuggers and profilers.
+        lazy: what may wait a moment, see :meth:`run_soon`.
+        failed: called on the thread, once, with what kept it from going on: an asynchronous exception, or a descriptor
+            that somebody else closed. What reads, timers and actions raise is reported, and does not.
     """
 
-    def __init__(self, name: str) -> None:
+    def __init__(self, name: str, lazy: Lazy | None = None, failed: Callable[[BaseException], None] = report) -> None:
         self._name = name
+        self._lazy = lazy or _Nothing()
+        self._failed = failed
         self.scheduler = DeliveringScheduler(self._wake)
         self._reset()
 
@@ -98,41 +156,68 @@ class IoThread:
         self._lock = threading.RLock()  # a signal handler may close what its thread was just using
         self._ident: int | None = None
         self._poller: _Epoll | _Selector | None = None
-        self._wake_ends: tuple[socket.socket, ...] = ()
-        self._woken = False
-        self._watched = 0
-        self._posted: deque[Callable[[], None]] = deque()
+        self._waker: _Waker | None = None
+        self._starting: threading.Thread | None = None
+        self._asleep = False
+        self._looks_by_itself = False
+        self._last_lazy = 0.0
+        self._watched: set[socket.socket] = set()
+        self._posted: deque[Callable[[], object]] = deque()
 
     @property
     def is_current(self) -> bool:
         """Whether the caller is on this thread."""
         return threading.get_ident() == self._ident
 
+    @property
+    def is_in_use_here(self) -> bool:
+        """Whether the caller is a signal handler that interrupted what its thread asked of this one."""
+        return self._lock._is_owned()  # pyright: ignore
+
     def watch(self, readers: Mapping[socket.socket, Reader], *, for_room: bool = False) -> None:
-        """Call each reader on this thread whenever its socket has something to read, or has room to send."""
+        """Call each reader on this thread whenever its socket has something to read, or can be written to."""
         with self._lock:
-            try:
-                poller = self._start()
-                for watched, reader in readers.items():
-                    poller.register(watched, reader, for_room=for_room)
-                    self._watched += 1
-            finally:
-                self._interrupt()
+            poller = self._start()
+            for watched, reader in readers.items():
+                self._watched.add(watched)
+                poller.register(watched, reader, for_room=for_room)
+        self._wake()
 
     def unwatch(self, watched: socket.socket) -> None:
-        """Stop watching; on this thread only, and before the socket is closed."""
-        with self._lock, suppress(KeyError):
-            if self._poller is not None:
-                self._poller.unregister(watched)
-                self._watched -= 1
+        """Stop watching, if it is watched; before the socket is closed."""
+        with self._lock:
+            if watched in self._watched and self._poller is not None:
+                with suppress(KeyError, OSError, ValueError):
+                    self._poller.unregister(watched)
+            self._watched.discard(watched)
 
     def call(self, action: Callable[[], None]) -> None:
         """Run ``action`` on this thread: at once when already there, else as soon as it is free."""
         if self.is_current:
             action()
-            return
+        else:
+            self.post(action)
+
+    def post(self, action: Callable[[], object]) -> None:
+        """Run ``action`` on this thread as soon as it is free, but not within what it does now."""
         self._posted.append(action)
         self._wake()
+
+    def run_soon(self) -> None:
+        """Have what may wait a moment done by then; from any thread.
+
+        Where this happens often, the thread looks by itself once in a millisecond, and is not woken each time.
+        """
+        if not self._looks_by_itself:
+            self._wake()
+
+    def run_lazy(self) -> None:
+        """Do what may wait a moment; on this thread only."""
+        if self._lazy.pending:
+            self._lazy.run()
+            now = time.monotonic()
+            self._looks_by_itself = now - self._last_lazy < 2 * _SOON
+            self._last_lazy = now
 
     def run_posted(self) -> None:
         """Run what other threads posted so far; on this thread only.
@@ -153,65 +238,106 @@ class IoThread:
         self.scheduler.forget()
 
     def _wake(self) -> None:
-        if self.is_current:
+        """Have the thread look at what there is to do; from any thread."""
+        waker = self._waker
+        if self._ident is None:
+            with self._lock:
+                self._start()
+                waker = self._waker
+        elif not self._asleep:
             return
-        with self._lock:
-            self._start()
-            self._interrupt()
-
-    def _interrupt(self) -> None:
-        """End the wait under way, or the next one; with the lock held."""
-        if self._wake_ends and not self._woken:
-            self._woken = True
-            with suppress(BlockingIOError):
-                self._wake_ends[0].send(b"\0")
+        if waker is not None:
+            waker.wake()
 
     def _start(self) -> _Epoll | _Selector:
-        """The running thread's poller; with the lock held."""
-        if self._poller is not None:
-            return self._poller
-        try:
-            self._wake_ends = waker, woken = socket.socketpair()
-            waker.setblocking(False)
-            woken.setblocking(False)
-            poller = self._poller = _new_poller()
-
-            def wake() -> int:
-                woken.recv(4096)
-                self._woken = False  # before what was asked for is looked at
-                return 0
-
-            poller.register(woken, wake)
-            DeliveringThread(target=self._run, args=(poller,), name=self._name, daemon=True).start()
-        except BaseException:
+        """The poller, and somebody who uses it; with the lock held."""
+        if self._poller is None or self._waker is None:
             self._release()
-            raise
-        return poller
-
-    def _run(self, poller: _Epoll | _Selector) -> None:
-        self._ident = threading.get_ident()
-        wait, reader = poller.wait, poller.reader
-        while self._watched or not self._ended(poller):
             try:
-                pause = 0 if self._posted else self.scheduler.until_next()
-                if pause is not None:
-                    pause = min(pause, _LONGEST_WAIT)
-                events = wait(pause)
-                now = time.monotonic()
-                read = 0
-                for event in events:  # before timers: what arrived in time beats its time-out
-                    read += reader(event)()
-                if self._posted:
-                    self.run_posted()
-                if 1 < read < _WORTH_IT:
-                    time.sleep(_GATHER)
-                self.scheduler.run_due(now)
+                self._waker = waker = _Waker()
+                poller = _new_poller()
+                poller.register(waker.reads, waker.read)
+                self._poller = poller
+            except BaseException:
+                self._release()
+                raise
+        if self._ident is None and (self._starting is None or self._starting.ident is None):
+            self._starting = DeliveringThread(target=self._run, name=self._name, daemon=True)
+            try:
+                self._starting.start()
+            except (RuntimeError, MemoryError):  # no thread can be started
+                if not self._watched:
+                    self._release()
+                raise
+        return self._poller
+
+    def _run(self) -> None:
+        with self._lock:
+            if self._ident is not None or self._poller is None:
+                return
+            self._ident = threading.get_ident()
+            poller = self._poller
+        try:
+            while self._watched or not self._has_ended(poller):
+                if not self._turn(poller):
+                    return
+        except BaseException as error:
+            self._fail(poller, error)
+
+    def _turn(self, poller: _Epoll | _Selector) -> bool:
+        """Wait, read, and run what is due; whether this thread is still the one that does."""
+        self._asleep = True  # before the last look at what there is to do
+        pause = 0.0 if self._posted else self.scheduler.until_next()
+        if self._looks_by_itself:
+            pause = _SOON if pause is None else min(pause, _SOON)
+        elif self._lazy.pending:
+            pause = 0.0
+        events = poller.wait(pause if pause is None else min(pause, _LONGEST_WAIT))
+        self._asleep = False
+        if not events and not self._lazy.pending:
+            self._looks_by_itself = False
+        now = time.monotonic()
+        read = 0
+        for event in events:  # before timers: what arrived in time beats its time-out
+            try:
+                read += poller.reader(event)()
             except BaseException as error:  # not even sys.exit() in a subscriber ends the reading
                 report(error)
-
-    def _ended(self, poller: _Epoll | _Selector) -> bool:
-        with self._lock:
             if self._poller is not poller:  # a subscriber forked, and this is the child
+                return False
+        if self._posted:
+            self.run_posted()
+        try:
+            self.run_lazy()
+        except BaseException as error:
+            report(error)
+        if 1 < read < _WORTH_IT:
+            time.sleep(_GATHER)
+        try:
+            self.scheduler.run_due(now)
+        except BaseException as error:
+            report(error)
+        return True
+
+    def _fail(self, poller: _Epoll | _Selector, error: BaseException) -> None:
+        """Tell that the thread cannot go on, in spite of more exceptions on the way, and let another one begin anew."""
+        for _ in range(_MOST_FAILURES):
+            try:
+                if self._poller is poller:
+                    self._failed(error)
+                break
+            except BaseException as another:
+                report(another)
+        with self._lock:
+            if self._poller is poller:
+                self._watched.clear()
+                self._release()
+                if self._posted or self.scheduler.until_next() is not None:
+                    self._start()
+
+    def _has_ended(self, poller: _Epoll | _Selector) -> bool:
+        with self._lock:
+            if self._poller is not poller:
                 return True
             if self._watched or self._posted or self.scheduler.until_next() is not None:
                 return False
@@ -219,10 +345,11 @@ class IoThread:
             return True
 
     def _release(self) -> None:
-        if self._poller is not None:
-            self._poller.close()
-        for end in self._wake_ends:
-            end.close()
-        self._ident = self._poller = None
-        self._wake_ends = ()
-        self._woken = False
+        poller, waker = self._poller, self._waker
+        self._ident = self._poller = self._waker = self._starting = None
+        self._asleep = False
+        if poller is not None:
+            with suppress(OSError):
+                poller.close()
+        if waker is not None:
+            waker.close()

@@ -6,7 +6,7 @@ import logging
 import socket
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from contextlib import suppress
 from functools import partial
 from typing import Final
@@ -16,9 +16,10 @@ from reactivex.abc import DisposableBase
 from ...channel_events import NetworkChange, NetworkEvent
 from ...errors import MulticastError
 from ...group import ALL_INTERFACES, Group
+from ...message import Address
 from . import interfaces, socket_options
 from .error_advice import is_exhausted
-from .group_socket import Listener
+from .group_socket import Listener, OwnSends
 from .interfaces import Nic
 from .io_thread import IoThread, Reader
 
@@ -44,7 +45,7 @@ class Memberships:
         group: which, and on which interfaces.
         receive_buffer: bytes to ask for, for each.
         thread: the home.
-        listen: False only finds the interfaces.
+        listen: False only finds the interfaces, and follows them.
         trains: whether datagrams that were sent together may arrive together.
 
     Attributes:
@@ -54,6 +55,7 @@ class Memberships:
     def __init__(self, group: Group, receive_buffer: int, thread: IoThread, *, listen: bool, trains: bool) -> None:
         self._group = group
         self._receive_buffer = receive_buffer
+        self._listen = listen
         self._trains = trains
         self._thread = thread
         self._lock = threading.RLock()
@@ -92,6 +94,7 @@ class Memberships:
         reader_of: Callable[[Listener], Reader],
         turned: Callable[[], None],
         changed: Callable[[NetworkEvent], None],
+        sent: Callable[[], OwnSends],
     ) -> None:
         """Begin to read, and to follow the network.
 
@@ -99,10 +102,12 @@ class Memberships:
             reader_of: makes the reader of a listener.
             turned: called after a change, when ``nics`` may be others.
             changed: told of it then.
+            sent: what was sent to the group so far.
         """
         self._reader_of = reader_of
         self._turned = turned
         self._changed = changed
+        self._sent = sent
         self._readers = {number: reader_of(listener) for number, listener in self._listeners.items()}
         watched = {listener.socket: self._readers[number] for number, listener in self._listeners.items()}
         if not self._group.is_loopback:
@@ -118,10 +123,18 @@ class Memberships:
         """Take one turn of reading at every listener; how many messages that was."""
         return sum(read() for read in list(self._readers.values()))
 
-    def dropped(self) -> int | None:
+    def ignore(self, addresses: Iterable[Address], sent: OwnSends) -> None:
+        """Keep the transport's own datagrams out, where the system can. See :meth:`Listener.ignore`."""
+        if self._group.has_several_interfaces:  # two on one segment hear each other, so none knows how many it dropped
+            return
+        with self._lock:
+            for listener in self._listeners.values():
+                listener.ignore(addresses, sent)
+
+    def dropped(self, sent: OwnSends) -> int | None:
         """Datagrams that the kernel dropped at all listeners so far; None where it does not tell."""
         with self._lock:
-            counts = [socket_options.kernel_drops(listener.socket) for listener in self._listeners.values()]
+            counts = [listener.dropped(sent) for listener in self._listeners.values()]
             known = [count for count in counts if count is not None]
             return self._dropped_before + sum(known) if len(known) == len(counts) else None
 
@@ -172,6 +185,13 @@ class Memberships:
                 if is_exhausted(error):  # nobody knows, so nothing is left
                     self._look_in(_LOOK_AGAIN)
                     return
+        if not self._listen:
+            if found != self.nics:
+                self.nics = found
+                self._turned()
+            if self._notices is None:
+                self._look_in(_LOOK_AGAIN)
+            return
         events: list[NetworkEvent] = []
         for number in [number for number in self._listeners if number not in found]:
             self._leave(number, events)
@@ -183,8 +203,8 @@ class Memberships:
                 self._follow(listener, nic, events)
         if self._closed:  # by what the last messages from an interface brought
             return
-        self.nics = {number: nic for number, nic in found.items() if number in self._listeners}
-        if events:
+        before, self.nics = self.nics, {number: nic for number, nic in found.items() if number in self._listeners}
+        if events or self.nics != before:
             self._turned()
         for event in events:
             _log.info("%s: %s %s %s", self._group, event.interface, event.change, event.address)
@@ -201,7 +221,7 @@ class Memberships:
             return
         with self._lock:
             del self._listeners[number], self._readers[number]
-            self._dropped_before += socket_options.kernel_drops(listener.socket) or 0
+            self._dropped_before += listener.dropped(self._sent()) or 0
             self._thread.unwatch(listener.socket)
             listener.socket.close()
         events.append(self._event(NetworkChange.LEFT, listener))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import errno
 import logging
 import os
@@ -19,10 +18,12 @@ from typing import Final
 from ...errors import ChannelClosed, SendFailed
 from ...group import Group
 from ...message import Address
-from ...subscriber_errors import on_delivering_thread, report
-from ..base import WouldBlock
+from ...subscriber_errors import report
+from ..base import WouldBlock, may_wait
+from ..own_messages import OwnMessages
 from . import batch, socket_options
 from .error_advice import send_failed
+from .group_socket import OwnSends
 from .interfaces import Nic
 from .io_thread import IoThread
 
@@ -49,16 +50,27 @@ class Outlet:
         nics: by which interfaces, until :meth:`turn_to` says otherwise; by their index.
         receive_buffer: bytes to ask for, for the replies that come to this socket.
         thread: runs what waited for room.
+        own: takes what is sent to the group, before anybody can answer it.
+        hear_own: called where something was put there without a send of the caller's.
 
     Attributes:
         socket: also hears the replies.
         lock: held while the socket is in use, so that it is not closed, and its number reused, under a call.
         sent, sent_bytes, refused: datagrams and bytes, so far.
+        sent_to_group: the same, and as how many packets.
         addresses: where its datagrams come from: one an interface, and IPv6 link-local ones as each of them hears it.
         address: the first of them.
     """
 
-    def __init__(self, group: Group, nics: Mapping[int, Nic], receive_buffer: int, thread: IoThread) -> None:
+    def __init__(
+        self,
+        group: Group,
+        nics: Mapping[int, Nic],
+        receive_buffer: int,
+        thread: IoThread,
+        own: OwnMessages | None = None,
+        hear_own: Callable[[], None] = lambda: None,
+    ) -> None:
         self._group = group
         self._destination: Address = group.address, group.port
         self._is_ipv6 = group.family == "IPv6"
@@ -71,6 +83,9 @@ class Outlet:
         self._room: socket.socket | None = None
         self._failing: set[str] = set()
         self.sent = self.sent_bytes = self.refused = 0
+        self._own = own
+        self._hear_own = hear_own
+        self.sent_to_group = OwnSends()
         self.socket = socket_options.open_socket(
             group, socket_options.send_plan(group, next(iter(nics.values()), None), receive_buffer)
         )
@@ -80,7 +95,8 @@ class Outlet:
 
     def turn_to(self, nics: Mapping[int, Nic]) -> None:
         """Send by these interfaces from now on."""
-        found = list(filter(None, [socket_options.source_address(self._group, nic) for nic in nics.values()]))
+        by_name = {nic.name: socket_options.source_address(self._group, nic) for nic in nics.values()}
+        found = list(filter(None, by_name.values()))
         addresses = [(address, self._port) for address in found]
         # On two interfaces of one segment, each also hears the other.
         crossed = [
@@ -92,6 +108,8 @@ class Outlet:
         with self.lock:
             self._nics = tuple(nics.values())
             self._one_nic = len(nics) == 1
+            self._addresses_by_nic = {name: (address, self._port) for name, address in by_name.items() if address}
+            self._name = self._nics[0].name if self._one_nic and self._group.has_several_interfaces else ""
             self.address: Address = addresses[0] if addresses else ("::" if self._is_ipv6 else "0.0.0.0", self._port)
             self.addresses = frozenset((*addresses, *crossed))
             if self._one_nic and not self._shut:
@@ -100,6 +118,8 @@ class Outlet:
 
     def send(self, payload: bytes, destination: Address | None) -> None:
         """See :meth:`rx_multicast_ipc.transport.Transport.send`."""
+        if destination is not None and destination[1] == self._group.port and self._is_group(destination[0]):
+            destination = None
         deadline = 0.0
         copies: _Copies | None = None
         while True:
@@ -114,13 +134,13 @@ class Outlet:
                             payload, socket_options.ipv6_destination(destination) if self._is_ipv6 else destination
                         )
                     elif self._one_nic:
-                        self.socket.sendto(payload, self._destination)
+                        self._send_to_group(payload, self._name)
                     else:
                         copies = copies or _Copies(self._nics)
                         self._send_to_each(payload, copies)
                 except BlockingIOError as error:
                     full = error
-                    if copies is not None and copies.taken and not _may_wait():  # it is on its way: the rest follows
+                    if copies is not None and copies.taken and not may_wait():  # it is on its way: the rest follows
                         self.sent += 1
                         self.sent_bytes += len(payload)
                         self.when_room(partial(self._send_rest, payload, copies))
@@ -144,10 +164,7 @@ class Outlet:
                     raise ChannelClosed
                 if self._one_nic and not self._is_late():
                     some = payloads[sent:] if sent else payloads
-                    done = batch.send_many(self.socket, some, self._destination)
-                    sent += done
-                    self.sent += done
-                    self.sent_bytes += sum(map(len, some[:done]))
+                    sent += self._send_many_to_group(some)
             if sent < len(payloads):
                 try:
                     self.send(payloads[sent], None)
@@ -167,11 +184,15 @@ class Outlet:
         if first:
             self._thread.call(self._await_room)
 
-    def shut(self) -> bool:
-        """Send nothing more; whether it was not shut before."""
+    @property
+    def is_in_use_here(self) -> bool:
+        """Whether this very thread holds the lock: a signal handler interrupted what it does."""
+        return self.lock._is_owned()  # pyright: ignore
+
+    def shut(self) -> None:
+        """Send nothing more."""
         with self.lock:
-            before, self._shut = self._shut, True
-        return not before
+            self._shut = True
 
     def close(self) -> None:
         """Let go of the socket; whoever waits for room is told that it came too late. Once shut, on the thread."""
@@ -191,6 +212,47 @@ class Outlet:
             self._forget_room()
             self.socket.close()
 
+    def _is_group(self, address: str) -> bool:
+        return address.partition("%")[0] == self._group.address
+
+    def _hears(self, sender: Address) -> bool:
+        """Whether a member that names its sources hears itself."""
+        return not self._group.sources or sender[0] in self._group.sources
+
+    def _send_to_group(self, payload: bytes, interface: str) -> None:
+        own, sender = self._own, self._addresses_by_nic.get(interface, self.address)
+        if own is None or not self._hears(sender):
+            self.socket.sendto(payload, self._destination)
+        else:
+            payloads = (payload,)
+            own.put(payloads, sender, interface)
+            try:
+                self.socket.sendto(payload, self._destination)
+            except BaseException:
+                own.put_back(payloads)
+                raise
+        datagrams, packets = self.sent_to_group
+        self.sent_to_group = OwnSends(datagrams + 1, packets + 1)
+
+    def _send_many_to_group(self, payloads: Sequence[bytes]) -> int:
+        own, sender = self._own, self.address
+        if own is not None and not self._hears(sender):
+            own = None
+        if own is not None:
+            own.put(payloads, sender, self._name)
+        done = 0
+        try:
+            done, packets = batch.send_many(self.socket, payloads, self._destination)
+        finally:
+            if own is not None and done < len(payloads):
+                own.put_back(payloads)
+                own.put(payloads[:done], sender, self._name)
+        datagrams, before = self.sent_to_group
+        self.sent_to_group = OwnSends(datagrams + done, before + packets)
+        self.sent += done
+        self.sent_bytes += sum(map(len, payloads[:done] if done < len(payloads) else payloads))
+        return done
+
     def _send_to_each(self, payload: bytes, copies: _Copies) -> None:
         """Send by every interface that is left; fails where none takes it, else what fails is counted, and logged once.
 
@@ -200,7 +262,7 @@ class Outlet:
             nic = copies.left[0]
             try:
                 socket_options.apply(self.socket, socket_options.outgoing(self._group, nic))
-                self.socket.sendto(payload, self._destination)
+                self._send_to_group(payload, nic.name)
             except BlockingIOError:
                 raise
             except OSError as error:
@@ -225,13 +287,14 @@ class Outlet:
                 self._send_to_each(payload, copies)
             except BlockingIOError:
                 self.when_room(partial(self._send_rest, payload, copies))
+        self._hear_own()
 
     def _wait_for_room(self, deadline: float, destination: Address | None, full: OSError) -> None:
-        may_wait = _may_wait()
-        if not may_wait and len(self._held) < _MOST_HELD:
+        waits = may_wait()
+        if not waits and len(self._held) < _MOST_HELD:
             raise WouldBlock(str(send_failed(self._group, destination, full))) from full
         remaining = deadline - time.monotonic()
-        if not may_wait or remaining <= 0:
+        if not waits or remaining <= 0:
             self.refused += 1
             raise send_failed(self._group, destination, full) from full
         with suppress(OSError, ValueError), _Poller() as waiting:  # else: closed meanwhile
@@ -289,7 +352,7 @@ class Outlet:
 
     def _is_late(self) -> bool:
         """Whether others wait for room, and this thread would overtake them."""
-        if not (self._held or self._running) or _may_wait():
+        if not (self._held or self._running) or may_wait():
             return False
         return not self._runs_here or bool(self._again)
 
@@ -301,8 +364,3 @@ class _Copies:
         self.left = deque(nics)
         self.taken = 0
         self.failures: list[OSError] = []
-
-
-def _may_wait() -> bool:
-    """Whether this thread keeps nobody else waiting."""
-    return not on_delivering_thread() and asyncio._get_running_loop() is None  # pyright: ignore

@@ -217,6 +217,15 @@ def ipv6_destination(destination: Address) -> tuple[str, int, int, int]:
     return address, destination[1], 0, int(scope) if scope.isdigit() else socket.if_nametoindex(scope) if scope else 0
 
 
+def is_local(address: str) -> bool:
+    """Whether an address is one of this machine's."""
+    family = socket.AF_INET6 if ":" in address else socket.AF_INET
+    with suppress(OSError), socket.socket(family, socket.SOCK_DGRAM) as probe:
+        probe.bind(ipv6_destination((address, 0)) if family == socket.AF_INET6 else (address, 0))
+        return True
+    return False
+
+
 def look_up(name: str, group: Group) -> str:
     """The numeric address of a host, of the group's family; blocks until the system's resolver answers."""
     try:

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import atexit
 import logging
-import os
 import socket
 import threading
 import time
 from collections.abc import Callable, Sequence
-from contextlib import ExitStack, suppress
+from contextlib import ExitStack
 from functools import partial
 from typing import Final
 
@@ -17,11 +15,17 @@ from reactivex.abc import DisposableBase
 from reactivex.scheduler.periodicscheduler import PeriodicScheduler
 
 from ...channel_events import NetworkEvent
+from ...channel_options import ChannelOptions
 from ...channel_statistics import Statistics
 from ...errors import ChannelClosed
 from ...group import Group
 from ...message import Address, Message
-from ..base import Changed, Deliver, Ended
+from ...subscriber_errors import on_delivering_thread, report
+from .. import close_at_exit
+from ..base import Changed, Deliver, Ended, Hears
+from ..ip_datagrams import PAYLOAD_LIMITS, check_ip_destination
+from ..latch import Latch
+from ..own_messages import OwnMessages
 from . import batch, socket_options
 from .error_advice import cannot_open, is_transient
 from .group_socket import Listener
@@ -34,9 +38,6 @@ _log = logging.getLogger("rx_multicast_ipc")
 _CLOSE_WAIT: Final = 5.0
 """Seconds that close waits for a delivery under way."""
 
-_EXIT_WAIT: Final = 0.5
-"""Seconds that the end of the interpreter waits for all of them together."""
-
 _DROP_CHECK: Final = 1.0
 """Seconds between two looks at the kernel's drop counters while messages arrive."""
 
@@ -48,15 +49,17 @@ class UdpTransport:
     the group's port. See :class:`rx_multicast_ipc.transport.base.Transport` for the contract.
 
     Args:
-        group, receive_buffer, listen: as for :class:`rx_multicast_ipc.transport.base.OpenTransport`.
+        group, options, hears: as for :class:`rx_multicast_ipc.transport.base.OpenTransport`.
         trains: whether datagrams that were sent together may arrive together, at a tenth of the cost. Without, the
             kernel's count of drops is exact for them too.
     """
 
-    def __init__(self, group: Group, *, receive_buffer: int, listen: bool = True, trains: bool = True) -> None:
+    def __init__(self, group: Group, options: ChannelOptions, hears: Hears = Hears.ALL, *, trains: bool = True) -> None:
         self.group = group
+        receive_buffer, listen = options["receive_buffer"], hears is Hears.ALL
         self._closed = False
-        self._gone = threading.Event()
+        self._gone = Latch()
+        self._end_lock = threading.RLock()
         self._started = False
         self._reader: batch.Reader = batch.PlainReader(group.family)
         self._direct_reader = self._reader
@@ -64,17 +67,21 @@ class UdpTransport:
         self._ended: Ended | None = None
         self._changed: Changed | None = None
         self._fault: Exception | None = None
-        self._received = 0
+        self._received = self._own_bytes = 0
+        self._own = OwnMessages(receive_buffer) if listen and options["echo"] else None
         self._drops_reported = 0
         self._drop_check: DisposableBase | None = None
         self._final: Statistics | None = None
-        self._thread = IoThread(f"rx_multicast_ipc {group}")
+        self._thread = IoThread(f"rx_multicast_ipc {group}", _OwnDelivery(self._own, self._deliver_own), self._fail)
         with ExitStack() as undo:
             # First those that listen: on Windows a send needs somebody who joined.
             self._memberships = Memberships(group, receive_buffer, self._thread, listen=listen, trains=trains)
             undo.callback(self._memberships.close)
-            self._outlet = Outlet(group, self._memberships.nics, receive_buffer, self._thread)
+            self._outlet = Outlet(
+                group, self._memberships.nics, receive_buffer, self._thread, self._own, self._hear_itself
+            )
             undo.callback(self._outlet.socket.close)
+            self._memberships.ignore(self._outlet.addresses, self._outlet.sent_to_group)
             self._receive_buffer = socket_options.granted_receive_buffer(self._outlet.socket)
             undo.pop_all()
 
@@ -82,18 +89,21 @@ class UdpTransport:
         self._deliver = deliver
         self._ended = ended
         self._changed = changed
-        _open.add(self)
+        self._started = True  # from here on it ends on the thread
+        close_at_exit.add(self)
         family = self.group.family
         self._reader = self._direct_reader = batch.reader(family)
         if self.group.has_several_interfaces:
             self._direct_reader = batch.interface_reader(family)
         self._read_direct = partial(self._read, self._direct_reader, self._outlet.socket, True, "")
         try:
-            self._memberships.start(self._reader_of, self._turn, self._tell)
+            self._memberships.start(self._reader_of, self._turn, self._tell, lambda: self._outlet.sent_to_group)
             self._thread.watch({self._outlet.socket: self._read_direct})
         except OSError as error:
             raise cannot_open(self.group, error) from error
-        self._started = True
+        if self._own is not None:
+            self._own.wanted = True
+            self._hear_itself()
 
     @property
     def sender_address(self) -> Address:
@@ -113,85 +123,162 @@ class UdpTransport:
 
     @property
     def ended(self) -> bool:
-        return self._gone.is_set()
+        return self._gone.is_set
 
     @property
     def statistics(self) -> Statistics:
         with self._outlet.lock:
             return self._final or self._count()
 
+    @property
+    def payload_limit(self) -> int:
+        return PAYLOAD_LIMITS[self.group.family]
+
     def send(self, payload: bytes, destination: Address | None = None) -> None:
         self._outlet.send(payload, destination)
+        self._hear_itself()
 
     def send_many(self, payloads: Sequence[bytes]) -> None:
-        self._outlet.send_many(payloads)
+        try:
+            self._outlet.send_many(payloads)
+        finally:
+            self._hear_itself()
+
+    def check_destination(self, address: str) -> str | None:
+        return check_ip_destination(address, self.group)
 
     def when_room(self, action: Callable[[], None]) -> None:
         self._outlet.when_room(action)
 
-    has_names = True
-
     def look_up(self, name: str) -> str:
-        return socket_options.look_up(name, self.group)
+        address = socket_options.look_up(name, self.group)
+        check_ip_destination(address, self.group)
+        return address
 
     def call(self, action: Callable[[], None]) -> None:
         self._thread.call(action)
 
     def close(self, *, wait: bool = True) -> None:
-        first = self._outlet.shut()
+        # Whatever interrupts this, the next call does it all again.
         self._closed = True
-        if first and self._started:
-            self._thread.call(self._end)
-        elif first:
-            self._end()
-        if not wait or self._thread.is_current or self._outlet.lock._is_owned():  # pyright: ignore
+        self._outlet.shut()
+        if self._gone.is_set:
             return
+        if self._started:
+            try:
+                self._thread.call(self._end)
+            except (RuntimeError, MemoryError, OSError):  # no thread can be started, so none is there
+                self._end()
+        else:
+            self._end()
+        if not wait or on_delivering_thread() or self._outlet.is_in_use_here or self._thread.is_in_use_here:
+            return  # it would wait in vain: for one that waits for it, or for what its own signal handler interrupted
         if not self._gone.wait(_CLOSE_WAIT):
             _log.warning(
-                "closing %s: a subscriber has kept the delivering thread busy for %g s; it closes when that ends",
+                "closing %s: a subscriber has kept the I/O thread busy for %g s; it closes when that ends",
                 self.group,
                 _CLOSE_WAIT,
             )
 
     def _end(self) -> None:
-        _open.discard(self)
-        if self._drop_check is not None:
-            self._drop_check.dispose()
-        with self._outlet.lock:
-            self._final = self._count()
-            self._thread.unwatch(self._outlet.socket)
-            self._memberships.close()
-        self._outlet.close()
-        try:
-            if self._ended is not None:
-                self._ended(self._fault)
-        finally:
-            self._gone.set()
+        """Let go of the sockets, and tell; from the beginning again if it was interrupted before."""
+        with self._end_lock:
+            if self._gone.is_set:
+                return
+            if self._drop_check is not None:
+                self._drop_check.dispose()
+            with self._outlet.lock:
+                if self._final is None:
+                    self._final = self._count()
+                if self._own is not None:
+                    self._own.wanted = False
+                    self._own.clear()
+                self._thread.unwatch(self._outlet.socket)
+                self._memberships.close()
+            self._outlet.close()
+            try:
+                if self._ended is not None:
+                    self._ended(self._fault)
+            finally:
+                close_at_exit.discard(self)
+                self._gone.set()
+
+    def _fail(self, error: BaseException) -> None:
+        """End because the I/O thread cannot go on; on what is left of it."""
+        if self._fault is None and not self._closed:
+            self._fault = ChannelClosed(f"{self.group} cannot be read any more: {error!r}; open another channel")
+            self._fault.__cause__ = error
+            report(error)
+        self._closed = True
+        self._outlet.shut()
+        self._end()
 
     def _count(self) -> Statistics:
-        direct, group = socket_options.kernel_drops(self._outlet.socket), self._memberships.dropped()
+        direct = socket_options.kernel_drops(self._outlet.socket)
+        group = self._memberships.dropped(self._outlet.sent_to_group)
+        own = 0 if self._own is None else self._own.dropped
         return Statistics(
             received=self._received,
-            received_bytes=sum(reader.bytes_read for reader in {self._reader, self._direct_reader}),
+            received_bytes=sum(reader.bytes_read for reader in {self._reader, self._direct_reader}) + self._own_bytes,
             sent=self._outlet.sent,
             sent_bytes=self._outlet.sent_bytes,
             refused=self._outlet.refused,
-            dropped=None if direct is None or group is None else direct + group,
+            dropped=None if direct is None or group is None else direct + group + own,
             receive_buffer=self._receive_buffer,
         )
 
     def _reader_of(self, listener: Listener) -> Reader:
         interface = listener.nic.name if self.group.has_several_interfaces else ""
-        return partial(self._read, self._reader, listener.socket, False, interface)
+        return partial(self._read, self._reader, listener.socket, False, interface, listener)
 
     def _turn(self) -> None:
-        self._outlet.turn_to(self._memberships.nics)
+        with self._outlet.lock:  # nothing is sent before it is ignored
+            self._outlet.turn_to(self._memberships.nics)
+            self._memberships.ignore(self._outlet.addresses, self._outlet.sent_to_group)
 
     def _tell(self, event: NetworkEvent) -> None:
         if self._changed is not None and not self._closed:
             self._changed(event)
 
-    def _read(self, reader: batch.Reader, opened: socket.socket, direct: bool, interface: str) -> int:
+    def _hear_itself(self) -> None:
+        """Have what waits of its own messages delivered, as soon as nothing else is."""
+        if self._own is not None and self._own.pending:
+            self._thread.run_soon()
+
+    def _deliver_own(self) -> int:
+        """Deliver its own messages that wait, and return how many there were; on the I/O thread."""
+        if self._own is None or self._closed or self._deliver is None:
+            return 0
+        with self._outlet.lock:
+            batch = self._own.take()
+        if batch:
+            self._received += len(batch)
+            self._own_bytes += sum([len(message.data) for message in batch])
+            self._deliver(batch)
+        return len(batch)
+
+    def _without_own(self, batch: list[Message], listener: Listener) -> list[Message]:
+        """The messages of others, where the socket did not keep its own out."""
+        port = self._outlet.address[1]
+        if port not in [message.port for message in batch]:
+            return batch
+        own = self._outlet.addresses
+        if listener.filters_own:  # so what came through has a source that is new, or is of another host
+            suspects = {message.address for message in batch if message.port == port}
+            own = {(address, port) for address in suspects if socket_options.is_local(address)}
+        others = [message for message in batch if message.sender not in own]
+        if len(others) < len(batch):
+            self._own_bytes -= sum([len(message.data) for message in batch if message.sender in own])
+        return others
+
+    def _read(
+        self,
+        reader: batch.Reader,
+        opened: socket.socket,
+        direct: bool,
+        interface: str,
+        listener: Listener | None = None,
+    ) -> int:
         """Deliver what one turn of reading brings, and return how many messages that was; at home."""
         if self._closed:
             return 0  # closed by what the other socket just brought
@@ -202,22 +289,32 @@ class UdpTransport:
             if not is_transient(error):
                 self._fault = ChannelClosed(f"{self.group} cannot be read any more: {error}; open another channel")
                 self._fault.__cause__ = error
+        read = len(batch)
+        if batch and listener is not None and not (listener.filters_own and self.group.is_loopback):
+            batch = self._without_own(batch, listener)
         if batch:
             self._received += len(batch)
             if self._drop_check is None:
                 self._drop_check = self.scheduler.schedule_relative(_DROP_CHECK, self._check_drops)
             self._thread.run_posted()
+            self._thread.run_lazy()  # its own messages, which this may be the answer to
             if not self._closed and self._deliver is not None:
                 self._deliver(batch)
         if self._fault is not None:
             self.close(wait=False)
-        return len(batch)
+        return read
 
-    def _finish(self, deadline: float) -> None:
-        """Deliver what has arrived, and close; at the end of the interpreter."""
+    def wait_ended(self, seconds: float) -> bool:
+        """See :class:`close_at_exit.ClosesAtExit`."""
+        return self._gone.wait(seconds)
+
+    def finish(self, deadline: float) -> None:
+        """See :class:`close_at_exit.ClosesAtExit`."""
 
         def finish(_scheduler: object, _state: object) -> None:
-            while self._memberships.read_all() + self._read_direct() and time.monotonic() < deadline:
+            while (
+                self._deliver_own() + self._memberships.read_all() + self._read_direct() and time.monotonic() < deadline
+            ):
                 pass
             self.close(wait=False)
 
@@ -237,39 +334,25 @@ class UdpTransport:
             )
             self._drops_reported = dropped
 
-    def _forget(self) -> None:
-        """Let go of the parent's sockets in a forked child. Other threads are gone, and may have held locks."""
+    def forget(self) -> None:
+        """See :class:`close_at_exit.ClosesAtExit`."""
         self._closed = True
         self._final = self._final or Statistics()
         self._gone.set()
+        if self._own is not None:
+            self._own.clear()
         self._thread.forget()
         self._memberships.forget()
         self._outlet.forget()
 
 
-_open: set[UdpTransport] = set()
+class _OwnDelivery:
+    """The delivery of a transport's own messages, as work that may wait a moment."""
 
+    def __init__(self, own: OwnMessages | None, run: Callable[[], object]) -> None:
+        self._own = own
+        self.run = run
 
-def _close_all() -> None:
-    """Close orderly at the end of the interpreter, without waiting for subscribers that do not end.
-
-    What has arrived is delivered first, so that a script may end with the send that its own subscribers hear.
-    """
-    transports = list(_open)
-    deadline = time.monotonic() + _EXIT_WAIT
-    for transport in transports:
-        with suppress(RuntimeError):  # no thread can be started any more
-            transport._finish(deadline)  # pyright: ignore[reportPrivateUsage]
-    for transport in transports:
-        transport._gone.wait(max(0.0, deadline - time.monotonic()))  # pyright: ignore[reportPrivateUsage]
-
-
-def _forget_all() -> None:
-    for transport in list(_open):
-        transport._forget()  # pyright: ignore[reportPrivateUsage]
-    _open.clear()
-
-
-atexit.register(_close_all)
-if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_forget_all)
+    @property
+    def pending(self) -> bool:
+        return self._own is not None and self._own.pending

@@ -9,12 +9,14 @@ from collections.abc import Callable, Sequence
 from reactivex.scheduler import VirtualTimeScheduler
 
 from ...channel_events import NetworkChange, NetworkEvent
+from ...channel_options import ChannelOptions
 from ...channel_statistics import Statistics
-from ...errors import ChannelClosed, InvalidAddress, SendFailed, Unsupported
+from ...errors import ChannelClosed, InvalidAddress, SendFailed
 from ...group import Group
 from ...message import Address, Message
 from ...subscriber_errors import report
-from ..base import Changed, Deliver, Ended
+from ..base import Changed, Deliver, Ended, Hears
+from ..ip_datagrams import PAYLOAD_LIMITS, check_ip_destination, no_names
 from ..udp.error_advice import send_failed
 from .network import Wire
 
@@ -40,18 +42,18 @@ class VirtualHost:
         self.address = wire.add_host(address)
         self._wire = wire
 
-    def __call__(self, group: Group, *, receive_buffer: int, listen: bool = True) -> MemoryTransport:
+    def __call__(self, group: Group, options: ChannelOptions, hears: Hears = Hears.ALL) -> MemoryTransport:
         if (":" in self.address) != (group.family == "IPv6"):
             raise InvalidAddress(
                 f"host {self.address} cannot join an {group.family} group; name a host with an {group.family} address"
             )
-        return MemoryTransport(self._wire, self.address, group, receive_buffer, listen=listen)
+        return MemoryTransport(self._wire, self.address, group, options, hears)
 
 
 class MemoryTransport:
     """One end of a group on a virtual network. See :class:`rx_multicast_ipc.transport.base.Transport`."""
 
-    def __init__(self, wire: Wire, host: str, group: Group, receive_buffer: int, *, listen: bool) -> None:
+    def __init__(self, wire: Wire, host: str, group: Group, options: ChannelOptions, hears: Hears) -> None:
         self.group = group
         self.host = host
         self.sender_address: Address = ("127.0.0.1" if group.is_loopback else host, wire.free_port(host))
@@ -60,11 +62,12 @@ class MemoryTransport:
         self._ended: Ended | None = None
         self._changed: Changed | None = None
         self._closed = False
-        self._receive_buffer = receive_buffer
+        self._receive_buffer = options["receive_buffer"]
+        self.hears_itself = options["echo"]
         self._waiting: list[Message] = []
         self._waiting_cost = 0
         self._received = self._received_bytes = self._sent = self._sent_bytes = self._refused = self._dropped = 0
-        wire.attach(self, listen=listen)
+        wire.attach(self, hears)
 
     @property
     def scheduler(self) -> VirtualTimeScheduler:
@@ -105,7 +108,7 @@ class MemoryTransport:
         if self._closed:
             raise ChannelClosed
         try:
-            if len(payload) > self.group.payload_limit:
+            if len(payload) > self.payload_limit:
                 raise OSError(errno.EMSGSIZE, os.strerror(errno.EMSGSIZE))
             self._wire.carry(self, payload, destination or (self.group.address, self.group.port))
         except OSError as error:
@@ -114,10 +117,18 @@ class MemoryTransport:
         self._sent += 1
         self._sent_bytes += len(payload)
 
-    has_names = VirtualHost.has_names
+    @property
+    def payload_limit(self) -> int:
+        return PAYLOAD_LIMITS[self.group.family]
+
+    def check_destination(self, address: str) -> str | None:
+        numeric = check_ip_destination(address, self.group)
+        if numeric is None:
+            raise no_names(address)
+        return numeric
 
     def look_up(self, name: str) -> str:
-        raise Unsupported(f"a virtual network has no host names, so no {name!r}")
+        raise no_names(name)
 
     def send_many(self, payloads: Sequence[bytes]) -> None:
         for number, payload in enumerate(payloads):

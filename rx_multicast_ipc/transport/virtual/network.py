@@ -17,6 +17,7 @@ from ...channel_events import NetworkChange
 from ...errors import CannotOpen, InvalidAddress, InvalidOption
 from ...group import Group, Ip
 from ...message import Address, Family, Message
+from ..base import Hears
 from .link import Link, LinkOptions, Passage
 
 _EPHEMERAL_PORTS: Final = range(49_152, 65_536)
@@ -74,6 +75,9 @@ class End(Protocol):
 
     @property
     def sender_address(self) -> Address: ...
+
+    @property
+    def hears_itself(self) -> bool: ...
 
     def arrive(self, batch: list[Message]) -> None: ...
 
@@ -156,9 +160,9 @@ class Wire:
                 return port
         raise CannotOpen(f"host {host} has no port left; close channels that are no longer needed")
 
-    def attach(self, end: End, *, listen: bool) -> None:
+    def attach(self, end: End, hears: Hears) -> None:
         self._hosts[end.host][end.sender_address[1]] = end
-        if listen:
+        if hears is Hears.ALL:
             self._listeners[_room(end.group)][end] = end.group.sources
 
     def detach(self, end: End) -> None:
@@ -264,6 +268,8 @@ class Wire:
         on_loopback = sender.group.is_loopback
         stays = on_loopback or sender.group.ttl == 0
         for end, sources in self._listeners.get((*group, on_loopback), _NOBODY).items():
+            if end is sender and not sender.hears_itself:
+                continue
             if (not stays or end.host == sender.host) and (not sources or address in sources):
                 yield end
 

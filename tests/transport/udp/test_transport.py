@@ -135,7 +135,8 @@ def test_a_read_that_fails_for_good_ends_the_channel_and_says_why(port: int) -> 
         transport: Any = channel.transport
         fault = OSError(errno.EIO, "Input/output error")
         transport._fault = fault
-        ipc.run(channel.broadcast("x"))
+        with raw_sender() as other:
+            other.sendto(b"x", (channel.group.address, port))
         assert seen.wait_for_end().error is fault
         assert waiting.wait_for_end().values  # what had arrived was still delivered
         assert channel.closed

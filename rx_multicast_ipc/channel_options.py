@@ -1,0 +1,103 @@
+"""The options of a channel: the one list of them, their defaults and their checks."""
+
+import inspect
+from collections.abc import Callable, Iterable
+from difflib import get_close_matches
+from typing import Annotated, Any, Final, NamedTuple, TypedDict, TypeVar, get_type_hints
+
+from .errors import UnknownOption
+from .group import Group, Interfaces
+from .validation.arguments import check_backlog, check_flag, check_receive_buffer
+
+_F = TypeVar("_F", bound=Callable[..., Any])
+
+
+class Option(NamedTuple):
+    """What goes without saying for an option, and what it may be.
+
+    Attributes:
+        default: its value if it is not given.
+        check: returns a value that may be, and raises ``InvalidOption`` for another one. None where the group checks.
+    """
+
+    default: Any
+    check: Callable[[str, Any], Any] | None = None
+
+
+class ChannelOptions(TypedDict, total=False):
+    """The keywords of everything that opens a channel.
+
+    Attributes:
+        interface: ``"loopback"``: this machine alone, no network needed, no packet leaves it. ``"default"``: the
+            interface that the system's multicast route picks. ``"all"``: every network interface, those that come
+            later too. Or an interface's name (``"eth0"``), or one of this machine's addresses (``"192.0.2.7"``).
+            Or several of these: then a datagram that arrives over two is two messages, and each says which
+            interface it came by. None: what the environment variable ``RX_MULTICAST_IPC_INTERFACE`` says
+            (several between commas), or else loopback.
+        ttl: how many networks a datagram may enter; 1 on a network, 0 on loopback, if not given.
+        sources: the only senders to be heard in the group, by their numeric addresses, 10 at most (RFC 4607); everybody
+            if not given. Direct messages are not concerned.
+        receive_buffer: bytes of kernel buffer to ask for, 4 MiB if not given; ``statistics`` says what was granted.
+        backlog: messages kept for the next :meth:`Channel.wait_for_message`, 1024 if not given.
+        echo: whether the channel hears what it sends to the group itself, from memory: in the order of its sends, once
+            for each interface that took it, apart from the order of what others send. It does if not given.
+    """
+
+    interface: Annotated[Interfaces | None, Option(None)]
+    ttl: Annotated[int | None, Option(None)]
+    sources: Annotated[Iterable[str], Option(())]
+    receive_buffer: Annotated[int, Option(4 << 20, check_receive_buffer)]
+    backlog: Annotated[int, Option(1024, check_backlog)]
+    echo: Annotated[bool, Option(True, check_flag)]
+
+
+_HINTS: Final = get_type_hints(ChannelOptions, include_extras=True)
+_OPTIONS: Final[dict[str, Option]] = {name: hint.__metadata__[0] for name, hint in _HINTS.items()}
+
+
+def complete(options: ChannelOptions) -> ChannelOptions:
+    """``options``, each checked, with the defaults of those that were not given.
+
+    Raises:
+        UnknownOption: no option has that name.
+        InvalidOption: a value out of its range or of the wrong type.
+    """
+    given: dict[str, Any] = dict(options)
+    for name in given:
+        if name not in _OPTIONS:
+            close = get_close_matches(name, _OPTIONS, 1)
+            raise UnknownOption(name, tuple(_OPTIONS), close[0] if close else "")
+    completed: Any = {}
+    for name, option in _OPTIONS.items():
+        value = given.get(name, option.default)
+        completed[name] = value if option.check is None or value is option.default else option.check(name, value)
+    return completed
+
+
+def group_of(port: int, group: str, options: ChannelOptions) -> Group:
+    """The validated group that ``options`` say how to join. See :meth:`Group.of` for what it raises."""
+    return Group.of(port, group, options.get("interface"), options.get("ttl"), options.get("sources", ()))
+
+
+def takes_channel_options(function: _F) -> _F:
+    """Let ``help()``, ``inspect.signature`` and completion show each option of a function that takes ``**options``.
+
+    Its docstring has a line ``**options: ...``, below which their descriptions are put.
+    """
+    signature = inspect.signature(function)
+    own = [each for each in signature.parameters.values() if each.kind is not each.VAR_KEYWORD]
+    options = [
+        inspect.Parameter(
+            name, inspect.Parameter.KEYWORD_ONLY, default=option.default, annotation=_HINTS[name].__origin__
+        )
+        for name, option in _OPTIONS.items()
+    ]
+    function.__signature__ = signature.replace(parameters=[*own, *options])  # pyright: ignore[reportFunctionMemberAccess]
+    if function.__doc__ and ChannelOptions.__doc__:  # neither is there under python -OO
+        head, line, tail = function.__doc__.partition("**options: ")
+        said, newline, tail = tail.partition("\n")
+        indent = " " * (len(head) - len(head.rstrip(" ")) - 8)
+        described = ChannelOptions.__doc__.partition("Attributes:\n")[2].rstrip()
+        shown = "\n".join(indent + text if text else "" for text in described.split("\n"))
+        function.__doc__ = f"{head}{line}{said}{newline}{shown}\n{tail}"
+    return function

@@ -1,0 +1,84 @@
+"""What streams of a channel have in common: they warn when thrown away, and end who asks a closed channel for ever."""
+
+from __future__ import annotations
+
+import threading
+import warnings
+import weakref
+from typing import Any, Final, TypeVar
+
+from reactivex import Observable
+from reactivex.abc import DisposableBase, ObserverBase, SchedulerBase
+from reactivex.disposable import Disposable
+from reactivex.typing import Subscription
+
+from .errors import ChannelClosed, NeverSubscribedWarning
+
+_T = TypeVar("_T")
+
+_MOST_REFUSALS: Final = 1000
+"""How often in a row a stream of a closed channel errs to one who subscribes again at once."""
+
+
+class EndsRetries:
+    """Errs to who subscribes to a closed channel, and completes for who never stops: ``ops.retry()`` without a number.
+
+    It would subscribe again and again on the thread that closes the channel, which then never ended.
+    """
+
+    _refusals = 0
+    _refused: tuple[int, weakref.ref[SchedulerBase] | None] | None = None
+
+    def refuse(self, observer: ObserverBase[Any], error: Exception, scheduler: SchedulerBase | None = None) -> None:
+        """Tell a subscriber, which brought ``scheduler``, that it came too late."""
+        asking = threading.get_ident(), None if scheduler is None else weakref.ref(scheduler)
+        self._refusals = self._refusals + 1 if asking == self._refused else 1
+        self._refused = asking
+        if self._refusals > _MOST_REFUSALS:
+            observer.on_completed()
+        else:
+            observer.on_error(error)
+
+
+class ColdObservable(EndsRetries, Observable[_T]):
+    """Does its work at every subscription, and warns if there never was one.
+
+    Args:
+        subscribe: does it; raises ``ChannelClosed`` if it is too late for that.
+        what: the work, for people: ``"request of b'x'"``; None for one that is no loss.
+    """
+
+    _subscribed = True  # until it is whole, and for one that is no loss
+
+    def __init__(self, subscribe: Subscription[_T], what: str | None) -> None:
+        super().__init__(subscribe)
+        self._what = what
+        self._subscribed = what is None
+
+    def _subscribe_core(self, observer: ObserverBase[_T], scheduler: SchedulerBase | None = None) -> DisposableBase:
+        self._subscribed = True
+        try:
+            return super()._subscribe_core(observer, scheduler)
+        except ChannelClosed as error:
+            self.refuse(observer, error, scheduler)
+            return Disposable()
+
+    @property
+    def _shown(self) -> str:
+        """What it does, for people."""
+        return self._what or "a stream"
+
+    def __repr__(self) -> str:
+        hint = "" if self._subscribed else "; nothing happens before it is subscribed to, awaited or passed to run()"
+        return f"<{self._shown}{hint}>"
+
+    def __del__(self) -> None:
+        if not self._subscribed:
+            warnings.warn(
+                f"{self._shown} was never subscribed, so nothing happened; "
+                "pass it to run(), await it, subscribe() to it, or return it from flat_map "
+                "(a fallback that may not be needed belongs in reactivex.defer)",
+                NeverSubscribedWarning,
+                stacklevel=2,
+                source=self,
+            )

@@ -1,0 +1,66 @@
+"""The end of the interpreter, and forks, for every transport that has a thread or descriptors."""
+
+from __future__ import annotations
+
+import atexit
+import os
+import time
+from contextlib import suppress
+from typing import Final, Protocol
+
+_EXIT_WAIT: Final = 0.5
+"""Seconds that the end of the interpreter waits for all of them together."""
+
+
+class ClosesAtExit(Protocol):
+    """An open end that does not outlive the process, and that a forked child has no part in."""
+
+    def finish(self, deadline: float) -> None:
+        """Begin to deliver what has arrived, and close by ``deadline`` (``time.monotonic`` seconds)."""
+        ...
+
+    def wait_ended(self, seconds: float) -> bool:
+        """Wait until it let go of all it held; whether it did."""
+        ...
+
+    def forget(self) -> None:
+        """Let go of the parent's descriptors in a forked child, without waiting for a lock: its threads are gone."""
+        ...
+
+
+_open: set[ClosesAtExit] = set()
+
+
+def add(end: ClosesAtExit) -> None:
+    """From now on ``end`` closes with the interpreter, and is forgotten in forked children."""
+    _open.add(end)
+
+
+def discard(end: ClosesAtExit) -> None:
+    """``end`` has closed."""
+    _open.discard(end)
+
+
+def _close_all() -> None:
+    """Close orderly at the end of the interpreter, without waiting for subscribers that do not end.
+
+    What has arrived is delivered first, so that a script may end with the send that its own subscribers hear.
+    """
+    ends = list(_open)
+    deadline = time.monotonic() + _EXIT_WAIT
+    for end in ends:
+        with suppress(RuntimeError):  # no thread can be started any more
+            end.finish(deadline)
+    for end in ends:
+        end.wait_ended(max(0.0, deadline - time.monotonic()))
+
+
+def _forget_all() -> None:
+    for end in list(_open):
+        end.forget()
+    _open.clear()
+
+
+atexit.register(_close_all)
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_forget_all)
