@@ -11,6 +11,8 @@ from rx_multicast_ipc import ChannelOptions, Group
 from rx_multicast_ipc.testing import VirtualClock
 from rx_multicast_ipc.testing.conformance import Rig
 from rx_multicast_ipc.transport import Hears, OpenTransport, Transport, TransportWrapper
+from rx_multicast_ipc.transport.framed.options import Reliable
+from rx_multicast_ipc.transport.framed.transport import OpenFramed
 from rx_multicast_ipc.transport.udp.transport import UdpTransport
 from rx_multicast_ipc.transport.virtual.host import VirtualHost
 from rx_multicast_ipc.transport.virtual.link import Link
@@ -48,6 +50,12 @@ def virtual(wrap: Wrap | None = None) -> Rig:
         concurrent=False,
         disturb=disturb,
     )
+
+
+def framed(rig: Rig) -> Rig:
+    """Reliable ends around those of another rig."""
+    rig.open_transport = OpenFramed(rig.open_transport, Reliable(largest=100_000))
+    return rig
 
 
 def _wrapped(open_transport: OpenTransport, wrap: Wrap | None) -> OpenTransport:

@@ -50,7 +50,7 @@ class Rig:
     ) -> None:
         self.group = group or Group.of(free_port())
         self.concurrent = concurrent
-        self._open = open_transport
+        self.open_transport = open_transport
         self._pass_time = pass_time
         self._cannot_open = cannot_open
         self._break_down = break_down
@@ -60,7 +60,7 @@ class Rig:
     def open(self, hears: Hears = Hears.ALL, *, group: Group | None = None, echo: bool = True) -> Transport:
         """An end that was not started."""
         options = complete({"receive_buffer": RECEIVE_BUFFER, "echo": echo})
-        transport = self._open(group or self.group, options, hears)
+        transport = self.open_transport(group or self.group, options, hears)
         self._opened.append(transport)
         return transport
 

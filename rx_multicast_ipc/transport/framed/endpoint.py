@@ -33,11 +33,11 @@ Datagram = tuple[bytes, Address | None]
 
 
 class Event(NamedTuple):
-    """What is to be delivered: a message, or that something will not come.
+    """What is to be delivered: messages, or that something will not come.
 
     Attributes:
         sender: where it came from.
-        what: the message or the hole.
+        what: the messages or the hole.
     """
 
     sender: Address
@@ -53,7 +53,7 @@ class Counts(NamedTuple):
         repeated: packets that it sent again.
         gaps: holes that it told of.
         foreign: datagrams that were no packets of a reliable channel, or of more senders than it hears.
-        unacknowledged: packets that it sent and that somebody did not acknowledge.
+        unacknowledged: packets that it sent, and that somebody had not acknowledged when it ended.
     """
 
     repaired: int = 0
@@ -100,7 +100,7 @@ class Endpoint:
             repeated=self._repeated + sum(stream.repeated for stream in outgoing),
             gaps=self._gaps,
             foreign=self._foreign + self._senders.refused,
-            unacknowledged=self._unacknowledged + sum(stream.unacknowledged for stream in outgoing),
+            unacknowledged=self._unacknowledged + sum(stream.unacknowledged for stream in outgoing if stream.finished),
         )
 
     @property
@@ -128,12 +128,19 @@ class Endpoint:
         stream = self._to_group if destination is None else self._to_one.get(destination)
         return stream is None or stream.room
 
-    def send(self, messages: Sequence[bytes], destination: Address | None, now: float) -> int:
-        """Take messages to be sent; returns how many there was room for."""
+    @property
+    def congested(self) -> bool:
+        """Whether something waits that leaves no room for more."""
+        return not all(stream.room for stream in self._outgoing.values())
+
+    def send(
+        self, messages: Sequence[bytes], destination: Address | None, now: float, *, all_of_them: bool = False
+    ) -> int:
+        """Take messages to be sent; returns how many there was room for, unless it is to take ``all_of_them``."""
         stream = self._to_group
         if destination is not None:
             stream = self._to_one.get(destination) or self._open_stream_to(destination, now)
-        return stream.offer(messages)
+        return stream.offer(messages, all_of_them=all_of_them)
 
     def last_number(self, destination: Address | None = None) -> int:
         """The number of the last packet that went out to there."""

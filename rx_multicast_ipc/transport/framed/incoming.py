@@ -62,15 +62,15 @@ _GIVE_UP_LEFT: Final = 1.0
 
 
 class Delivery(NamedTuple):
-    """A message in its place.
+    """Messages in their place.
 
     Attributes:
-        origin: what was passed in with its last packet.
-        data: the whole message.
+        origin: what was passed in with their last packet.
+        messages: each whole, one at least.
     """
 
     origin: Any
-    data: bytes
+    messages: list[bytes]
 
 
 class Hole(NamedTuple):
@@ -438,7 +438,7 @@ class Incoming:
             if self._parts is not None:
                 self._break_parts("the sender broke off")
             try:
-                self.events += [Delivery(origin, message) for message in messages_of(data)]
+                self.events.append(Delivery(origin, messages_of(data)))
             except MalformedPacket:
                 self.events.append(Hole(1, "malformed"))
         elif flags == BEGIN:
@@ -456,7 +456,7 @@ class Incoming:
             elif flags == END:
                 whole = b"".join(self._parts)
                 self._forget_parts()
-                self.events.append(Delivery(origin, whole))
+                self.events.append(Delivery(origin, [whole]))
         # else: of a message whose beginning was before this end joined, or in a hole that was told
 
     def _add_part(self, part: bytes) -> None:

@@ -153,11 +153,11 @@ class Outgoing:
             return self.number - 1 if self._direct else 0
         return self.number - self.members.least
 
-    def offer(self, messages: Sequence[bytes]) -> int:
+    def offer(self, messages: Sequence[bytes], *, all_of_them: bool = False) -> int:
         """Take messages for the next :meth:`packets`; returns how many of them there was place for."""
         taken = 0
         for message in messages:
-            if self._queued >= _QUEUE:
+            if self._queued >= _QUEUE and not all_of_them:
                 break
             self._queue.append(message)
             self._queued += len(message) + 2

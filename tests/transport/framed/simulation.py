@@ -183,8 +183,8 @@ class Node:
                 break
         for event in endpoint.events:
             if isinstance(event.what, Delivery):
-                self.payloads.append(event.what.data)
-                self.heard.append((event.sender[1], event.what.data))
+                self.payloads += event.what.messages
+                self.heard += [(event.sender[1], message) for message in event.what.messages]
             else:
                 self.holes.append(event.what)
                 self.heard.append((event.sender[1], event.what))
