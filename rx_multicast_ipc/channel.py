@@ -231,6 +231,9 @@ class Channel:
                 receiver.on_next(None)
                 receiver.on_completed()
 
+            if self._transport.ended:  # also where nobody told, as in a forked child
+                tell(ChannelClosed())
+                return Disposable()
             subscription = self._closing.add(tell)
             self.close(wait=False)
             return subscription

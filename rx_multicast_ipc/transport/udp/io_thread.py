@@ -93,16 +93,15 @@ class Lazy(Protocol):
         """Whether there is any."""
         ...
 
-    def run(self) -> None:
-        """Do it all."""
+    @property
+    def run(self) -> Callable[[], object]:
+        """Does it all."""
         ...
 
 
 class _Nothing:
     pending = False
-
-    def run(self) -> None:
-        pass
+    run = staticmethod(_nobody)
 
 
 class _Waker:
