@@ -22,6 +22,9 @@ from .senders import Key, Senders, Stream
 _HELLOS: Final = (0.0, 0.02, 0.1, 0.5)
 """Seconds after which an end says that it is there: four times, for any may be lost."""
 
+_ANSWERED: Final = 0.2
+"""Seconds after which somebody who is there would have answered."""
+
 _REPLY_SPREAD: Final = 0.002
 """Seconds for each that is there, within which all answer a newcomer."""
 
@@ -89,6 +92,8 @@ class Endpoint:
         self._senders = Senders(options, room, random, now)
         self._peers: dict[Address, None] = {}
         self._announcements: list[tuple[float, Datagram]] = []
+        self._opened_at = now
+        self._ending = False
         self._gaps = self._foreign = self._repeated = self._unacknowledged = 0
 
     @property
@@ -176,14 +181,18 @@ class Endpoint:
             return
         if isinstance(packet, Status):
             self._on_status(packet, source, direct, now)
+        elif self._ending:
+            pass  # who leaves hears nothing more, and nobody waits for it
         elif packet.session not in self._outgoing:
             self._on_stream(packet, sender or source, source, direct, origin, now)
 
     def end(self, now: float) -> None:
         """Send what waits, wait for acknowledgements for a second at most, say goodbye; then ``ended``."""
+        self._ending = True
         self._announcements = [(now, (pack(Status(0, leave=True)), None))] * 2
+        alone = not self._peers and now - self._opened_at >= _ANSWERED
         for stream in self._outgoing.values():
-            stream.end(now)
+            stream.end(now, alone=alone)
 
     @property
     def ended(self) -> bool:
@@ -193,7 +202,7 @@ class Endpoint:
     def datagrams(self, now: float) -> list[Datagram]:
         """What is to be sent now."""
         ready: list[Datagram] = []
-        for stream in self._senders.streams():
+        for stream in () if self._ending else self._senders.streams():
             incoming = stream.incoming
             ready += [(pack(status), stream.reply_to) for status in incoming.statuses(now)]
             if incoming.events:
@@ -211,7 +220,9 @@ class Endpoint:
 
     def timer(self) -> float:
         """When :meth:`datagrams` is to be called again if nothing happens before; infinity for never."""
-        due = min(self._senders.timer(), self._to_group.timer())
+        due = self._to_group.timer()
+        if not self._ending:
+            due = min(due, self._senders.timer())
         for stream in self._to_one.values():
             due = min(due, stream.timer())
         return min([due, *[at for at, _ in self._announcements]])
@@ -243,6 +254,8 @@ class Endpoint:
         if status.leave:
             self._peers.pop(source, None)
             self._to_group.on_leave(source)
+            return
+        if self._ending:
             return
         self._to_group.on_hello(source, now)
         if source not in self._peers and len(self._peers) < MOST_MEMBERS:

@@ -130,6 +130,7 @@ class Outgoing:
         self._blocked = False
         self._paced_until = self._repairs_at = 0.0
         self._ending_at = math.inf
+        self._linger_nobody = _LINGER_NOBODY
 
     @property
     def room(self) -> bool:
@@ -164,12 +165,18 @@ class Outgoing:
             taken += 1
         return taken
 
-    def end(self, now: float) -> None:
-        """Send what waits, wait for acknowledgements, say goodbye: when ``finished``, that is done."""
+    def end(self, now: float, *, alone: bool = False) -> None:
+        """Send what waits, wait for acknowledgements, say goodbye: when ``finished``, that is done.
+
+        Args:
+            now: seconds.
+            alone: whether it is known that nobody is there.
+        """
         if self.number == 1 and not self._queue:
             self.finished = True
         elif self._ending_at == math.inf:
             self._ending_at = now
+            self._linger_nobody = _LINGER_LEAST if alone and not self._direct else _LINGER_NOBODY
             self._beat_soon(now)
 
     def on_hello(self, source: Address, now: float) -> None:
@@ -242,7 +249,7 @@ class Outgoing:
         if self._repairs:
             due = min(due, self._repairs_at)
         if self._ending_at < math.inf:
-            ends = [self._ending_at + pause for pause in (_LINGER_LEAST, _LINGER_NOBODY, _LINGER)]
+            ends = [self._ending_at + pause for pause in (_LINGER_LEAST, self._linger_nobody, _LINGER)]
             due = min([due, *[end for end in ends if end > self._looked_at]])
         return due
 
@@ -420,4 +427,4 @@ class Outgoing:
             return True
         if self._queue or lingered < _LINGER_LEAST:
             return False
-        return self.members.floor == self.number or (self.members.floor is None and lingered >= _LINGER_NOBODY)
+        return self.members.floor == self.number or (self.members.floor is None and lingered >= self._linger_nobody)

@@ -298,7 +298,7 @@ class FramedTransport(TransportWrapper):
 
     @property
     def _has_room(self) -> bool:
-        return self._is_virtual or not self._endpoint.congested and self._own_size < _OWN_CAPACITY
+        return self._is_virtual or (not self._endpoint.congested and self._own_size < _OWN_CAPACITY)
 
     def _pump(self) -> None:
         """Let the protocol go on, and send what it gives; with the lock."""

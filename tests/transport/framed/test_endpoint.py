@@ -269,6 +269,26 @@ def test_a_stream_to_nobody_ends_soon() -> None:
     assert network.run(0.3, lambda: sender.endpoint.ended)
 
 
+def test_a_stream_to_nobody_ends_at_once_where_somebody_would_have_answered() -> None:
+    network = Simulation(seed=25)
+    sender = network.add()
+    network.run(1.0)
+    sender.send(b"one")
+    sender.endpoint.end(network.now)
+    sender.poll()
+    assert network.run(0.05, lambda: sender.endpoint.ended)
+
+
+def test_who_leaves_is_not_waited_for() -> None:
+    network = Simulation(seed=26)
+    sender, (stays, leaves) = settled(network, 2, Reliable(window=16, patience=60.0))
+    leaves.send(b"goodbye")
+    leaves.endpoint.end(network.now)
+    leaves.poll()
+    sender.send(*numbered(200, 1300))
+    assert network.run(2.0, lambda: len(stays.payloads) == 201)
+
+
 def test_what_was_left_behind_by_a_goodbye_is_told() -> None:
     network = Simulation(seed=18)
     sender, (end,) = settled(network)
