@@ -31,7 +31,7 @@ from . import operators
 from .async_iteration import to_async_iterable
 from .blocking_run import run
 from .channel import Channel, open_channel, with_socket
-from .channel_events import ChannelEvent, NetworkChange, NetworkEvent
+from .channel_events import ChannelEvent, Gap, NetworkChange, NetworkEvent
 from .channel_options import ChannelOptions
 from .channel_statistics import Statistics
 from .errors import (
@@ -49,6 +49,7 @@ from .errors import (
     InvalidPayload,
     InvalidPort,
     InvalidTTL,
+    MessagesMissing,
     MessageTimeout,
     MissingExtra,
     MulticastError,
@@ -64,6 +65,7 @@ from .errors import (
 from .group import DEFAULT_GROUP, DEFAULT_PORT, Group
 from .message import Message
 from .receiving.overflow import Overflow
+from .reliable import Reliable
 from .repeat_loops import repeat_for, repeat_while
 from .shared_channels import broadcast, messages, send
 from .subscriber_errors import set_unhandled_error_hook
@@ -85,6 +87,7 @@ __all__ = [
     "ChannelEvent",
     "ChannelOptions",
     "DecodeFailed",
+    "Gap",
     "Group",
     "InvalidAddress",
     "InvalidArgument",
@@ -96,6 +99,7 @@ __all__ = [
     "InvalidTTL",
     "Message",
     "MessageTimeout",
+    "MessagesMissing",
     "MissingExtra",
     "MulticastError",
     "NetworkChange",
@@ -105,6 +109,7 @@ __all__ = [
     "Overflow",
     "PayloadTooLarge",
     "PortInUse",
+    "Reliable",
     "SendFailed",
     "Statistics",
     "UnknownOption",

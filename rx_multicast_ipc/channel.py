@@ -14,7 +14,7 @@ from reactivex.disposable import Disposable, SerialDisposable
 from reactivex.scheduler.periodicscheduler import PeriodicScheduler
 
 from ._html import html_table
-from .channel_events import ChannelEvent
+from .channel_events import ChannelEvent, Gap
 from .channel_options import ChannelOptions, complete, group_of, takes_channel_options
 from .channel_statistics import Statistics
 from .cold_observable import ColdObservable
@@ -30,6 +30,7 @@ from .sending.cold_send import Send, send_to, shown
 from .sending.paced_send_all import Payloads, send_all
 from .subscriber_errors import tell_all
 from .transport import OpenTransport, Transport
+from .transport.opening import as_options_say
 from .transport.opening import open_transport as open_current
 from .validation.arguments import check_timeout
 
@@ -55,8 +56,9 @@ class Channel:
         self._batches: HotSource[list[Message]] = HotSource(self._refusal, f"batches of {group}")
         self._messages: HotSource[Message] = HotSource(self._refusal, f"messages of {group}", self._batches)
         self._events: HotSource[ChannelEvent] = HotSource(self._refusal, f"events of {group}")
+        self._deliveries: HotSource[Message | Gap] = HotSource(self._refusal, f"deliveries of {group}")
         self._closing = ClosedNotice()
-        self._transport = open_transport(group, options)
+        self._transport = as_options_say(open_transport, options)(group, options)
         self._payload_limit = self._transport.payload_limit
         self._backlog = Backlog(self._transport, options["backlog"])
         try:
@@ -79,10 +81,17 @@ class Channel:
     def events(self) -> Observable[ChannelEvent]:
         """Hot: what happens to the channel's network, once the channel has dealt with it; completes on close.
 
+        A reliable channel tells of each :class:`Gap` here, before the next message of the same sender.
+
         Links that go down, interfaces that vanish and come back and addresses that change do not end ``messages``:
         the channel is back as soon as they are, within a second.
         """
         return self._events
+
+    @property
+    def deliveries(self) -> Observable[Message | Gap]:
+        """Hot: every message, and in its place each :class:`Gap`, which only a reliable channel has."""
+        return self._deliveries
 
     @property
     def group(self) -> Group:
@@ -105,7 +114,7 @@ class Channel:
     @property
     def statistics(self) -> Statistics:
         """What was counted since the channel was opened."""
-        discarded = self._messages.discarded + self._batches.discarded + self._backlog.discarded
+        discarded = sum([each.discarded for each in (self._messages, self._batches, self._deliveries, self._backlog)])
         return msgspec.structs.replace(self._transport.statistics, discarded=discarded)
 
     @property
@@ -294,9 +303,13 @@ class Channel:
             self._batches.emit((batch,))
         if self._messages.observed:
             self._messages.emit(batch)
+        if self._deliveries.observed:
+            self._deliveries.emit(batch)
         self._backlog.put(batch)
 
     def _tell(self, event: ChannelEvent) -> None:
+        if isinstance(event, Gap) and self._deliveries.observed:
+            self._deliveries.emit((event,))
         self._events.emit((event,))
 
     def _end(self, fault: Exception | None) -> None:
@@ -305,7 +318,10 @@ class Channel:
 
         tell_all(
             [
-                *(partial(source.end, fault) for source in (self._batches, self._messages, self._events)),
+                *(
+                    partial(source.end, fault)
+                    for source in (self._batches, self._messages, self._deliveries, self._events)
+                ),
                 partial(self._backlog.end, why),
                 partial(self._closing.tell, why),
             ]

@@ -7,6 +7,7 @@ from typing import Annotated, Any, Final, NamedTuple, TypedDict, TypeVar, get_ty
 
 from .errors import UnknownOption
 from .group import Group, Interfaces
+from .reliable import Reliable, check_reliable
 from .validation.arguments import check_backlog, check_flag, check_receive_buffer
 
 _F = TypeVar("_F", bound=Callable[..., Any])
@@ -41,6 +42,9 @@ class ChannelOptions(TypedDict, total=False):
         backlog: messages kept for the next :meth:`Channel.wait_for_message`, 1024 if not given.
         echo: whether the channel hears what it sends to the group itself, from memory: in the order of its sends, once
             for each interface that took it, apart from the order of what others send. It does if not given.
+        reliable: True, or a :class:`Reliable` that says how: what is sent is repaired where it gets lost, arrives in
+            order, may be large, and waits for slow receivers; what cannot be repaired is told as a :class:`Gap`. All
+            who are to hear it must open their channels so. Not if not given.
     """
 
     interface: Annotated[Interfaces | None, Option(None)]
@@ -49,6 +53,7 @@ class ChannelOptions(TypedDict, total=False):
     receive_buffer: Annotated[int, Option(4 << 20, check_receive_buffer)]
     backlog: Annotated[int, Option(1024, check_backlog)]
     echo: Annotated[bool, Option(True, check_flag)]
+    reliable: Annotated[bool | Reliable | None, Option(None, check_reliable)]
 
 
 _HINTS: Final = get_type_hints(ChannelOptions, include_extras=True)

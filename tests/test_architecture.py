@@ -20,7 +20,7 @@ LAYERS = (
     {"message", "channel_events", "channel_statistics", "subscriber_errors"},
     {"errors"},
     {"validation", "channel_scheduler", "cold_observable", "deadlocks"},
-    {"group"},
+    {"group", "reliable"},
     {"channel_options"},
     {"transport"},
     {"receiving"},
@@ -36,11 +36,19 @@ LAYERS = (
 """Rooms by height: each may import from those below it."""
 
 NARROW = {
-    "operators": {"channel_scheduler", "errors", "message", "receiving", "subscriber_errors", "validation"},
+    "operators": {
+        "channel_events",
+        "channel_scheduler",
+        "errors",
+        "message",
+        "receiving",
+        "subscriber_errors",
+        "validation",
+    },
     "repeat_loops": {"errors", "validation"},
     "transport": {
         *("channel_events", "channel_options", "channel_scheduler", "channel_statistics", "errors", "group", "message"),
-        *("subscriber_errors", "validation"),
+        *("reliable", "subscriber_errors", "validation"),
     },
     "notebook": {"blocking_run", "channel", "errors", "message", "receiving", "testing", "validation"},
     "testing": {

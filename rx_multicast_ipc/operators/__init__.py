@@ -2,6 +2,7 @@
 
 from .backpressure_buffer import on_backpressure_buffer
 from .codec import Format, OnDecodeError, decode, encode
+from .fail_on_gap import fail_on_gap
 from .retry_backoff import retry_with_backoff
 from .waiting import wait_for_message
 
@@ -10,6 +11,7 @@ __all__ = [
     "OnDecodeError",
     "decode",
     "encode",
+    "fail_on_gap",
     "on_backpressure_buffer",
     "retry_with_backoff",
     "wait_for_message",

@@ -8,7 +8,7 @@ import time
 from collections.abc import Callable, Iterable
 from unittest import SkipTest
 
-from ...channel_events import NetworkEvent
+from ...channel_events import ChannelEvent
 from ...channel_options import complete
 from ...group import Group
 from ...message import Message
@@ -152,7 +152,7 @@ class End:
         self.transport = transport
         self.messages: list[Message] = []
         self.batches: list[int] = []
-        self.changes: list[NetworkEvent] = []
+        self.changes: list[ChannelEvent] = []
         self.ends: list[Exception | None] = []
         self.log: list[str] = []
         self.threads: set[int] = set()
@@ -193,7 +193,7 @@ class End:
             if alone:
                 self._inside.release()
 
-    def _changed(self, event: NetworkEvent) -> None:
+    def _changed(self, event: ChannelEvent) -> None:
         self.log.append("changed")
         self.visit()
         self.changes.append(event)

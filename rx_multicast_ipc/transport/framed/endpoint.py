@@ -12,9 +12,9 @@ from random import Random
 from typing import Any, Final, NamedTuple
 
 from ...message import Address
+from ...reliable import Reliable
 from .incoming import Delivery, Hole
 from .members import MOST_MEMBERS
-from .options import Reliable
 from .outgoing import Outgoing
 from .packets import Beat, Bye, Data, MalformedPacket, Packet, Status, pack, parse
 from .senders import Key, Senders, Stream

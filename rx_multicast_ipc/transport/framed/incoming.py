@@ -12,7 +12,7 @@ import math
 from random import Random
 from typing import Any, Final, NamedTuple
 
-from .options import Reliable
+from ...reliable import Reliable
 from .packets import (
     BEGIN,
     END,

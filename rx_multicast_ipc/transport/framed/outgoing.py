@@ -13,9 +13,9 @@ from collections.abc import Sequence
 from typing import Final
 
 from ...message import Address
+from ...reliable import Reliable
 from .congestion import Congestion
 from .members import Member, Members
-from .options import Reliable
 from .packets import (
     BEGIN,
     END,

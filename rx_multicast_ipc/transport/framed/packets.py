@@ -32,6 +32,8 @@ from enum import IntEnum, IntFlag
 from struct import Struct
 from typing import Final, NamedTuple
 
+from ...reliable import LARGEST_WINDOW
+
 MAGIC: Final = 0xF5
 """The first byte of every packet."""
 
@@ -41,7 +43,7 @@ HEADER_SIZE: Final = 16
 LENGTH_SIZE: Final = 8
 """Bytes of the total length in the first fragment of a message."""
 
-WINDOW_LIMIT: Final = 8192
+WINDOW_LIMIT: Final = LARGEST_WINDOW
 """Packets that a STATUS can tell of, and that a receiver takes beyond the next expected one."""
 
 NUMBER_LIMIT: Final = 1 << 63

@@ -9,8 +9,8 @@ from random import Random
 from typing import Final, NamedTuple
 
 from ...message import Address
+from ...reliable import Reliable
 from .incoming import Incoming
-from .options import Reliable
 
 MOST_STREAMS: Final = 64
 """Streams that are heard at a time."""

@@ -24,6 +24,7 @@ from ...channel_statistics import Statistics
 from ...errors import ChannelClosed, SendFailed
 from ...group import Group
 from ...message import Address, Message
+from ...reliable import Reliable
 from ...subscriber_errors import report
 from .. import close_at_exit
 from ..base import Changed, Deliver, Ended, Hears, OpenTransport, Transport, WouldBlock, may_wait
@@ -32,7 +33,6 @@ from ..udp.error_advice import send_failed
 from ..wrapper import TransportWrapper
 from .endpoint import Datagram, Endpoint
 from .incoming import Hole
-from .options import Reliable
 
 _log = logging.getLogger("rx_multicast_ipc")
 

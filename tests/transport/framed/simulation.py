@@ -8,10 +8,10 @@ from collections.abc import Callable
 from itertools import count
 from random import Random
 
+from rx_multicast_ipc import Reliable
 from rx_multicast_ipc.message import Address
 from rx_multicast_ipc.transport.framed.endpoint import Endpoint
 from rx_multicast_ipc.transport.framed.incoming import Delivery, Hole
-from rx_multicast_ipc.transport.framed.options import Reliable
 from rx_multicast_ipc.transport.framed.packets import Data, Packet, Status, parse
 
 PACKET = 1400

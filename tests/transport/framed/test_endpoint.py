@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from rx_multicast_ipc.transport.framed.options import Reliable
+from rx_multicast_ipc import Reliable
 from rx_multicast_ipc.transport.framed.packets import Beat
 
 from .simulation import Node, Simulation

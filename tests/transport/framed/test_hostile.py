@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from random import Random
 
+from rx_multicast_ipc import Reliable
 from rx_multicast_ipc.transport.framed.endpoint import Endpoint
 from rx_multicast_ipc.transport.framed.incoming import Hole
-from rx_multicast_ipc.transport.framed.options import Reliable
 from rx_multicast_ipc.transport.framed.packets import (
     BEGIN,
     WHOLE,

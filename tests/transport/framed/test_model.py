@@ -8,8 +8,8 @@ from typing import Any
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from rx_multicast_ipc import Reliable
 from rx_multicast_ipc.transport.framed.incoming import Hole
-from rx_multicast_ipc.transport.framed.options import Reliable
 
 from .simulation import Node, Simulation
 

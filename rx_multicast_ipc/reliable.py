@@ -7,8 +7,10 @@ from typing import Any, Final
 
 import msgspec
 
-from ...errors import InvalidOption
-from .packets import WINDOW_LIMIT
+from .errors import InvalidOption
+
+LARGEST_WINDOW: Final = 8192
+"""Packets: of so many a receiver can tell in one packet what is missing."""
 
 _LEAST_WINDOW: Final = 16
 _LEAST_KEEP: Final = 1 << 20
@@ -29,16 +31,16 @@ class Reliable(msgspec.Struct, frozen=True, kw_only=True):
         InvalidOption: a value out of its range.
     """
 
-    window: int = WINDOW_LIMIT
+    window: int = LARGEST_WINDOW
     keep: int = 32 << 20
     patience: float = 3.0
     rate: float | None = None
     largest: int = 64 << 20
 
     def __post_init__(self) -> None:
-        if not _is_whole(self.window) or not _LEAST_WINDOW <= self.window <= WINDOW_LIMIT:
+        if not _is_whole(self.window) or not _LEAST_WINDOW <= self.window <= LARGEST_WINDOW:
             raise InvalidOption(
-                f"window is a number of packets from {_LEAST_WINDOW} to {WINDOW_LIMIT}, not {self.window!r}"
+                f"window is a number of packets from {_LEAST_WINDOW} to {LARGEST_WINDOW}, not {self.window!r}"
             )
         if not _is_whole(self.keep) or self.keep < _LEAST_KEEP:
             raise InvalidOption(f"keep is a number of bytes, {_LEAST_KEEP} or more, not {self.keep!r}")
@@ -48,6 +50,15 @@ class Reliable(msgspec.Struct, frozen=True, kw_only=True):
             raise InvalidOption(f"rate is a number of bytes a second, more than 0, or None, not {self.rate!r}")
         if not _is_whole(self.largest) or not 1 <= self.largest <= _LARGEST:
             raise InvalidOption(f"largest is a number of bytes from 1 to {_LARGEST}, not {self.largest!r}")
+
+
+def check_reliable(name: str, value: bool | Reliable) -> Reliable | None:
+    """The ``Reliable`` that ``value`` stands for, None for False; raises ``InvalidOption``."""
+    if isinstance(value, Reliable):
+        return value
+    if not isinstance(value, bool):
+        raise InvalidOption(f"{name} is True, False or Reliable(...), not {value!r}")
+    return Reliable() if value else None
 
 
 def _is_whole(value: Any) -> bool:
