@@ -65,7 +65,7 @@ from .errors import (
 from .group import DEFAULT_GROUP, DEFAULT_PORT, Group
 from .message import Message
 from .receiving.overflow import Overflow
-from .reliable import Reliable
+from .reliable import Acknowledged, Reliable
 from .repeat_loops import repeat_for, repeat_while
 from .shared_channels import broadcast, messages, send
 from .subscriber_errors import set_unhandled_error_hook
@@ -78,6 +78,7 @@ if TYPE_CHECKING:
 __all__ = [
     "DEFAULT_GROUP",
     "DEFAULT_PORT",
+    "Acknowledged",
     "BufferOverflow",
     "CannotOpen",
     "CaptureCorrupt",

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from functools import partial
 from types import TracebackType
-from typing import Self, TypeVar, Unpack
+from typing import Literal, Self, TypeVar, Unpack, overload
 
 import msgspec
 from reactivex import Observable
@@ -26,6 +26,8 @@ from .receiving.closed_notice import ClosedNotice, anew
 from .receiving.event_loop_delivery import at_home_of, loop_of
 from .receiving.hot_source import HotSource
 from .receiving.wait_backlog import Backlog, Predicate
+from .reliable import Acknowledged
+from .sending.acknowledged_send import send_acknowledged
 from .sending.cold_send import Send, send_to, shown
 from .sending.paced_send_all import Payloads, send_all
 from .subscriber_errors import tell_all
@@ -127,20 +129,41 @@ class Channel:
         """Whether the channel was closed."""
         return self._transport.closed
 
-    def broadcast(self, data: Payload) -> Observable[None]:
+    @overload
+    def broadcast(self, data: Payload, *, acknowledged: Literal[False] = False) -> Observable[None]: ...
+
+    @overload
+    def broadcast(
+        self, data: Payload, *, acknowledged: Literal[True], timeout: float | None = None
+    ) -> Observable[Acknowledged]: ...
+
+    def broadcast(
+        self, data: Payload, *, acknowledged: bool = False, timeout: float | None = None
+    ) -> Observable[None] | Observable[Acknowledged]:
         """Cold: each subscription sends ``data`` to everyone in the group, this channel too, and emits None.
 
         Args:
-            data: text (sent as UTF-8) or bytes-like, 65 507 bytes at most (IPv6: 65 527).
+            data: text (sent as UTF-8) or bytes-like, 65 507 bytes at most (IPv6: 65 527); on a reliable channel as
+                many as its ``largest``.
+            acknowledged: on a reliable channel: emit an :class:`Acknowledged` instead, once all other ends that were
+                there when it was sent have it, or left.
+            timeout: seconds to wait for that; None waits as long as it takes. One who is silent for 30 s has left.
 
         Raises:
-            InvalidPayload, PayloadTooLarge: at once.
+            InvalidPayload, PayloadTooLarge, InvalidOption: at once.
+            Unsupported: at once, for an acknowledgement on a channel that is not reliable.
             ChannelClosed: at once, or from the Observable if closed before it was subscribed.
             SendFailed: from the Observable.
+            MessageTimeout: from the Observable; it names those whose acknowledgement is missing.
         """
         transport = self._transport
         if transport.closed:
             raise ChannelClosed
+        if acknowledged or timeout is not None:
+            if not acknowledged:
+                raise InvalidOption("timeout= limits the wait for acknowledgements; pass acknowledged=True with it")
+            payload, seconds = as_payload(data, self._payload_limit), check_timeout(timeout)
+            return send_acknowledged(transport, payload, seconds, self._closing)
         return Send(transport, as_payload(data, self._payload_limit))
 
     def send(self, data: Payload, port: int, address: str) -> Observable[None]:

@@ -1,4 +1,4 @@
-"""How a reliable channel is to behave."""
+"""How a reliable channel is to behave, and what it tells of an acknowledgement."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from typing import Any, Final
 import msgspec
 
 from .errors import InvalidOption
+from .message import Address
 
 LARGEST_WINDOW: Final = 8192
 """Packets: of so many a receiver can tell in one packet what is missing."""
@@ -50,6 +51,18 @@ class Reliable(msgspec.Struct, frozen=True, kw_only=True):
             raise InvalidOption(f"rate is a number of bytes a second, more than 0, or None, not {self.rate!r}")
         if not _is_whole(self.largest) or not 1 <= self.largest <= _LARGEST:
             raise InvalidOption(f"largest is a number of bytes from 1 to {_LARGEST}, not {self.largest!r}")
+
+
+class Acknowledged(msgspec.Struct, frozen=True):
+    """What ``broadcast(data, acknowledged=True)`` emits.
+
+    Attributes:
+        by: the addresses of those who were there when it was sent, and have it.
+        missing: of those who were there, and left or were left behind without it.
+    """
+
+    by: tuple[Address, ...]
+    missing: tuple[Address, ...] = ()
 
 
 def check_reliable(name: str, value: bool | Reliable) -> Reliable | None:

@@ -12,10 +12,10 @@ from random import Random
 from typing import Any, Final, NamedTuple
 
 from ...message import Address
-from ...reliable import Reliable
+from ...reliable import Acknowledged, Reliable
 from .incoming import Delivery, Hole
 from .members import MOST_MEMBERS
-from .outgoing import Outgoing
+from .outgoing import Mark, Outgoing
 from .packets import Beat, Bye, Data, MalformedPacket, Packet, Status, pack, parse
 from .senders import Key, Senders, Stream
 
@@ -147,19 +147,32 @@ class Endpoint:
             stream = self._to_one.get(destination) or self._open_stream_to(destination, now)
         return stream.offer(messages, all_of_them=all_of_them)
 
-    def last_number(self, destination: Address | None = None) -> int:
-        """The number of the last packet that went out to there."""
-        stream = self._to_group if destination is None else self._to_one[destination]
-        return stream.number - 1
+    def mark(self) -> Mark:
+        """Watch who acknowledges the message to the group that was taken last."""
+        return self._to_group.mark()
+
+    def acknowledged(self, mark: Mark, now: float) -> Acknowledged | None:
+        """Who has the message, and who went without it; None as long as somebody is waited for."""
+        if now < self.settled_at:  # who is there may not have answered yet
+            mark.expected |= frozenset(self._to_group.members)
+            return None
+        if not mark.number or self._to_group.lacking(mark):
+            return None
+        return Acknowledged(tuple(sorted(mark.acknowledged)), tuple(sorted(mark.expected - mark.acknowledged)))
+
+    def lacking(self, mark: Mark) -> list[Address]:
+        """Who has yet to acknowledge the message."""
+        return sorted(self._to_group.lacking(mark))
+
+    @property
+    def settled_at(self) -> float:
+        """From when on it knows who is there: they had time to answer."""
+        return self._opened_at + _ANSWERED
 
     @property
     def drained(self) -> bool:
         """Whether everything that was taken has gone out."""
         return all(stream.drained for stream in self._outgoing.values())
-
-    def lacking(self, number: int) -> list[Address]:
-        """Who has not everything up to that number of the stream to the group."""
-        return self._to_group.members.lacking(number)
 
     def receive(
         self, datagram: bytes, source: Address, direct: bool, origin: Any, now: float, sender: Hashable = None

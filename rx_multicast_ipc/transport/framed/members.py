@@ -160,10 +160,6 @@ class Members:
         """Seconds until a packet that was sent again may be sent again: the longest of their round trips."""
         return max((m.round_trip + 2 * m.deviation for m in self._members.values()), default=0.0)
 
-    def lacking(self, number: int) -> list[Address]:
-        """Who has not everything up to ``number``."""
-        return [address for address, member in self._members.items() if member.number <= number]
-
     def _refresh(self) -> None:
         if not self._stale:
             return

@@ -81,6 +81,24 @@ class _Kept:
         self.queued = False
 
 
+class Mark:
+    """A message whose acknowledgement somebody waits for.
+
+    Attributes:
+        number: of the packet that ends it; 0 as long as it waits to go out.
+        expected: who was there when it was taken.
+        acknowledged: those of them who have it.
+    """
+
+    __slots__ = ("acknowledged", "expected", "message", "number")
+
+    def __init__(self, message: int, expected: frozenset[Address]) -> None:
+        self.message = message
+        self.number = 0
+        self.expected = expected
+        self.acknowledged: set[Address] = set()
+
+
 class Outgoing:
     """One stream that is sent, to the group or to one receiver.
 
@@ -116,6 +134,8 @@ class Outgoing:
         self._queue: deque[bytes] = deque()
         self._queued = 0
         self._part_at = 0
+        self._taken = self._gone_out = 0
+        self._marks: deque[Mark] = deque()
         self._kept: dict[int, _Kept] = {}
         self._oldest = 1
         self._end = 0
@@ -163,7 +183,30 @@ class Outgoing:
             self._queue.append(message)
             self._queued += len(message) + 2
             taken += 1
+        self._taken += taken
         return taken
+
+    def mark(self) -> Mark:
+        """Watch who acknowledges the message that was taken last; see :meth:`lacking`."""
+        mark = Mark(self._taken, frozenset(self.members))
+        if self._gone_out == self._taken:
+            mark.number = self.number - 1
+        else:
+            self._marks.append(mark)
+        return mark
+
+    def lacking(self, mark: Mark) -> set[Address]:
+        """Who of those that are waited for has yet to acknowledge it."""
+        lacking: set[Address] = set()
+        for address in mark.expected - mark.acknowledged:
+            member = self.members.get(address)
+            if member is None or member.behind:
+                continue  # not waited for
+            if mark.number and member.confirmed and member.number > mark.number:
+                mark.acknowledged.add(address)
+            else:
+                lacking.add(address)
+        return lacking
 
     def end(self, now: float, *, alone: bool = False) -> None:
         """Send what waits, wait for acknowledgements, say goodbye: when ``finished``, that is done.
@@ -348,6 +391,8 @@ class Outgoing:
         self._end += len(packet)
         self._kept_bytes += len(packet)
         self._kept[number] = _Kept(packet, self._end, now)
+        while self._marks and self._marks[0].message <= self._gone_out:
+            self._marks.popleft().number = number
         self._congestion.on_sent(len(packet), now)
         return packet
 
@@ -358,6 +403,7 @@ class Outgoing:
             return self._next_part(message)
         if len(queue) == 1:
             self._queued = 0
+            self._gone_out += 1
             return whole_body((queue.popleft(),))
         some = [queue.popleft()]
         used = len(message) + 2
@@ -368,6 +414,7 @@ class Outgoing:
                 break
             some.append(queue.popleft())
         self._queued -= used
+        self._gone_out += len(some)
         return whole_body(some)
 
     def _next_part(self, message: bytes) -> tuple[int, int, bytes]:
@@ -381,6 +428,7 @@ class Outgoing:
         if self._part_at < len(message):
             return 0, 0, part
         self._part_at = 0
+        self._gone_out += 1
         self._queue.popleft()
         self._queued = max(0, self._queued - 2) if self._queue else 0
         return END, 0, part

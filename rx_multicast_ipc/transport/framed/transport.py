@@ -10,12 +10,14 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable, Sequence
+from functools import partial
 from itertools import groupby, repeat
 from random import SystemRandom
 from typing import Any, Final
 
 import msgspec
 from reactivex.abc import DisposableBase
+from reactivex.disposable import Disposable
 from reactivex.scheduler import VirtualTimeScheduler
 
 from ...channel_events import ChannelEvent, Gap
@@ -24,7 +26,7 @@ from ...channel_statistics import Statistics
 from ...errors import ChannelClosed, SendFailed
 from ...group import Group
 from ...message import Address, Message
-from ...reliable import Reliable
+from ...reliable import Acknowledged, Reliable
 from ...subscriber_errors import report
 from .. import close_at_exit
 from ..base import Changed, Deliver, Ended, Hears, OpenTransport, Transport, WouldBlock, may_wait
@@ -33,6 +35,7 @@ from ..udp.error_advice import send_failed
 from ..wrapper import TransportWrapper
 from .endpoint import Datagram, Endpoint
 from .incoming import Hole
+from .outgoing import Mark
 
 _log = logging.getLogger("rx_multicast_ipc")
 
@@ -111,6 +114,7 @@ class FramedTransport(TransportWrapper):
         self._out: deque[Datagram] = deque()
         self._flushing = self._stuck = self._failing = False
         self._waiting: list[Callable[[], None]] = []
+        self._acknowledgements: dict[Acknowledgement, None] = {}
         self._timer: DisposableBase | None = None
         self._due = math.inf
         self._sent = self._sent_bytes = self._refused = self._received = self._received_bytes = 0
@@ -143,6 +147,24 @@ class FramedTransport(TransportWrapper):
 
     def send_many(self, payloads: Sequence[bytes]) -> None:
         self._send(payloads, None)
+
+    def send_acknowledged(self, payload: bytes, done: Callable[[Acknowledged], None]) -> Acknowledgement:
+        """Send to the group, and call ``done`` on the I/O thread when all who are there have it.
+
+        Raises:
+            WouldBlock, SendFailed, ChannelClosed: as for :meth:`send`.
+        """
+        with self._lock:
+            self._send((payload,), None)
+            waiting = Acknowledgement(self._endpoint.mark(), done, self._forget_acknowledgement)
+            self._acknowledgements[waiting] = None
+            self._pump()
+        return waiting
+
+    def lacking(self, waiting: Acknowledgement) -> list[Address]:
+        """Who has yet to acknowledge it."""
+        with self._lock:
+            return self._endpoint.lacking(waiting.mark)
 
     def when_room(self, action: Callable[[], None]) -> None:
         with self._lock:
@@ -315,11 +337,26 @@ class FramedTransport(TransportWrapper):
         if not self._endpoint.congested:
             self._room.notify_all()
         due = self._endpoint.timer()
+        if self._acknowledgements:
+            self._look_for_acknowledgements(now)
+            if now < self._endpoint.settled_at:
+                due = min(due, self._endpoint.settled_at)
         if due < self._due:
             if self._timer is not None:
                 self._timer.dispose()
             self._due = due
             self._timer = self.scheduler.schedule_relative(max(0.0, due - now) + _LEAST_PAUSE, self._on_timer)
+
+    def _look_for_acknowledgements(self, now: float) -> None:
+        for waiting in list(self._acknowledgements):
+            acknowledged = self._endpoint.acknowledged(waiting.mark, now)
+            if acknowledged is not None:
+                del self._acknowledgements[waiting]
+                self.scheduler.schedule(partial(waiting.tell, acknowledged))
+
+    def _forget_acknowledgement(self, waiting: Acknowledgement) -> None:
+        with self._lock:
+            self._acknowledgements.pop(waiting, None)
 
     def _flush(self) -> None:
         """Send what is ready, in order, as far as the send buffer takes it; with the lock."""
@@ -519,6 +556,25 @@ class FramedTransport(TransportWrapper):
                     self._ended(fault)
             finally:
                 self._over.set()
+
+
+class Acknowledgement(Disposable):
+    """Somebody who waits until a message is acknowledged; disposing ends the wait.
+
+    Attributes:
+        mark: the message.
+    """
+
+    def __init__(
+        self, mark: Mark, done: Callable[[Acknowledged], None], forget: Callable[[Acknowledgement], None]
+    ) -> None:
+        super().__init__(lambda: forget(self))
+        self.mark = mark
+        self._done = done
+
+    def tell(self, acknowledged: Acknowledged, _scheduler: object, _state: object) -> None:
+        if not self.is_disposed:
+            self._done(acknowledged)
 
 
 class OpenFramed:

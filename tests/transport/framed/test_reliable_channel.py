@@ -258,3 +258,95 @@ def test_shared_sends_do_not_use_a_reliable_channel() -> None:
         network.scheduler.advance_by(1.0)
         subscription.dispose()
     assert b"raw" in heard
+
+
+def three_ends(patience: float = 3.0) -> tuple[VirtualClock, VirtualNetwork, list[Channel]]:
+    clock = VirtualClock()
+    network = VirtualNetwork(clock, latency=0.01)
+    options = Reliable(patience=patience)
+    return clock, network, [network.open_channel(host=f"10.0.0.{host}", reliable=options) for host in (1, 2, 3)]
+
+
+def outcome(channel: Channel, timeout: float | None = None) -> list[Any]:
+    told: list[Any] = []
+    sending = channel.broadcast("stop", acknowledged=True, timeout=timeout)
+    sending.subscribe(told.append, told.append, lambda: told.append("completed"))
+    return told
+
+
+@pytest.mark.parametrize("known_for", [0.0, 5.0])
+def test_an_acknowledged_broadcast_says_who_has_it(known_for: float) -> None:
+    clock, _, (sender, *ends) = three_ends()
+    clock.advance_by(known_for)
+    told = outcome(sender)
+    assert told == []
+    clock.advance_by(1.0)
+    assert told == [ipc.Acknowledged(tuple(end.sender_address for end in ends)), "completed"]
+
+
+def test_an_acknowledgement_that_does_not_come_in_time_names_who_is_missing() -> None:
+    clock, network, (sender, _, cut) = three_ends()
+    clock.advance_by(1.0)
+    network.partition(["10.0.0.3"])
+    told = outcome(sender, timeout=2)
+    clock.advance_by(1.9)
+    assert told == []
+    clock.advance_by(0.2)
+    (error,) = told
+    assert isinstance(error, ipc.MessageTimeout)
+    address, port = cut.sender_address
+    assert f"{address}:{port}" in str(error)
+    assert "10.0.0.2" not in str(error)
+
+
+def test_who_leaves_without_it_is_told_as_missing() -> None:
+    clock, network, (sender, stays, leaves) = three_ends()
+    clock.advance_by(1.0)
+    network.set_link("10.0.0.1", "10.0.0.3", one_way=True, loss=1.0)
+    told = outcome(sender)
+    clock.advance_by(0.5)
+    leaves.close()
+    clock.advance_by(1.0)
+    assert told == [ipc.Acknowledged((stays.sender_address,), (leaves.sender_address,)), "completed"]
+
+
+def test_an_acknowledged_broadcast_to_nobody_completes() -> None:
+    clock = VirtualClock()
+    channel = VirtualNetwork(clock).open_channel(reliable=True)
+    told = outcome(channel)
+    clock.advance_by(1.0)
+    assert told == [ipc.Acknowledged(()), "completed"]
+
+
+def test_who_waits_for_an_acknowledgement_is_told_that_the_channel_closed() -> None:
+    clock, network, (sender, *_) = three_ends()
+    clock.advance_by(1.0)
+    network.partition(["10.0.0.1"])
+    told = outcome(sender)
+    clock.advance_by(0.1)
+    sender.close()
+    assert [type(each) for each in told] == [ipc.ChannelClosed]
+
+
+def test_a_disposed_wait_for_an_acknowledgement_tells_nothing() -> None:
+    clock, _, (sender, *_) = three_ends()
+    clock.advance_by(1.0)
+    told: list[Any] = []
+    sender.broadcast("stop", acknowledged=True).subscribe(told.append, told.append).dispose()
+    clock.advance_by(1.0)
+    assert told == []
+
+
+def test_a_raw_channel_knows_no_acknowledgements() -> None:
+    channel = VirtualNetwork(VirtualClock()).open_channel()
+    with pytest.raises(ipc.Unsupported, match="reliable=True"):
+        channel.broadcast("stop", acknowledged=True)
+    with pytest.raises(ipc.InvalidOption, match="acknowledged=True"):
+        channel.broadcast("stop", timeout=2)  # pyright: ignore
+
+
+def test_a_live_acknowledged_broadcast_can_be_run() -> None:
+    port = free_port()
+    with ipc.open_channel(port, reliable=True) as sender, ipc.open_channel(port, reliable=True) as end:
+        acknowledged = ipc.run(sender.broadcast("stop", acknowledged=True, timeout=20))
+        assert acknowledged == ipc.Acknowledged((end.sender_address,))
