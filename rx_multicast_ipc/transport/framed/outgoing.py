@@ -57,7 +57,7 @@ _LINGER: Final = 1.0
 """Seconds that an ending stream waits for acknowledgements."""
 
 _LINGER_LEAST: Final = 0.03
-_LINGER_NOBODY: Final = 0.25
+_LINGER_NOBODY: Final = 0.15
 """Seconds that it waits for receivers that it does not know, where it knows others, and where it knows none."""
 
 

@@ -51,6 +51,9 @@ _ROOM_WAIT: Final = 5.0
 _OWN_CAPACITY: Final = 4 << 20
 """Bytes of own messages that may wait to be delivered here before a sender has to wait."""
 
+_OWN_DELAY: Final = 0.0005
+"""Seconds that own messages wait for more, or for something from others: a wake-up costs as much as a send."""
+
 _RECORD: Final = 256
 """Bytes that an own message counts beside its payload."""
 
@@ -459,7 +462,7 @@ class FramedTransport(TransportWrapper):
         """Have what is ready delivered on the I/O thread; with the lock."""
         if self._ready and self._deliver is not None and not self._drain_posted and not self._draining:
             self._drain_posted = True
-            self.scheduler.schedule(self._on_drain)
+            self.scheduler.schedule_relative(0.0 if self._is_virtual else _OWN_DELAY, self._on_drain)
 
     def _on_drain(self, _scheduler: object, _state: object) -> None:
         self._drain_posted = False
