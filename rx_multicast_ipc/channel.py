@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable
-from functools import partial
 from types import TracebackType
 from typing import Literal, Self, TypeVar, Unpack, overload
 
@@ -11,6 +11,7 @@ import msgspec
 from reactivex import Observable
 from reactivex.abc import DisposableBase, ObserverBase, SchedulerBase
 from reactivex.disposable import Disposable, SerialDisposable
+from reactivex.scheduler import VirtualTimeScheduler
 from reactivex.scheduler.periodicscheduler import PeriodicScheduler
 
 from ._html import html_table
@@ -18,19 +19,16 @@ from .channel_events import ChannelEvent, Gap
 from .channel_options import ChannelOptions, complete, group_of, takes_channel_options
 from .channel_statistics import Statistics
 from .cold_observable import ColdObservable
-from .deadlocks import deadlock
 from .errors import ChannelClosed, InvalidOption
 from .group import DEFAULT_GROUP, DEFAULT_PORT, Group, Payload, as_payload, check_port
 from .message import Address, Message
-from .receiving.closed_notice import ClosedNotice, anew
 from .receiving.event_loop_delivery import at_home_of, loop_of
-from .receiving.hot_source import HotSource
-from .receiving.wait_backlog import Backlog, Predicate
+from .receiving.inbox import Inbox
+from .receiving.wait_backlog import Predicate
 from .reliable import Acknowledged
 from .sending.acknowledged_send import send_acknowledged
 from .sending.cold_send import Send, send_to, shown
 from .sending.paced_send_all import Payloads, send_all
-from .subscriber_errors import tell_all
 from .transport import OpenTransport, Transport
 from .transport.opening import as_options_say
 from .transport.opening import open_transport as open_current
@@ -54,30 +52,21 @@ class Channel:
         open_transport: OpenTransport = open_current,
         options: ChannelOptions | None = None,
     ) -> None:
-        options = complete(options or {})
-        self._batches: HotSource[list[Message]] = HotSource(self._refusal, f"batches of {group}")
-        self._messages: HotSource[Message] = HotSource(self._refusal, f"messages of {group}", self._batches)
-        self._events: HotSource[ChannelEvent] = HotSource(self._refusal, f"events of {group}")
-        self._deliveries: HotSource[Message | Gap] = HotSource(self._refusal, f"deliveries of {group}")
-        self._closing = ClosedNotice()
-        self._transport = as_options_say(open_transport, options)(group, options)
+        checked = complete(options or {})
+        self._inbox = Inbox(group)
+        self._inbox.open(group, as_options_say(open_transport, checked), checked)
+        self._transport = self._inbox.transport
         self._payload_limit = self._transport.payload_limit
-        self._backlog = Backlog(self._transport, options["backlog"])
-        try:
-            self._transport.start(self._deliver, self._end, self._tell)
-        except BaseException:
-            self._transport.close()
-            raise
 
     @property
     def messages(self) -> Observable[Message]:
         """Hot: every message of the group, and every direct one, from subscription on; completes on close."""
-        return self._messages
+        return self._inbox.messages
 
     @property
     def batches(self) -> Observable[list[Message]]:
         """Hot: the same messages, one list (at least one message; not to be changed) for each read."""
-        return self._batches
+        return self._inbox.batches
 
     @property
     def events(self) -> Observable[ChannelEvent]:
@@ -88,12 +77,12 @@ class Channel:
         Links that go down, interfaces that vanish and come back and addresses that change do not end ``messages``:
         the channel is back as soon as they are, within a second.
         """
-        return self._events
+        return self._inbox.events
 
     @property
     def deliveries(self) -> Observable[Message | Gap]:
         """Hot: every message, and in its place each :class:`Gap`, which only a reliable channel has."""
-        return self._deliveries
+        return self._inbox.deliveries
 
     @property
     def group(self) -> Group:
@@ -116,8 +105,7 @@ class Channel:
     @property
     def statistics(self) -> Statistics:
         """What was counted since the channel was opened."""
-        discarded = sum([each.discarded for each in (self._messages, self._batches, self._deliveries, self._backlog)])
-        return msgspec.structs.replace(self._transport.statistics, discarded=discarded)
+        return msgspec.structs.replace(self._transport.statistics, discarded=self._inbox.discarded)
 
     @property
     def transport(self) -> Transport:
@@ -163,7 +151,7 @@ class Channel:
             if not acknowledged:
                 raise InvalidOption("timeout= limits the wait for acknowledgements; pass acknowledged=True with it")
             payload, seconds = as_payload(data, self._payload_limit), check_timeout(timeout)
-            return send_acknowledged(transport, payload, seconds, self._closing)
+            return send_acknowledged(transport, payload, seconds, self._inbox.closing)
         return Send(transport, as_payload(data, self._payload_limit))
 
     def send(self, data: Payload, port: int, address: str) -> Observable[None]:
@@ -195,9 +183,10 @@ class Channel:
         Args:
             source: payloads: an Observable, or an iterable. A sequence (a list, a tuple) is sent many at a time,
                 runs of equal sizes at a tenth of the cost; an iterator one by one, for it may wait for answers.
-            rate: messages a second; None sends as fast as ``source`` gives, which can drown receivers. With a
-                rate, or once a send on an event loop waited for room, an iterable is taken from on the channel's own
-                thread, so it must not block; what an Observable gives faster than the rate waits in memory, up to
+            rate: messages a second (before Python 3.13 the clock of Windows ticks every 15.6 ms, and what is due within
+                a tick leaves at its end, together); None sends as fast as ``source`` gives, which can drown receivers.
+                With a rate, or once a send on an event loop waited for room, an iterable is taken from on the channel's
+                own thread, so it must not block; what an Observable gives faster than the rate waits in memory, up to
                 65 536 payloads and 64 MiB.
 
         Raises:
@@ -206,7 +195,7 @@ class Channel:
             SendFailed: from the Observable, for an Observable that is faster than the link or the rate for too long.
             ChannelClosed: from the Observable, as soon as the channel closes.
         """
-        return send_all(self._open_transport, source, rate, self.scheduler, self._closing)
+        return send_all(self._open_transport, source, rate, self.scheduler, self._inbox.closing)
 
     def wait_for_message(
         self, predicate: Predicate | None = None, *, timeout: float | None = None
@@ -228,7 +217,7 @@ class Channel:
             MessageTimeout: from the Observable.
         """
         _ = self._open_transport
-        return self._backlog.wait(predicate, check_timeout(timeout))
+        return self._inbox.backlog.wait(predicate, check_timeout(timeout))
 
     def request(self, data: Payload, predicate: Predicate, *, timeout: float | None = None) -> Observable[Message]:
         """Cold: each subscription broadcasts ``data``, then emits the first answer that matches, and completes.
@@ -251,7 +240,7 @@ class Channel:
             return message.sender not in transport.own_addresses and predicate(message)
 
         what = f"request of {shown(payload)}"
-        return self._backlog.request(lambda: transport.send(payload), is_answer, check_timeout(timeout), what)
+        return self._inbox.backlog.request(lambda: transport.send(payload), is_answer, check_timeout(timeout), what)
 
     def unbind(self) -> Observable[None]:
         """Cold: closes the channel, completes ``messages``, and emits None when that is done; idempotent."""
@@ -266,7 +255,7 @@ class Channel:
             if self._transport.ended:  # also where nobody told, as in a forked child
                 tell(ChannelClosed())
                 return Disposable()
-            subscription = self._closing.add(tell)
+            subscription = self._inbox.closing.add(tell)
             self.close(wait=False)
             return subscription
 
@@ -279,8 +268,7 @@ class Channel:
             wait: False returns at once, and the channel closes as soon as a running subscriber ends. True
                 waits for that, for 5 seconds at most; in a subscriber on an I/O thread it does not wait.
         """
-        for source in (self._batches, self._messages, self._events):
-            source.stop()
+        self._inbox.stop()
         self._transport.close(wait=wait)
 
     def __enter__(self) -> Self:
@@ -299,6 +287,19 @@ class Channel:
     ) -> None:
         await self.unbind()
 
+    def __del__(self) -> None:
+        inbox: Inbox | None = getattr(self, "_inbox", None)
+        if inbox is None or not inbox.is_open:
+            return
+        if not isinstance(inbox.transport.scheduler, VirtualTimeScheduler):  # which has nothing that could leak
+            warnings.warn(
+                f"{self!r} was forgotten without being closed, so it stays open to the end of the process; "
+                "use it in a with block, or keep it and call close()",
+                ResourceWarning,
+                stacklevel=2,
+                source=self,
+            )
+
     def __repr__(self) -> str:
         address, port = self.sender_address
         return f"<Channel {self.group}, sending from {address}:{port}{', closed' if self.closed else ''}>"
@@ -315,40 +316,8 @@ class Channel:
             raise ChannelClosed
         return self._transport
 
-    def _refusal(self) -> Exception | None:
-        return ChannelClosed() if self._transport.closed else deadlock(self._transport.scheduler)
-
     def _payload(self, data: Payload) -> bytes:
         return as_payload(data, self._payload_limit)
-
-    def _deliver(self, batch: list[Message]) -> None:
-        if self._batches.observed:
-            self._batches.emit((batch,))
-        if self._messages.observed:
-            self._messages.emit(batch)
-        if self._deliveries.observed:
-            self._deliveries.emit(batch)
-        self._backlog.put(batch)
-
-    def _tell(self, event: ChannelEvent) -> None:
-        if isinstance(event, Gap) and self._deliveries.observed:
-            self._deliveries.emit((event,))
-        self._events.emit((event,))
-
-    def _end(self, fault: Exception | None) -> None:
-        def why() -> Exception:
-            return ChannelClosed() if fault is None else anew(fault)
-
-        tell_all(
-            [
-                *(
-                    partial(source.end, fault)
-                    for source in (self._batches, self._messages, self._deliveries, self._events)
-                ),
-                partial(self._backlog.end, why),
-                partial(self._closing.tell, why),
-            ]
-        )
 
 
 @takes_channel_options
@@ -372,7 +341,17 @@ def open_channel(
         CannotOpen: the system refused for another reason.
     """
     checked = complete(options)
-    return Channel(group_of(port, group, checked), options=checked)
+    joined = group_of(port, group, checked)
+    channel = Channel.__new__(Channel)
+    try:  # so that an interrupt, wherever it comes, finds what is to be closed
+        channel.__init__(joined, options=checked)
+    except BaseException:
+        inbox = channel._inbox if hasattr(channel, "_inbox") else None  # pyright: ignore[reportPrivateUsage]
+        if inbox is not None and inbox.is_open:
+            inbox.transport.close(wait=False)
+        raise
+    else:
+        return channel
 
 
 @takes_channel_options

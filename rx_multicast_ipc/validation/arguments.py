@@ -60,5 +60,14 @@ def check_flag(name: str, value: bool) -> bool:
     return value
 
 
+def check_send_from(name: str, value: str) -> str:
+    """``value``, if it says from which port to send; raises ``InvalidOption``."""
+    if value not in ("own", "group"):
+        raise InvalidOption(
+            f'{name} is "own", a port of the channel\'s own, or "group", the group\'s port; not {value!r}'
+        )
+    return value
+
+
 def _is_number(value: Any) -> bool:
     return isinstance(value, int | float) and not isinstance(value, bool)

@@ -158,7 +158,7 @@ def test_a_timeout_that_is_no_number_of_seconds_is_refused_at_once(channel: ipc.
 
 def waits_of(channel: ipc.Channel) -> int:
     """Waits and requests that the channel keeps."""
-    backlog: Any = channel._backlog  # pyright: ignore[reportPrivateUsage]
+    backlog: Any = channel._inbox.backlog  # pyright: ignore[reportPrivateUsage]
     return len(backlog._waits) + len(backlog._claims)
 
 
@@ -243,7 +243,7 @@ def test_a_backlog_is_bounded_in_bytes(monkeypatch: pytest.MonkeyPatch) -> None:
     channel = network.open_channel(backlog=100)
     ipc.run(channel.broadcast_all([bytes(300)] * 5))
     network.scheduler.start()
-    assert len(channel._backlog._messages) == 3  # pyright: ignore[reportPrivateUsage]
+    assert len(channel._inbox.backlog._messages) == 3  # pyright: ignore[reportPrivateUsage]
 
 
 def test_what_waits_missed_is_counted(channel: ipc.Channel, port: int) -> None:

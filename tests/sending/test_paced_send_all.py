@@ -155,7 +155,7 @@ def test_who_waits_for_an_observable_that_gives_nothing_is_told_too(channel: ipc
 
 
 def test_a_transfer_that_ended_stays_with_nobody(channel: ipc.Channel) -> None:
-    closing: Any = channel._closing  # pyright: ignore[reportPrivateUsage]
+    closing: Any = channel._inbox.closing  # pyright: ignore[reportPrivateUsage]
     for source in ([b"x"], rx.of(b"x"), rx.throw(KeyError())):
         for rate in (None, 10_000.0):
             Seen(channel.broadcast_all(source, rate=rate)).wait_for_end()

@@ -22,7 +22,7 @@ from ..output import Output, reader_gone, tell
 from ..shared_arguments import add_form, add_group, add_receive_buffer, examples, interval, seconds
 from .check_context import Examination
 from .delivery_check import check_delivery, check_loopback
-from .environment_checks import check_surroundings
+from .environment_checks import check_fast_path, check_surroundings
 from .finding import Finding, Severity
 from .finding_printer import Printer
 from .interface_checks import check_interface, check_reverse_path, check_route, check_ttl
@@ -106,6 +106,7 @@ def run(options: Namespace, output: Output) -> int:
 def examine(examination: Examination) -> Iterator[Finding]:
     """Everything that one machine can find out by itself."""
     yield from check_surroundings(examination)
+    yield from check_fast_path()
     yield from check_receive_buffer(examination)
     yield from check_port(examination)
     yield from check_loopback(examination)

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Final, NamedTuple
 
 from ...transport.udp import interface_watch
+from ...transport.udp.interfaces import all_links
 from ...transport.udp.platform import PLATFORM
 
 _GET_FLAGS: Final = 0x8913  # SIOCGIFFLAGS of netdevice(7)
@@ -90,13 +91,16 @@ class System:
     def interfaces(self) -> list[Interface]:
         """Every interface there is; what the platform does not tell is taken for well."""
         links: list[interface_watch.Link] = []
-        if PLATFORM == "linux":
-            with suppress(OSError):  # some sandboxes have no netlink
-                links = interface_watch.links()
+        with suppress(OSError):  # some sandboxes have no netlink
+            links = all_links()
         if not links:
             return [Interface(number, name, loopback=name in ("lo", "lo0")) for number, name in socket.if_nameindex()]
         found: list[Interface] = []
         for link in links:
+            if PLATFORM != "linux":
+                known = (link.number, link.name, link.up, link.up, link.multicast, link.loopback)
+                found.append(Interface(*known, link.name.startswith(_TUNNELS), link.addresses))
+                continue
             flags = _flags(link.name)
             tunnel = link.name.startswith(_TUNNELS) or bool(flags & _POINT_TO_POINT)
             found.append(

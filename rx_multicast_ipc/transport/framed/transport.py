@@ -23,7 +23,7 @@ from reactivex.scheduler import VirtualTimeScheduler
 from ...channel_events import ChannelEvent, Gap
 from ...channel_options import ChannelOptions
 from ...channel_statistics import Statistics
-from ...errors import ChannelClosed, SendFailed
+from ...errors import ChannelClosed, InvalidOption, SendFailed
 from ...group import Group
 from ...message import Address, Message
 from ...reliable import Acknowledged, Reliable
@@ -593,6 +593,11 @@ class OpenFramed:
         self._reliable = reliable
 
     def __call__(self, group: Group, options: ChannelOptions, hears: Hears = Hears.ALL) -> FramedTransport:
+        if options["send_from"] != "own":
+            raise InvalidOption(
+                "a reliable channel must hear what its receivers answer, so it needs a port of its own: "
+                'leave send_from="own"'
+            )
         silent: ChannelOptions = {**options, "echo": False}
         inside = Hears.DIRECT if hears is Hears.NOTHING else hears  # receivers answer to it
         transport = self._open_transport(group, silent, inside)

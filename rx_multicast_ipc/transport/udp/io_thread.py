@@ -238,14 +238,13 @@ class IoThread:
 
     def _wake(self) -> None:
         """Have the thread look at what there is to do; from any thread."""
-        waker = self._waker
         if self._ident is None:
             with self._lock:
                 self._start()
-                waker = self._waker
         elif not self._asleep:
             return
-        if waker is not None:
+        waker = self._waker
+        if waker is not None:  # else it ended meanwhile, having done all
             waker.wake()
 
     def _start(self) -> _Epoll | _Selector:

@@ -51,6 +51,7 @@ class Outlet:
         receive_buffer: bytes to ask for, for the replies that come to this socket.
         thread: runs what waited for room.
         own: takes what is sent to the group, before anybody can answer it.
+        from_group: whether to send from the group's port.
         hear_own: called where something was put there without a send of the caller's.
 
     Attributes:
@@ -70,6 +71,8 @@ class Outlet:
         thread: IoThread,
         own: OwnMessages | None = None,
         hear_own: Callable[[], None] = lambda: None,
+        *,
+        from_group: bool = False,
     ) -> None:
         self._group = group
         self._destination: Address = group.address, group.port
@@ -87,7 +90,8 @@ class Outlet:
         self._hear_own = hear_own
         self.sent_to_group = OwnSends()
         self.socket = socket_options.open_socket(
-            group, socket_options.send_plan(group, next(iter(nics.values()), None), receive_buffer)
+            group,
+            socket_options.send_plan(group, next(iter(nics.values()), None), receive_buffer, from_group=from_group),
         )
         self._port: int = self.socket.getsockname()[1]
         self._nics: tuple[Nic, ...] = ()

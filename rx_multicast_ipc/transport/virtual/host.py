@@ -11,7 +11,7 @@ from reactivex.scheduler import VirtualTimeScheduler
 from ...channel_events import NetworkChange, NetworkEvent
 from ...channel_options import ChannelOptions
 from ...channel_statistics import Statistics
-from ...errors import ChannelClosed, InvalidAddress, SendFailed
+from ...errors import ChannelClosed, InvalidAddress, SendFailed, Unsupported
 from ...group import Group
 from ...message import Address, Message
 from ...subscriber_errors import report
@@ -54,6 +54,10 @@ class MemoryTransport:
     """One end of a group on a virtual network. See :class:`rx_multicast_ipc.transport.base.Transport`."""
 
     def __init__(self, wire: Wire, host: str, group: Group, options: ChannelOptions, hears: Hears) -> None:
+        if options["send_from"] == "group":
+            raise Unsupported(
+                'a virtual network has no shared ports to send from: leave send_from="group" out, or use UDP'
+            )
         self.group = group
         self.host = host
         self.sender_address: Address = ("127.0.0.1" if group.is_loopback else host, wire.free_port(host))

@@ -13,14 +13,15 @@ import pytest
 
 import rx_multicast_ipc as ipc
 from rx_multicast_ipc import Message
-from rx_multicast_ipc.transport.udp import batch
-from rx_multicast_ipc.transport.udp.batch import BatchReader, PlainReader, Reader
+from rx_multicast_ipc.group import Group
+from rx_multicast_ipc.transport.udp import batch, kernel_features
+from rx_multicast_ipc.transport.udp.batch import BatchReader, MessageReader, PlainReader, Reader
 
 from ...helpers import needs_linux, nothing_left_behind
 
 pytestmark = [
     needs_linux,
-    pytest.mark.skipif(not batch.HAS_BATCHES, reason="this machine has no batch system calls"),
+    pytest.mark.skipif(not kernel_features.find().recvmmsg, reason="this machine has no batch system calls"),
 ]
 
 UDP_GRO = 104
@@ -51,8 +52,8 @@ def read_all(reader: Reader, receiver: socket.socket) -> list[Message]:
     return messages
 
 
-@pytest.mark.parametrize("kind", [BatchReader, PlainReader])
-def test_a_message_has_all_its_fields(kind: type[BatchReader | PlainReader], sender: socket.socket) -> None:
+@pytest.mark.parametrize("kind", [BatchReader, MessageReader, PlainReader])
+def test_a_message_has_all_its_fields(kind: type[PlainReader], sender: socket.socket) -> None:
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as receiver:
         receiver.bind(("127.0.0.1", 0))
         receiver.setblocking(False)
@@ -64,8 +65,36 @@ def test_a_message_has_all_its_fields(kind: type[BatchReader | PlainReader], sen
         assert before <= message.received_at <= time.time()
 
 
-def test_sizes_that_change_back_and_forth_arrive_whole(receiver: socket.socket, sender: socket.socket) -> None:
-    reader = BatchReader("IPv4")
+def test_on_windows_a_loopback_channel_drops_what_does_not_come_from_loopback(
+    port: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(batch, "PLATFORM", "win32")
+    heard = [
+        *((b"one", ("192.0.2.9", 5)), (b"two", ("127.0.0.1", 5)), (b"three", ("192.0.2.9", 5))),
+        *((b"four", ("127.8.0.1", 6)), (b"five", ("10.0.0.1", 7))),
+    ]
+
+    class Wire:
+        def recvfrom(self, _size: int) -> tuple[bytes, tuple[str, int]]:
+            if not heard:
+                raise BlockingIOError
+            return heard.pop(0)
+
+    wire: Any = Wire()
+    reader = batch.group_reader(Group.of(port))
+    messages = reader.read(wire, False)
+    assert [message.data for message in messages] == [b"two", b"four"]
+    assert reader.bytes_read == 7
+    heard.append((b"six", ("192.0.2.9", 5)))
+    assert reader.read(wire, False) == []
+    assert type(batch.group_reader(Group.of(port, interface="eth0"))) is type(batch.reader("IPv4"))
+
+
+@pytest.mark.parametrize("kind", [BatchReader, MessageReader])
+def test_sizes_that_change_back_and_forth_arrive_whole(
+    receiver: socket.socket, sender: socket.socket, kind: type[MessageReader]
+) -> None:
+    reader = kind("IPv4")
     for size in (10, 60_000, 10, 8192, 8193, 0, 65_507, 1, 1, 30_000, 5):
         payloads = [bytes([size % 251]) * size for _ in range(20)]
         assert batch.send_many(sender, payloads, receiver.getsockname()).payloads == 20
@@ -148,12 +177,12 @@ def test_where_a_link_takes_no_trains_datagrams_go_one_by_one(receiver: socket.s
 
 def test_a_send_that_fails_says_how_many_went_before_it(receiver: socket.socket, sender: socket.socket) -> None:
     payloads = [b"a", b"bb", bytes(65_508), b"c"]
-    assert batch.send_many(sender, payloads, receiver.getsockname()) == (2, 2)
+    assert batch.send_many(sender, payloads, receiver.getsockname()).payloads == 2
 
 
 def test_a_failed_transfer_says_how_many_were_sent(port: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    def send_three(*_: object) -> tuple[int, int]:
-        return 3, 3
+    def send_three(*_: object) -> batch.SentMany:
+        return batch.SentMany(3, 3)
 
     monkeypatch.setattr(batch, "send_many", send_three)
     with ipc.open_channel(port) as channel:

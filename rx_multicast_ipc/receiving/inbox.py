@@ -1,0 +1,102 @@
+"""What a channel hears: its streams, its backlog and the notice of its end, fed by its transport."""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import Any
+
+from ..channel_events import ChannelEvent, Gap
+from ..channel_options import ChannelOptions
+from ..deadlocks import deadlock
+from ..errors import ChannelClosed
+from ..group import Group
+from ..message import Message
+from ..subscriber_errors import tell_all
+from ..transport import OpenTransport, Transport
+from .closed_notice import ClosedNotice, anew
+from .hot_source import HotSource
+from .wait_backlog import Backlog
+
+
+class Inbox:
+    """Takes what a transport delivers, on its I/O thread, from :meth:`open` on.
+
+    It knows nothing of the channel, which may be forgotten while the transport still delivers.
+
+    Args:
+        group: which, for people.
+
+    Attributes:
+        transport: the transport, once it is open.
+        batches, messages, deliveries, events: the channel's hot streams.
+        backlog: what nobody waited for yet.
+        closing: tells of the end.
+    """
+
+    transport: Transport
+    backlog: Backlog
+
+    def __init__(self, group: Group) -> None:
+        self.batches: HotSource[list[Message]] = HotSource(self._refusal, f"batches of {group}")
+        self.messages: HotSource[Message] = HotSource(self._refusal, f"messages of {group}", self.batches)
+        self.events: HotSource[ChannelEvent] = HotSource(self._refusal, f"events of {group}")
+        self.deliveries: HotSource[Message | Gap] = HotSource(self._refusal, f"deliveries of {group}")
+        self.closing = ClosedNotice()
+
+    def open(self, group: Group, open_transport: OpenTransport, options: ChannelOptions) -> None:
+        """Open a transport, and begin. Arguments and errors as for :class:`rx_multicast_ipc.Channel`."""
+        self.transport = open_transport(group, options)
+        try:
+            self.backlog = Backlog(self.transport, options["backlog"])
+            self.transport.start(self._deliver, self._end, self._tell)
+        except BaseException:
+            self.transport.close()
+            raise
+
+    @property
+    def is_open(self) -> bool:
+        """Whether there is something to close."""
+        return hasattr(self, "transport") and not self.transport.closed
+
+    @property
+    def discarded(self) -> int:
+        """Messages that were lost on the way from here to who subscribed or waits."""
+        return sum([each.discarded for each in (self.messages, self.batches, self.deliveries, self.backlog)])
+
+    def stop(self) -> None:
+        """Deliver nothing more than the call under way; from any thread."""
+        for source in self._streams:
+            source.stop()
+
+    @property
+    def _streams(self) -> tuple[HotSource[Any], ...]:
+        return self.batches, self.messages, self.deliveries, self.events
+
+    def _refusal(self) -> Exception | None:
+        return ChannelClosed() if self.transport.closed else deadlock(self.transport.scheduler)
+
+    def _deliver(self, batch: list[Message]) -> None:
+        if self.batches.observed:
+            self.batches.emit((batch,))
+        if self.messages.observed:
+            self.messages.emit(batch)
+        if self.deliveries.observed:
+            self.deliveries.emit(batch)
+        self.backlog.put(batch)
+
+    def _tell(self, event: ChannelEvent) -> None:
+        if isinstance(event, Gap) and self.deliveries.observed:
+            self.deliveries.emit((event,))
+        self.events.emit((event,))
+
+    def _end(self, fault: Exception | None) -> None:
+        def why() -> Exception:
+            return ChannelClosed() if fault is None else anew(fault)
+
+        tell_all(
+            [
+                *(partial(source.end, fault) for source in self._streams),
+                partial(self.backlog.end, why),
+                partial(self.closing.tell, why),
+            ]
+        )
