@@ -7,7 +7,6 @@ import signal
 import threading
 from collections.abc import Generator
 from contextlib import contextmanager
-from typing import Any
 
 import pytest
 
@@ -21,9 +20,15 @@ MESSAGES = [b"%06d" % number + bytes(94) for number in range(2000)]
 
 
 @contextmanager
-def reliable_on(host: Host, group: str = ipc.DEFAULT_GROUP, **options: Any) -> Generator[Channel]:
+def reliable_on(
+    host: Host,
+    group: str = ipc.DEFAULT_GROUP,
+    *,
+    interface: str | list[str] = "eth0",
+    reliable: bool | ipc.Reliable = True,
+) -> Generator[Channel]:
     with host.entered():
-        channel = ipc.open_channel(group=group, **{"interface": "eth0", "reliable": True, **options})
+        channel = ipc.open_channel(group=group, interface=interface, reliable=reliable)
     with channel:
         yield channel
 
@@ -76,10 +81,11 @@ def test_five_senders_at_once_are_each_heard_in_order() -> None:
         ):
             senders = [a, b, c, d, e]
             heard = Heard(end, 5 * 300)
-            threads = [
-                threading.Thread(target=lambda sender=sender: ipc.run(sender.broadcast_all(MESSAGES[:300])))
-                for sender in senders
-            ]
+
+            def send(sender: Channel) -> None:
+                ipc.run(sender.broadcast_all(MESSAGES[:300]))
+
+            threads = [threading.Thread(target=send, args=(sender,)) for sender in senders]
             for thread in threads:
                 thread.start()
             for thread in threads:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import pickle
 import subprocess
 import sys
@@ -245,6 +246,44 @@ def test_the_end_of_the_interpreter_lingers() -> None:
         subprocess.run([sys.executable, "-c", textwrap.dedent(script)], check=True, timeout=60)
         assert complete.wait(10.0)
     assert heard == numbered(300)
+
+
+FORK = """
+import os, sys, threading
+import rx_multicast_ipc as ipc
+port = int(sys.argv[1])
+sender, end = ipc.open_channel(port, reliable=True), ipc.open_channel(port, reliable=True)
+heard, complete = [], threading.Event()
+end.messages.subscribe(lambda m: (heard.append(m.text), complete.set() if m.text == "after" else None))
+ipc.run(sender.broadcast("before", acknowledged=True, timeout=20))
+child = os.fork()
+if not child:
+    closed = sender.closed and end.closed
+    with ipc.open_channel(port, reliable=True) as own:
+        ipc.run(own.broadcast("child", acknowledged=True, timeout=20))
+    sys.exit(0 if closed else 3)
+_, status = os.waitpid(child, 0)
+ipc.run(sender.broadcast("after", acknowledged=True, timeout=20))
+complete.wait(20)
+print(os.waitstatus_to_exitcode(status), *heard)
+"""
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="this platform does not fork")
+def test_a_forked_child_has_no_part_in_it_and_speaks_for_itself() -> None:
+    result = subprocess.run(
+        [sys.executable, "-W", "ignore", "-c", FORK, str(free_port())],
+        capture_output=True,
+        text=True,
+        timeout=90,
+        check=False,
+    )
+    assert result.stdout.split() == ["0", "before", "child", "after"], result.stderr
+
+
+def test_a_port_that_is_shared_is_refused() -> None:
+    with pytest.raises(ipc.InvalidOption, match="send_from"):
+        ipc.open_channel(free_port(), reliable=True, send_from="group")
 
 
 def test_shared_sends_do_not_use_a_reliable_channel() -> None:
