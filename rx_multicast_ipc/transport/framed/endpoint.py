@@ -8,6 +8,8 @@ is there. After any call, :meth:`Endpoint.datagrams` gives what is to be sent, `
 from __future__ import annotations
 
 from collections.abc import Hashable, Sequence
+from heapq import heappop, heappush
+from itertools import count
 from random import Random
 from typing import Any, Final, NamedTuple
 
@@ -91,7 +93,8 @@ class Endpoint:
         self._outgoing = {self._to_group.session: self._to_group}
         self._senders = Senders(options, room, random, now)
         self._peers: dict[Address, None] = {}
-        self._announcements: list[tuple[float, Datagram]] = []
+        self._announcements: list[tuple[float, int, Datagram]] = []  # a heap
+        self._announced = count()
         self._opened_at = now
         self._ending = False
         self._gaps = self._foreign = self._repeated = self._unacknowledged = 0
@@ -126,7 +129,8 @@ class Endpoint:
     def announce(self, now: float) -> None:
         """Say that this end is there, so that senders wait for it."""
         hello = pack(Status(0, hello=True))
-        self._announcements += [(now + pause, (hello, None)) for pause in _HELLOS]
+        for pause in _HELLOS:
+            self._announce(now + pause, (hello, None))
 
     def has_room(self, destination: Address | None = None) -> bool:
         """Whether another message to there is taken."""
@@ -202,7 +206,9 @@ class Endpoint:
     def end(self, now: float) -> None:
         """Send what waits, wait for acknowledgements for a second at most, say goodbye; then ``ended``."""
         self._ending = True
-        self._announcements = [(now, (pack(Status(0, leave=True)), None))] * 2
+        self._announcements.clear()
+        for _ in range(2):
+            self._announce(now, (pack(Status(0, leave=True)), None))
         alone = not self._peers and now - self._opened_at >= _ANSWERED
         for stream in self._outgoing.values():
             stream.end(now, alone=alone)
@@ -220,13 +226,11 @@ class Endpoint:
             ready += [(pack(status), stream.reply_to) for status in incoming.statuses(now)]
             if incoming.events:
                 self._take_events(stream)
-        if self._announcements:
-            due = [datagram for at, datagram in self._announcements if at <= now]
-            self._announcements = [entry for entry in self._announcements if entry[0] > now]
-            ready += due
+        while self._announcements and self._announcements[0][0] <= now:
+            ready.append(heappop(self._announcements)[2])
         ready += [(packet, None) for packet in self._to_group.packets(now)]
         self._take_answers(self._to_group, ready)
-        for destination, stream in list(self._to_one.items()):
+        for destination, stream in self._to_one.items():
             ready += [(packet, destination) for packet in stream.packets(now)]
             self._take_answers(stream, ready)
         return ready
@@ -238,7 +242,7 @@ class Endpoint:
             due = min(due, self._senders.timer())
         for stream in self._to_one.values():
             due = min(due, stream.timer())
-        return min([due, *[at for at, _ in self._announcements]])
+        return min(due, self._announcements[0][0]) if self._announcements else due
 
     def _new_stream(self, now: float, *, direct: bool = False) -> Outgoing:
         session = self._random.getrandbits(32) or 1
@@ -275,7 +279,10 @@ class Endpoint:
             self._peers[source] = None
             if not direct:
                 wait = self._random.random() * _REPLY_SPREAD * len(self._peers)
-                self._announcements.append((now + wait, (pack(Status(0, hello=True)), source)))
+                self._announce(now + wait, (pack(Status(0, hello=True)), source))
+
+    def _announce(self, at: float, datagram: Datagram) -> None:
+        heappush(self._announcements, (at, next(self._announced), datagram))
 
     def _on_stream(
         self, packet: Packet, sender: Hashable, source: Address, direct: bool, origin: Any, now: float

@@ -94,6 +94,9 @@ class FramedTransport(TransportWrapper):
         packet_size: int | None = None,
     ) -> None:
         super().__init__(transport)
+        scheduler = transport.scheduler
+        self._is_virtual = isinstance(scheduler, VirtualTimeScheduler)
+        self._now = (lambda: scheduler.to_seconds(scheduler.now)) if self._is_virtual else time.monotonic
         self._options = reliable
         self._hears = hears
         self._echo = echo and hears is Hears.ALL
@@ -101,6 +104,7 @@ class FramedTransport(TransportWrapper):
         self._room = threading.Condition(self._lock)
         self._several = transport.group.has_several_interfaces
         size = packet_size or (_LOOPBACK_PACKET if transport.group.is_loopback else _PACKET)
+        self._port = transport.sender_address[1]
         self._buffer = transport.statistics.receive_buffer
         self._endpoint = Endpoint(reliable, size, self._buffer, SystemRandom(), self._now())
         self._deliver: Deliver | None = None
@@ -116,6 +120,7 @@ class FramedTransport(TransportWrapper):
         self._draining = self._drain_posted = False
         self._out: deque[Datagram] = deque()
         self._flushing = self._stuck = self._failing = False
+        self._threads_waiting = 0
         self._waiting: list[Callable[[], None]] = []
         self._acknowledgements: dict[Acknowledgement, None] = {}
         self._timer: DisposableBase | None = None
@@ -219,17 +224,6 @@ class FramedTransport(TransportWrapper):
             inner = inner.inner
         return inner
 
-    @property
-    def _is_virtual(self) -> bool:
-        return isinstance(self.scheduler, VirtualTimeScheduler)
-
-    def _now(self) -> float:
-        """Seconds by a clock that never steps."""
-        scheduler = self.scheduler
-        if isinstance(scheduler, VirtualTimeScheduler):
-            return scheduler.to_seconds(scheduler.now)
-        return time.monotonic()
-
     def _wall_clock(self) -> float:
         return self._now() if self._is_virtual else time.time()
 
@@ -287,17 +281,20 @@ class FramedTransport(TransportWrapper):
                 if time.monotonic() >= deadline:
                     self._refused += 1
                     raise _with_count(SendFailed(f"nothing can be sent to {self.group}: the window stays full"), sent)
-                self._room.wait(min(0.1, deadline - time.monotonic()))
+                self._threads_waiting += 1
+                try:
+                    self._room.wait(min(0.1, deadline - time.monotonic()))
+                finally:
+                    self._threads_waiting -= 1
 
     def _offer(self, payloads: Sequence[bytes], destination: Address | None, limit: int) -> int:
         """Pass on what there is room for, up to one that is too large; returns how many."""
-        small = next((number for number, payload in enumerate(payloads) if len(payload) > limit), len(payloads))
-        if small < len(payloads):
-            payloads = payloads[:small]
+        if max(map(len, payloads)) > limit:
+            payloads = payloads[: next(number for number, payload in enumerate(payloads) if len(payload) > limit)]
         virtual = self._is_virtual  # then nobody can wait: no time would pass
         if not payloads or (self._own_size >= _OWN_CAPACITY and destination is None and not virtual):
             return 0
-        if destination in self.own_addresses:
+        if destination is not None and destination in self.own_addresses:
             self._sent += len(payloads)
             self._sent_bytes += sum(map(len, payloads))
             self._hear_itself(payloads, direct=True)
@@ -337,7 +334,7 @@ class FramedTransport(TransportWrapper):
             waiting, self._waiting = self._waiting, []
             for action in waiting:
                 self.inner.when_room(action)
-        if not self._endpoint.congested:
+        if self._threads_waiting and not self._endpoint.congested:
             self._room.notify_all()
         due = self._endpoint.timer()
         if self._acknowledgements:
@@ -419,14 +416,14 @@ class FramedTransport(TransportWrapper):
     # Receiving
 
     def _arrive(self, batch: list[Message]) -> None:
-        now, own = self._now(), self.own_addresses
+        now, own, port = self._now(), self.own_addresses, self._port
         if self._deliver is None and self._waits_too_much:
             return  # as where a receive buffer is full
         with self._lock:
             receive = self._endpoint.receive
             for message in batch:
-                sender = message.sender
-                if sender not in own:
+                sender = message.address, message.port
+                if message.port != port or sender not in own:
                     same = ("", message.port) if self._several else None
                     receive(message.data, sender, message.direct, message, now, same)
             self._pump()
@@ -445,7 +442,11 @@ class FramedTransport(TransportWrapper):
         events = self._endpoint.events
         if not events:
             return
-        if self._hears is not Hears.NOTHING and not self._closed:
+        if self._hears is Hears.NOTHING or self._closed:
+            pass
+        elif len(events) == 1 and not isinstance(events[0].what, Hole):
+            self._ready.append(_messages(events[0].what))
+        else:
             for is_hole, group in groupby(events, lambda event: isinstance(event.what, Hole)):
                 if is_hole:
                     at = self._wall_clock()
@@ -479,7 +480,7 @@ class FramedTransport(TransportWrapper):
                     if not self._ready:
                         return
                     what = self._ready.popleft()
-                    if isinstance(what, list) and what[0].sender in self.own_addresses:
+                    if isinstance(what, list) and what[0].port == self._port and what[0].sender in self.own_addresses:
                         self._own_size -= sum(len(message.data) + _RECORD for message in what)
                         self._room.notify_all()
                 self._hand_over(what)
