@@ -15,7 +15,7 @@ from reactivex.disposable import SerialDisposable
 from .channel_scheduler import LoopScheduler
 from .receiving.bounded_queue import QUEUE_BYTES, BoundedQueue
 from .receiving.overflow import Overflow
-from .validation.arguments import check_count
+from .validation.arguments import check_choice, check_count, check_observable
 
 _T = TypeVar("_T")
 
@@ -41,13 +41,14 @@ def to_async_iterable(
         capacity_bytes: bytes that wait for it.
 
     Raises:
-        InvalidOption: at once, for a capacity under 1.
+        InvalidOption: at once, for what is no Observable, a capacity under 1, or no Overflow.
         BufferOverflow: in the loop, with ``Overflow.ERROR``, after the items that did fit.
         Exception: in the loop, whatever ``source`` ended with.
     """
+    check_observable("to_async_iterable() takes", source, "to_async_iterable(channel.messages)")
     check_count("capacity", capacity, "items")
     check_count("capacity_bytes", capacity_bytes, "bytes")
-    return _Iterable(source, capacity, Overflow(overflow), capacity_bytes)
+    return _Iterable(source, capacity, check_choice("overflow", overflow, Overflow), capacity_bytes)
 
 
 class _Iterable(AsyncIterable[_T]):

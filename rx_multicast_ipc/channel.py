@@ -20,19 +20,20 @@ from .channel_options import ChannelOptions, complete, group_of, takes_channel_o
 from .channel_statistics import Statistics
 from .cold_observable import ColdObservable
 from .errors import ChannelClosed, InvalidOption
-from .group import DEFAULT_GROUP, DEFAULT_PORT, Group, Payload, as_payload, check_port
+from .group import DEFAULT_GROUP, DEFAULT_PORT, Group, check_port
 from .message import Address, Message
 from .receiving.event_loop_delivery import at_home_of, loop_of
 from .receiving.inbox import Inbox
 from .receiving.wait_backlog import Predicate
 from .reliable import Acknowledged
 from .sending.acknowledged_send import send_acknowledged
-from .sending.cold_send import Send, send_to, shown
+from .sending.cold_send import Send, send_to, shown_payload
 from .sending.paced_send_all import Payloads, send_all
 from .transport import OpenTransport, Transport
 from .transport.opening import as_options_say
 from .transport.opening import open_transport as open_current
-from .validation.arguments import check_timeout
+from .validation.arguments import check_callable, check_observable, check_predicate, check_timeout, shown
+from .validation.payload import Payload, as_payload
 
 _T = TypeVar("_T")
 
@@ -52,6 +53,8 @@ class Channel:
         open_transport: OpenTransport = open_current,
         options: ChannelOptions | None = None,
     ) -> None:
+        if not isinstance(group, Group):
+            raise InvalidOption(f"a Channel is made by open_channel(port, group), not of {shown(group)}")
         checked = complete(options or {})
         self._inbox = Inbox(group)
         self._inbox.open(group, as_options_say(open_transport, checked), checked)
@@ -173,7 +176,7 @@ class Channel:
     def reply(self, message: Message, data: Payload) -> Observable[None]:
         """Cold: each subscription sends ``data`` to the one process that sent ``message``. See :meth:`send`."""
         if not isinstance(message, Message):
-            raise InvalidOption(f"reply() answers a Message, not {message!r}")
+            raise InvalidOption(f"reply() answers a Message, not {shown(message)}: write reply(message, data)")
         port = check_port(message.port, "reply port")
         return send_to(self._open_transport, self._payload(data), port, message.address)
 
@@ -217,6 +220,8 @@ class Channel:
             MessageTimeout: from the Observable.
         """
         _ = self._open_transport
+        if predicate is not None:
+            check_predicate(predicate)
         return self._inbox.backlog.wait(predicate, check_timeout(timeout))
 
     def request(self, data: Payload, predicate: Predicate, *, timeout: float | None = None) -> Observable[Message]:
@@ -235,11 +240,12 @@ class Channel:
         """
         transport = self._open_transport
         payload = self._payload(data)
+        check_predicate(predicate)
 
         def is_answer(message: Message) -> object:
             return message.sender not in transport.own_addresses and predicate(message)
 
-        what = f"request of {shown(payload)}"
+        what = f"request of {shown_payload(payload)}"
         return self._inbox.backlog.request(lambda: transport.send(payload), is_answer, check_timeout(timeout), what)
 
     def unbind(self) -> Observable[None]:
@@ -272,6 +278,7 @@ class Channel:
         self._transport.close(wait=wait)
 
     def __enter__(self) -> Self:
+        _ = self._open_transport
         return self
 
     def __exit__(
@@ -280,6 +287,7 @@ class Channel:
         self.close()
 
     async def __aenter__(self) -> Self:
+        _ = self._open_transport
         return self
 
     async def __aexit__(
@@ -373,6 +381,7 @@ def with_socket(
     Raises:
         As :func:`open_channel`, from the Observable; mistakes in the call at once.
     """
+    check_callable("use, with_socket's first argument,", use, ("a channel",), "with_socket(lambda api: ..., 8080)")
     checked = complete(options)
     joined = group_of(port, group, checked)
 
@@ -403,11 +412,9 @@ def with_socket(
 
         try:
             conversation = use(channel)
-            if not isinstance(conversation, Observable):
-                raise InvalidOption(
-                    f"with_socket's function must return an Observable, not {conversation!r}; "
-                    "return the pipeline, or reactivex.just(value)"
-                )
+            check_observable(
+                "with_socket's function must return", conversation, "return the pipeline, or reactivex.just(value)"
+            )
             inner.disposable = conversation.subscribe(on_next, on_error, lambda: finish(complete), scheduler=home)
         except Exception as error:
             on_error(error)

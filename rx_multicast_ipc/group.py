@@ -14,10 +14,8 @@ from .errors import (
     InvalidGroup,
     InvalidInterface,
     InvalidOption,
-    InvalidPayload,
     InvalidPort,
     InvalidTTL,
-    PayloadTooLarge,
 )
 from .message import Family
 
@@ -40,9 +38,6 @@ _CHOICE: Final = (
 )
 _LOOPBACK6: Final = bytes(15) + b"\x01"
 _MAPPED: Final = bytes(10) + b"\xff\xff"
-
-Payload = str | bytes | bytearray | memoryview
-"""What can be sent: text (as UTF-8) or anything bytes-like."""
 
 Interfaces = str | Iterable[str]
 """One interface or several."""
@@ -119,24 +114,16 @@ class Group(msgspec.Struct, frozen=True):
 def check_port(port: int, what: str = "port") -> int:
     """``port``, if it is a UDP port number; raises ``InvalidPort``."""
     if not isinstance(port, int) or isinstance(port, bool):
-        raise InvalidPort(f"{what} must be a whole number from 1 to 65535, not {port!r}")
+        hint = (
+            "; there are no callbacks: give what the call returns to run(), await or subscribe"
+            if callable(port)
+            else ""
+        )
+        raise InvalidPort(f"{what} must be a whole number from 1 to 65535, not {port!r}{hint}")
     if not 1 <= port <= 65_535:
         hint = "; this sender gave no port, so it cannot be answered" if what == "reply port" else ""
         raise InvalidPort(f"{what} must be from 1 to 65535, not {port}{hint}")
     return port
-
-
-def as_payload(data: Payload, limit: int) -> bytes:
-    """``data`` as the bytes of one datagram: a copy, so that a buffer is free to be reused.
-
-    Raises:
-        InvalidPayload: neither ``str`` nor bytes-like, or text that UTF-8 cannot encode.
-        PayloadTooLarge: longer than ``limit`` bytes.
-    """
-    payload = data if type(data) is bytes else _to_bytes(data)
-    if len(payload) > limit:
-        raise PayloadTooLarge(len(payload), limit)
-    return payload
 
 
 class Ip(NamedTuple):
@@ -190,21 +177,6 @@ class Ip(NamedTuple):
 
     def __str__(self) -> str:
         return socket.inet_ntop(socket.AF_INET if len(self.packed) == 4 else socket.AF_INET6, self.packed)
-
-
-def _to_bytes(data: Payload) -> bytes:
-    if isinstance(data, str):
-        try:
-            return data.encode()
-        except UnicodeEncodeError as error:
-            raise InvalidPayload(f"text that UTF-8 cannot encode: {error}; send bytes instead") from error
-    try:
-        return bytes(memoryview(data))
-    except TypeError:
-        raise InvalidPayload(
-            f"a payload is str or bytes-like, not {type(data).__name__}; "
-            "encode it first, for example with str(), or msgspec.json.encode()"
-        ) from None
 
 
 def _check_group(address: str) -> Ip:

@@ -9,6 +9,7 @@ import msgspec
 
 from .errors import InvalidOption
 from .message import Address
+from .validation.arguments import shown
 
 LARGEST_WINDOW: Final = 8192
 """Packets: of so many a receiver can tell in one packet what is missing."""
@@ -41,16 +42,16 @@ class Reliable(msgspec.Struct, frozen=True, kw_only=True):
     def __post_init__(self) -> None:
         if not _is_whole(self.window) or not _LEAST_WINDOW <= self.window <= LARGEST_WINDOW:
             raise InvalidOption(
-                f"window is a number of packets from {_LEAST_WINDOW} to {LARGEST_WINDOW}, not {self.window!r}"
+                f"window is a number of packets from {_LEAST_WINDOW} to {LARGEST_WINDOW}, not {shown(self.window)}"
             )
         if not _is_whole(self.keep) or self.keep < _LEAST_KEEP:
-            raise InvalidOption(f"keep is a number of bytes, {_LEAST_KEEP} or more, not {self.keep!r}")
+            raise InvalidOption(f"keep is a number of bytes, {_LEAST_KEEP} or more, not {shown(self.keep)}")
         if not _is_number(self.patience) or not 0 <= self.patience < math.inf:
-            raise InvalidOption(f"patience is a number of seconds, 0 or more, not {self.patience!r}")
+            raise InvalidOption(f"patience is a number of seconds, 0 or more, not {shown(self.patience)}")
         if self.rate is not None and (not _is_number(self.rate) or not 0 < self.rate < math.inf):
-            raise InvalidOption(f"rate is a number of bytes a second, more than 0, or None, not {self.rate!r}")
+            raise InvalidOption(f"rate is a number of bytes a second, more than 0, or None, not {shown(self.rate)}")
         if not _is_whole(self.largest) or not 1 <= self.largest <= _LARGEST:
-            raise InvalidOption(f"largest is a number of bytes from 1 to {_LARGEST}, not {self.largest!r}")
+            raise InvalidOption(f"largest is a number of bytes from 1 to {_LARGEST}, not {shown(self.largest)}")
 
 
 class Acknowledged(msgspec.Struct, frozen=True):
@@ -70,7 +71,7 @@ def check_reliable(name: str, value: bool | Reliable) -> Reliable | None:
     if isinstance(value, Reliable):
         return value
     if not isinstance(value, bool):
-        raise InvalidOption(f"{name} is True, False or Reliable(...), not {value!r}")
+        raise InvalidOption(f"{name} is True, False or Reliable(...), not {shown(value)}")
     return Reliable() if value else None
 
 

@@ -17,12 +17,14 @@ from reactivex.typing import Subscription
 from .channel import Channel
 from .channel_options import ChannelOptions, complete, group_of, takes_channel_options
 from .errors import ChannelClosed, SendFailed
-from .group import DEFAULT_GROUP, DEFAULT_PORT, Group, Interfaces, Payload, as_payload, check_port
+from .group import DEFAULT_GROUP, DEFAULT_PORT, Group, Interfaces, check_port
 from .message import Address, Message
 from .sending.cold_send import Send, send_to
 from .transport import Hears, OpenTransport, Transport, WouldBlock
 from .transport.ip_datagrams import PAYLOAD_LIMITS, check_ip_destination, no_names
 from .transport.opening import current
+from .validation.payload import Payload, as_payload
+from .validation.stream import Stream
 
 _UNUSED_BUFFER: Final = 4096
 """Bytes of receive buffer for a socket that only sends."""
@@ -112,7 +114,7 @@ def send(
     return send_to(sender, as_payload(data, sender.payload_limit), check_port(port), address)
 
 
-class _Messages(Observable[Message]):
+class _Messages(Stream[Message]):
     def __init__(self, subscribe: Subscription[Message], group: Group) -> None:
         super().__init__(subscribe)
         self._group = group

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -17,9 +18,11 @@ PACKAGE = ROOT / "rx_multicast_ipc"
 
 LAYERS = (
     {"_html"},
-    {"message", "channel_events", "channel_statistics", "subscriber_errors"},
+    {"message", "channel_events", "channel_statistics"},
     {"errors"},
-    {"validation", "channel_scheduler", "cold_observable", "deadlocks"},
+    {"validation"},
+    {"subscriber_errors"},
+    {"channel_scheduler", "cold_observable", "deadlocks"},
     {"group", "reliable"},
     {"channel_options"},
     {"transport"},
@@ -70,9 +73,13 @@ NARROW = {
 
 def imports(path: Path) -> set[str]:
     """The rooms of this package that a module imports when it is loaded."""
-    package = path.relative_to(PACKAGE).parent.parts
-    found: set[str] = set()
-    tree = ast.parse(path.read_text())
+    return {parts[0] for parts in imported(path.read_text(), path.relative_to(PACKAGE).parent.parts)}
+
+
+def imported(source: str, package: tuple[str, ...]) -> set[tuple[str, ...]]:
+    """The modules, or names in them, that a module of ``package`` imports relatively, from the root on."""
+    found: set[tuple[str, ...]] = set()
+    tree = ast.parse(source)
     typing_only = {
         id(node)
         for test in ast.walk(tree)
@@ -82,10 +89,49 @@ def imports(path: Path) -> set[str]:
     for node in ast.walk(tree):
         if isinstance(node, ast.ImportFrom) and node.level and id(node) not in typing_only:
             base = package[: len(package) - node.level + 1]
-            for alias in node.names:
-                parts = [*base, *(node.module.split(".") if node.module else [alias.name])]
-                found.add(parts[0])
+            module = node.module.split(".") if node.module else []
+            found |= {(*base, *module, alias.name) for alias in node.names}
     return found
+
+
+def module_graph(sources: dict[str, str]) -> dict[str, set[str]]:
+    """Which modules each imports, by their names from the root on; a package is its ``__init__``.
+
+    That a package is loaded with each of its modules is left out: else each with a face of its own would be a circle.
+    """
+    packages = {name.rpartition(".")[0] for name in sources} | {""}
+    graph: dict[str, set[str]] = {}
+    for name, source in sources.items():
+        package = name if name in packages else name.rpartition(".")[0]
+        targets: set[str] = set()
+        for parts in imported(source, tuple(package.split(".") if package else ())):
+            whole, owner = ".".join(parts), ".".join(parts[:-1])
+            targets.add(whole if whole in sources else owner)
+        graph[name] = targets - {name}
+    return graph
+
+
+def circle(graph: dict[str, set[str]]) -> list[str]:
+    """The modules of one circle, in the order of their imports; empty if there is none."""
+    done: set[str] = set()
+
+    def search(name: str, way: list[str]) -> list[str]:
+        if name in way:
+            return [*way[way.index(name) :], name]
+        if name in done:
+            return []
+        for target in sorted(graph.get(name, ())):
+            found = search(target, [*way, name])
+            if found:
+                return found
+        done.add(name)
+        return []
+
+    for name in sorted(graph):
+        found = search(name, [])
+        if found:
+            return found
+    return []
 
 
 def room(path: Path) -> str:
@@ -101,6 +147,47 @@ def test_imports_point_down(path: Path) -> None:
     (height,) = [number for number, layer in enumerate(LAYERS) if here in layer]
     below = {here}.union(*LAYERS[:height])
     assert imports(path) <= NARROW.get(here, below) | {here}
+
+
+def test_no_module_imports_itself_by_way_of_others() -> None:
+    sources = {
+        ".".join(path.relative_to(PACKAGE).with_suffix("").parts).removesuffix("__init__").rstrip("."): path.read_text()
+        for path in MODULES
+    }
+    assert circle(module_graph(sources)) == []
+
+
+@pytest.mark.parametrize(
+    ("sources", "expected"),
+    [
+        ({"a": "from .b import x", "b": "from . import a"}, ["a", "b", "a"]),
+        (
+            {"a": "from .p.b import x", "p": "", "p.b": "from .c import y", "p.c": "from ..a import z"},
+            ["a", "p.b", "p.c"],
+        ),
+        ({"p": "from .b import x", "p.b": "from . import y"}, ["p", "p.b", "p"]),
+        ({"a": "def f():\n    from .b import x", "b": "from .a import y"}, ["a", "b", "a"]),
+        ({"a": "from .b import x", "b": "if TYPE_CHECKING:\n    from .a import y"}, []),
+        ({"p": "from .b import x", "p.b": "from . import c", "p.c": ""}, []),
+    ],
+)
+def test_a_circle_is_found_wherever_it_is(sources: dict[str, str], expected: list[str]) -> None:
+    assert circle(module_graph(sources))[: len(expected)] == expected
+
+
+def test_no_stream_of_the_package_can_be_looped_over_by_mistake() -> None:
+    plain = [path for path in MODULES if re.search(r"(?<!\w)Observable(\[\w+\])?\(", code_of(path))]
+    assert plain == [], "make it a Stream (validation/stream.py): a loop over it is an error then, and no loop for ever"
+
+
+def code_of(path: Path) -> str:
+    """A module without its docstrings and comments."""
+    return ast.unparse(Undocumented().visit(ast.parse(path.read_text())))
+
+
+class Undocumented(ast.NodeTransformer):
+    def visit_Expr(self, node: ast.Expr) -> ast.AST | None:
+        return None if isinstance(node.value, ast.Constant) else node
 
 
 def test_nothing_but_the_transport_asks_which_platform_this_is() -> None:

@@ -103,7 +103,7 @@ def test_two_channels_whose_subscribers_close_each_other_do_not_wait_for_each_ot
 def test_a_channel_whose_thread_cannot_go_on_ends_once_and_says_why(
     channel: ipc.Channel, unhandled: list[BaseException]
 ) -> None:
-    seen, waiting = Seen(channel.messages), Seen(channel.wait_for_message())
+    seen, waiting = Seen(channel.messages), Seen(channel.wait_for_message(lambda _: False))
     transport: Any = channel.transport
     poller = transport._thread._poller
     poller.close()  # as a program does that closes every descriptor it finds

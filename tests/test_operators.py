@@ -17,10 +17,11 @@ from reactivex.subject import Subject
 from reactivex.testing import TestScheduler
 
 import rx_multicast_ipc as ipc
-from rx_multicast_ipc.operators import Format
+from rx_multicast_ipc.operators import Format, backpressure_buffer
 from rx_multicast_ipc.testing import Marbles
 
 from .helpers import Seen, divide_by_zero, nothing_left_behind, wait_until
+from .interposed_lock import InterposedLock, Moment
 from .wall_clock import WallClock
 
 
@@ -225,7 +226,7 @@ class TestOnBackpressureBuffer:
 
         before = threading.active_count()
         begin()
-        wait_until(lambda: gc.collect() is not None and threading.active_count() <= before)
+        wait_until(lambda: gc.collect() >= 0 and threading.active_count() <= before)
 
     def test_a_step_of_the_wall_clock_holds_nothing_up(self, wall_clock: WallClock) -> None:
         source: Subject[int] = Subject()
@@ -251,6 +252,17 @@ class TestOnBackpressureBuffer:
             thread.join()
         source.on_completed()
         assert sorted(seen.wait_for_end().values) == sorted([*range(2000)] * 4)
+
+    def test_what_comes_as_a_drain_ends_is_delivered(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        scheduler = TestScheduler()
+        source: Subject[int] = Subject()
+        reached = Moment(lambda: source.on_next(2))
+        monkeypatch.setattr(backpressure_buffer, "Lock", lambda: InterposedLock(reached, lambda: None))
+        seen = Seen(source.pipe(ipc.operators.on_backpressure_buffer(9, scheduler=scheduler)))
+        source.on_next(1)
+        reached.armed = True
+        scheduler.start()
+        assert seen.values == [1, 2]
 
     def test_what_waits_is_bounded_in_bytes(self) -> None:
         scheduler = TestScheduler()

@@ -16,6 +16,7 @@ from reactivex.abc import DisposableBase, ObserverBase, SchedulerBase
 from reactivex.disposable import Disposable
 
 from ..message import Address, Message
+from ..validation.stream import Stream
 
 PROGRAM: Final = "rx-multicast-ipc"
 
@@ -138,7 +139,7 @@ def reader_gone() -> Observable[Any]:
         threading.Thread(target=watch, name="rx_multicast_ipc stdout", daemon=True).start()
         return Disposable(stop.close)
 
-    return Observable(subscribe)
+    return Stream(subscribe)
 
 
 _json: Final = msgspec.json.Encoder()

@@ -22,6 +22,7 @@ from ..channel import Channel
 from ..errors import CaptureFailed, MessageTimeout
 from ..message import Message
 from ..transport.udp.transport import UdpTransport
+from ..validation.stream import Stream
 from . import exit_codes
 from .output import Output, reader_gone, tell
 from .progress_line import Status, amount
@@ -194,4 +195,4 @@ def _caught_up(channel: Channel) -> Observable[None]:
 
         return channel.scheduler.schedule(look)
 
-    return Observable(subscribe)
+    return Stream(subscribe)

@@ -15,10 +15,11 @@ from ..blocking_run import run as run_to_end
 from ..channel import Channel
 from ..channel_options import complete
 from ..errors import InvalidOption, MessageTimeout
-from ..group import as_payload, check_port
+from ..group import check_port
 from ..message import Address, Message
 from ..transport import Hears, Transport
 from ..transport.udp.transport import UdpTransport
+from ..validation.payload import as_payload
 from . import exit_codes
 from .output import Output, reader_gone, tell
 from .shared_arguments import add_form, add_group, destination, examples, group_of, natural, rate, seconds, whole

@@ -12,6 +12,8 @@ from reactivex.abc import DisposableBase, ObserverBase, SchedulerBase
 
 from ..errors import DecodeFailed, InvalidOption
 from ..message import Message
+from ..validation.arguments import check_callable, check_observable, shown
+from ..validation.stream import Stream
 
 _T = TypeVar("_T")
 
@@ -36,12 +38,15 @@ def decode(
             callable that takes the ``DecodeFailed``; what it raises ends the stream.
 
     Raises:
+        InvalidOption: at once, for what is no type that msgspec knows and no function of bytes.
         DecodeFailed: from the Observable, with ``"raise"``.
     """
     decoder = _decoder(type, format)
     handle = _decode_error_handler(on_error)
 
     def operator(source: Observable[Message]) -> Observable[_T]:
+        check_observable("decode() is applied to", source, "channel.messages.pipe(decode(Reading))")
+
         def subscribe(observer: ObserverBase[_T], scheduler: SchedulerBase | None = None) -> DisposableBase:
             def on_next(message: Message) -> None:
                 try:
@@ -58,7 +63,7 @@ def decode(
 
             return source.subscribe(on_next, observer.on_error, observer.on_completed, scheduler=scheduler)
 
-        return Observable(subscribe)
+        return Stream(subscribe)
 
     return operator
 
@@ -71,10 +76,19 @@ def encode(
     Args:
         encoder: takes a value and returns bytes; None for msgspec's encoder of ``format``.
         format: ``"json"`` or ``"msgpack"``.
+
+    Raises:
+        InvalidOption: at once, for an encoder that is no function of a value.
     """
-    encode_value = encoder if encoder is not None else _codec(format).encode
+    encode_value = _codec(format).encode
+    if encoder is not None:
+        encode_value = check_callable(
+            "encoder", encoder, ("a value",), "values.pipe(encode()), which broadcast_all() takes; or encode(repr)"
+        )
 
     def operator(source: Observable[Any]) -> Observable[bytes]:
+        check_observable("encode() is applied to", source, "values.pipe(encode())")
+
         def subscribe(observer: ObserverBase[bytes], scheduler: SchedulerBase | None = None) -> DisposableBase:
             def on_next(value: Any) -> None:
                 try:
@@ -86,7 +100,7 @@ def encode(
 
             return source.subscribe(on_next, observer.on_error, observer.on_completed, scheduler=scheduler)
 
-        return Observable(subscribe)
+        return Stream(subscribe)
 
     return operator
 
@@ -95,7 +109,15 @@ def _decoder(type_: Any, format: Format) -> Callable[[bytes], Any]:
     codec = _codec(format)
     known = isinstance(type_, type) or not callable(type_) or hasattr(type_, "__origin__")
     known = known or hasattr(type_, "__supertype__")  # NewType
-    return codec.Decoder(type_).decode if known else type_
+    if not known:
+        return check_callable("type", type_, ("bytes",), "decode(Reading), or decode(lambda data: ...)")
+    try:
+        return codec.Decoder(type_).decode
+    except Exception as error:  # of msgspec, or of what it asks the type
+        raise InvalidOption(
+            f"type is a type that msgspec knows, such as a Struct or list[int], or a function of bytes, not "
+            f"{shown(type_)}: {error}"
+        ) from error
 
 
 def _codec(format: Format) -> Any:
@@ -108,7 +130,7 @@ def _codec(format: Format) -> Any:
 
 def _decode_error_handler(on_error: OnDecodeError) -> Callable[[DecodeFailed], None]:
     if callable(on_error):
-        return on_error
+        return check_callable("on_error", on_error, ("a DecodeFailed",), 'on_error="skip", or on_error=print')
     if on_error not in ("log", "skip", "raise"):
         raise InvalidOption(f'on_error is "log", "skip", "raise" or a callable, not {on_error!r}')
 

@@ -11,6 +11,7 @@ from reactivex.disposable import SingleAssignmentDisposable
 from ..channel_events import Gap
 from ..errors import MessagesMissing
 from ..message import Message
+from ..validation.stream import Stream
 
 
 class Delivers(Protocol):
@@ -45,4 +46,4 @@ def fail_on_gap(channel: Delivers) -> Observable[Message]:
         )
         return subscription
 
-    return Observable(subscribe)
+    return Stream(subscribe)

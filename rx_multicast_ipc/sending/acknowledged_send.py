@@ -15,7 +15,7 @@ from ..receiving.closed_notice import ClosedNotice
 from ..receiving.event_loop_delivery import at_home_of
 from ..reliable import Acknowledged
 from ..transport import Transport, WouldBlock
-from .cold_send import shown
+from .cold_send import shown_payload
 
 _NAMED = 8
 """Receivers that an error names."""
@@ -79,4 +79,4 @@ def send_acknowledged(
         send()
         return everything
 
-    return ColdObservable(subscribe, f"acknowledged send of {shown(payload)}")
+    return ColdObservable(subscribe, f"acknowledged send of {shown_payload(payload)}")

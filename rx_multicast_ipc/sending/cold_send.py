@@ -19,6 +19,7 @@ from ..errors import ChannelClosed
 from ..message import Address
 from ..receiving.event_loop_delivery import at_home_of
 from ..transport import WouldBlock
+from ..validation.arguments import check_subscriber
 
 _SHOWN_BYTES: Final = 40
 
@@ -85,7 +86,7 @@ class _ColdSend(ColdObservable[None]):
 
     @property
     def _shown(self) -> str:
-        return f"send of {shown(self._payload)}"
+        return f"send of {shown_payload(self._payload)}"
 
 
 class Send(_ColdSend):
@@ -120,7 +121,10 @@ class Send(_ColdSend):
             except WouldBlock:
                 return self._send_later(self._destination, Observer())
             return _NOTHING
-        observer: Any = on_next if hasattr(on_next, "on_next") else Observer(on_next, on_error, on_completed)  # pyright: ignore[reportArgumentType]
+        observer: Any = on_next
+        if not hasattr(on_next, "on_next"):
+            check_subscriber(on_next, on_error, on_completed)
+            observer = Observer(on_next, on_error, on_completed)  # pyright: ignore[reportArgumentType]
         return self._send(self._destination, observer, scheduler)
 
 
@@ -163,7 +167,7 @@ class SendToName(_ColdSend):
         return CompositeDisposable(Disposable(disposed.set), waiting)
 
 
-def shown(payload: bytes) -> str:
+def shown_payload(payload: bytes) -> str:
     """The beginning of a payload, for people."""
     return repr(payload[:_SHOWN_BYTES]) + ("..." if len(payload) > _SHOWN_BYTES else "")
 

@@ -21,7 +21,7 @@ from ...message import Address
 from ...subscriber_errors import report
 from ..base import WouldBlock, may_wait
 from ..own_messages import OwnMessages
-from . import batch, socket_options
+from . import batch_sending, socket_options
 from .error_advice import send_failed
 from .group_socket import OwnSends
 from .interfaces import Nic
@@ -246,7 +246,7 @@ class Outlet:
             own.put(payloads, sender, self._name)
         done = 0
         try:
-            done, packets = batch.send_many(self.socket, payloads, self._destination)
+            done, packets = batch_sending.send_many(self.socket, payloads, self._destination)
         finally:
             if own is not None and done < len(payloads):
                 own.put_back(payloads)

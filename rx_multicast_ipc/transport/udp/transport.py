@@ -26,7 +26,7 @@ from ..base import Changed, Deliver, Ended, Hears
 from ..ip_datagrams import PAYLOAD_LIMITS, check_ip_destination
 from ..latch import Latch
 from ..own_messages import OwnMessages
-from . import batch, kernel_features, socket_options
+from . import datagram_readers, kernel_features, socket_options
 from .error_advice import cannot_open, is_transient
 from .group_socket import Listener
 from .io_thread import IoThread, Reader
@@ -61,9 +61,9 @@ class UdpTransport:
         self._gone = Latch()
         self._end_lock = threading.RLock()
         self._started = False
-        self._reader: batch.Reader = batch.PlainReader(group.family)
+        self._reader: datagram_readers.Reader = datagram_readers.PlainReader(group.family)
         self._direct_reader = self._reader
-        self._filtering: dict[int, batch.Reader] = {}
+        self._filtering: dict[int, datagram_readers.Reader] = {}
         self._deliver: Deliver | None = None
         self._ended: Ended | None = None
         self._changed: Changed | None = None
@@ -102,11 +102,11 @@ class UdpTransport:
         close_at_exit.add(self)
         family = self.group.family
         try:
-            self._reader = self._direct_reader = batch.group_reader(self.group)
-            if isinstance(self._reader, batch.LocalReader):
-                self._direct_reader = batch.reader(family)
+            self._reader = self._direct_reader = datagram_readers.group_reader(self.group)
+            if isinstance(self._reader, datagram_readers.LocalReader):
+                self._direct_reader = datagram_readers.reader(family)
             if self.group.has_several_interfaces:
-                self._direct_reader = batch.interface_reader(family)
+                self._direct_reader = datagram_readers.interface_reader(family)
             self._read_direct = partial(self._read, self._direct_reader, self._outlet.socket, True, "")
             self._memberships.start(self._reader_of, self._turn, self._tell, lambda: self._outlet.sent_to_group)
             self._thread.watch({self._outlet.socket: self._read_direct})
@@ -246,7 +246,9 @@ class UdpTransport:
         interface = listener.nic.name if self.group.has_several_interfaces else ""
         reader = self._reader
         if listener.only:
-            reader = self._filtering.setdefault(listener.only, batch.interface_reader(self.group.family, listener.only))
+            reader = self._filtering.setdefault(
+                listener.only, datagram_readers.interface_reader(self.group.family, listener.only)
+            )
         return partial(self._read, reader, listener.socket, False, interface, listener)
 
     def _turn(self) -> None:
@@ -295,7 +297,7 @@ class UdpTransport:
 
     def _read(
         self,
-        reader: batch.Reader,
+        reader: datagram_readers.Reader,
         opened: socket.socket,
         direct: bool,
         interface: str,

@@ -1,14 +1,12 @@
-"""Many datagrams a system call: recvmmsg(2), sendmmsg(2) and UDP segmentation offload, where the kernel has them.
+"""What has arrived at a socket, as messages: many datagrams a system call, where the kernel does that.
 
-How this works. *Reading:* recvmmsg fills an arena of 64 KiB slots. With UDP_GRO a slot may hold a whole train of
+How this works. recvmmsg fills an arena of 64 KiB slots. With UDP_GRO a slot may hold a whole train of
 equal datagrams that one UDP_SEGMENT send made; a control message says how long each is. Payloads are copied out of
 the arena at once, by one precompiled ``struct`` where their sizes are alike, so that no message keeps it alive.
 Above ``_LARGE`` bytes a datagram the copy dominates, and one recvmsg each into memory of its own is cheaper.
 
-*Sending:* a run of equal payloads becomes one UDP_SEGMENT send; what is not equal goes by sendmmsg.
-
 What of this is used is what :mod:`.kernel_features` found to work; what is refused later is given up there. Sources:
-recvmmsg(2), sendmmsg(2), udp(7), cmsg(3).
+recvmmsg(2), udp(7), cmsg(3).
 """
 
 from __future__ import annotations
@@ -24,25 +22,15 @@ import time
 from collections.abc import Sequence
 from contextlib import suppress
 from functools import lru_cache
-from itertools import groupby, repeat
-from typing import Any, Final, NamedTuple, Protocol
+from itertools import repeat
+from typing import Any, Final, Protocol
 
 from ...group import Group
 from ...message import Address, Family, Message
 from . import kernel_features, socket_options
-from .kernel_features import SOL_UDP, UDP_GRO, UDP_SEGMENT
+from .kernel_features import SOL_UDP, UDP_GRO
 from .platform import PLATFORM
-from .system_calls import (
-    DONTWAIT,
-    IOVEC,
-    MMSGHDR,
-    REFUSED,
-    address_of,
-    recvmmsg,
-    refuses_sendmmsg,
-    refuses_sendmsg,
-    send_all,
-)
+from .system_calls import DONTWAIT, IOVEC, MMSGHDR, REFUSED, address_of, recvmmsg
 
 _log = logging.getLogger("rx_multicast_ipc")
 
@@ -59,13 +47,8 @@ _LARGE: Final = 8_192
 _CRAMPED: Final = 4_096
 """Bytes a slot above which fewer slots are used, to stay within the processor's cache and 1 MiB."""
 
-_TRAIN: Final = 64
-"""Datagrams that one UDP_SEGMENT send may make, on every kernel that has it."""
-
-_TRAIN_BYTES: Final = 65_507
 _NAME: Final = 28  # sizeof(struct sockaddr_in6)
 _CONTROL: Final = 32
-_SEGMENT_SIZE: Final = struct.Struct("=H")
 _GRO_SIZE: Final = struct.Struct("=i")
 _GRO_OFFSET: Final = 16  # behind struct cmsghdr
 _PKTINFO_SPACE: Final = 64
@@ -350,87 +333,6 @@ def interface_reader(family: Family, only: int = 0) -> Reader:
     return InterfaceReader(family, only) if kernel_features.current().recvmsg else PlainReader(family)
 
 
-class SentMany(NamedTuple):
-    """What became of many payloads.
-
-    Attributes:
-        payloads: how many were sent: all of them, or those before one that failed, which is then to be sent alone.
-        packets: how many the kernel saw: a GSO batch is one.
-    """
-
-    payloads: int
-    packets: int
-
-
-def send_many(opened: socket.socket, payloads: Sequence[bytes], destination: Any) -> SentMany:
-    """Send ``payloads``, in order, in as few system calls as possible."""
-    sent = packets = 0
-    unequal: list[bytes] = []
-    segments = kernel_features.current().udp_segment
-    for size, run in groupby(payloads, len) if segments else ((0, payloads),):
-        equal = list(run)
-        if len(equal) < 2 or not 0 < size <= _TRAIN_BYTES // 2:
-            unequal += equal
-            continue
-        if unequal:
-            done = _send_unequal(opened, unequal, destination)
-            sent += done
-            packets += done
-            if done < len(unequal):
-                return SentMany(sent, packets)
-            unequal.clear()
-        batch = _send_equal(opened, equal, size, destination)
-        sent += batch.payloads
-        packets += batch.packets
-        if batch.payloads < len(equal):
-            return SentMany(sent, packets)
-    done = _send_unequal(opened, unequal, destination)
-    return SentMany(sent + done, packets + done)
-
-
-def _send_equal(opened: socket.socket, payloads: list[bytes], size: int, destination: Any) -> SentMany:
-    length = min(_TRAIN, _TRAIN_BYTES // size)
-    control = [(SOL_UDP, UDP_SEGMENT, _SEGMENT_SIZE.pack(size))]
-    for start in range(0, len(payloads), length):
-        train = payloads[start : start + length]
-        try:
-            opened.sendmsg((b"".join(train),), control if len(train) > 1 else (), 0, destination)
-        except OSError as error:
-            refused = error.errno in REFUSED and refuses_sendmsg(opened, destination)
-            if refused:
-                kernel_features.give_up("udp_segment")
-            if refused or error.errno in (errno.EINVAL, errno.EIO, errno.EMSGSIZE, errno.ENOPROTOOPT):
-                # The link has a smaller MTU, or its driver no checksum offload: datagram by datagram works.
-                done = _send_unequal(opened, payloads[start:], destination)
-                return SentMany(start + done, start // length + done)
-            return SentMany(start, start // length)
-    return SentMany(len(payloads), -(-len(payloads) // length))
-
-
-def _send_unequal(opened: socket.socket, payloads: list[bytes], destination: Any) -> int:
-    name = _encode_name(opened.family, destination)
-    for start in range(0, len(payloads), _SLOTS):
-        if not kernel_features.current().sendmmsg:
-            return start + _send_each(opened, payloads[start:], destination)
-        some = payloads[start : start + _SLOTS]
-        done = send_all(opened, some, name)
-        if done < 0 and ctypes.get_errno() in REFUSED and refuses_sendmmsg(opened):
-            kernel_features.give_up("sendmmsg")
-            return start + _send_each(opened, payloads[start:], destination)
-        if done < len(some):
-            return start + max(done, 0)
-    return len(payloads)
-
-
-def _send_each(opened: socket.socket, payloads: list[bytes], destination: Any) -> int:
-    for sent, payload in enumerate(payloads):
-        try:
-            opened.sendto(payload, destination)
-        except OSError:
-            return sent  # told by the one that is then sent alone
-    return len(payloads)
-
-
 @lru_cache(maxsize=1024)
 def _spaced(size: int, count: int) -> struct.Struct:
     """So many payloads of one size, a slot apart."""
@@ -481,14 +383,3 @@ def _decode_name(name: bytes) -> Address:
         return socket.inet_ntoa(name[4:8]), port
     address = socket.inet_ntop(socket.AF_INET6, name[8:24])
     return socket_options.ipv6_text(address, struct.unpack_from("=I", name, 24)[0]), port
-
-
-def _encode_name(family: int, destination: Any) -> bytearray:
-    if family == socket.AF_INET:
-        return bytearray(
-            struct.pack("=H", family) + struct.pack("!H4s8x", destination[1], socket.inet_aton(destination[0]))
-        )
-    address, port, *more = destination
-    flow, scope = more or (0, 0)
-    packed = socket.inet_pton(socket.AF_INET6, address)
-    return bytearray(struct.pack("=H", family) + struct.pack("!HI16s", port, flow, packed) + struct.pack("=I", scope))
