@@ -15,10 +15,10 @@ from typing import Any, Final, NamedTuple
 
 from ...message import Address
 from ...reliable import Acknowledged, Reliable
-from .incoming import Delivery, Hole
 from .members import MOST_MEMBERS
 from .outgoing import Mark, Outgoing
 from .packets import Beat, Bye, Data, MalformedPacket, Packet, Status, pack, parse
+from .reassembly import Delivery, Hole
 from .senders import Key, Senders, Stream
 
 _HELLOS: Final = (0.0, 0.02, 0.1, 0.5)

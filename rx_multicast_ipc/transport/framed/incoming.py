@@ -10,22 +10,11 @@ from __future__ import annotations
 
 import math
 from random import Random
-from typing import Any, Final, NamedTuple
+from typing import Any, Final
 
 from ...reliable import Reliable
-from .packets import (
-    BEGIN,
-    END,
-    LENGTH_SIZE,
-    WHOLE,
-    WINDOW_LIMIT,
-    Beat,
-    Data,
-    MalformedPacket,
-    Status,
-    messages_of,
-    total_length,
-)
+from .packets import WINDOW_LIMIT, Beat, Data, Status
+from .reassembly import Reassembly
 
 _STATUS_EVERY: Final = 8
 """Packets."""
@@ -61,30 +50,6 @@ _GIVE_UP_LEFT: Final = 1.0
 """The same after the sender said goodbye."""
 
 
-class Delivery(NamedTuple):
-    """Messages in their place.
-
-    Attributes:
-        origin: what was passed in with their last packet.
-        messages: each whole, one at least.
-    """
-
-    origin: Any
-    messages: list[bytes]
-
-
-class Hole(NamedTuple):
-    """Something that will not come, in its place.
-
-    Attributes:
-        packets: how many.
-        reason: why.
-    """
-
-    packets: int
-    reason: str
-
-
 class Incoming:
     """One stream that is heard.
 
@@ -103,7 +68,6 @@ class Incoming:
     Attributes:
         number: the next one to be delivered; 0 while unsettled.
         events: what is to be delivered.
-        buffered: bytes that it holds.
         heard_at: when something came last.
         left: whether the sender said goodbye.
         asked, repaired: requests for repairs, and packets that came after one.
@@ -114,8 +78,6 @@ class Incoming:
     ) -> None:
         self.session = session
         self.number = number
-        self.events: list[Delivery | Hole] = []
-        self.buffered = 0
         self.heard_at = now
         self.left = False
         self.asked = self.repaired = 0
@@ -129,8 +91,9 @@ class Incoming:
         self._held: dict[int, tuple[Data, Any]] = {}
         self._missing: dict[int, None] = {}
         self._listed = self._known
-        self._parts: list[bytes] | None = None
-        self._parts_size = self._total = 0
+        self._held_size = 0
+        self._messages = Reassembly(options.largest)
+        self.events = self._messages.events
         self._members = 1
         self._trip = 0.0
         self._senders_trip = 0.0
@@ -147,6 +110,11 @@ class Incoming:
         self._challenge_pause = _CHALLENGE_PAUSE
 
     @property
+    def buffered(self) -> int:
+        """Bytes that it holds."""
+        return self._held_size + self._messages.size
+
+    @property
     def settled(self) -> bool:
         """Whether it is known where the stream begins."""
         return self.number > 0
@@ -154,7 +122,7 @@ class Incoming:
     @property
     def complete(self) -> bool:
         """Whether nothing that is known to be sent is missing."""
-        return self.settled and self.number > self._known and self._parts is None
+        return self.settled and self.number > self._known and not self._messages.is_amid_a_message
 
     def settle(self, number: int, now: float) -> None:
         """The stream begins here."""
@@ -181,7 +149,7 @@ class Incoming:
             elif number > self._listed:
                 self._listed = number
             self.number = number + 1
-            self._consume(data, origin)
+            self._messages.take(data, origin)
             if self._held or self._missing or self._known > self._listed:
                 self._deliver_held()
                 self._list_missing(now)
@@ -232,7 +200,7 @@ class Incoming:
             self._challenge_at = math.inf
             for number in list(self._held):
                 self._drop(number)
-        self._break_parts(reason)
+        self._messages.break_off(reason)
         self._nak_at = math.inf
 
     def statuses(self, now: float) -> list[Status]:
@@ -388,15 +356,15 @@ class Incoming:
 
     def _hold(self, data: Data, origin: Any) -> bool:
         size = len(data.body)
-        if self.buffered + size > self._options.keep + self._parts_size:
+        if self._held_size + size > self._options.keep:
             return False  # it will be sent again
         self._held[data.number] = data, origin
-        self.buffered += size
+        self._held_size += size
         return True
 
     def _drop(self, number: int) -> tuple[Data, Any]:
         held = self._held.pop(number)
-        self.buffered -= len(held[0].body)
+        self._held_size -= len(held[0].body)
         return held
 
     def _deliver_held(self) -> None:
@@ -406,16 +374,16 @@ class Incoming:
             if data.number > self._known:
                 self._known = data.number
             self.number += 1
-            self._consume(data, origin)
+            self._messages.take(data, origin)
 
     def _skip_to(self, number: int, reason: str, now: float) -> None:
         """Deliver what is held before ``number``, and tell the holes between."""
         for held in sorted(held for held in self._held if held < number):
-            self._tell_hole(held - self.number, reason)
+            self._messages.tell_hole(held - self.number, reason)
             data, origin = self._drop(held)
             self.number = held + 1
-            self._consume(data, origin)
-        self._tell_hole(number - self.number, reason)
+            self._messages.take(data, origin)
+        self._messages.tell_hole(number - self.number, reason)
         self.number = max(self.number, number)
         self._known = max(self._known, self.number - 1)
         for missing in [missing for missing in self._missing if missing < self.number]:
@@ -425,51 +393,3 @@ class Incoming:
             self._nak_at = math.inf
         self._deliver_held()
         self._list_missing(now)
-
-    def _tell_hole(self, count: int, reason: str) -> None:
-        if count > 0:
-            self._forget_parts()
-            self.events.append(Hole(count, reason))
-
-    def _consume(self, data: Data, origin: Any) -> None:
-        """The next packet in order."""
-        flags = data.flags
-        if flags & WHOLE == WHOLE:
-            if self._parts is not None:
-                self._break_parts("the sender broke off")
-            try:
-                self.events.append(Delivery(origin, messages_of(data)))
-            except MalformedPacket:
-                self.events.append(Hole(1, "malformed"))
-        elif flags == BEGIN:
-            self._break_parts("the sender broke off")
-            self._total = total_length(data)
-            if self._total > self._options.largest:
-                self.events.append(Hole(1, f"a message of {self._total} bytes is more than is taken"))
-            else:
-                self._parts = []
-                self._add_part(data.body[LENGTH_SIZE:])
-        elif self._parts is not None:
-            self._add_part(data.body)
-            if self._parts_size > self._total or (flags == END and self._parts_size != self._total):
-                self._break_parts("malformed")
-            elif flags == END:
-                whole = b"".join(self._parts)
-                self._forget_parts()
-                self.events.append(Delivery(origin, [whole]))
-        # else: of a message whose beginning was before this end joined, or in a hole that was told
-
-    def _add_part(self, part: bytes) -> None:
-        assert self._parts is not None
-        self._parts.append(part)
-        self._parts_size += len(part)
-        self.buffered += len(part)
-
-    def _break_parts(self, reason: str) -> None:
-        if self._parts is not None:
-            self._forget_parts()
-            self.events.append(Hole(1, reason))
-
-    def _forget_parts(self) -> None:
-        self.buffered -= self._parts_size
-        self._parts, self._parts_size = None, 0

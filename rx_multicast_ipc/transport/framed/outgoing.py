@@ -16,23 +16,8 @@ from ...message import Address
 from ...reliable import Reliable
 from .congestion import Congestion
 from .members import Member, Members
-from .packets import (
-    BEGIN,
-    END,
-    HEADER_SIZE,
-    LENGTH_SIZE,
-    MOST_IN_BUNDLE,
-    Beat,
-    Bye,
-    Data,
-    Status,
-    first_fragment,
-    pack,
-    whole_body,
-)
-
-_QUEUE: Final = 256 * 1024
-"""Bytes that may wait for the window before a sender has to wait: enough to fill the packets that go next."""
+from .message_queue import MessageQueue
+from .packets import HEADER_SIZE, Beat, Bye, Data, Status, pack
 
 _FIRST_BEAT: Final = 0.004
 _SLOWEST_BEAT: Final = 1.0
@@ -129,12 +114,8 @@ class Outgoing:
         self.members = Members()
         self._options = options
         self._direct = direct
-        self._body_size = packet_size - HEADER_SIZE
         self._congestion = Congestion(packet_size, options.rate, now)
-        self._queue: deque[bytes] = deque()
-        self._queued = 0
-        self._part_at = 0
-        self._taken = self._gone_out = 0
+        self._queue = MessageQueue(packet_size - HEADER_SIZE)
         self._marks: deque[Mark] = deque()
         self._kept: dict[int, _Kept] = {}
         self._oldest = 1
@@ -155,7 +136,7 @@ class Outgoing:
     @property
     def room(self) -> bool:
         """Whether it takes another message."""
-        return self._queued < _QUEUE
+        return self._queue.has_room
 
     @property
     def drained(self) -> bool:
@@ -176,20 +157,12 @@ class Outgoing:
 
     def offer(self, messages: Sequence[bytes], *, all_of_them: bool = False) -> int:
         """Take messages for the next :meth:`packets`; returns how many of them there was place for."""
-        taken = 0
-        for message in messages:
-            if self._queued >= _QUEUE and not all_of_them:
-                break
-            self._queue.append(message)
-            self._queued += len(message) + 2
-            taken += 1
-        self._taken += taken
-        return taken
+        return self._queue.put(messages, all_of_them=all_of_them)
 
     def mark(self) -> Mark:
         """Watch who acknowledges the message that was taken last; see :meth:`lacking`."""
-        mark = Mark(self._taken, frozenset(self.members))
-        if self._gone_out == self._taken:
+        mark = Mark(self._queue.taken, frozenset(self.members))
+        if self._queue.gone_out == self._queue.taken:
             mark.number = self.number - 1
         else:
             self._marks.append(mark)
@@ -383,7 +356,7 @@ class Outgoing:
         return True
 
     def _next_packet(self, now: float) -> bytes:
-        flags, count, body = self._next_body()
+        flags, count, body = self._queue.next_body()
         number, self.number = self.number, self.number + 1
         packet = pack(Data(self.session, number, flags, count, body))
         if number == 1:
@@ -391,47 +364,10 @@ class Outgoing:
         self._end += len(packet)
         self._kept_bytes += len(packet)
         self._kept[number] = _Kept(packet, self._end, now)
-        while self._marks and self._marks[0].message <= self._gone_out:
+        while self._marks and self._marks[0].message <= self._queue.gone_out:
             self._marks.popleft().number = number
         self._congestion.on_sent(len(packet), now)
         return packet
-
-    def _next_body(self) -> tuple[int, int, bytes]:
-        queue, size = self._queue, self._body_size
-        message = queue[0]
-        if len(message) > size:
-            return self._next_part(message)
-        if len(queue) == 1:
-            self._queued = 0
-            self._gone_out += 1
-            return whole_body((queue.popleft(),))
-        some = [queue.popleft()]
-        used = len(message) + 2
-        while queue and len(some) < MOST_IN_BUNDLE:
-            used += len(queue[0]) + 2
-            if used > size:
-                used -= len(queue[0]) + 2
-                break
-            some.append(queue.popleft())
-        self._queued -= used
-        self._gone_out += len(some)
-        return whole_body(some)
-
-    def _next_part(self, message: bytes) -> tuple[int, int, bytes]:
-        if not self._part_at:
-            self._part_at = self._body_size - LENGTH_SIZE
-            self._queued -= self._part_at
-            return BEGIN, 0, first_fragment(len(message), message[: self._part_at])
-        part = message[self._part_at : self._part_at + self._body_size]
-        self._part_at += len(part)
-        self._queued -= len(part)
-        if self._part_at < len(message):
-            return 0, 0, part
-        self._part_at = 0
-        self._gone_out += 1
-        self._queue.popleft()
-        self._queued = max(0, self._queued - 2) if self._queue else 0
-        return END, 0, part
 
     def _drop_oldest(self) -> None:
         self._kept_bytes -= len(self._kept.pop(self._oldest).packet)

@@ -34,8 +34,8 @@ from ..latch import Latch
 from ..udp.error_advice import send_failed
 from ..wrapper import TransportWrapper
 from .endpoint import Datagram, Endpoint
-from .incoming import Hole
 from .outgoing import Mark
+from .reassembly import Hole
 
 _log = logging.getLogger("rx_multicast_ipc")
 

@@ -6,7 +6,6 @@ from random import Random
 
 from rx_multicast_ipc import Reliable
 from rx_multicast_ipc.transport.framed.endpoint import Endpoint
-from rx_multicast_ipc.transport.framed.incoming import Hole
 from rx_multicast_ipc.transport.framed.packets import (
     BEGIN,
     WHOLE,
@@ -19,6 +18,7 @@ from rx_multicast_ipc.transport.framed.packets import (
     first_fragment,
     pack,
 )
+from rx_multicast_ipc.transport.framed.reassembly import Hole
 
 from .simulation import Node, Simulation
 

@@ -9,7 +9,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from rx_multicast_ipc import Reliable
-from rx_multicast_ipc.transport.framed.incoming import Hole
+from rx_multicast_ipc.transport.framed.reassembly import Hole
 
 from .simulation import Node, Simulation
 
