@@ -11,7 +11,7 @@ from rx_multicast_ipc import ChannelOptions, Group, Reliable
 from rx_multicast_ipc.testing import VirtualClock
 from rx_multicast_ipc.testing.conformance import Rig
 from rx_multicast_ipc.transport import Hears, OpenTransport, Transport, TransportWrapper
-from rx_multicast_ipc.transport.framed.transport import OpenFramed
+from rx_multicast_ipc.transport.framed.open_framed import OpenFramed
 from rx_multicast_ipc.transport.udp.transport import UdpTransport
 from rx_multicast_ipc.transport.virtual.host import VirtualHost
 from rx_multicast_ipc.transport.virtual.link import Link

@@ -29,7 +29,7 @@ def as_options_say(open_transport: OpenTransport, options: ChannelOptions) -> Op
     reliable = options.get("reliable")
     if not isinstance(reliable, Reliable):
         return open_transport
-    from .framed.transport import OpenFramed
+    from .framed.open_framed import OpenFramed
 
     return OpenFramed(open_transport, reliable)
 

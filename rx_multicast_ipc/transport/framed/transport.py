@@ -17,24 +17,22 @@ from typing import Any, Final
 
 import msgspec
 from reactivex.abc import DisposableBase
-from reactivex.disposable import Disposable
 from reactivex.scheduler import VirtualTimeScheduler
 
 from ...channel_events import ChannelEvent, Gap
-from ...channel_options import ChannelOptions
 from ...channel_statistics import Statistics
-from ...errors import ChannelClosed, InvalidOption, SendFailed
-from ...group import Group
+from ...errors import ChannelClosed, SendFailed
 from ...message import Address, Message
 from ...reliable import Acknowledged, Reliable
 from ...subscriber_errors import report
 from .. import close_at_exit
-from ..base import Changed, Deliver, Ended, Hears, OpenTransport, Transport, WouldBlock, may_wait
+from ..base import Changed, Deliver, Ended, Hears, Transport, WouldBlock, may_wait
 from ..latch import Latch
 from ..udp.error_advice import send_failed
 from ..wrapper import TransportWrapper
-from .endpoint import Datagram, Endpoint
-from .outgoing import Mark
+from .acknowledgement import Acknowledgement
+from .endpoint import Endpoint
+from .packet_outlet import PacketOutlet
 from .reassembly import Hole
 
 _log = logging.getLogger("rx_multicast_ipc")
@@ -65,9 +63,6 @@ _LINGER_WAIT: Final = 1.5
 
 _LEAST_PAUSE: Final = 1e-5
 """Seconds: so that a timer is never due before its time by a rounding error."""
-
-_MOST_ON_THE_WAY_OUT: Final = 256
-"""Packets that may wait for the send buffer before more are made."""
 
 
 class FramedTransport(TransportWrapper):
@@ -118,8 +113,7 @@ class FramedTransport(TransportWrapper):
         self._ready: deque[list[Message] | Gap] = deque()
         self._own_size = 0
         self._draining = self._drain_posted = False
-        self._out: deque[Datagram] = deque()
-        self._flushing = self._stuck = self._failing = False
+        self._outlet = PacketOutlet(transport, self._go_on)
         self._threads_waiting = 0
         self._waiting: list[Callable[[], None]] = []
         self._acknowledgements: dict[Acknowledgement, None] = {}
@@ -212,7 +206,7 @@ class FramedTransport(TransportWrapper):
         self._final = self._final or Statistics()
         self._over.set()
         self._released.set()
-        self._out.clear()
+        self._outlet.clear()
         self._ready.clear()
         innermost: Any = self._innermost
         innermost.forget()
@@ -325,11 +319,10 @@ class FramedTransport(TransportWrapper):
     def _pump(self) -> None:
         """Let the protocol go on, and send what it gives; with the lock."""
         now = self._now()
-        if len(self._out) < _MOST_ON_THE_WAY_OUT:
-            self._out += self._endpoint.datagrams(now)
+        if not self._outlet.is_full:
+            self._outlet.put(self._endpoint.datagrams(now))
         self._take_events()
-        if self._out:
-            self._flush()
+        self._outlet.send()
         if self._waiting and self._has_room:
             waiting, self._waiting = self._waiting, []
             for action in waiting:
@@ -358,47 +351,9 @@ class FramedTransport(TransportWrapper):
         with self._lock:
             self._acknowledgements.pop(waiting, None)
 
-    def _flush(self) -> None:
-        """Send what is ready, in order, as far as the send buffer takes it; with the lock."""
-        if self._flushing or self._stuck:
-            return
-        self._flushing = True
-        try:
-            while self._out:
-                batch = self._next_batch()
-                try:
-                    if batch[0][1] is None and len(batch) > 1:
-                        self.inner.send_many([packet for packet, _ in batch])
-                    else:
-                        self.inner.send(*batch[0])
-                except WouldBlock as error:
-                    self._out.extendleft(reversed(batch[error.sent :]))
-                    self._stuck = True
-                    self.inner.when_room(self._go_on)
-                    return
-                except SendFailed as error:  # as if it had been lost on the way: it will be repaired
-                    self._out.extendleft(reversed(batch[error.sent + 1 :]))
-                    if not self._failing:
-                        self._failing = True
-                        _log.warning("%s: a packet cannot be sent, and will be repeated: %s", self.group, error)
-                except ChannelClosed:
-                    self._out.clear()
-                else:
-                    self._failing = False
-        finally:
-            self._flushing = False
-
-    def _next_batch(self) -> list[Datagram]:
-        """The next datagram, or those to the group in a row."""
-        batch = [self._out.popleft()]
-        while self._out and batch[0][1] is None and self._out[0][1] is None:
-            batch.append(self._out.popleft())
-        return batch
-
     def _go_on(self) -> None:
         with self._lock:
-            self._stuck = False
-            self._flush()
+            self._outlet.go_on()
             self._pump()
         self._drain()
 
@@ -533,7 +488,7 @@ class FramedTransport(TransportWrapper):
                 self._final = msgspec.structs.replace(self._final, unacknowledged=lost)
             if self._timer is not None:
                 self._timer.dispose()
-            self._out.clear()
+            self._outlet.clear()
         if lost:
             _log.warning("%s closed, and %d packets that it sent were not acknowledged", self.group, lost)
         self.inner.close(wait=False)
@@ -560,49 +515,6 @@ class FramedTransport(TransportWrapper):
                     self._ended(fault)
             finally:
                 self._over.set()
-
-
-class Acknowledgement(Disposable):
-    """Somebody who waits until a message is acknowledged; disposing ends the wait.
-
-    Attributes:
-        mark: the message.
-    """
-
-    def __init__(
-        self, mark: Mark, done: Callable[[Acknowledged], None], forget: Callable[[Acknowledgement], None]
-    ) -> None:
-        super().__init__(lambda: forget(self))
-        self.mark = mark
-        self._done = done
-
-    def tell(self, acknowledged: Acknowledged, _scheduler: object, _state: object) -> None:
-        if not self.is_disposed:
-            self._done(acknowledged)
-
-
-class OpenFramed:
-    """Opens reliable ends the way :class:`~rx_multicast_ipc.transport.OpenTransport` says.
-
-    Args:
-        open_transport: opens what they are put around.
-        reliable: how they are to behave.
-    """
-
-    def __init__(self, open_transport: OpenTransport, reliable: Reliable) -> None:
-        self._open_transport = open_transport
-        self._reliable = reliable
-
-    def __call__(self, group: Group, options: ChannelOptions, hears: Hears = Hears.ALL) -> FramedTransport:
-        if options["send_from"] != "own":
-            raise InvalidOption(
-                "a reliable channel must hear what its receivers answer, so it needs a port of its own: "
-                'leave send_from="own"'
-            )
-        silent: ChannelOptions = {**options, "echo": False}
-        inside = Hears.DIRECT if hears is Hears.NOTHING else hears  # receivers answer to it
-        transport = self._open_transport(group, silent, inside)
-        return FramedTransport(transport, self._reliable, hears, echo=options["echo"])
 
 
 def _messages(delivery: Any) -> list[Message]:
