@@ -7,7 +7,7 @@ is there. After any call, :meth:`Endpoint.datagrams` gives what is to be sent, `
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Sequence
+from collections.abc import Hashable, Iterable, Sequence
 from heapq import heappop, heappush
 from itertools import count
 from random import Random
@@ -92,7 +92,8 @@ class Endpoint:
         self._to_one: dict[Address, Outgoing] = {}
         self._outgoing = {self._to_group.session: self._to_group}
         self._senders = Senders(options, room, random, now)
-        self._peers: dict[Address, None] = {}
+        self._end = random.getrandbits(32) or 1
+        self._peers: dict[int, Address] = {}
         self._announcements: list[tuple[float, int, Datagram]] = []  # a heap
         self._announced = count()
         self._opened_at = now
@@ -124,11 +125,11 @@ class Endpoint:
     @property
     def peers(self) -> frozenset[Address]:
         """Who else was heard to be there."""
-        return frozenset(self._peers)
+        return frozenset(self._peers.values())
 
     def announce(self, now: float) -> None:
         """Say that this end is there, so that senders wait for it."""
-        hello = pack(Status(0, hello=True))
+        hello = pack(Status(0, hello=True, end=self._end))
         for pause in _HELLOS:
             self._announce(now + pause, (hello, None))
 
@@ -158,15 +159,16 @@ class Endpoint:
     def acknowledged(self, mark: Mark, now: float) -> Acknowledged | None:
         """Who has the message, and who went without it; None as long as somebody is waited for."""
         if now < self.settled_at:  # who is there may not have answered yet
-            mark.expected |= frozenset(self._to_group.members)
+            mark.expected |= self._to_group.members.addresses()
             return None
         if not mark.number or self._to_group.lacking(mark):
             return None
-        return Acknowledged(tuple(sorted(mark.acknowledged)), tuple(sorted(mark.expected - mark.acknowledged)))
+        missing = mark.expected.keys() - mark.acknowledged
+        return Acknowledged(_addresses(mark, mark.acknowledged), _addresses(mark, missing))
 
     def lacking(self, mark: Mark) -> list[Address]:
         """Who has yet to acknowledge the message."""
-        return sorted(self._to_group.lacking(mark))
+        return [*_addresses(mark, self._to_group.lacking(mark))]
 
     @property
     def settled_at(self) -> float:
@@ -208,7 +210,7 @@ class Endpoint:
         self._ending = True
         self._announcements.clear()
         for _ in range(2):
-            self._announce(now, (pack(Status(0, leave=True)), None))
+            self._announce(now, (pack(Status(0, leave=True, end=self._end)), None))
         alone = not self._peers and now - self._opened_at >= _ANSWERED
         for stream in self._outgoing.values():
             stream.end(now, alone=alone)
@@ -223,7 +225,7 @@ class Endpoint:
         ready: list[Datagram] = []
         for stream in () if self._ending else self._senders.streams():
             incoming = stream.incoming
-            ready += [(pack(status), stream.reply_to) for status in incoming.statuses(now)]
+            ready += [(pack(status._replace(end=self._end)), stream.reply_to) for status in incoming.statuses(now)]
             if incoming.events:
                 self._take_events(stream)
         while self._announcements and self._announcements[0][0] <= now:
@@ -269,17 +271,19 @@ class Endpoint:
 
     def _on_announcement(self, status: Status, source: Address, direct: bool, now: float) -> None:
         if status.leave:
-            self._peers.pop(source, None)
-            self._to_group.on_leave(source)
+            self._peers.pop(status.end, None)
+            self._to_group.on_leave(status.end)
+            for stream in self._to_one.values():
+                stream.on_leave(status.end)
             return
         if self._ending:
             return
-        self._to_group.on_hello(source, now)
-        if source not in self._peers and len(self._peers) < MOST_MEMBERS:
-            self._peers[source] = None
+        self._to_group.on_hello(status.end, source, now)
+        if status.end not in self._peers and len(self._peers) < MOST_MEMBERS:
+            self._peers[status.end] = source
             if not direct:
                 wait = self._random.random() * _REPLY_SPREAD * len(self._peers)
-                self._announce(now + wait, (pack(Status(0, hello=True)), source))
+                self._announce(now + wait, (pack(Status(0, hello=True, end=self._end)), source))
 
     def _announce(self, at: float, datagram: Datagram) -> None:
         heappush(self._announcements, (at, next(self._announced), datagram))
@@ -328,3 +332,7 @@ class Endpoint:
         if stream.answers:
             ready += stream.answers
             stream.answers.clear()
+
+
+def _addresses(mark: Mark, ends: Iterable[int]) -> tuple[Address, ...]:
+    return tuple(sorted(mark.expected[end] for end in ends))

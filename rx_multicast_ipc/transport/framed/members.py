@@ -22,6 +22,7 @@ class Member:
     """One receiver.
 
     Attributes:
+        address: where it was heard last.
         number: the next one that it expects; as long as it only said that it is there, the oldest that can be repeated.
         confirmed: whether it said so itself.
         highest: the highest one that it knows of.
@@ -36,6 +37,7 @@ class Member:
         "_least",
         "_least_before",
         "_least_since",
+        "address",
         "behind",
         "confirmed",
         "deviation",
@@ -46,7 +48,8 @@ class Member:
         "round_trip",
     )
 
-    def __init__(self, number: int, now: float) -> None:
+    def __init__(self, address: Address, number: int, now: float) -> None:
+        self.address = address
         self.number = number
         self.highest = number - 1
         self.room = 0
@@ -70,7 +73,7 @@ class Member:
 
 
 class Members:
-    """The receivers of one stream, and how far the slowest that is waited for has come.
+    """The receivers of one stream, by their ends, and how far the slowest that is waited for has come.
 
     Attributes:
         floor: the least number that one of them expects; None if nobody is waited for.
@@ -79,7 +82,7 @@ class Members:
     """
 
     def __init__(self) -> None:
-        self._members: dict[Address, Member] = {}
+        self._members: dict[int, Member] = {}
         self._stale = False
         self._floor: int | None = None
         self._seen = self._room = 0
@@ -87,22 +90,26 @@ class Members:
     def __len__(self) -> int:
         return len(self._members)
 
-    def __iter__(self) -> Iterator[Address]:
+    def __iter__(self) -> Iterator[int]:
         return iter(self._members)
 
-    def get(self, address: Address) -> Member | None:
-        return self._members.get(address)
+    def get(self, end: int) -> Member | None:
+        return self._members.get(end)
 
-    def add(self, address: Address, number: int, now: float) -> Member | None:
+    def addresses(self) -> dict[int, Address]:
+        """Where each of them was heard last."""
+        return {end: member.address for end, member in self._members.items()}
+
+    def add(self, end: int, address: Address, number: int, now: float) -> Member | None:
         """A receiver that expects ``number`` next; None if there are too many."""
         if len(self._members) >= MOST_MEMBERS:
             return None
-        member = self._members[address] = Member(number, now)
+        member = self._members[end] = Member(address, number, now)
         self._stale = True
         return member
 
-    def remove(self, address: Address) -> None:
-        self._stale |= self._members.pop(address, None) is not None
+    def remove(self, end: int) -> None:
+        self._stale |= self._members.pop(end, None) is not None
 
     def on_status(self, member: Member, status: Status, now: float) -> None:
         member.heard_at = now
@@ -132,8 +139,8 @@ class Members:
         return len(slow)
 
     def forget_silent(self, now: float) -> None:
-        for address in [a for a, m in self._members.items() if now - m.heard_at > _SILENCE]:
-            self.remove(address)
+        for end in [end for end, member in self._members.items() if now - member.heard_at > _SILENCE]:
+            self.remove(end)
 
     @property
     def floor(self) -> int | None:

@@ -70,18 +70,19 @@ class Mark:
     """A message whose acknowledgement somebody waits for.
 
     Attributes:
+        message: its number among those of the stream.
         number: of the packet that ends it; 0 as long as it waits to go out.
-        expected: who was there when it was taken.
-        acknowledged: those of them who have it.
+        expected: who was there when it was taken, and where.
+        acknowledged: the ends of those of them who have it.
     """
 
     __slots__ = ("acknowledged", "expected", "message", "number")
 
-    def __init__(self, message: int, expected: frozenset[Address]) -> None:
+    def __init__(self, message: int, expected: dict[int, Address]) -> None:
         self.message = message
         self.number = 0
         self.expected = expected
-        self.acknowledged: set[Address] = set()
+        self.acknowledged: set[int] = set()
 
 
 class Outgoing:
@@ -161,24 +162,24 @@ class Outgoing:
 
     def mark(self) -> Mark:
         """Watch who acknowledges the message that was taken last; see :meth:`lacking`."""
-        mark = Mark(self._queue.taken, frozenset(self.members))
+        mark = Mark(self._queue.taken, self.members.addresses())
         if self._queue.gone_out == self._queue.taken:
             mark.number = self.number - 1
         else:
             self._marks.append(mark)
         return mark
 
-    def lacking(self, mark: Mark) -> set[Address]:
+    def lacking(self, mark: Mark) -> set[int]:
         """Who of those that are waited for has yet to acknowledge it."""
-        lacking: set[Address] = set()
-        for address in mark.expected - mark.acknowledged:
-            member = self.members.get(address)
+        lacking: set[int] = set()
+        for end in mark.expected.keys() - mark.acknowledged:
+            member = self.members.get(end)
             if member is None or member.behind:
                 continue  # not waited for
             if mark.number and member.confirmed and member.number > mark.number:
-                mark.acknowledged.add(address)
+                mark.acknowledged.add(end)
             else:
-                lacking.add(address)
+                lacking.add(end)
         return lacking
 
     def end(self, now: float, *, alone: bool = False) -> None:
@@ -195,16 +196,16 @@ class Outgoing:
             self._linger_nobody = _LINGER_LEAST if alone and not self._direct else _LINGER_NOBODY
             self._beat_soon(now)
 
-    def on_hello(self, source: Address, now: float) -> None:
+    def on_hello(self, end: int, source: Address, now: float) -> None:
         """Somebody is there: since when, and what it has heard, its first STATUS will tell."""
-        member = self.members.get(source)
+        member = self.members.get(end)
         if member is None:
-            self.members.add(source, self._oldest, now)
+            self.members.add(end, source, self._oldest, now)
         else:
             member.heard_at = now
 
-    def on_leave(self, source: Address) -> None:
-        self.members.remove(source)
+    def on_leave(self, end: int) -> None:
+        self.members.remove(end)
 
     def on_status(self, source: Address, status: Status, now: float) -> None:
         """A receiver says what it has and what it lacks."""
@@ -212,11 +213,13 @@ class Outgoing:
             return  # forged, or meant for another
         if status.highest >= self.number:
             status = status._replace(highest=self.number - 1)
-        member = self.members.get(source) or self.members.add(source, status.number or self._oldest, now)
+        end = status.end
+        member = self.members.get(end) or self.members.add(end, source, status.number or self._oldest, now)
         if member is None:
             return
+        member.address = source
         if status.highest > member.highest:
-            self._measure(source, member, status, now)
+            self._measure(member, status, now)
         if status.number > member.number:
             self._progress_at = now
         if status.number:  # else it asks where the stream stands
@@ -269,13 +272,13 @@ class Outgoing:
             due = min([due, *[end for end in ends if end > self._looked_at]])
         return due
 
-    def _measure(self, source: Address, member: Member, status: Status, now: float) -> None:
+    def _measure(self, member: Member, status: Status, now: float) -> None:
         kept = self._kept.get(status.highest)
         if kept is None or kept.again_at != kept.sent_at or (self._beats and status.highest == self.number - 1):
             return  # which of its copies, or of the beats that told of it, was seen is not known
         seconds = now - kept.sent_at - status.ago
         if seconds >= 0:
-            self._congestion.on_round_trip(source, seconds, member.on_round_trip(seconds, now), now)
+            self._congestion.on_round_trip(status.end, seconds, member.on_round_trip(seconds, now), now)
 
     def _repeat(self, status: Status, now: float) -> None:
         """Queue what is missing, unless a repair may be on its way to whoever asks."""

@@ -7,7 +7,7 @@ from collections import deque
 from collections.abc import Callable, Iterable
 from typing import Final
 
-from ...errors import ChannelClosed, SendFailed
+from ...errors import ChannelClosed, MulticastError, SendFailed
 from ..base import Transport, WouldBlock
 from .endpoint import Datagram
 
@@ -70,13 +70,14 @@ class PacketOutlet:
             self._packets.extendleft(reversed(batch[error.sent :]))
             self._stuck = True
             self._transport.when_room(self._on_room)
-        except SendFailed as error:  # as if it had been lost on the way: it will be repaired
-            self._packets.extendleft(reversed(batch[error.sent + 1 :]))
+        except ChannelClosed:
+            self._packets.clear()
+        except MulticastError as error:  # as if it had been lost on the way: it will be repaired
+            sent = error.sent if isinstance(error, SendFailed) else 0  # else: its interface is gone
+            self._packets.extendleft(reversed(batch[sent + 1 :]))
             if not self._failing:
                 self._failing = True
                 _log.warning("%s: a packet cannot be sent, and will be sent again: %s", self._transport.group, error)
-        except ChannelClosed:
-            self._packets.clear()
         else:
             self._failing = False
 

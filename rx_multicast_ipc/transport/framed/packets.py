@@ -18,6 +18,7 @@ Every packet begins with 16 bytes, big-endian:
               u64 oldest number kept | u32 round trip, µs | u32 age of the session, ms | u64 answer to a challenge or 0
     STATUS 3  number: the next one expected; count: bytes of bitmap; flags: 2 HELLO, 4 LEAVE, both in session 0
               u64 highest number known | u32 how long ago, µs | u32 room, bytes | u64 challenge or 0
+              | u32 end: random, of one opening
               | bitmap: bit i (of byte i / 8, least significant first) is set if ``number + i`` is missing
     BYE 4     number: the last one ever sent; count 0, no body
 
@@ -54,7 +55,7 @@ MOST_IN_BUNDLE: Final = 0xFFFF
 
 _HEADER: Final = Struct("!BBHIQ")
 _BEAT: Final = Struct("!QIIQ")
-_STATUS: Final = Struct("!QIIQ")
+_STATUS: Final = Struct("!QIIQI")
 _LENGTH: Final = Struct("!Q")
 _BITMAP_LIMIT: Final = WINDOW_LIMIT // 8
 _U32: Final = (1 << 32) - 1
@@ -147,6 +148,7 @@ class Status(NamedTuple):
         challenge: to be answered by a BEAT; 0 for none.
         missing: bit i is set if ``number + i`` is missing.
         hello, leave: in an announcement, whether it joins or leaves.
+        end: tells the receiver from others, whatever address it speaks from.
     """
 
     session: int
@@ -158,6 +160,7 @@ class Status(NamedTuple):
     missing: int = 0
     hello: bool = False
     leave: bool = False
+    end: int = 0
 
 
 class Bye(NamedTuple):
@@ -212,7 +215,7 @@ def pack(packet: Packet) -> bytes:
         flags = _HELLO * packet.hello | _LEAVE * packet.leave
         header = _header(Kind.STATUS, flags, len(bitmap), packet.session, packet.number)
         ago, room = _fraction(packet.ago, 1e6), min(packet.room, _U32)
-        return header + _STATUS.pack(packet.highest, ago, room, packet.challenge) + bitmap
+        return header + _STATUS.pack(packet.highest, ago, room, packet.challenge, packet.end) + bitmap
     return _header(Kind.BYE, 0, 0, packet.session, packet.number)
 
 
@@ -293,12 +296,12 @@ def _parse_status(datagram: bytes, flags: int, count: int, session: int, number:
         raise MalformedPacket("no sound status")
     if (session == 0) != bool(flags):
         raise MalformedPacket("an announcement in a session, or a status in none")
-    highest, ago, room, challenge = _STATUS.unpack_from(datagram, HEADER_SIZE)
+    highest, ago, room, challenge, end = _STATUS.unpack_from(datagram, HEADER_SIZE)
     if highest >= NUMBER_LIMIT:
         raise MalformedPacket("number out of range")
     missing = int.from_bytes(datagram[start:], "little")
     hello, leave = bool(flags & _HELLO), bool(flags & _LEAVE)
-    return Status(session, number, highest, ago / 1e6, room, challenge, missing, hello, leave)
+    return Status(session, number, highest, ago / 1e6, room, challenge, missing, hello, leave, end)
 
 
 def _header(kind: int, flags: int, count: int, session: int, number: int) -> bytes:

@@ -98,10 +98,9 @@ def test_a_forged_request_is_answered_by_a_window_of_repairs_a_round_trip() -> N
     sender.send(*[bytes(1300) for _ in range(2000)])
     network.run(1.0)
     network.packets.clear()
-    for _ in range(1000):
-        forge(
-            network, sender, network.add(announces=False), Status(session, 1, 1, missing=(1 << 2000) - 1), direct=True
-        )
+    for number in range(1000):
+        status = Status(session, 1, 1, missing=(1 << 2000) - 1, end=number)
+        forge(network, sender, network.add(announces=False), status, direct=True)
     assert len(network.data()) <= 2002  # once each, not a thousand times
 
 
@@ -156,8 +155,8 @@ def test_twenty_thousand_sessions_cost_the_others_nothing() -> None:
 
 def test_announcements_of_strangers_are_bounded() -> None:
     end = Endpoint(Reliable(), 1400, 0, Random(1), 0.0)
-    hello = pack(Status(0, hello=True))
     for number in range(20_000):
+        hello = pack(Status(0, hello=True, end=number))
         end.receive(hello, (f"10.1.{number >> 8}.{number & 255}", 9), False, None, 1.0)
     assert len(end.peers) <= 4096
 

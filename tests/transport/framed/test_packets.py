@@ -59,9 +59,8 @@ def beats(draw: st.DrawFn) -> Beat:
 def statuses(draw: st.DrawFn) -> Status:
     numbers = draw(NUMBERS), draw(NUMBERS)
     missing = draw(st.integers(0, (1 << packets.WINDOW_LIMIT) - 1))
-    return Status(
-        draw(SESSIONS), *numbers, draw(MICROSECONDS), draw(st.integers(0, 1 << 31)), draw(CHALLENGES), missing
-    )
+    ago, room, end = draw(MICROSECONDS), draw(st.integers(0, 1 << 31)), draw(st.integers(0, (1 << 32) - 1))
+    return Status(draw(SESSIONS), *numbers, ago, room, draw(CHALLENGES), missing, end=end)
 
 
 ANNOUNCEMENTS = st.sampled_from([Status(0, hello=True), Status(0, leave=True)])

@@ -248,6 +248,22 @@ def test_the_end_of_the_interpreter_lingers() -> None:
     assert heard == numbered(300)
 
 
+def test_a_packet_that_cannot_be_sent_fails_no_send_and_is_repeated() -> None:
+    clock = VirtualClock()
+    network = VirtualNetwork(clock, latency=0.01)
+    sender, end = [network.open_channel(host=f"10.0.0.{host}", reliable=True) for host in (1, 2)]
+    heard = heard_by(end)
+    clock.advance_by(1.0)
+    network.take_down("10.0.0.1")
+    errors: list[Exception] = []
+    sender.broadcast("while it is down").subscribe(on_error=errors.append)
+    clock.advance_by(1.0)
+    network.bring_up("10.0.0.1")
+    clock.advance_by(3.0)
+    assert errors == []
+    assert heard == [b"while it is down"]
+
+
 FORK = """
 import os, sys, threading
 import rx_multicast_ipc as ipc
