@@ -5,7 +5,7 @@ from __future__ import annotations
 import warnings
 from collections.abc import Callable
 from types import TracebackType
-from typing import Literal, Self, TypeVar, Unpack, overload
+from typing import TYPE_CHECKING, Any, Literal, Self, TypeVar, Unpack, overload
 
 import msgspec
 from reactivex import Observable
@@ -22,18 +22,36 @@ from .cold_observable import ColdObservable
 from .errors import ChannelClosed, InvalidOption
 from .group import DEFAULT_GROUP, DEFAULT_PORT, Group, check_port
 from .message import Address, Message
+from .operators.codec import OnDecodeError
+from .payload_format import Codec, Format
+from .receiving.async_iteration import HotObservable
 from .receiving.event_loop_delivery import at_home_of, loop_of
 from .receiving.inbox import Inbox
 from .receiving.wait_backlog import Predicate
 from .reliable import Acknowledged
 from .sending.acknowledged_send import send_acknowledged
-from .sending.cold_send import Send, send_to, shown_payload
+from .sending.cold_send import Send, end_of, send_to, shown_payload
 from .sending.paced_send_all import Payloads, send_all
+from .sending.responding import answers
+from .topics.topic import Topic
+from .topics.topic_message import TopicMessage
+from .topics.topic_name import check_pattern
+from .topics.topic_router import TopicRouter
 from .transport import OpenTransport, Transport
 from .transport.opening import as_options_say
 from .transport.opening import open_transport as open_current
-from .validation.arguments import check_callable, check_observable, check_predicate, check_timeout, shown
+from .validation.arguments import (
+    check_callable,
+    check_observable,
+    check_predicate,
+    check_seconds,
+    check_timeout,
+    shown,
+)
 from .validation.payload import Payload, as_payload
+
+if TYPE_CHECKING:
+    from typing_extensions import TypeForm  # what checkers bring with them; nothing is imported at run time
 
 _T = TypeVar("_T")
 
@@ -59,20 +77,24 @@ class Channel:
         self._inbox = Inbox(group)
         self._inbox.open(group, as_options_say(open_transport, checked), checked)
         self._transport = self._inbox.transport
+        self._topics = TopicRouter(self._inbox.messages)
         self._payload_limit = self._transport.payload_limit
 
     @property
-    def messages(self) -> Observable[Message]:
-        """Hot: every message of the group, and every direct one, from subscription on; completes on close."""
+    def messages(self) -> HotObservable[Message]:
+        """Hot: every message of the group, and every direct one, from subscription on; completes on close.
+
+        On asyncio, ``async for message in channel.messages`` subscribes, too.
+        """
         return self._inbox.messages
 
     @property
-    def batches(self) -> Observable[list[Message]]:
+    def batches(self) -> HotObservable[list[Message]]:
         """Hot: the same messages, one list (at least one message; not to be changed) for each read."""
         return self._inbox.batches
 
     @property
-    def events(self) -> Observable[ChannelEvent]:
+    def events(self) -> HotObservable[ChannelEvent]:
         """Hot: what happens to the channel's network, once the channel has dealt with it; completes on close.
 
         A reliable channel tells of each :class:`Gap` here, before the next message of the same sender.
@@ -83,7 +105,7 @@ class Channel:
         return self._inbox.events
 
     @property
-    def deliveries(self) -> Observable[Message | Gap]:
+    def deliveries(self) -> HotObservable[Message | Gap]:
         """Hot: every message, and in its place each :class:`Gap`, which only a reliable channel has."""
         return self._inbox.deliveries
 
@@ -157,12 +179,16 @@ class Channel:
             return send_acknowledged(transport, payload, seconds, self._inbox.closing)
         return Send(transport, as_payload(data, self._payload_limit))
 
-    def send(self, data: Payload, port: int, address: str) -> Observable[None]:
+    @overload
+    def send(self, data: Payload, port: Address) -> Observable[None]: ...
+    @overload
+    def send(self, data: Payload, port: int, address: str) -> Observable[None]: ...
+    def send(self, data: Payload, port: int | Address, address: str | None = None) -> Observable[None]:
         """Cold: each subscription sends ``data`` to one address and emits None.
 
         Args:
             data: as for :meth:`broadcast`.
-            port: UDP port.
+            port: UDP port; or both as one pair ``(address, port)``, such as a message's ``sender``.
             address: a numeric address; or a host name, looked up on a thread of its own at every
                 subscription; ``""`` is this machine.
 
@@ -171,7 +197,7 @@ class Channel:
             InvalidAddress: from the Observable, for a name that stands for no usable address.
             SendFailed: from the Observable.
         """
-        return send_to(self._open_transport, self._payload(data), check_port(port), address)
+        return send_to(self._open_transport, self._payload(data), *end_of(port, address))
 
     def reply(self, message: Message, data: Payload) -> Observable[None]:
         """Cold: each subscription sends ``data`` to the one process that sent ``message``. See :meth:`send`."""
@@ -248,6 +274,107 @@ class Channel:
         what = f"request of {shown_payload(payload)}"
         return self._inbox.backlog.request(lambda: transport.send(payload), is_answer, check_timeout(timeout), what)
 
+    def request_all(self, data: Payload, predicate: Predicate, *, timeout: float) -> Observable[Message]:
+        """Cold: each subscription broadcasts ``data``, emits every answer that matches, and completes in time.
+
+        As :meth:`request`, but for all who answer: ``ops.to_list()`` makes a list of them, which may be empty.
+
+        Args:
+            data: as for :meth:`broadcast`.
+            predicate: chooses the answers.
+            timeout: seconds; how long it listens, and no error at their end.
+
+        Raises:
+            As for :meth:`broadcast`; ChannelClosed: from the Observable.
+        """
+        transport = self._open_transport
+        payload = self._payload(data)
+        seconds = check_seconds("timeout", timeout)
+        check_predicate(predicate)
+
+        def is_answer(message: Message) -> object:
+            return message.sender not in transport.own_addresses and predicate(message)
+
+        what = f"request of {shown_payload(payload)} to all"
+        return self._inbox.backlog.request_all(lambda: transport.send(payload), is_answer, seconds, what)
+
+    def respond(self, predicate: Predicate, handler: Callable[[Message], Payload]) -> Observable[Message]:
+        """Cold: while subscribed, answers each message that matches, to the asker alone, and emits it then.
+
+        The channel's own messages are not answered. What the predicate or the handler raises, and a reply that fails,
+        is reported (see :func:`set_unhandled_error_hook`), and the next one who asks is answered all the same.
+
+        Args:
+            predicate: chooses the messages that are questions.
+            handler: takes one, and returns the answer: text or bytes-like.
+
+        Raises:
+            ChannelClosed, InvalidOption: at once.
+        """
+        transport, limit = self._open_transport, self._payload_limit  # not the channel, which may be forgotten
+
+        def is_own(message: Message) -> bool:
+            return message.sender in transport.own_addresses
+
+        def reply(message: Message, data: Payload) -> Observable[None]:
+            return send_to(transport, as_payload(data, limit), message.port, message.address)
+
+        return answers(self._inbox.messages, is_own, reply, predicate, handler)
+
+    @overload
+    def topic(
+        self,
+        name: str,
+        type: TypeForm[_T],
+        format: Format | Codec[Any] = "json",
+        *,
+        on_error: OnDecodeError = "log",
+    ) -> Topic[_T]: ...
+    @overload
+    def topic(
+        self, name: str, *, format: Format | Codec[Any] = "json", on_error: OnDecodeError = "log"
+    ) -> Topic[Any]: ...
+    def topic(
+        self,
+        name: str,
+        type: Any = Any,
+        format: Format | Codec[Any] = "json",
+        *,
+        on_error: OnDecodeError = "log",
+    ) -> Topic[Any]:
+        """What is published under ``name``, as values: ``name\\0payload`` in a datagram, and nothing else.
+
+        Args:
+            name: levels between ``/``, such as ``"robot/pose"``: UTF-8 of 128 bytes at most, without NUL and ``*``.
+            type: of the values, any that msgspec knows (Struct, dataclass, ``list[int]``, ``Pose | Battery``, ...);
+                whatever the payload holds, if not given.
+            format: ``"json"``, ``"msgpack"``, or an object with ``encode(value)`` and ``decode(data)``.
+            on_error: what becomes of a payload that cannot be decoded: as for :func:`operators.decode`.
+
+        Raises:
+            InvalidTopic, InvalidOption: at once.
+        """
+        transport, limit = self._transport, self._payload_limit  # not the channel, which may be forgotten
+
+        def broadcast(data: bytes) -> Observable[None]:
+            if transport.closed:
+                raise ChannelClosed
+            return Send(transport, as_payload(data, limit))
+
+        return Topic(name, type, format, on_error, self._topics, broadcast)
+
+    def topics(self, pattern: str = "**") -> HotObservable[TopicMessage]:
+        """Hot: what is published to every topic that matches, for exploring; completes on close.
+
+        Args:
+            pattern: a name in which ``*`` stands for one level and, at the end, ``**`` for the rest, none or more:
+                ``"robot/*"``, ``"*/pose"``, ``"robot/**"``.
+
+        Raises:
+            InvalidTopic: at once.
+        """
+        return self._topics.matching(pattern, check_pattern(pattern))
+
     def unbind(self) -> Observable[None]:
         """Cold: closes the channel, completes ``messages``, and emits None when that is done; idempotent."""
 
@@ -275,6 +402,7 @@ class Channel:
                 waits for that, for 5 seconds at most; in a subscriber on an I/O thread it does not wait.
         """
         self._inbox.stop()
+        self._topics.stop()
         self._transport.close(wait=wait)
 
     def __enter__(self) -> Self:

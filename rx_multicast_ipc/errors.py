@@ -7,6 +7,7 @@
      │   ├─ InvalidInterface          no interface of this machine
      │   ├─ InvalidTTL                no TTL, or one that contradicts the interface
      │   ├─ InvalidAddress            no destination that this channel may send to
+     │   ├─ InvalidTopic              no name of a topic, or no pattern of names
      │   ├─ InvalidPayload            neither str nor bytes-like
      │   ├─ PayloadTooLarge           more than one datagram carries
      │   └─ InvalidOption             another argument out of range or of the wrong type
@@ -32,7 +33,9 @@ Where the operating system caused an error, its ``OSError`` is the ``__cause__``
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
+
+from .strangers.printable_text import printable
 
 if TYPE_CHECKING:
     from .channel_events import Gap
@@ -69,6 +72,10 @@ class InvalidTTL(InvalidArgument):
 
 class InvalidAddress(InvalidArgument):
     """Not a destination that this channel may send to."""
+
+
+class InvalidTopic(InvalidArgument):
+    """Not the name of a topic, or not a pattern of names."""
 
 
 class InvalidPayload(InvalidArgument, TypeError):
@@ -203,12 +210,26 @@ class DecodeFailed(MulticastError):
 
     def __init__(self, message: Message, reason: BaseException | str) -> None:
         self.message = message
-        self._reason = str(reason)  # not the error itself: a stranger's may not survive pickling
+        self._reason = _text_of(reason)  # not the error itself: a stranger's may not survive pickling
         super().__init__(message, self._reason)
 
     def __str__(self) -> str:
         message = self.message
-        return f"cannot decode {len(message.data)} bytes from {message.address}:{message.port}: {self._reason}"
+        reason = printable(self._reason, limit=_REASON)  # on one line, whatever a datagram put into it
+        return f"cannot decode {len(message.data)} bytes from {message.address}:{message.port}: {reason}"
+
+
+_REASON: Final = 200
+"""Characters of a decoder's error that are told: it may hold as much of the datagram as its sender likes."""
+
+
+def _text_of(reason: BaseException | str) -> str:
+    """What a decoder says, or else what it raised: its error may be made of what it could not decode."""
+    try:
+        text = str(reason)
+    except Exception:
+        text = ""
+    return text or type(reason).__name__
 
 
 class BufferOverflow(MulticastError):

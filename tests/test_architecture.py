@@ -17,9 +17,10 @@ from .helpers import ROOT
 PACKAGE = ROOT / "rx_multicast_ipc"
 
 LAYERS = (
-    {"_html"},
-    {"message", "channel_events", "channel_statistics"},
+    {"_html", "strangers"},
     {"errors"},
+    {"payload_format"},
+    {"message", "channel_events", "channel_statistics"},
     {"validation"},
     {"subscriber_errors"},
     {"channel_scheduler", "cold_observable", "deadlocks"},
@@ -28,8 +29,10 @@ LAYERS = (
     {"transport"},
     {"receiving"},
     {"sending"},
+    {"operators"},
+    {"topics"},
     {"channel"},
-    {"shared_channels", "blocking_run", "async_iteration", "operators", "repeat_loops"},
+    {"shared_channels", "blocking_run", "repeat_loops"},
     {"__init__"},
     {"testing", "capture"},
     {"notebook"},
@@ -40,12 +43,16 @@ LAYERS = (
 
 NARROW = {
     "operators": {
-        "channel_events",
-        "channel_scheduler",
-        "errors",
-        "message",
-        "receiving",
-        "subscriber_errors",
+        *(
+            "channel_events",
+            "channel_scheduler",
+            "errors",
+            "message",
+            "payload_format",
+            "receiving",
+            "strangers",
+            "subscriber_errors",
+        ),
         "validation",
     },
     "repeat_loops": {"errors", "validation"},
@@ -214,3 +221,72 @@ def test_every_public_callable_says_what_it_takes_and_raises() -> None:
         text = getattr(ipc, name).__doc__
         assert "Args:" in text, name
         assert "Raises:" in text, name
+
+
+CLI = sorted((PACKAGE / "cli").rglob("*.py"))
+
+
+def calls(path: Path) -> list[ast.Call]:
+    return [node for node in ast.walk(ast.parse(path.read_text())) if isinstance(node, ast.Call)]
+
+
+def called(call: ast.Call) -> str:
+    """The last part of what is called."""
+    return call.func.attr if isinstance(call.func, ast.Attribute) else getattr(call.func, "id", "")
+
+
+@pytest.mark.parametrize("path", CLI, ids=lambda path: str(path.relative_to(PACKAGE)))
+class TestTheCommandLineTrustsNoStranger:
+    """What it does with strangers' bytes, it does through the package ``strangers``."""
+
+    def test_nothing_is_decoded_but_there(self, path: Path) -> None:
+        decoders = {
+            target.id
+            for node in ast.walk(ast.parse(path.read_text()))
+            if isinstance(node, ast.AnnAssign | ast.Assign)
+            and isinstance(node.value, ast.Attribute)
+            and node.value.attr in ("decode", "loads")
+            for target in ([node.target] if isinstance(node, ast.AnnAssign) else node.targets)
+            if isinstance(target, ast.Name)
+        }
+        going_around = {"decode", "loads", "format", "convert"} | decoders
+        found = [ast.unparse(call) for call in calls(path) if called(call) in going_around]
+        own_json = "lines.decode()" if path.name == "output.py" else None
+        assert [text for text in found if text != own_json] == []
+
+    def test_only_output_and_the_progress_line_write(self, path: Path) -> None:
+        writing = {"print", "write", "writelines", "dup2"} & {called(call) for call in calls(path)}
+        streams = [
+            text for text in ("sys.stdout.write", "sys.stderr.write", "stdout.buffer") if text in path.read_text()
+        ]
+        if path.name not in ("output.py", "progress_line.py", "record.py", "main.py"):
+            assert (writing, streams) == (set(), [])
+
+    def test_what_writes_makes_it_printable(self, path: Path) -> None:
+        for call in calls(path):
+            if called(call) in ("print", "update", "notify") or ast.unparse(call.func).endswith("_stream.write"):
+                text = ast.unparse(call)
+                allowed = ("printable", "\\r\\x1b[K", "record.getMessage", "text", "status", "''")
+                assert any(word in text for word in allowed), text
+
+    def test_nothing_is_kept_of_each_sender_without_a_bound(self, path: Path) -> None:
+        kinds = ("dict[Address", "set[Address", "list[Address", "defaultdict", "Counter[Address")
+        assert [kind for kind in kinds if kind in path.read_text()] == []
+
+    def test_only_limited_answers_go_to_addresses_of_datagrams(self, path: Path) -> None:
+        answering = [
+            call for call in calls(path) if called(call) in ("reply", "send") and "channel" in ast.unparse(call)
+        ]
+        assert not answering or "AnswerLimit" in path.read_text(), list(map(ast.unparse, answering))
+
+
+def test_every_module_logs_to_the_logger_whose_records_are_printable() -> None:
+    import logging
+
+    from rx_multicast_ipc.strangers.safe_log import LOGGER, PrintableRecords
+
+    assert any(isinstance(found, PrintableRecords) for found in logging.getLogger(LOGGER).filters)
+    for path in MODULES:
+        for call in calls(path):
+            if called(call) == "getLogger":
+                assert ast.unparse(call) in (f"logging.getLogger({LOGGER!r})", "logging.getLogger(LOGGER)"), path

@@ -26,7 +26,7 @@ from ..validation.stream import Stream
 from . import exit_codes
 from .output import Output, reader_gone, tell
 from .progress_line import Status, amount
-from .shared_arguments import add_form, add_group, add_verbose, examples, group_of, seconds, whole
+from .shared_arguments import add_form, add_group, add_other_name, add_verbose, examples, group_of, seconds, whole
 
 _RECEIVE_BUFFER: Final = 64 << 20
 """Bytes: a disk may take its time."""
@@ -50,6 +50,7 @@ def configure(parser: ArgumentParser) -> None:
     parser.add_argument("file", metavar="FILE", help='the capture file to write ("-": standard output)')
     parser.add_argument("-c", "--count", type=whole, metavar="N", help="end after N messages")
     parser.add_argument("-d", "--duration", type=seconds, metavar="SECONDS", help="end after this time")
+    add_other_name(parser, "--timeout", "duration", type=seconds)
     parser.add_argument("--force", action="store_true", help="replace FILE if it exists")
     parser.add_argument(
         "--receive-buffer",

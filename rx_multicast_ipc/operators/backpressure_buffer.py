@@ -16,7 +16,7 @@ from reactivex.internal.exceptions import DisposedException
 
 from ..channel_scheduler import DeliveringScheduler
 from ..receiving.bounded_queue import QUEUE_BYTES, BoundedQueue
-from ..receiving.overflow import Overflow
+from ..receiving.overflow import Overflow, OverflowName
 from ..subscriber_errors import detach, report
 from ..validation.arguments import check_callable, check_choice, check_count, check_observable
 from ..validation.stream import Stream
@@ -26,7 +26,7 @@ _T = TypeVar("_T")
 
 def on_backpressure_buffer(
     capacity: int,
-    overflow: Overflow = Overflow.DROP_OLDEST,
+    overflow: Overflow | OverflowName = Overflow.DROP_OLDEST,
     *,
     scheduler: SchedulerBase | None = None,
     on_overflow: Callable[[Any], None] | None = None,

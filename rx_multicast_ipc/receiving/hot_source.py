@@ -16,7 +16,7 @@ from ..cold_observable import EndsRetries
 from ..errors import ChannelClosed
 from ..subscriber_errors import detach, report, tell_all
 from ..validation.arguments import check_subscriber
-from ..validation.stream import Stream
+from .async_iteration import HotObservable
 from .bounded_queue import count_losses_of
 from .event_loop_delivery import LoopObserver, loop_of
 
@@ -26,7 +26,7 @@ _T = TypeVar("_T")
 _NOBODY: Final[tuple[Any, ...]] = ()
 
 
-class HotSource(EndsRetries, Stream[_T]):
+class HotSource(EndsRetries, HotObservable[_T]):
     """A hot Observable that its owner feeds from one thread.
 
     Subscribing takes part from the next item on, and never starts anything. A subscriber with an asyncio
@@ -96,6 +96,11 @@ class HotSource(EndsRetries, Stream[_T]):
         """Complete, or err, everybody and every later subscriber; on the delivering thread only."""
         with self._gate:
             self._ended = self._stopped = True
+        self.end_subscribers(error)
+
+    def end_subscribers(self, error: Exception | None = None) -> None:
+        """Complete, or err, everybody who is subscribed now; on the delivering thread only."""
+        with self._gate:
             subscribers, self._all = tuple(self._all), {}
             self._subscribers = _NOBODY
         tell_all([partial(self._end_one, subscriber, error) for subscriber in subscribers])

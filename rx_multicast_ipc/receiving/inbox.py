@@ -48,7 +48,7 @@ class Inbox:
         self.transport = open_transport(group, options)
         try:
             self.backlog = Backlog(self.transport, options["backlog"])
-            self.transport.start(self._deliver, self._end, self._tell)
+            self.transport.start(_Delivery(self), self._end, self._tell)
         except BaseException:
             self.transport.close()
             raise
@@ -75,15 +75,6 @@ class Inbox:
     def _refusal(self) -> Exception | None:
         return ChannelClosed() if self.transport.closed else deadlock(self.transport.scheduler)
 
-    def _deliver(self, batch: list[Message]) -> None:
-        if self.batches.observed:
-            self.batches.emit((batch,))
-        if self.messages.observed:
-            self.messages.emit(batch)
-        if self.deliveries.observed:
-            self.deliveries.emit(batch)
-        self.backlog.put(batch)
-
     def _tell(self, event: ChannelEvent) -> None:
         if isinstance(event, Gap) and self.deliveries.observed:
             self.deliveries.emit((event,))
@@ -100,3 +91,27 @@ class Inbox:
                 partial(self.closing.tell, why),
             ]
         )
+
+
+class _Delivery:
+    """What the transport calls; see :data:`rx_multicast_ipc.transport.Deliver`."""
+
+    def __init__(self, inbox: Inbox) -> None:
+        self._batches = inbox.batches
+        self._messages = inbox.messages
+        self._deliveries = inbox.deliveries
+        self._backlog = inbox.backlog
+
+    def __call__(self, batch: list[Message]) -> None:
+        if self._batches.observed:
+            self._batches.emit((batch,))
+        if self._messages.observed:
+            self._messages.emit(batch)
+        if self._deliveries.observed:
+            self._deliveries.emit(batch)
+        self._backlog.put(batch)
+
+    def awaited(self) -> bool:
+        """Whether anybody is subscribed or waits."""
+        messages, batches, deliveries = self._messages, self._batches, self._deliveries
+        return messages.observed or batches.observed or deliveries.observed or self._backlog.awaited

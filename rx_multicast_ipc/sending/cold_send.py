@@ -15,7 +15,8 @@ from reactivex.typing import OnCompleted, OnError, OnNext
 
 from ..cold_observable import ColdObservable
 from ..deadlocks import deadlock
-from ..errors import ChannelClosed
+from ..errors import ChannelClosed, InvalidAddress, InvalidPort
+from ..group import check_port
 from ..message import Address
 from ..receiving.event_loop_delivery import at_home_of
 from ..transport import WouldBlock
@@ -170,6 +171,27 @@ class SendToName(_ColdSend):
 def shown_payload(payload: bytes) -> str:
     """The beginning of a payload, for people."""
     return repr(payload[:_SHOWN_BYTES]) + ("..." if len(payload) > _SHOWN_BYTES else "")
+
+
+def end_of(port: int | Address, address: str | None) -> tuple[int, str]:
+    """``port, address`` or one ``(address, port)``, such as a message's sender, as port and address, the port checked.
+
+    Raises:
+        InvalidPort: no UDP port.
+        InvalidAddress: none at all, or two.
+    """
+    if isinstance(port, tuple):
+        if address is not None or len(port) != 2:
+            raise InvalidAddress(f"an end is one address and one port, (address, port) or port, address; not {port!r}")
+        address, port = port
+    if isinstance(port, str) and isinstance(address, int):
+        raise InvalidPort(f"the port stands before the address: send(data, {address}, {port!r})")
+    number = check_port(port)
+    if address is None:
+        raise InvalidAddress(
+            "a port needs a host name or a numeric address: send(data, port, address), or send(data, message.sender)"
+        )
+    return number, address
 
 
 def send_to(sender: Sender, payload: bytes, port: int, address: str) -> Observable[None]:

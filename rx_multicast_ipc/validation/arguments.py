@@ -47,7 +47,8 @@ def check_callable(name: str, value: _Function, takes: tuple[str, ...], advice: 
     if _is_async(value):
         raise InvalidOption(
             f"{name} is a plain function of {called_with}, and {_name(value)} is an async one, whose answer would come "
-            "too late: decide without await; or leave Rx, with async for over to_async_iterable(...), and await there"
+            "too late: decide without await; or pass it to operators.map_async in a pipe; or leave Rx, with async for "
+            "over to_async_iterable(...), and await there"
         )
     if not _takes(value, len(takes)):
         npm = (

@@ -52,6 +52,9 @@ _OWN_CAPACITY: Final = 4 << 20
 _OWN_DELAY: Final = 0.0005
 """Seconds that own messages wait for more, or for something from others: a wake-up costs as much as a send."""
 
+_OWN_DELAY_UNAWAITED: Final = 0.01
+"""The same where nobody is subscribed."""
+
 _RECORD: Final = 256
 """Bytes that an own message counts beside its payload."""
 
@@ -103,6 +106,7 @@ class FramedTransport(TransportWrapper):
         self._buffer = transport.statistics.receive_buffer
         self._endpoint = Endpoint(reliable, size, self._buffer, SystemRandom(), self._now())
         self._deliver: Deliver | None = None
+        self._awaited: Callable[[], bool] = _always
         self._ended: Ended | None = None
         self._changed: Changed | None = None
         self._fault: Exception | None = None
@@ -142,6 +146,7 @@ class FramedTransport(TransportWrapper):
     def start(self, deliver: Deliver, ended: Ended, changed: Changed | None = None) -> None:
         with self._lock:
             self._deliver, self._ended, self._changed = deliver, ended, changed
+            self._awaited = getattr(deliver, "awaited", _always)
             self._post_drain()
 
     def send(self, payload: bytes, destination: Address | None = None) -> None:
@@ -418,7 +423,8 @@ class FramedTransport(TransportWrapper):
         """Have what is ready delivered on the I/O thread; with the lock."""
         if self._ready and self._deliver is not None and not self._drain_posted and not self._draining:
             self._drain_posted = True
-            self.scheduler.schedule_relative(0.0 if self._is_virtual else _OWN_DELAY, self._on_drain)
+            delay = _OWN_DELAY if self._awaited() else _OWN_DELAY_UNAWAITED
+            self.scheduler.schedule_relative(0.0 if self._is_virtual else delay, self._on_drain)
 
     def _on_drain(self, _scheduler: object, _state: object) -> None:
         self._drain_posted = False
@@ -515,6 +521,10 @@ class FramedTransport(TransportWrapper):
                     self._ended(fault)
             finally:
                 self._over.set()
+
+
+def _always() -> bool:
+    return True
 
 
 def _messages(delivery: Any) -> list[Message]:

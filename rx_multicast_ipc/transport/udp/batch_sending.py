@@ -1,8 +1,8 @@
 """Many datagrams to one place, in as few system calls as the kernel lets.
 
 How this works. A run of equal payloads becomes one UDP_SEGMENT send, which the kernel takes apart; what is not equal
-goes by sendmmsg; and what a kernel or a sandbox does not do is left for what it does (:mod:`.kernel_features`). Sources:
-sendmmsg(2), udp(7), cmsg(3).
+goes by sendmmsg; and what a kernel or a sandbox does not do is left for what it does (:mod:`.kernel_features`).
+Sources: sendmmsg(2), udp(7), cmsg(3).
 """
 
 from __future__ import annotations

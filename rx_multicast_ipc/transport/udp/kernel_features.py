@@ -2,7 +2,8 @@
 
 A C library has calls that its kernel, or a sandbox around the process, refuses; and kernels before 4.18 accept
 UDP_SEGMENT beside a datagram and ignore it, so that many payloads leave as one. So nothing is taken for granted: the
-first channel of a process sends itself some datagrams of a few bytes on 127.0.0.1. Each feature is used or left for itself:
+first channel of a process sends itself some datagrams of a few bytes on 127.0.0.1. Each feature is used or left for
+itself:
 
     recvmsg, recvmmsg      else recvfrom, one datagram a call
     sendmmsg               else sendto, one datagram a call

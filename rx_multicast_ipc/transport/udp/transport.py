@@ -96,6 +96,7 @@ class UdpTransport:
 
     def start(self, deliver: Deliver, ended: Ended, changed: Changed | None = None) -> None:
         self._deliver = deliver
+        self._awaited: Callable[[], bool] = getattr(deliver, "awaited", lambda: True)
         self._ended = ended
         self._changed = changed
         self._started = True  # from here on it ends on the thread
@@ -267,7 +268,7 @@ class UdpTransport:
     def _hear_itself(self) -> None:
         """Have what waits of its own messages delivered, as soon as nothing else is."""
         if self._own is not None and self._own.pending:
-            self._thread.run_soon()
+            self._thread.run_soon(hurry=self._awaited())
 
     def _deliver_own(self) -> int:
         """Deliver its own messages that wait, and return how many there were; on the I/O thread."""

@@ -132,7 +132,7 @@ def test_ipv6_addresses_are_those_that_the_socket_module_gives() -> None:
         receiver.setblocking(False)
         sender.bind(("::1", 0))
         batch_sending.send_many(sender, [b"a", b"bc", b"de"], receiver.getsockname())
-        messages = BatchReader("IPv6").read(receiver, False)
+        messages = read_all(BatchReader("IPv6"), receiver)
         assert [message.data for message in messages] == [b"a", b"bc", b"de"]
         assert {(message.sender, message.family) for message in messages} == {(sender.getsockname()[:2], "IPv6")}
 
