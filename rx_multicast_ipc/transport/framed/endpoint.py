@@ -21,8 +21,8 @@ from .packets import Beat, Bye, Data, MalformedPacket, Packet, Status, pack, par
 from .reassembly import Delivery, Hole
 from .senders import Key, Senders, Stream
 
-_HELLOS: Final = (0.0, 0.02, 0.1, 0.5)
-"""Seconds after which an end says that it is there: four times, for any may be lost."""
+_HELLOS: Final = (0.0, 0.02, 0.06, 0.15, 0.4, 1.0)
+"""Seconds after which an end says that it is there: six times, for any may be lost."""
 
 _ANSWERED: Final = 0.2
 """Seconds after which somebody who is there would have answered."""

@@ -27,6 +27,9 @@ _SLOWEST_STATUS: Final = 1.0
 _SMALL_GROUP: Final = 8
 """Receivers that may all ask at once; beyond it, they draw who is first (RFC 5401, section 3.2)."""
 
+_BACK_OFF: Final = 5
+"""Times that a repair takes, within which they draw: more than among those who hear each other ask (4 in RFC 5740)."""
+
 _NAK_PAUSE: Final = 0.001
 """Seconds between two requests, at least."""
 
@@ -40,7 +43,7 @@ _LONGEST_NAK_PAUSE: Final = 0.5
 _DOUBTS_AFTER: Final = 4
 """Requests in a row without an answer, after which the sender has to confirm what it said."""
 
-_CHALLENGE_PAUSE: Final = 0.02
+_CHALLENGE_PAUSE: Final = 0.005
 _LONGEST_CHALLENGE_PAUSE: Final = 0.5
 
 _GIVE_UP: Final = 30.0
@@ -273,7 +276,7 @@ class Incoming:
 
     def _back_off(self) -> float:
         """Seconds, drawn so that few of a group ask before the repair that the first gets is heard (RFC 5401)."""
-        longest = 4 * self._repair_time
+        longest = _BACK_OFF * self._repair_time
         rate = math.log(self._members) + 1
         drawn = self._random.random()
         return longest / rate * math.log(drawn * (math.exp(rate) - 1) + 1)
