@@ -2,14 +2,23 @@
 
 from __future__ import annotations
 
+import gzip
+import io
 import os
 import stat
-from typing import Final
+import zlib
+from typing import IO, Any, Final
 
 from ..errors import CaptureCorrupt, CaptureFailed
 
 _BUFFER: Final = 1 << 20
 """Bytes that are read at once: all that is ever held of a file, but for one record."""
+
+
+_GZIP: Final = b"\x1f\x8b"
+_FREE: Final = 64 << 20
+_MOST_RATIO: Final = 256
+"""Bytes that a byte of a compressed file may become, beyond the first ones: no capture has more."""
 
 
 class Source:
@@ -19,8 +28,8 @@ class Source:
         path: the file. What cannot be rewound, such as ``/dev/stdin``, can be read too.
 
     Attributes:
-        position: bytes from the start of the file to the record that is next.
-        size: bytes of the whole file; None if it has no end that is known.
+        position: bytes from the start of the file, unpacked if it is a gzip file, to the record that is next.
+        size: bytes of the whole file; None if that is not known, as of a pipe or a gzip file.
 
     Raises:
         CaptureFailed: it cannot be opened.
@@ -30,12 +39,13 @@ class Source:
         self.path = path
         self.position = 0
         try:
-            self._file = open(path, "rb", buffering=_BUFFER)  # noqa: SIM115
+            self._file = io.BufferedReader(io.FileIO(path), _BUFFER)
             about = os.fstat(self._file.fileno())
+            compressed = self._file.peek(2)[:2] == _GZIP
         except OSError as error:
             raise self.failed(error) from error
-        self.size = about.st_size if stat.S_ISREG(about.st_mode) else None
-        self.read = self._file.read
+        self.size = about.st_size if stat.S_ISREG(about.st_mode) and not compressed else None
+        self.read = _Unpacked(self, self._file).read if compressed else self._file.read
         """Takes a number of bytes and returns them, fewer at the end of the file only; raises ``OSError``."""
 
     def corrupt(self, reason: str) -> CaptureCorrupt:
@@ -49,3 +59,37 @@ class Source:
     def close(self) -> None:
         """Let go of the file."""
         self._file.close()
+
+
+class _Unpacked:
+    """A gzip file (RFC 1952), unpacked a buffer at a time."""
+
+    def __init__(self, source: Source, file: IO[bytes]) -> None:
+        self._source = source
+        self._packed = _Counted(file)
+        readable: Any = self._packed
+        self._file = gzip.GzipFile(fileobj=readable, mode="rb")
+        self._unpacked = 0
+
+    def read(self, size: int) -> bytes:
+        try:
+            data = self._file.read(size)
+        except (EOFError, zlib.error, gzip.BadGzipFile) as error:
+            raise self._source.corrupt(f"the gzip file is cut or damaged: {error}") from error
+        self._unpacked += len(data)
+        if self._unpacked > _FREE + _MOST_RATIO * self._packed.count:
+            raise self._source.corrupt(
+                "the gzip file unpacks to more than any capture; unpack it with gunzip to read it"
+            )
+        return data
+
+
+class _Counted:
+    def __init__(self, file: IO[bytes]) -> None:
+        self._file = file
+        self.count = 0
+
+    def read(self, size: int) -> bytes:
+        data = self._file.read(size)
+        self.count += len(data)
+        return data

@@ -1,7 +1,7 @@
-"""From the bytes of a captured frame to the UDP datagram in it.
+"""From the bytes of a captured frame to the UDP datagram in it, through whatever carries it.
 
-Sources: the link types of draft-ietf-opsawg-pcaplinktype (tcpdump.org/linktypes.html); IEEE 802.1Q; RFC 791 (IPv4),
-RFC 8200 (IPv6) with RFC 4302 (AH), RFC 768 (UDP). Checksums are not verified: where a network card computes them, what
+Sources: RFC 791 (IPv4), RFC 8200 (IPv6) with RFC 4302 (AH), RFC 768 (UDP). A checksum is looked at where pieces were
+put together, to tell those of different datagrams; elsewhere it is not: where a network card computes checksums, what
 is captured on the sending machine has none yet.
 """
 
@@ -9,21 +9,18 @@ from __future__ import annotations
 
 import socket
 import struct
-from collections.abc import Callable
 from functools import lru_cache
 from typing import Final, NamedTuple
 
+from . import tunnels
 from .ip_reassembly import Fragments
-
-ETHERNET: Final = 1
-RAW: Final = 101
+from .link_types import ANY_IP, IPV4, IPV6, LINKS, Inner, Payload, Unread
 
 UDP: Final = 17
 
-_VLAN_TAGS: Final = (0x8100, 0x88A8, 0x9100)
-_IP: Final = (0x0800, 0x86DD)
-_LOOPBACK_FAMILIES: Final = frozenset({2, 10, 24, 28, 30})
-"""AF_INET, and AF_INET6 of Linux, NetBSD and OpenBSD, FreeBSD, macOS."""
+_CARRIED: Final = frozenset({UDP, tunnels.GRE, *tunnels.IP_IN_IP})
+_DEEPEST: Final = 32
+"""Headers of tunnels, tags and labels in one frame."""
 
 _IPV4: Final = struct.Struct("!B x HHH x B 2x 4s 4s")  # version and length, total length, id, fragment, protocol
 _IPV6: Final = struct.Struct("!4x H B x 16s 16s")  # payload length, next header
@@ -38,10 +35,22 @@ NOT_UDP: Final = "not UDP"
 CUT: Final = "cut short when captured (snaplen)"
 MALFORMED: Final = "malformed"
 IN_PIECES: Final = "a piece is missing"
-LOST: Final = (CUT, MALFORMED, IN_PIECES)
-"""Reasons for which what may have been a message is none."""
+WRONG_PIECES: Final = "pieces do not belong together"
+_LOST: Final = (CUT, MALFORMED, IN_PIECES, WRONG_PIECES)
+_UNREAD: Final = ("link type ", "tunnel: ")
 
 _WAITING: Final = ""
+_EVERYBODY: Final = b"\xff" * 4
+
+
+def is_loss(reason: str) -> bool:
+    """Whether what was skipped for ``reason`` may have been a message."""
+    return reason in _LOST or is_unread(reason)
+
+
+def is_unread(reason: str) -> bool:
+    """Whether what was skipped for ``reason`` could not be looked into."""
+    return reason.startswith(_UNREAD)
 
 
 class Found(NamedTuple):
@@ -51,6 +60,7 @@ class Found(NamedTuple):
         source, destination: packed addresses, of 4 or 16 bytes.
         source_port, port: from and to.
         data: the payload.
+        direct: sent neither to a multicast group nor to everybody.
     """
 
     source: bytes
@@ -58,6 +68,15 @@ class Found(NamedTuple):
     source_port: int
     port: int
     data: bytes
+    direct: bool
+
+
+class _Frame(NamedTuple):
+    """What is the same for all layers of a frame: its time, whether the link is to everybody, how deep this is."""
+
+    time: int
+    broadcast: bool
+    depth: int
 
 
 class Dissector:
@@ -71,21 +90,17 @@ class Dissector:
         self.skipped: dict[str, int] = {}
         self._fragments = Fragments()
 
-    def dissect(self, link: int, data: bytes, length: int) -> Found | None:
+    def dissect(self, link: int, data: bytes, length: int, time: int = 0) -> Found | None:
         """The datagram of a frame.
 
         Args:
             link: the link's type.
             data: what was captured.
             length: bytes it had on the link.
+            time: nanoseconds, when it was captured.
         """
         try:
-            find_ip = _links.get(link)
-            if find_ip is None:
-                found = f"link type {link}"
-            else:
-                at = find_ip(data)
-                found = NOT_UDP if at is None else self._ip(data, at)
+            found = self._layers(Inner(link, 0), data, _Frame(time, False, 0))
         except (struct.error, IndexError):
             found = CUT if len(data) < length else MALFORMED
         if isinstance(found, Found):
@@ -103,36 +118,65 @@ class Dissector:
         missing = self._fragments.lost + self._fragments.waiting
         return self.skipped | ({IN_PIECES: missing} if missing else {})
 
-    def _ip(self, data: bytes, at: int) -> Found | str:
-        version = data[at] >> 4
-        if version == 4:
-            return self._ipv4(data, at)
-        if version == 6:
-            return self._ipv6(data, at)
+    def _layers(self, layer: Payload | Inner | Unread, data: bytes, frame: _Frame) -> Found | str:
+        """Down to the IP header."""
+        time, broadcast, depth = frame
+        while depth < _DEEPEST:
+            depth += 1
+            if isinstance(layer, Inner):
+                read = LINKS.get(layer.link)
+                if read is None:
+                    return f"link type {layer.link}"
+                layer = read(data, layer.at)
+                broadcast = False
+            if isinstance(layer, Inner):
+                continue
+            if isinstance(layer, Unread):
+                return f"tunnel: {layer.name}"
+            protocol, at, layer_broadcast = layer
+            broadcast = broadcast or layer_broadcast
+            if protocol in (IPV4, IPV6, ANY_IP):
+                inner = _Frame(time, broadcast, depth)
+                version = data[at] >> 4
+                if version == 4:
+                    return self._ipv4(data, at, inner)
+                return self._ipv6(data, at, inner) if version == 6 else MALFORMED
+            if protocol in tunnels.VLAN_TAGS:
+                layer = Payload(data[at + 2] << 8 | data[at + 3], at + 4)
+            elif protocol in tunnels.MPLS:
+                layer = tunnels.mpls(data, at)
+            elif protocol == tunnels.PPPOE:
+                layer = tunnels.pppoe(data, at)
+            else:
+                unread = tunnels.UNREAD_TYPES.get(protocol)
+                return NOT_UDP if unread is None else f"tunnel: {unread}"
         return MALFORMED
 
-    def _ipv4(self, data: bytes, at: int) -> Found | str:
+    def _ipv4(self, data: bytes, at: int, frame: _Frame) -> Found | str:
         head, total, identification, fragment, protocol, source, destination = _IPV4.unpack_from(data, at)
-        if protocol != UDP:
-            return NOT_UDP
-        start, end = at + (head & 0x0F) * 4, at + total
+        if protocol not in _CARRIED:
+            return _not_carried(protocol)
+        start, end = at + (head & 0x0F) * 4, at + (total or len(data) - at)  # 0: of a card that cuts it up later
+        if start < at + 20 or start > end:
+            return MALFORMED
         if not fragment & 0x3FFF:
-            return _udp(data, start, end, source, destination)
+            return self._payload(protocol, data, start, end, source, destination, frame)
         if end > len(data):
             raise IndexError
-        return self._piece(
-            (source, destination, identification),
-            (fragment & 0x1FFF) * 8,
-            bool(fragment & 0x2000),
-            data[start:end],
-            source,
-            destination,
-        )
+        key = source, destination, protocol, identification
+        offset, more = (fragment & 0x1FFF) * 8, bool(fragment & 0x2000)
+        whole = self._fragments.add(key, offset, more, data[start:end], frame.time, may_overlap=True)
+        return self._whole(protocol, whole, source, destination, frame)
 
-    def _ipv6(self, data: bytes, at: int) -> Found | str:
+    def _ipv6(self, data: bytes, at: int, frame: _Frame) -> Found | str:
         size, kind, source, destination = _IPV6.unpack_from(data, at)
         start, end = at + 40, at + 40 + size
-        while kind != UDP:
+        return self._behind_ipv6(kind, data, start, end, source, destination, frame)
+
+    def _behind_ipv6(
+        self, kind: int, data: bytes, start: int, end: int, source: bytes, destination: bytes, frame: _Frame
+    ) -> Found | str:
+        while kind not in _CARRIED:
             if kind in _EXTENSIONS:
                 kind, start = data[start], start + 8 + data[start + 1] * 8
             elif kind == _AUTHENTICATION:
@@ -143,77 +187,79 @@ class Dissector:
                 if position & 0xFFF9:
                     if end > len(data):
                         raise IndexError
-                    key = source, destination, identification
-                    piece = data[start:end]
-                    return self._piece(key, position & 0xFFF8, bool(position & 1), piece, source, destination, kind)
+                    if kind not in _CARRIED and kind not in _EXTENSIONS and kind != _AUTHENTICATION:
+                        return _not_carried(kind)
+                    key = source, destination, kind, identification
+                    offset, more = position & 0xFFF8, bool(position & 1)
+                    whole = self._fragments.add(key, offset, more, data[start:end], frame.time)
+                    return self._whole(kind, whole, source, destination, frame)
             else:
-                return NOT_UDP
-        return _udp(data, start, end, source, destination)
+                return _not_carried(kind)
+        return self._payload(kind, data, start, end, source, destination, frame)
 
-    def _piece(
-        self, key: object, offset: int, more: bool, data: bytes, source: bytes, destination: bytes, kind: int = UDP
+    def _whole(
+        self, protocol: int, data: bytes | None, source: bytes, destination: bytes, frame: _Frame
     ) -> Found | str:
-        if kind != UDP:
-            return NOT_UDP
-        whole = self._fragments.add(key, offset, more, data)
-        return _WAITING if whole is None else _udp(whole, 0, len(whole), source, destination)
+        """What was put together."""
+        if data is None:
+            return _WAITING
+        if frame.depth >= _DEEPEST:
+            return MALFORMED
+        inner = frame._replace(depth=frame.depth + 1)
+        if protocol == UDP:
+            return (
+                WRONG_PIECES
+                if _is_wrong(data, source, destination)
+                else _udp(data, 0, len(data), source, destination, frame.broadcast)
+            )
+        try:
+            if len(source) == 16:
+                return self._behind_ipv6(protocol, data, 0, len(data), source, destination, inner)
+            return self._payload(protocol, data, 0, len(data), source, destination, inner)
+        except (struct.error, IndexError):
+            return MALFORMED
+
+    def _payload(
+        self, protocol: int, data: bytes, start: int, end: int, source: bytes, destination: bytes, frame: _Frame
+    ) -> Found | str:
+        """Of an IP packet that is whole."""
+        if protocol == UDP:
+            return _udp(data, start, end, source, destination, frame.broadcast)
+        inner = frame._replace(broadcast=False)
+        if protocol == tunnels.GRE:
+            return self._layers(tunnels.gre(data, start), data, inner)
+        return self._layers(Payload(tunnels.IP_IN_IP[protocol], start), data, inner)
 
 
-def _udp(data: bytes, start: int, end: int, source: bytes, destination: bytes) -> Found | str:
+def _not_carried(protocol: int) -> str:
+    unread = tunnels.UNREAD.get(protocol)
+    return NOT_UDP if unread is None else f"tunnel: {unread}"
+
+
+def _udp(data: bytes, start: int, end: int, source: bytes, destination: bytes, broadcast: bool) -> Found | str:
     source_port, port, size = _UDP.unpack_from(data, start)
     if size < 8 or start + size > end:
         return MALFORMED
     if start + size > len(data):
         raise IndexError
-    return Found(source, destination, source_port, port, data[start + 8 : start + size])
+    if len(destination) == 4:
+        direct = not (destination[0] >> 4 == 0xE or destination == _EVERYBODY or broadcast)
+    else:
+        direct = destination[0] != 0xFF
+    return Found(source, destination, source_port, port, data[start + 8 : start + size], direct)
+
+
+def _is_wrong(data: bytes, source: bytes, destination: bytes) -> bool:
+    """Whether a datagram that was put together contradicts its length or its checksum (RFC 768)."""
+    if len(data) < 8 or data[4] << 8 | data[5] != len(data):
+        return True
+    if not (data[6] or data[7]):
+        return False  # there is none
+    words = int.from_bytes(data) << (len(data) & 1) * 8
+    return (int.from_bytes(source + destination) + UDP + len(data) + words) % 0xFFFF != 0
 
 
 @lru_cache(maxsize=1024)
 def address_text(packed: bytes) -> str:
     """A packed address as text. The link that a link-local one belongs to is not in a packet."""
     return socket.inet_ntop(socket.AF_INET if len(packed) == 4 else socket.AF_INET6, packed)
-
-
-def _ethernet(data: bytes) -> int | None:
-    return _behind_tags(data, 12, 14)
-
-
-def _cooked(data: bytes) -> int | None:
-    return _behind_tags(data, 14, 16)
-
-
-def _cooked2(data: bytes) -> int | None:
-    return _behind_tags(data, 0, 20)
-
-
-def _behind_tags(data: bytes, at: int, start: int) -> int | None:
-    """Where the IP header begins, given where its protocol stands and where, but for VLAN tags, the payload begins."""
-    protocol = data[at] << 8 | data[at + 1]
-    while protocol in _VLAN_TAGS:
-        protocol = data[start + 2] << 8 | data[start + 3]
-        start += 4
-    return start if protocol in _IP else None
-
-
-def _raw(_: bytes) -> int | None:
-    return 0
-
-
-def _loopback(data: bytes) -> int | None:
-    family = data[:4]
-    known = {int.from_bytes(family, "big"), int.from_bytes(family, "little")} & _LOOPBACK_FAMILIES
-    return 4 if known else None
-
-
-_links: Final[dict[int, Callable[[bytes], int | None]]] = {
-    0: _loopback,  # NULL
-    ETHERNET: _ethernet,
-    12: _raw,  # RAW, as BSD numbers it
-    14: _raw,  # RAW, as OpenBSD numbers it
-    RAW: _raw,
-    108: _loopback,  # LOOP
-    113: _cooked,  # LINUX_SLL
-    228: _raw,  # IPV4
-    229: _raw,  # IPV6
-    276: _cooked2,  # LINUX_SLL2
-}

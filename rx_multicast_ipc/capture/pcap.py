@@ -11,8 +11,9 @@ from typing import Final
 
 from .file_source import Source
 
-Frame = tuple[int, int, bytes, int]
-"""Its link type, nanoseconds since the Unix epoch, the bytes that were captured, and how many it had on the link."""
+Frame = tuple[int, int | None, bytes, int]
+"""Its link type, nanoseconds since the Unix epoch or None where the file has none, the
+bytes that were captured, and how many it had on the link."""
 
 NANOSECOND_MAGIC: Final = 0xA1B23C4D
 MICROSECOND_MAGIC: Final = 0xA1B2C3D4
@@ -20,7 +21,10 @@ FILE_HEADER: Final = "IHHiIII"  # magic, version 2.4, zone, accuracy, snaplen, l
 RECORD_HEADER: Final = "IIII"  # seconds, fraction, bytes captured, bytes on the link
 
 LONGEST: Final = 262_144
-"""Bytes of a packet; libpcap captures no more. A record that claims more is damaged."""
+"""Bytes of a packet; libpcap captures no more."""
+
+_BOUND: Final = 1 << 24
+"""Bytes that a packet may have where the file's header allows for more. A record that claims more is damaged."""
 
 _NANOSECONDS: Final = {
     struct.pack(f"{order}I", magic): (order, nanoseconds)
@@ -45,7 +49,7 @@ def frames(source: Source, magic: bytes) -> Iterator[Frame]:
         raise source.corrupt("the file's header is cut")
     *_, snaplen, link = header.unpack(magic + rest)
     link &= 0xFFFF  # above it: the length of a frame check sequence
-    longest = max(snaplen, LONGEST)
+    longest = min(max(snaplen & 0xFFFFFFFF, LONGEST), _BOUND)
     source.position = header.size
 
     record = struct.Struct(order + RECORD_HEADER)

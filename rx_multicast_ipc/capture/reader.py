@@ -18,7 +18,6 @@ from .file_source import Source
 from .packet_dissector import Dissector, address_text
 
 _OTHER: Final = "another port or group"
-_GZIP: Final = b"\x1f\x8b"
 
 
 class Progress(msgspec.Struct, frozen=True):
@@ -28,8 +27,9 @@ class Progress(msgspec.Struct, frozen=True):
         position: bytes of the file that were read.
         size: bytes of the whole file; None if that is not known, as of a pipe.
         messages: datagrams that were taken.
-        skipped: packets that were not, by reason: not UDP, another port or group, a link of an unknown type, cut
-            short by the snaplen of the capture, malformed; and datagrams of which pieces are missing.
+        skipped: packets that were not, by reason: not UDP, another port or group, a link of an unknown type or a
+            tunnel that is not looked into, cut short by the snaplen of the capture, malformed; and datagrams of which
+            pieces are missing, or are of different ones.
     """
 
     position: int
@@ -42,11 +42,13 @@ class Reader(Iterator[Datagram]):
     """The UDP datagrams of a capture file, one after the other; a context manager that closes the file.
 
     Takes pcap (either byte order, microseconds or nanoseconds) and pcapng (any number of sections and interfaces), from
-    Ethernet (VLAN tags too), Linux cooked (v1, v2), loopback and raw IP links; IPv4 and IPv6, put together where
-    they were fragmented. Everything else is skipped and counted. So is a datagram that was cut short when it was
+    Ethernet (VLAN tags too), Linux cooked (v1, v2), loopback, raw IP, PPP, 802.11 (radiotap), NFLOG and pktap links,
+    through PPPoE, MPLS, GRE and IP in IP; IPv4 and IPv6, put together where they were fragmented. Either may be a
+    gzip file. Everything else is skipped and counted. So is a datagram that was cut short when it was
     captured. No more than a megabyte of the file is held at a time.
 
-    Two things a capture does not tell. Checksums are not verified, for where a network card computes them they are
+    Two things a capture does not tell. Checksums are not verified, but where fragments were put together,
+    for where a network card computes them they are
     not yet right in what is captured. And datagrams that ``broadcast_all`` sent together pass the loopback interface
     as one, so that a capture made there (by tcpdump, not by ``write``) holds one long datagram instead of them.
 
@@ -60,6 +62,10 @@ class Reader(Iterator[Datagram]):
         port: take what was sent to this UDP port only.
         group: take what was sent to this multicast group only.
 
+    Attributes:
+        has_time: whether the file tells when the last datagram was captured. A pcapng Simple Packet Block does not;
+            its message has ``received_at`` 0.
+
     Raises:
         InvalidOption, InvalidPort, InvalidGroup: a mistake in the call.
         CaptureFailed: the file cannot be opened, or not be read any further.
@@ -71,6 +77,7 @@ class Reader(Iterator[Datagram]):
         self._source = Source(check_path(path))
         self._dissector = Dissector()
         self._messages = 0
+        self.has_time = True
         self._datagrams = self._read()
         try:
             self._frames = self._begin()
@@ -113,32 +120,33 @@ class Reader(Iterator[Datagram]):
             return pcapng.frames(source, magic)
         if not magic:
             raise source.corrupt("the file is empty; a capture has a header")
-        if magic.startswith(_GZIP):
-            raise source.corrupt("the file is compressed; unpack it first, with gunzip")
         raise source.corrupt("this is neither a pcap nor a pcapng file; make one with tcpdump -w, or capture.write()")
 
     def _read(self) -> Generator[Datagram]:
         dissector = self._dissector
         dissect = dissector.dissect
         port, group = self._port, self._group
+        last = 0
         try:
             for link, time, frame, length in self._frames:
-                found = dissect(link, frame, length)
+                last = last if time is None else time  # pieces wait in the time of the capture
+                found = dissect(link, frame, length, last)
                 if found is None:
                     continue
-                source, destination, source_port, to_port, data = found
+                source, destination, source_port, to_port, data, direct = found
                 if (port is not None and to_port != port) or (group is not None and destination != group):
                     dissector.skip(_OTHER)
                     continue
                 self._messages += 1
+                self.has_time = time is not None
                 is_ipv4 = len(destination) == 4
                 message = Message(
                     data,
                     address_text(source),
                     source_port,
                     "IPv4" if is_ipv4 else "IPv6",
-                    time / 1_000_000_000,
-                    not (destination[0] >> 4 == 0xE if is_ipv4 else destination[0] == 0xFF),
+                    (time or 0) / 1_000_000_000,
+                    direct,
                 )
                 yield Datagram(message, (address_text(destination), to_port))
         except OSError as error:

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import errno
 import os
+import stat
 import struct
 from collections.abc import Iterable
+from functools import partial
 from threading import Lock
 from types import TracebackType
 from typing import Final, NamedTuple, Self
@@ -13,7 +16,8 @@ from ..errors import CaptureFailed, InvalidAddress, InvalidOption, PayloadTooLar
 from ..group import Ip
 from ..message import Address, Message
 from ..transport.ip_datagrams import PAYLOAD_LIMITS
-from .packet_dissector import RAW, UDP
+from .link_types import RAW
+from .packet_dissector import UDP
 from .pcap import FILE_HEADER, LONGEST, NANOSECOND_MAGIC, RECORD_HEADER
 from .reader import check_path
 
@@ -50,8 +54,11 @@ class Writer:
     ``received_at``, the file holds nanoseconds; a float holds today's to about 240 of them. It has no place for
     ``interface``, nor for the link that an IPv6 address is on (``%eth0``).
 
+    A new file is its owner's alone to read (mode 0600). A symbolic link is not followed, but below /dev and /proc.
+
     Args:
         path: the file. What it held is replaced.
+        replace: False refuses a file that exists.
 
     Attributes:
         written: how many messages are in it.
@@ -61,13 +68,13 @@ class Writer:
         CaptureFailed: it cannot be written.
     """
 
-    def __init__(self, path: str | os.PathLike[str]) -> None:
+    def __init__(self, path: str | os.PathLike[str], *, replace: bool = True) -> None:
         self._path = check_path(path)
         self._lock = Lock()
         self._flows: dict[tuple[str, int, Address], _Flow] = {}
         self.written = 0
         try:
-            self._file = open(self._path, "wb", buffering=0)  # noqa: SIM115
+            self._file = open(self._path, "wb", buffering=0, opener=partial(_open, replace))  # noqa: SIM115
         except OSError as error:
             raise self._failed(error) from error
         header = struct.pack(f"!{FILE_HEADER}", NANOSECOND_MAGIC, 2, 4, 0, 0, LONGEST, RAW)
@@ -179,6 +186,28 @@ class Writer:
             raise self._failed(error) from error
 
     def _failed(self, error: OSError) -> CaptureFailed:
+        if error.errno == errno.ELOOP:
+            return CaptureFailed(
+                f"cannot write {self._path}: it is a symbolic link; name the file itself, or another one"
+            )
         return CaptureFailed(
             f"cannot write {self._path}: {error.strerror or error}; {self.written} messages are in it, whole"
         )
+
+
+def _open(replace: bool, path: str, flags: int) -> int:
+    """Open ``path``, which nobody may have put a link or a file of theirs in place of."""
+    if not path.startswith(("/dev/", "/proc/")):
+        flags |= getattr(os, "O_NOFOLLOW", 0)
+        if not replace and not _is_stream(path):
+            flags |= os.O_EXCL
+    return os.open(path, flags, 0o600)
+
+
+def _is_stream(path: str) -> bool:
+    """Whether it is a pipe or a device, which has nothing to lose."""
+    try:
+        mode = os.lstat(path).st_mode
+    except OSError:
+        return False
+    return stat.S_ISFIFO(mode) or stat.S_ISCHR(mode)

@@ -67,14 +67,14 @@ def configure(parser: ArgumentParser) -> None:
 def run(options: Namespace, output: Output) -> int:
     to_stdout = options.file == "-"
     path = "/dev/stdout" if to_stdout else options.file
-    if not options.force and not to_stdout and os.path.isfile(path):
+    if not options.force and not to_stdout and (os.path.isfile(path) or os.path.islink(path)):
         tell(f"{path} exists; choose another name, or --force to replace it")
         return exit_codes.USAGE
     open_transport = partial(UdpTransport, trains=False)  # so that the count of what was missed is exact
     with Channel(
         group_of(options), open_transport, {"receive_buffer": options.receive_buffer, "backlog": 1}
     ) as channel:
-        recording = _Recording(channel, path, options.count)
+        recording = _Recording(channel, path, options.count, replace=options.force)
         interrupted = False
         try:
             if options.verbose or recording.watched:
@@ -103,7 +103,7 @@ class _Recording:
         missed: how many messages the kernel dropped meanwhile; None if it does not tell.
     """
 
-    def __init__(self, channel: Channel, path: str, count: int | None) -> None:
+    def __init__(self, channel: Channel, path: str, count: int | None, *, replace: bool) -> None:
         self._channel = channel
         self._path = path
         self._written = 0
@@ -115,7 +115,9 @@ class _Recording:
         self._status = Status()
         self._ended: AsyncSubject[Any] = AsyncSubject()
         batches = channel.batches if count is None else channel.batches.pipe(_first(count))
-        self._subscription = batches.pipe(write(path, channel), ops.do_action(self._count)).subscribe(self._ended)
+        self._subscription = batches.pipe(write(path, channel, replace=replace), ops.do_action(self._count)).subscribe(
+            self._ended
+        )
 
     @property
     def watched(self) -> bool:

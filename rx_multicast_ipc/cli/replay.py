@@ -11,7 +11,7 @@ from reactivex import operators as ops
 
 from ..blocking_run import run as run_to_end
 from ..capture import Progress, read
-from ..capture.packet_dissector import LOST
+from ..capture.packet_dissector import is_loss
 from ..channel_options import complete
 from ..errors import MulticastError
 from ..message import Message
@@ -21,7 +21,7 @@ from ..transport.udp.transport import UdpTransport
 from . import exit_codes
 from .output import Output, tell
 from .progress_line import Status, amount, bar
-from .shared_arguments import add_form, add_group, add_other_name, examples, group_of, natural, rate
+from .shared_arguments import add_form, add_group, add_other_name, examples, group_of, natural, rate, seconds
 
 _UNUSED_BUFFER: Final = 4096
 _DIRECT: Final = "sent to one address, not to a group"
@@ -38,12 +38,18 @@ def configure(parser: ArgumentParser) -> None:
         "rx-multicast-ipc replay today.pcap",
         "rx-multicast-ipc replay today.pcap --speed 10 --loop 3",
         "rx-multicast-ipc replay tcpdump.pcapng --from-port 61088 --port 61089",
-        "gunzip -c old.pcap.gz | rx-multicast-ipc replay - --topspeed --json",
+        "rx-multicast-ipc replay old.pcap.gz --topspeed --json",
     )
     parser.add_argument("file", metavar="FILE", help='the capture file ("-": standard input)')
     speed = parser.add_mutually_exclusive_group()
     speed.add_argument("--speed", type=rate, default=1.0, metavar="X", help="X times as fast as captured (default: 1)")
     speed.add_argument("--topspeed", action="store_true", help="without any gaps; receivers may lose messages")
+    parser.add_argument(
+        "--longest-gap",
+        type=seconds,
+        metavar="SECONDS",
+        help="wait no longer than this between two messages (default: a day; what is more is a step of the clock)",
+    )
     parser.add_argument("--loop", type=natural, default=1, metavar="N", help="replay it N times; 0: for ever")
     chosen = parser.add_argument_group("which datagrams; all of these must hold")
     chosen.add_argument("--from-port", type=int, metavar="PORT", help="those that were sent to this port")
@@ -96,6 +102,7 @@ class _Replay:
             speed=None if options.topspeed else options.speed,
             port=options.from_port,
             group=options.from_group,
+            longest_gap=options.longest_gap,
             on_progress=self._report,
         )
         chosen = messages if options.with_direct else messages.pipe(ops.filter(self._is_to_group))
@@ -113,18 +120,18 @@ class _Replay:
     @property
     def lost(self) -> bool:
         """Whether there was more in the capture, which could not be read."""
-        return any(reason in self._progress.skipped for reason in LOST)
+        return any(map(is_loss, self._progress.skipped))
 
     def tell(self, transport: Transport, output: Output) -> None:
         """Print what became of it."""
         self._status.clear()
         sent = transport.statistics.sent
-        seconds = time.monotonic() - self._started
+        took = time.monotonic() - self._started
         if output.is_json:
-            record = {"event": "end", "file": self._path, "sent": sent, "seconds": seconds, "skipped": self.skipped}
+            record = {"event": "end", "file": self._path, "sent": sent, "seconds": took, "skipped": self.skipped}
             output.records([record])
             return
-        lines = [f"sent {amount(sent, 'message')} in {seconds:.1f} s"]
+        lines = [f"sent {amount(sent, 'message')} in {took:.1f} s"]
         lines += [f"skipped {amount(count, 'packet')}: {reason}" for reason, count in self.skipped.items()]
         output.lines(lines)
 
