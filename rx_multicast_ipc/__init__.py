@@ -71,7 +71,7 @@ from .reliable import Acknowledged, Reliable
 from .repeat_loops import repeat_for, repeat_while
 from .shared_channels import broadcast, messages, send
 from .strangers import safe_log
-from .subscriber_errors import set_unhandled_error_hook
+from .subscribing.subscriber_errors import set_unhandled_error_hook
 from .topics.topic import Topic
 from .topics.topic_message import TopicMessage
 

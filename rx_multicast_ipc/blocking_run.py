@@ -12,9 +12,9 @@ from reactivex import Observable
 from reactivex.internal.exceptions import SequenceContainsNoElementsError
 
 from .channel_scheduler import TimerScheduler
-from .deadlocks import Blocking, stopped_clock
 from .errors import MessageTimeout, WouldDeadlock
-from .subscriber_errors import on_delivering_thread
+from .subscribing.deadlocks import Blocking, stopped_clock
+from .subscribing.subscriber_errors import on_delivering_thread
 from .validation.arguments import check_observable, check_timeout
 
 _T = TypeVar("_T")

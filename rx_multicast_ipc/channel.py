@@ -18,14 +18,13 @@ from ._html import html_table
 from .channel_events import ChannelEvent, Gap
 from .channel_options import ChannelOptions, complete, group_of, takes_channel_options
 from .channel_statistics import Statistics
-from .cold_observable import ColdObservable
 from .errors import ChannelClosed, InvalidOption
 from .group import DEFAULT_GROUP, DEFAULT_PORT, Group, check_port
 from .message import Address, Message
 from .operators.codec import OnDecodeError
 from .payload_format import Codec, Format
 from .receiving.async_iteration import HotObservable
-from .receiving.event_loop_delivery import at_home_of, loop_of
+from .receiving.event_loop_delivery import loop_of, on_its_loop
 from .receiving.inbox import Inbox
 from .receiving.wait_backlog import Predicate
 from .reliable import Acknowledged
@@ -33,6 +32,7 @@ from .sending.acknowledged_send import send_acknowledged
 from .sending.cold_send import Send, end_of, send_to, shown_payload
 from .sending.paced_send_all import Payloads, send_all
 from .sending.responding import answers
+from .subscribing.cold_observable import ColdObservable
 from .topics.topic import Topic
 from .topics.topic_message import TopicMessage
 from .topics.topic_name import check_pattern
@@ -40,14 +40,7 @@ from .topics.topic_router import TopicRouter
 from .transport import OpenTransport, Transport
 from .transport.opening import as_options_say
 from .transport.opening import open_transport as open_current
-from .validation.arguments import (
-    check_callable,
-    check_observable,
-    check_predicate,
-    check_seconds,
-    check_timeout,
-    shown,
-)
+from .validation.arguments import check_callable, check_observable, check_predicate, check_seconds, check_timeout, shown
 from .validation.payload import Payload, as_payload
 
 if TYPE_CHECKING:
@@ -214,9 +207,9 @@ class Channel:
                 runs of equal sizes at a tenth of the cost; an iterator one by one, for it may wait for answers.
             rate: messages a second (before Python 3.13 the clock of Windows ticks every 15.6 ms, and what is due within
                 a tick leaves at its end, together); None sends as fast as ``source`` gives, which can drown receivers.
-                With a rate, or once a send on an event loop waited for room, an iterable is taken from on the channel's
-                own thread, so it must not block; what an Observable gives faster than the rate waits in memory, up to
-                65 536 payloads and 64 MiB.
+                With a rate, or once a send on an event loop waited for a full send buffer, an iterable is taken from on
+                the channel's I/O thread, so it must not block; what an Observable gives faster than the rate waits in
+                memory, up to 65 536 payloads and 64 MiB.
 
         Raises:
             InvalidOption, InvalidPayload: at once, for what is no source or no rate.
@@ -379,7 +372,7 @@ class Channel:
         """Cold: closes the channel, completes ``messages``, and emits None when that is done; idempotent."""
 
         def subscribe(observer: ObserverBase[None], scheduler: SchedulerBase | None = None) -> DisposableBase:
-            receiver = at_home_of(scheduler, observer)
+            receiver = on_its_loop(scheduler, observer)
 
             def tell(_: Exception) -> None:
                 receiver.on_next(None)

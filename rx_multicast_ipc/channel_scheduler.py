@@ -16,7 +16,7 @@ from reactivex.scheduler.periodicscheduler import PeriodicScheduler
 from reactivex.scheduler.scheduler import Scheduler
 from reactivex.typing import AbsoluteTime, RelativeTime, ScheduledPeriodicAction
 
-from .subscriber_errors import on_delivering_thread, report
+from .subscribing.subscriber_errors import on_delivering_thread, report
 
 _TState = TypeVar("_TState")
 

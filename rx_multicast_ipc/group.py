@@ -9,14 +9,7 @@ from typing import Final, NamedTuple
 
 import msgspec
 
-from .errors import (
-    InvalidAddress,
-    InvalidGroup,
-    InvalidInterface,
-    InvalidOption,
-    InvalidPort,
-    InvalidTTL,
-)
+from .errors import InvalidAddress, InvalidGroup, InvalidInterface, InvalidOption, InvalidPort, InvalidTTL
 from .message import Family
 
 DEFAULT_PORT: Final = 61088

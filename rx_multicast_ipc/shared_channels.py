@@ -217,10 +217,10 @@ class _SharedSender:
         else:
             action()
 
-    def when_room(self, action: Callable[[], None]) -> None:
+    def when_writable(self, action: Callable[[], None]) -> None:
         transport = self._open()
         if transport is not None:
-            transport.when_room(action)
+            transport.when_writable(action)
         else:
             action()
 

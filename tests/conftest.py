@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 import rx_multicast_ipc as ipc
-from rx_multicast_ipc.subscriber_errors import UnhandledErrorHook
+from rx_multicast_ipc.subscribing.subscriber_errors import UnhandledErrorHook
 from rx_multicast_ipc.testing.conformance.transport_rig import free_port
 
 from . import npm, seclusion

@@ -22,8 +22,8 @@ LAYERS = (
     {"payload_format"},
     {"message", "channel_events", "channel_statistics"},
     {"validation"},
-    {"subscriber_errors"},
-    {"channel_scheduler", "cold_observable", "deadlocks"},
+    {"subscribing"},
+    {"channel_scheduler"},
     {"group", "reliable"},
     {"channel_options"},
     {"transport"},
@@ -51,14 +51,14 @@ NARROW = {
             "payload_format",
             "receiving",
             "strangers",
-            "subscriber_errors",
+            "subscribing",
         ),
         "validation",
     },
     "repeat_loops": {"errors", "validation"},
     "transport": {
         *("channel_events", "channel_options", "channel_scheduler", "channel_statistics", "errors", "group", "message"),
-        *("reliable", "subscriber_errors", "validation"),
+        *("reliable", "subscribing", "validation"),
     },
     "notebook": {"blocking_run", "channel", "errors", "message", "receiving", "testing", "validation"},
     "testing": {
@@ -72,7 +72,7 @@ NARROW = {
             "message",
             "receiving",
         ),
-        *("subscriber_errors", "transport", "validation"),
+        *("subscribing", "transport", "validation"),
     },
 }
 """Rooms that know less than their height lets them."""

@@ -472,13 +472,13 @@ class LiveChannels(ChannelsAsTheModel):
         self.network.advance(LATENCY + max(self.timeouts))
         for actual, expected, _, _ in self.opened:
             wait_until(lambda actual=actual, expected=expected: actual.statistics.received >= expected.received)
-            wait_for_home(actual)
+            wait_for_the_io_thread(actual)
         for actual, expected in self.seen:
             wait_until(lambda actual=actual, expected=expected: actual.end == expected.end)
         super().all_is_as_the_model_says()
 
 
-def wait_for_home(channel: ipc.Channel) -> None:
+def wait_for_the_io_thread(channel: ipc.Channel) -> None:
     """Until the channel's own thread did what it was asked for."""
     done = threading.Event()
     channel.transport.call(done.set)

@@ -494,7 +494,7 @@ def test_begins(at_the_beginning):
 def test_what_is_raised_after_all_tests_fails_the_session(watched: pytest.Pytester) -> None:
     watched.makeconftest(
         """
-from rx_multicast_ipc import subscriber_errors
+from rx_multicast_ipc.subscribing import subscriber_errors
 
 def pytest_runtest_logfinish(nodeid):  # as an I/O thread may, at any moment
     subscriber_errors.report(ValueError("too late"))

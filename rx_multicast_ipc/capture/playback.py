@@ -16,8 +16,8 @@ from reactivex.scheduler import CurrentThreadScheduler, VirtualTimeScheduler
 
 from ..errors import InvalidOption, MulticastError
 from ..message import Message
-from ..receiving.event_loop_delivery import at_home_of
-from ..subscriber_errors import detach
+from ..receiving.event_loop_delivery import on_its_loop
+from ..subscribing.subscriber_errors import detach
 from ..transport.udp.io_thread import IoThread
 from ..validation.arguments import check_callable
 from ..validation.stream import Stream
@@ -91,7 +91,7 @@ def read(
         where = scheduler or given
         if where is None:
             where = CurrentThreadScheduler.singleton() if pace == inf else IoThread(f"reading {path}").scheduler
-        receiver = observer if where is given else at_home_of(given, observer)
+        receiver = observer if where is given else on_its_loop(given, observer)
         return _Playing(path, reader, receiver, where, pace, _Pauses(limit), on_progress).begin()
 
     return Stream(subscribe)

@@ -70,7 +70,7 @@ def run(options: Namespace, output: Output) -> int:
     if not options.force and not to_stdout and (os.path.isfile(path) or os.path.islink(path)):
         tell(f"{path} exists; choose another name, or --force to replace it")
         return exit_codes.USAGE
-    open_transport = partial(UdpTransport, trains=False)  # so that the count of what was missed is exact
+    open_transport = partial(UdpTransport, gro=False)  # so that the count of what was missed is exact
     with Channel(
         group_of(options), open_transport, {"receive_buffer": options.receive_buffer, "backlog": 1}
     ) as channel:

@@ -17,7 +17,7 @@ from reactivex.internal.exceptions import DisposedException
 from ..channel_scheduler import DeliveringScheduler
 from ..receiving.bounded_queue import QUEUE_BYTES, BoundedQueue
 from ..receiving.overflow import Overflow, OverflowName
-from ..subscriber_errors import detach, report
+from ..subscribing.subscriber_errors import detach, report
 from ..validation.arguments import check_callable, check_choice, check_count, check_observable
 from ..validation.stream import Stream
 

@@ -19,7 +19,7 @@ from ..errors import InvalidOption
 from ..receiving.bounded_queue import QUEUE_BYTES, BoundedQueue
 from ..receiving.event_loop_delivery import loop_of
 from ..receiving.overflow import Overflow, OverflowName
-from ..subscriber_errors import detach
+from ..subscribing.subscriber_errors import detach
 from ..validation.arguments import check_choice, check_count, check_observable
 from ..validation.stream import Stream
 

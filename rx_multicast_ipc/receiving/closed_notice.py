@@ -11,7 +11,7 @@ from typing import TypeAlias
 from reactivex.abc import DisposableBase
 from reactivex.disposable import Disposable
 
-from ..subscriber_errors import detach, tell_all
+from ..subscribing.subscriber_errors import detach, tell_all
 
 Told: TypeAlias = Callable[[Exception], None]
 """Takes why it ended: ``ChannelClosed``, or a fault."""

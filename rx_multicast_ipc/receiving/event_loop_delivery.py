@@ -10,7 +10,7 @@ from typing import Final, TypeVar
 from reactivex.abc import ObserverBase, SchedulerBase
 from reactivex.scheduler.eventloop import AsyncIOScheduler
 
-from ..subscriber_errors import detach
+from ..subscribing.subscriber_errors import detach
 from .bounded_queue import QUEUE_BYTES, BoundedQueue
 
 _T = TypeVar("_T")
@@ -26,7 +26,7 @@ def loop_of(scheduler: SchedulerBase | None) -> asyncio.AbstractEventLoop | None
     return None
 
 
-def at_home_of(scheduler: SchedulerBase | None, observer: ObserverBase[_T]) -> ObserverBase[_T]:
+def on_its_loop(scheduler: SchedulerBase | None, observer: ObserverBase[_T]) -> ObserverBase[_T]:
     """``observer``, called on the event loop of ``scheduler`` if it has one."""
     loop = loop_of(scheduler)
     return observer if loop is None else LoopObserver(observer, loop)

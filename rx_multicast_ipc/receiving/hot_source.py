@@ -12,9 +12,9 @@ from reactivex.disposable import Disposable
 from reactivex.internal import default_error, noop
 from reactivex.typing import OnCompleted, OnError, OnNext
 
-from ..cold_observable import EndsRetries
 from ..errors import ChannelClosed
-from ..subscriber_errors import detach, report, tell_all
+from ..subscribing.cold_observable import EndsRetries
+from ..subscribing.subscriber_errors import detach, report, tell_all
 from ..validation.arguments import check_subscriber
 from .async_iteration import HotObservable
 from .bounded_queue import count_losses_of

@@ -7,11 +7,11 @@ from typing import Any
 
 from ..channel_events import ChannelEvent, Gap
 from ..channel_options import ChannelOptions
-from ..deadlocks import deadlock
 from ..errors import ChannelClosed
 from ..group import Group
 from ..message import Message
-from ..subscriber_errors import tell_all
+from ..subscribing.deadlocks import deadlock
+from ..subscribing.subscriber_errors import tell_all
 from ..transport import OpenTransport, Transport
 from .closed_notice import ClosedNotice, anew
 from .hot_source import HotSource

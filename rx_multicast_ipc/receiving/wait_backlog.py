@@ -13,14 +13,14 @@ from reactivex import Observable
 from reactivex.abc import DisposableBase, ObserverBase, SchedulerBase
 from reactivex.disposable import SerialDisposable
 
-from ..cold_observable import ColdObservable
-from ..deadlocks import deadlock
 from ..errors import ChannelClosed, MessageTimeout
 from ..message import Message
-from ..subscriber_errors import detach, tell_all
+from ..subscribing.cold_observable import ColdObservable
+from ..subscribing.deadlocks import deadlock
+from ..subscribing.subscriber_errors import detach, tell_all
 from ..transport import Transport, WouldBlock
 from .bounded_queue import QUEUE_BYTES, BoundedQueue, weigh
-from .event_loop_delivery import at_home_of
+from .event_loop_delivery import on_its_loop
 
 Predicate: TypeAlias = Callable[[Message], object]
 """Chooses messages: any true value takes one."""
@@ -98,7 +98,7 @@ class Backlog:
                 try:
                     send()
                 except WouldBlock:
-                    self._transport.when_room(lambda: ask(claim))
+                    self._transport.when_writable(lambda: ask(claim))
                 except Exception as error:
                     claim.fail(error)
 
@@ -163,7 +163,7 @@ class Backlog:
 
         def subscribe(observer: ObserverBase[Message], scheduler: SchedulerBase | None = None) -> DisposableBase:
             self._check_open()
-            wait = _Wait(predicate, at_home_of(scheduler, observer), takes_all)
+            wait = _Wait(predicate, on_its_loop(scheduler, observer), takes_all)
 
             def begin_on_io_thread() -> None:
                 try:

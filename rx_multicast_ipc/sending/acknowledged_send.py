@@ -8,12 +8,12 @@ from typing import Any
 from reactivex.abc import DisposableBase, ObserverBase, SchedulerBase
 from reactivex.disposable import CompositeDisposable, SerialDisposable
 
-from ..cold_observable import ColdObservable
 from ..errors import MessageTimeout, Unsupported
 from ..message import Address
 from ..receiving.closed_notice import ClosedNotice
-from ..receiving.event_loop_delivery import at_home_of
+from ..receiving.event_loop_delivery import on_its_loop
 from ..reliable import Acknowledged
+from ..subscribing.cold_observable import ColdObservable
 from ..transport import Transport, WouldBlock
 from .cold_send import shown_payload
 
@@ -41,7 +41,7 @@ def send_acknowledged(
         raise Unsupported("this channel hears of no acknowledgements; open it with reliable=True")
 
     def subscribe(given: ObserverBase[Acknowledged], scheduler: SchedulerBase | None = None) -> DisposableBase:
-        observer = at_home_of(scheduler, given)
+        observer = on_its_loop(scheduler, given)
         waiting, timer, notice = SerialDisposable(), SerialDisposable(), SerialDisposable()
         everything = CompositeDisposable(waiting, timer, notice)
 
@@ -51,7 +51,7 @@ def send_acknowledged(
             try:
                 waiting.disposable = reliable.send_acknowledged(payload, finish)
             except WouldBlock:
-                transport.when_room(send)
+                transport.when_writable(send)
             except Exception as error:
                 fail(error)
 

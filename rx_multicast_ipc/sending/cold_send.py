@@ -13,12 +13,12 @@ from reactivex.disposable import CompositeDisposable, Disposable, SerialDisposab
 from reactivex.observer import Observer
 from reactivex.typing import OnCompleted, OnError, OnNext
 
-from ..cold_observable import ColdObservable
-from ..deadlocks import deadlock
 from ..errors import ChannelClosed, InvalidAddress, InvalidPort
 from ..group import check_port
 from ..message import Address
-from ..receiving.event_loop_delivery import at_home_of
+from ..receiving.event_loop_delivery import on_its_loop
+from ..subscribing.cold_observable import ColdObservable
+from ..subscribing.deadlocks import deadlock
 from ..transport import WouldBlock
 from ..validation.arguments import check_subscriber
 
@@ -38,7 +38,7 @@ class Sender(Protocol):
 
     def call(self, action: Callable[[], None]) -> None: ...
 
-    def when_room(self, action: Callable[[], None]) -> None: ...
+    def when_writable(self, action: Callable[[], None]) -> None: ...
 
 
 class _ColdSend(ColdObservable[None]):
@@ -61,7 +61,7 @@ class _ColdSend(ColdObservable[None]):
             self._sender.send(self._payload, destination)
             observer.on_next(None)
         except WouldBlock:
-            return self._send_later(destination, at_home_of(scheduler, observer))
+            return self._send_later(destination, on_its_loop(scheduler, observer))
         except ChannelClosed as error:
             self.refuse(observer, error, scheduler)
         except Exception as error:
@@ -71,7 +71,7 @@ class _ColdSend(ColdObservable[None]):
         return _NOTHING
 
     def _send_later(self, destination: Address | None, observer: ObserverBase[None]) -> DisposableBase:
-        """Send as soon as there is room, without keeping this thread."""
+        """Send as soon as the send buffer has space, without keeping this thread."""
         blocked = deadlock()
         if blocked is not None:
             observer.on_error(blocked)
@@ -82,7 +82,7 @@ class _ColdSend(ColdObservable[None]):
             if not pending.is_disposed:
                 pending.disposable = self._send(destination, observer)
 
-        self._sender.when_room(send)
+        self._sender.when_writable(send)
         return pending
 
     @property
@@ -114,7 +114,7 @@ class Send(_ColdSend):
         scheduler: SchedulerBase | None = None,
     ) -> DisposableBase:
         """As every Observable's, at a tenth of its cost: there is nothing to schedule and nothing to detach,
-        because it has sent and ended before it returns, or waits for room."""
+        because it has sent and ended before it returns, or waits for a full send buffer."""
         self._subscribed = True
         if on_next is None and on_error is None and on_completed is None:
             try:
@@ -145,7 +145,7 @@ class SendToName(_ColdSend):
 
     def _subscribe_core(self, observer: ObserverBase[None], scheduler: SchedulerBase | None = None) -> DisposableBase:
         self._subscribed = True
-        receiver = at_home_of(scheduler, observer)
+        receiver = on_its_loop(scheduler, observer)
         blocked = deadlock()
         if blocked is not None:
             receiver.on_error(blocked)

@@ -15,13 +15,13 @@ from reactivex.disposable import Disposable, SerialDisposable, SingleAssignmentD
 from reactivex.scheduler.periodicscheduler import PeriodicScheduler
 
 from ..channel_scheduler import clock_of
-from ..cold_observable import ColdObservable
-from ..deadlocks import deadlock
 from ..errors import ChannelClosed, InvalidPayload, SendFailed
 from ..receiving.bounded_queue import QUEUE_BYTES, BoundedQueue
 from ..receiving.closed_notice import ClosedNotice
-from ..receiving.event_loop_delivery import at_home_of
+from ..receiving.event_loop_delivery import on_its_loop
 from ..receiving.overflow import Overflow
+from ..subscribing.cold_observable import ColdObservable
+from ..subscribing.deadlocks import deadlock
 from ..transport import Transport, WouldBlock
 from ..validation.arguments import check_rate
 from ..validation.payload import Payload, as_payload, is_series
@@ -76,7 +76,7 @@ def send_all(
         arrived: BoundedQueue[Any] = (
             BoundedQueue(_MOST_WAITING, Overflow.ERROR, capacity_bytes=QUEUE_BYTES) if arrives else _EMPTY
         )
-        transfer = _Transfer(transport, at_home_of(given, observer), arrived)
+        transfer = _Transfer(transport, on_its_loop(given, observer), arrived)
         if closing is not None and (rate is not None or arrives):
             transfer.told = closing.add(transfer.fail)
         if rate is not None:
@@ -101,11 +101,11 @@ class _Transfer(DisposableBase):
     One thread at a time has the turn. Who finds it taken leaves what it brought in the queue, and whoever has it looks
     there again after giving it back; so nobody ever waits for it, not even a signal handler that interrupts its own
     thread.
-    While the transfer waits for room nobody gets the turn.
+    While the transfer waits for a full send buffer nobody gets the turn.
 
     Attributes:
         sent: payloads that went.
-        waiting: whether for room.
+        waiting: whether for a full send buffer.
         pace: says when to send; None for at once.
         source, told: end with the transfer.
 
@@ -219,7 +219,7 @@ class _Transfer(DisposableBase):
             self.pace.wake()
 
     def _send_next(self, most: int | None) -> bool:
-        """Whether it waits for room now; with the turn."""
+        """Whether it waits for a full send buffer now; with the turn."""
         is_over = self._over.locked
         while not is_over():
             some = self._unsent
@@ -238,7 +238,7 @@ class _Transfer(DisposableBase):
         return False
 
     def _send(self, some: list[bytes]) -> bool:
-        """Whether some had to be left unsent, and wait for room now; with the turn."""
+        """Whether some had to be left unsent, and wait for the send buffer now; with the turn."""
         try:
             if len(some) == 1:
                 self.transport.send(some[0])
@@ -248,7 +248,7 @@ class _Transfer(DisposableBase):
             self.sent += error.sent
             self._unsent = some[error.sent :]
             self.waiting = True
-            self.transport.when_room(self._has_room)
+            self.transport.when_writable(self._has_space)
             return True
         except Exception as error:
             self.sent += error.sent if isinstance(error, SendFailed) else 0
@@ -281,7 +281,7 @@ class _Transfer(DisposableBase):
             while True:
                 yield self._arrived.take()
 
-    def _has_room(self) -> None:
+    def _has_space(self) -> None:
         self.waiting = False
         self._turn.release()
         if self.pace is None or self._unsent:

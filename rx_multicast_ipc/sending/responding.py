@@ -10,11 +10,11 @@ from reactivex import Observable
 from reactivex.abc import DisposableBase, ObserverBase, SchedulerBase
 from reactivex.disposable import CompositeDisposable, SerialDisposable
 
-from ..cold_observable import ColdObservable
 from ..errors import InvalidOption
 from ..message import Message
 from ..receiving.wait_backlog import Predicate
-from ..subscriber_errors import report
+from ..subscribing.cold_observable import ColdObservable
+from ..subscribing.subscriber_errors import report
 from ..validation.payload import Payload
 
 
@@ -55,7 +55,7 @@ def answers(
                 _report(error, message)
                 return
             if sending is not None:
-                waiting = SerialDisposable()  # a send that finds no room goes out later
+                waiting = SerialDisposable()  # a send that meets a full buffer goes out later
                 pending.add(waiting)
 
                 def sent() -> None:

@@ -21,7 +21,7 @@ from ..channel_statistics import Statistics
 from ..errors import InvalidOption
 from ..group import DEFAULT_GROUP, DEFAULT_PORT, Group
 from ..message import Message
-from ..subscriber_errors import report
+from ..subscribing.subscriber_errors import report
 from ..transport import Changed, Deliver, Ended, Hears, OpenTransport, Transport
 from ..transport.opening import current, opened_by
 from ..transport.wrapper import TransportWrapper

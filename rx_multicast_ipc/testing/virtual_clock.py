@@ -12,7 +12,7 @@ from reactivex.scheduler import VirtualTimeScheduler
 from reactivex.typing import AbsoluteTime, RelativeTime
 
 from ..errors import InvalidOption, Unsupported, WouldDeadlock
-from ..subscriber_errors import delivering_here
+from ..subscribing.subscriber_errors import delivering_here
 from ..validation.arguments import shown
 
 __tracebackhide__ = True  # pytest shows the line of the test instead

@@ -13,7 +13,7 @@ from ..message import Message, Received
 from ..operators.codec import OnDecodeError, decode_error_handler
 from ..payload_format import Codec, Format, format_of
 from ..receiving.async_iteration import HotObservable
-from ..subscriber_errors import detach, tell_all
+from ..subscribing.subscriber_errors import detach, tell_all
 from .topic_name import check_name
 from .topic_router import RoutedSource, TopicRouter
 

@@ -13,7 +13,7 @@ from reactivex.disposable import SingleAssignmentDisposable
 from ..message import Message
 from ..receiving.bounded_queue import counted_elsewhere
 from ..receiving.hot_source import HotSource
-from ..subscriber_errors import tell_all
+from ..subscribing.subscriber_errors import tell_all
 from .topic_message import TopicMessage
 from .topic_name import PatternTree, name_end, read_name
 

@@ -15,7 +15,7 @@ from ..channel_statistics import Statistics
 from ..errors import SendFailed
 from ..group import Group
 from ..message import Address, Message
-from ..subscriber_errors import on_delivering_thread
+from ..subscribing.subscriber_errors import on_delivering_thread
 
 Deliver = Callable[[list[Message]], None]
 """Takes what one read brought: at least one message, in arrival order.
@@ -45,7 +45,7 @@ class Hears(StrEnum):
 
 
 class WouldBlock(SendFailed):
-    """The send buffer is full, and this thread may not wait: :meth:`Transport.when_room` tells.
+    """The send buffer is full, and this thread may not wait: :meth:`Transport.when_writable` tells.
 
     Attributes:
         sent: how many of several went before it.
@@ -142,7 +142,7 @@ class Transport(Protocol):
         """
         ...
 
-    def when_room(self, action: Callable[[], None]) -> None:
+    def when_writable(self, action: Callable[[], None]) -> None:
         """Run ``action`` on the I/O thread as soon as the send buffer may take a datagram, or after close."""
         ...
 

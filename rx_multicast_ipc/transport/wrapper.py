@@ -69,8 +69,8 @@ class TransportWrapper:
     def send_many(self, payloads: Sequence[bytes]) -> None:
         self.inner.send_many(payloads)
 
-    def when_room(self, action: Callable[[], None]) -> None:
-        self.inner.when_room(action)
+    def when_writable(self, action: Callable[[], None]) -> None:
+        self.inner.when_writable(action)
 
     def call(self, action: Callable[[], None]) -> None:
         self.inner.call(action)

@@ -197,7 +197,7 @@ def test_without_trains_what_was_missed_is_counted_exactly(
 ) -> None:
     caplog.set_level(logging.ERROR)
     path = tmp_path / "recorded.pcap"
-    whole = partial(UdpTransport, trains=False)
+    whole = partial(UdpTransport, gro=False)
     with (
         ipc.open_channel(port) as sender,
         ipc.Channel(ipc.Group.of(port), whole, {"receive_buffer": 100_000}) as channel,

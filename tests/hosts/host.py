@@ -156,7 +156,7 @@ class Host:
         self.interfaces[name] = interface
         self.namespace.ip(
             f"address add {interface.address} dev {name}",
-            # As on a wire, a train of datagrams (UDP_SEGMENT) travels as many packets, each lost or counted by itself.
+            # As on a wire, a GSO batch (UDP_SEGMENT) travels as many packets, each lost or counted by itself.
             f"link set {name} up gso_max_segs 1",
         )
         self._network.wait_until_connected(self, name)

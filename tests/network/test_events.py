@@ -15,7 +15,7 @@ from reactivex import operators as ops
 import rx_multicast_ipc as ipc
 from rx_multicast_ipc import NetworkChange
 from rx_multicast_ipc.channel_scheduler import DeliveringScheduler
-from rx_multicast_ipc.subscriber_errors import on_delivering_thread
+from rx_multicast_ipc.subscribing.subscriber_errors import on_delivering_thread
 from rx_multicast_ipc.transport.udp import interface_watch
 
 from ..helpers import PATIENCE, Seen, run, wait_until

@@ -50,7 +50,7 @@ class Narrow:
                 raise error
             self.sent.append(payload)
 
-    def when_room(self, action: Callable[[], None]) -> None:
+    def when_writable(self, action: Callable[[], None]) -> None:
         threading.Thread(target=action).start()
 
 
@@ -67,7 +67,7 @@ class Stuck(Narrow):
         else:
             raise WouldBlock("no room")
 
-    def when_room(self, action: Callable[[], None]) -> None:
+    def when_writable(self, action: Callable[[], None]) -> None:
         self.waiting.append(action)
 
 

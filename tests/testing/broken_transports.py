@@ -337,13 +337,13 @@ class KnowsNoAddressOfItsOwn(TransportWrapper):
         return frozenset()
 
 
-class NeverHasRoom(TransportWrapper):
-    def when_room(self, action: Callable[[], None]) -> None:
+class NeverIsWritable(TransportWrapper):
+    def when_writable(self, action: Callable[[], None]) -> None:
         pass
 
 
-class HasRoomElsewhere(TransportWrapper):
-    def when_room(self, action: Callable[[], None]) -> None:
+class IsWritableElsewhere(TransportWrapper):
+    def when_writable(self, action: Callable[[], None]) -> None:
         thread = threading.Thread(target=action)
         thread.start()
         thread.join()

@@ -11,13 +11,7 @@ from reactivex import operators as ops
 from reactivex.testing import TestScheduler
 
 import rx_multicast_ipc as ipc
-from rx_multicast_ipc.testing import (
-    FaultCounts,
-    FaultOptions,
-    FaultyNetwork,
-    FaultyTransport,
-    VirtualNetwork,
-)
+from rx_multicast_ipc.testing import FaultCounts, FaultOptions, FaultyNetwork, FaultyTransport, VirtualNetwork
 from rx_multicast_ipc.testing import faulty_network as module
 from rx_multicast_ipc.transport import Changed, Deliver, Ended, TransportWrapper
 

@@ -54,7 +54,7 @@ def nothing_is_delivered_once_close_returned(rig: Rig) -> None:
 
 @rule
 def ended_is_the_last_call(rig: Rig) -> None:
-    """``ended`` is called at home, after the last ``deliver``."""
+    """``ended`` is called on the I/O thread, after the last ``deliver``."""
     for _ in range(5):
         end, other = rig.start(), rig.start()
         for number in range(20):
@@ -91,7 +91,7 @@ def closing_during_a_delivery_ends_at_once(rig: Rig) -> None:
 
 @rule
 def closing_in_an_action_or_a_timer_ends_at_once(rig: Rig) -> None:
-    """``close`` at home ends the transport before it returns, in an action and in a timer too."""
+    """``close`` on the I/O thread ends the transport before it returns, in an action and in a timer too."""
     ended_inside: list[bool] = []
 
     def close(end: End) -> None:
@@ -138,7 +138,7 @@ def close_waits_for_the_delivery_under_way(rig: Rig) -> None:
     end.transport.send(b"x")
     rig.until("it is delivered", delivering.is_set)
     if main in end.threads:
-        raise SkipTest("its home is the thread that lets time pass, so no delivery is under way elsewhere")
+        raise SkipTest("its I/O thread is the one that lets time pass, so no delivery is under way elsewhere")
     closing = threading.Thread(target=close, daemon=True)
     closing.start()
     rig.until("it is closed", lambda: end.transport.closed)
@@ -205,7 +205,7 @@ def a_fault_ends_it_and_is_told(rig: Rig) -> None:
 
 @rule
 def a_change_of_the_network_is_told_and_heals(rig: Rig) -> None:
-    """``changed`` is called at home for what happens to the network, not after close; the end outlives it."""
+    """``changed`` is called on the I/O thread for what happens to the network, not after close; the end outlives it."""
     end, other = rig.start(), rig.start()
     other.transport.send(b"before")
     rig.hear(1, end)

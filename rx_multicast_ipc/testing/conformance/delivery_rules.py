@@ -6,7 +6,7 @@ import msgspec
 
 from ...group import Group
 from ...message import Message
-from ...subscriber_errors import set_unhandled_error_hook
+from ...subscribing.subscriber_errors import set_unhandled_error_hook
 from ...transport import Hears
 from .awkward_payloads import awkward
 from .broken_promise import expect
@@ -190,7 +190,7 @@ def messages_keep_their_order(rig: Rig) -> None:
 
 @rule
 def messages_say_who_sent_them_when_and_how(rig: Rig) -> None:
-    """A message has its sender's address, the group's family, and the time of home's clock when it came."""
+    """A message has its sender's address, the group's family, and the time of the end's clock when it came."""
     times: list[float] = []
 
     def note_time(_: Message) -> None:
@@ -259,7 +259,7 @@ def sending_while_delivering_delivers_later(rig: Rig) -> None:
 
 @rule
 def a_delivery_that_raises_stops_nothing(rig: Rig) -> None:
-    """What ``deliver`` raises is reported to the unhandled-error hook; the end and its home go on."""
+    """What ``deliver`` raises is reported to the unhandled-error hook; the end and its I/O thread go on."""
 
     def refuse(message: Message) -> None:
         if message.data == b"bad":

@@ -1,8 +1,8 @@
-"""What runs at home: actions and timers, in which order, and never two at a time."""
+"""What runs on the I/O thread: actions and timers, in which order, and never two at a time."""
 
 from __future__ import annotations
 
-from ...subscriber_errors import set_unhandled_error_hook
+from ...subscribing.subscriber_errors import set_unhandled_error_hook
 from ...transport import Hears
 from .broken_promise import expect
 from .rule import rule
@@ -37,8 +37,8 @@ def actions_run_before_the_start(rig: Rig) -> None:
 
 
 @rule
-def an_action_called_for_at_home_runs_at_once(rig: Rig) -> None:
-    """``call`` at home, which is during an action, a timer or a delivery, runs the action before it returns."""
+def an_action_called_for_on_the_io_thread_runs_at_once(rig: Rig) -> None:
+    """``call`` on the I/O thread (in an action, a timer or a delivery) runs the action before it returns."""
     order: list[str] = []
 
     def nest(where: str) -> None:
@@ -130,7 +130,7 @@ def timers_run_on_after_close(rig: Rig) -> None:
 
 
 @rule
-def home_is_one_place(rig: Rig) -> None:
+def the_io_thread_is_one(rig: Rig) -> None:
     """Deliveries, actions and timers run on one thread and never during one another, whoever asked for them."""
     visits: list[str] = []
     end = rig.start()

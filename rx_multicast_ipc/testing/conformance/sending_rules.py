@@ -175,8 +175,8 @@ def an_end_says_where_it_is(rig: Rig) -> None:
 
 
 @rule
-def who_waits_for_room_is_told(rig: Rig) -> None:
-    """``when_room`` runs its action at home when there may be room for a datagram, and after close in any case."""
+def who_waits_to_send_is_told(rig: Rig) -> None:
+    """``when_writable`` runs its action on the I/O thread once the send buffer has space, and after close."""
     ran: list[str] = []
     end = rig.start()
 
@@ -184,12 +184,12 @@ def who_waits_for_room_is_told(rig: Rig) -> None:
         end.visit()
         ran.append(name)
 
-    end.transport.when_room(lambda: note("open"))
+    end.transport.when_writable(lambda: note("open"))
     rig.until("it runs, for there is room", lambda: ran)
     end.transport.send(b"x")
     rig.hear(1, end)
     end.transport.close()
-    end.transport.when_room(lambda: ran.append("closed"))
+    end.transport.when_writable(lambda: ran.append("closed"))
     rig.until("it runs after close", lambda: len(ran) == 2)
     expect("what ran", ran, ["open", "closed"])
     expect("how many threads called", len(end.threads), 1)

@@ -166,7 +166,7 @@ class End:
         return [message.data for message in self.messages]
 
     def visit(self) -> None:
-        """Note that something runs at home, as a delivery does."""
+        """Note that something runs on the I/O thread, as a delivery does."""
         if not self._inside.acquire(blocking=False):
             self.overlaps += 1
             return

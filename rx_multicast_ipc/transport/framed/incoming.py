@@ -85,7 +85,7 @@ class Incoming:
         self.left = False
         self.asked = self.repaired = 0
         self._options = options
-        self._room = room
+        self._writable = room
         self._opened_at = opened_at
         self._random = random
         self._base = 0
@@ -227,7 +227,7 @@ class Incoming:
             self._nak_at = math.inf
         ago = now - self._known_at
         known = max(self._known, self.number - 1)
-        return [Status(self.session, self.number, known, ago, self._room, self._challenge, missing)]
+        return [Status(self.session, self.number, known, ago, self._writable, self._challenge, missing)]
 
     def timer(self) -> float:
         """When :meth:`statuses` is to be asked again if nothing happens before; infinity for never."""

@@ -85,7 +85,7 @@ class Members:
         self._members: dict[int, Member] = {}
         self._stale = False
         self._floor: int | None = None
-        self._seen = self._room = 0
+        self._seen = self._writable = 0
 
     def __len__(self) -> int:
         return len(self._members)
@@ -155,7 +155,7 @@ class Members:
     @property
     def room(self) -> int:
         self._refresh()
-        return self._room
+        return self._writable
 
     @property
     def least(self) -> int:
@@ -174,4 +174,4 @@ class Members:
         waited = [member for member in self._members.values() if not member.behind]
         self._floor = min((member.number for member in waited), default=None)
         self._seen = min((member.highest for member in waited), default=0)
-        self._room = min((member.room for member in waited if member.room), default=0)
+        self._writable = min((member.room for member in waited if member.room), default=0)

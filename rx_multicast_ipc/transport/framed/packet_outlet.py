@@ -69,7 +69,7 @@ class PacketOutlet:
         except WouldBlock as error:
             self._packets.extendleft(reversed(batch[error.sent :]))
             self._stuck = True
-            self._transport.when_room(self._on_room)
+            self._transport.when_writable(self._on_room)
         except ChannelClosed:
             self._packets.clear()
         except MulticastError as error:  # as if it had been lost on the way: it will be repaired

@@ -75,7 +75,7 @@ class Senders:
         self.refused = 0
         self.closed: list[Stream] = []
         self._options = options
-        self._room = room
+        self._writable = room
         self._random = random
         self._opened_at = now
         self._streams: dict[Key, Stream] = {}
@@ -129,7 +129,7 @@ class Senders:
         begin = self._earlier.pop(key, 0)
         if not begin and number == 1 and (key.direct or now - self._opened_at >= _LONG_AGO):
             begin = 1
-        incoming = Incoming(key.session, self._options, self._room, self._opened_at, self._random, now, begin)
+        incoming = Incoming(key.session, self._options, self._writable, self._opened_at, self._random, now, begin)
         stream = self._streams[key] = Stream(incoming, reply_to)
         return stream
 

@@ -24,7 +24,7 @@ from ...channel_statistics import Statistics
 from ...errors import ChannelClosed, SendFailed
 from ...message import Address, Message
 from ...reliable import Acknowledged, Reliable
-from ...subscriber_errors import report
+from ...subscribing.subscriber_errors import report
 from .. import close_at_exit
 from ..base import Changed, Deliver, Ended, Hears, Transport, WouldBlock, may_wait
 from ..latch import Latch
@@ -43,7 +43,7 @@ _PACKET: Final = 1400
 _LOOPBACK_PACKET: Final = 16_000
 """Bytes of a packet that stays on this machine."""
 
-_ROOM_WAIT: Final = 5.0
+_SEND_WAIT: Final = 5.0
 """Seconds that a send waits beyond the patience with slow receivers."""
 
 _OWN_CAPACITY: Final = 4 << 20
@@ -99,7 +99,7 @@ class FramedTransport(TransportWrapper):
         self._hears = hears
         self._echo = echo and hears is Hears.ALL
         self._lock = threading.RLock()  # a signal handler may send while its thread does
-        self._room = threading.Condition(self._lock)
+        self._writable = threading.Condition(self._lock)
         self._several = transport.group.has_several_interfaces
         size = packet_size or (_LOOPBACK_PACKET if transport.group.is_loopback else _PACKET)
         self._port = transport.sender_address[1]
@@ -173,17 +173,17 @@ class FramedTransport(TransportWrapper):
         with self._lock:
             return self._endpoint.lacking(waiting.mark)
 
-    def when_room(self, action: Callable[[], None]) -> None:
+    def when_writable(self, action: Callable[[], None]) -> None:
         with self._lock:
-            if self._has_room or self._closed:
-                self.inner.when_room(action)
+            if self._has_space or self._closed:
+                self.inner.when_writable(action)
             else:
                 self._waiting.append(action)
 
     def close(self, *, wait: bool = True) -> None:
         with self._lock:
             self._closed = True
-            self._room.notify_all()
+            self._writable.notify_all()
         if not self._released.is_set:
             self.inner.call(self._end)
         if wait and may_wait() and not self._over.wait(_CLOSE_WAIT):
@@ -206,7 +206,7 @@ class FramedTransport(TransportWrapper):
     def forget(self) -> None:
         """See :class:`close_at_exit.ClosesAtExit`."""
         self._lock = threading.RLock()
-        self._room = threading.Condition(self._lock)
+        self._writable = threading.Condition(self._lock)
         self._closed = True
         self._final = self._final or Statistics()
         self._over.set()
@@ -276,13 +276,13 @@ class FramedTransport(TransportWrapper):
                     continue
                 if not may_wait():
                     raise _with_count(WouldBlock("the window is full; receivers are slower than this sender"), sent)
-                deadline = deadline or time.monotonic() + self._options.patience + _ROOM_WAIT
+                deadline = deadline or time.monotonic() + self._options.patience + _SEND_WAIT
                 if time.monotonic() >= deadline:
                     self._refused += 1
                     raise _with_count(SendFailed(f"nothing can be sent to {self.group}: the window stays full"), sent)
                 self._threads_waiting += 1
                 try:
-                    self._room.wait(min(0.1, deadline - time.monotonic()))
+                    self._writable.wait(min(0.1, deadline - time.monotonic()))
                 finally:
                     self._threads_waiting -= 1
 
@@ -318,7 +318,7 @@ class FramedTransport(TransportWrapper):
         self._own_size += sum(map(len, payloads)) + _RECORD * len(payloads)
 
     @property
-    def _has_room(self) -> bool:
+    def _has_space(self) -> bool:
         return self._is_virtual or (not self._endpoint.congested and self._own_size < _OWN_CAPACITY)
 
     def _pump(self) -> None:
@@ -328,12 +328,12 @@ class FramedTransport(TransportWrapper):
             self._outlet.put(self._endpoint.datagrams(now))
         self._take_events()
         self._outlet.send()
-        if self._waiting and self._has_room:
+        if self._waiting and self._has_space:
             waiting, self._waiting = self._waiting, []
             for action in waiting:
-                self.inner.when_room(action)
+                self.inner.when_writable(action)
         if self._threads_waiting and not self._endpoint.congested:
-            self._room.notify_all()
+            self._writable.notify_all()
         due = self._endpoint.timer()
         if self._acknowledgements:
             self._look_for_acknowledgements(now)
@@ -443,7 +443,7 @@ class FramedTransport(TransportWrapper):
                     what = self._ready.popleft()
                     if isinstance(what, list) and what[0].port == self._port and what[0].sender in self.own_addresses:
                         self._own_size -= sum(len(message.data) + _RECORD for message in what)
-                        self._room.notify_all()
+                        self._writable.notify_all()
                 self._hand_over(what)
         finally:
             self._draining = False
@@ -503,7 +503,7 @@ class FramedTransport(TransportWrapper):
         with self._lock:
             self._closed = True
             self._final = self._final or self._count()
-            self._room.notify_all()
+            self._writable.notify_all()
             waiting, self._waiting = self._waiting, []
             self._due = -math.inf
         close_at_exit.discard(self)

@@ -70,9 +70,9 @@ def _send_equal(opened: socket.socket, payloads: list[bytes], size: int, destina
     length = min(_MOST, _MOST_BYTES // size)
     control = [(SOL_UDP, UDP_SEGMENT, _SEGMENT_SIZE.pack(size))]
     for start in range(0, len(payloads), length):
-        train = payloads[start : start + length]
+        batch = payloads[start : start + length]
         try:
-            opened.sendmsg((b"".join(train),), control if len(train) > 1 else (), 0, destination)
+            opened.sendmsg((b"".join(batch),), control if len(batch) > 1 else (), 0, destination)
         except OSError as error:
             refused = error.errno in REFUSED and refuses_sendmsg(opened, destination)
             if refused:

@@ -1,6 +1,6 @@
 """What has arrived at a socket, as messages: many datagrams a system call, where the kernel does that.
 
-How this works. recvmmsg fills an arena of 64 KiB slots. With UDP_GRO a slot may hold a whole train of
+How this works. recvmmsg fills an arena of 64 KiB slots. With UDP_GRO a slot may hold a whole batch of
 equal datagrams that one UDP_SEGMENT send made; a control message says how long each is. Payloads are copied out of
 the arena at once, by one precompiled ``struct`` where their sizes are alike, so that no message keeps it alive.
 Above ``_LARGE`` bytes a datagram the copy dominates, and one recvmsg each into memory of its own is cheaper.
@@ -35,11 +35,11 @@ from .system_calls import DONTWAIT, IOVEC, MMSGHDR, REFUSED, address_of, recvmms
 _log = logging.getLogger("rx_multicast_ipc")
 
 _SLOT: Final = 65_536
-"""Bytes a slot: no datagram and no train is longer."""
+"""Bytes a slot: no datagram and no GRO batch is longer."""
 
 _SLOTS: Final = 64
 _FEW_SLOTS: Final = 16
-"""Slots for trains, which fill them: 1 MiB."""
+"""Slots for GRO batches, which fill them: 1 MiB."""
 
 _LARGE: Final = 8_192
 """Bytes of a datagram above which reading one by one is cheaper."""
@@ -123,7 +123,7 @@ class LocalReader(PlainReader):
 
 
 class MessageReader(PlainReader):
-    """One recvmsg a datagram, or a train of them: where UDP_GRO works and recvmmsg does not.
+    """One recvmsg a datagram, or a GRO batch of them: where UDP_GRO works and recvmmsg does not.
 
     Args:
         family: of the sockets that are read.
@@ -199,7 +199,7 @@ class InterfaceReader(PlainReader):
 
 
 class BatchReader(MessageReader):
-    """One recvmmsg for up to 64 datagrams, or trains of them: on 64-bit Linux.
+    """One recvmmsg for up to 64 datagrams, or GRO batches of them: on 64-bit Linux.
 
     Args:
         family: of the sockets that are read.
@@ -304,16 +304,16 @@ class BatchReader(MessageReader):
         """The payloads, and how many each slot held where any held more than one."""
         count = len(sizes)
         arena = self._arena
-        trains = self._control_sizes[:count].tolist()
-        if not any(trains):
+        batches = self._control_sizes[:count].tolist()
+        if not any(batches):
             if sizes.count(sizes[0]) == count:
                 return _spaced(sizes[0], count).unpack_from(arena), None
             return [arena[at : at + size] for at, size in zip(range(0, _SLOT * count, _SLOT), sizes, strict=True)], None
         payloads: list[bytes] = []
         counts: list[int] = []
-        for slot, (size, train) in enumerate(zip(sizes, trains, strict=True)):
+        for slot, (size, is_batch) in enumerate(zip(sizes, batches, strict=True)):
             before = len(payloads)
-            if train:
+            if is_batch:
                 (each,) = _GRO_SIZE.unpack_from(self._controls, _CONTROL * slot + _GRO_OFFSET)
                 payloads.extend(_packed(each, size).unpack_from(arena, _SLOT * slot))
             else:
@@ -384,7 +384,7 @@ def _packed(each: int, size: int) -> struct.Struct:
 
 
 def _take_apart(opened: socket.socket) -> None:
-    """Let no trains arrive any more, which recvfrom could not tell from datagrams; those that did are lost.
+    """Let no GRO batches arrive any more, which recvfrom could not tell from datagrams; those that did are lost.
 
     Raises ``OSError`` where that is refused, too: then nothing can be read right.
     """

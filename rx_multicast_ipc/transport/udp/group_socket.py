@@ -32,7 +32,7 @@ class Listener:
         group: which.
         nic: where.
         receive_buffer: bytes to ask for.
-        trains: whether datagrams that were sent together may arrive together.
+        gro: whether datagrams that were sent together may arrive together.
 
     Attributes:
         nic: where, and whether that works.
@@ -43,12 +43,12 @@ class Listener:
         filters_own: whether the socket itself keeps this transport's own datagrams out.
     """
 
-    def __init__(self, group: Group, nic: Nic, receive_buffer: int, trains: bool) -> None:
+    def __init__(self, group: Group, nic: Nic, receive_buffer: int, gro: bool) -> None:
         self._group = group
         self.nic = nic
         self.address = socket_options.source_address(group, nic)
         self.in_doubt = False
-        self.socket, self.only = _open(group, nic, receive_buffer, trains)
+        self.socket, self.only = _open(group, nic, receive_buffer, gro)
         self._keeps_batches = _keeps_batches(self.socket)
         self._own_before: OwnSends | None = None
         self.filters_own = False
@@ -60,7 +60,7 @@ class Listener:
             self._own_before = sent
 
     def dropped(self, sent: OwnSends) -> int | None:
-        """Datagrams that the kernel dropped for lack of room; None where it does not tell.
+        """Datagrams that the kernel dropped because the receive buffer was full; None where it does not tell.
 
         Args:
             sent: what the transport sent to the group so far, which the filter dropped, and the kernel counted.
@@ -88,12 +88,12 @@ class Listener:
             socket_options.apply(self.socket, socket_options.membership(self._group, self.nic, leave=True))
 
 
-def _open(group: Group, nic: Nic, receive_buffer: int, trains: bool) -> tuple[socket.socket, int]:
+def _open(group: Group, nic: Nic, receive_buffer: int, gro: bool) -> tuple[socket.socket, int]:
     """The socket, and the one interface to hear if it gives what came by others, too."""
     features = kernel_features.current()
     apart = features.multicast_all(group.family) and not group.is_broadcast  # which every interface brings
     plan = socket_options.receive_plan(
-        group, nic, receive_buffer, trains=trains and apart and features.udp_gro, tells=not apart
+        group, nic, receive_buffer, gro=gro and apart and features.udp_gro, tells=not apart
     )
     opened = socket_options.open_socket(group, plan)
     if not apart:
@@ -101,7 +101,7 @@ def _open(group: Group, nic: Nic, receive_buffer: int, trains: bool) -> tuple[so
     if socket_options.hears_others(opened, group):  # a sandbox since then
         opened.close()
         kernel_features.give_up("ip_multicast_all" if group.family == "IPv4" else "ipv6_multicast_all")
-        return _open(group, nic, receive_buffer, trains)
+        return _open(group, nic, receive_buffer, gro)
     return opened, 0
 
 

@@ -13,7 +13,7 @@ from contextlib import suppress
 from typing import Any, Protocol
 
 from ...channel_scheduler import DeliveringScheduler
-from ...subscriber_errors import DeliveringThread, report
+from ...subscribing.subscriber_errors import DeliveringThread, report
 
 _LONGEST_WAIT = 3600.0
 """Seconds: the system calls that wait take no more than some weeks."""
@@ -46,8 +46,8 @@ class _Epoll:
         self.wait = self._epoll.poll
         """Takes seconds, or None for ever; returns what :meth:`reader` takes."""
 
-    def register(self, watched: socket.socket, reader: Reader, *, for_room: bool = False) -> None:
-        self._epoll.register(watched, select.EPOLLOUT if for_room else select.EPOLLIN)
+    def register(self, watched: socket.socket, reader: Reader, *, for_writing: bool = False) -> None:
+        self._epoll.register(watched, select.EPOLLOUT if for_writing else select.EPOLLIN)
         self._readers[watched.fileno()] = reader
 
     def unregister(self, watched: socket.socket) -> None:
@@ -68,8 +68,8 @@ class _Selector:
         self._selector = selectors.DefaultSelector()
         self.wait = self._selector.select
 
-    def register(self, watched: socket.socket, reader: Reader, *, for_room: bool = False) -> None:
-        self._selector.register(watched, selectors.EVENT_WRITE if for_room else selectors.EVENT_READ, reader)
+    def register(self, watched: socket.socket, reader: Reader, *, for_writing: bool = False) -> None:
+        self._selector.register(watched, selectors.EVENT_WRITE if for_writing else selectors.EVENT_READ, reader)
 
     def unregister(self, watched: socket.socket) -> None:
         self._selector.unregister(watched)
@@ -176,13 +176,13 @@ class IoThread:
         """Whether the caller is a signal handler that interrupted what its thread asked of this one."""
         return self._lock._is_owned()  # pyright: ignore
 
-    def watch(self, readers: Mapping[socket.socket, Reader], *, for_room: bool = False) -> None:
+    def watch(self, readers: Mapping[socket.socket, Reader], *, for_writing: bool = False) -> None:
         """Call each reader on this thread whenever its socket has something to read, or can be written to."""
         with self._lock:
             poller = self._start()
             for watched, reader in readers.items():
                 self._watched.add(watched)
-                poller.register(watched, reader, for_room=for_room)
+                poller.register(watched, reader, for_writing=for_writing)
         self._wake()
 
     def unwatch(self, watched: socket.socket) -> None:

@@ -56,24 +56,24 @@ class _Refusal(NamedTuple):
 class Memberships:
     """A listener on each of the interfaces that a group is on, now and after every change.
 
-    At the transport's home once started. Raises ``CannotOpen`` and ``InvalidInterface``, with nothing left open.
+    On the transport's I/O thread once started. Raises ``CannotOpen`` and ``InvalidInterface``, with nothing left open.
 
     Args:
         group: which, and on which interfaces.
         receive_buffer: bytes to ask for, for each.
-        thread: the home.
+        thread: the I/O thread.
         listen: False only finds the interfaces, and follows them.
-        trains: whether datagrams that were sent together may arrive together.
+        gro: whether datagrams that were sent together may arrive together.
 
     Attributes:
         nics: the interfaces, by their index.
     """
 
-    def __init__(self, group: Group, receive_buffer: int, thread: IoThread, *, listen: bool, trains: bool) -> None:
+    def __init__(self, group: Group, receive_buffer: int, thread: IoThread, *, listen: bool, gro: bool) -> None:
         self._group = group
         self._receive_buffer = receive_buffer
         self._listen = listen
-        self._trains = trains
+        self._gro = gro
         self._thread = thread
         self._lock = threading.RLock()
         self._readers: dict[int, Reader] = {}
@@ -101,7 +101,7 @@ class Memberships:
         refusal: MulticastError | None = None
         for number, nic in self.nics.items():
             try:
-                self._listeners[number] = Listener(self._group, nic, self._receive_buffer, self._trains)
+                self._listeners[number] = Listener(self._group, nic, self._receive_buffer, self._gro)
             except MulticastError as error:
                 if self._group.interfaces != (ALL_INTERFACES,):
                     raise
@@ -272,7 +272,7 @@ class Memberships:
             self._refusals[nic.number] = _Refusal(nic, pause, time.monotonic() + pause)
 
     def _join(self, nic: Nic, events: list[NetworkEvent]) -> None:
-        listener = Listener(self._group, nic, self._receive_buffer, self._trains)
+        listener = Listener(self._group, nic, self._receive_buffer, self._gro)
         with self._lock:
             self._listeners[nic.number] = listener
             reader = self._readers[nic.number] = self._reader_of(listener)

@@ -1,4 +1,4 @@
-"""The way out: the socket that sends, by one interface or several, and waits where there is no room."""
+"""The way out: the socket that sends, by one interface or several, and waits where its buffer is full."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from typing import Final
 from ...errors import ChannelClosed, SendFailed
 from ...group import Group
 from ...message import Address
-from ...subscriber_errors import report
+from ...subscribing.subscriber_errors import report
 from ..base import WouldBlock, may_wait
 from ..own_messages import OwnMessages
 from . import batch_sending, socket_options
@@ -29,14 +29,14 @@ from .io_thread import IoThread
 
 _log = logging.getLogger("rx_multicast_ipc")
 
-_ROOM_WAIT: Final = 5.0
-"""Seconds that a send waits for room."""
+_SEND_WAIT: Final = 5.0
+"""Seconds that a send waits for a full buffer."""
 
 _MOST_HELD: Final = 65_536
-"""Sends that wait for room without a thread of their own."""
+"""Sends that wait for a full buffer without a thread of their own."""
 
 _TRY_AGAIN: Final = 0.05
-"""Seconds until another try to wait for room, where there was no descriptor left for it."""
+"""Seconds until another try to wait for the buffer, where there was no descriptor left for it."""
 
 # Not epoll, which needs a descriptor of its own and forgets a socket that is closed.
 _Poller: Final[type[selectors.BaseSelector]] = getattr(selectors, "PollSelector", selectors.SelectSelector)
@@ -49,7 +49,7 @@ class Outlet:
         group: where to.
         nics: by which interfaces, until :meth:`turn_to` says otherwise; by their index.
         receive_buffer: bytes to ask for, for the replies that come to this socket.
-        thread: runs what waited for room.
+        thread: runs what waited for a full buffer.
         own: takes what is sent to the group, before anybody can answer it.
         from_group: whether to send from the group's port.
         hear_own: called where something was put there without a send of the caller's.
@@ -83,7 +83,7 @@ class Outlet:
         self._held: deque[Callable[[], None]] = deque()
         self._again: deque[Callable[[], None]] = deque()
         self._running = False
-        self._room: socket.socket | None = None
+        self._writable: socket.socket | None = None
         self._failing: set[str] = set()
         self.sent = self.sent_bytes = self.refused = 0
         self._own = own
@@ -147,7 +147,7 @@ class Outlet:
                     if copies is not None and copies.taken and not may_wait():  # it is on its way: the rest follows
                         self.sent += 1
                         self.sent_bytes += len(payload)
-                        self.when_room(partial(self._send_rest, payload, copies))
+                        self.when_writable(partial(self._send_rest, payload, copies))
                         return
                 except OSError as error:
                     self.refused += 1
@@ -156,8 +156,8 @@ class Outlet:
                     self.sent += 1
                     self.sent_bytes += len(payload)
                     return
-            deadline = deadline or time.monotonic() + _ROOM_WAIT
-            self._wait_for_room(deadline, destination, full)
+            deadline = deadline or time.monotonic() + _SEND_WAIT
+            self._wait_until_writable(deadline, destination, full)
 
     def send_many(self, payloads: Sequence[bytes]) -> None:
         """See :meth:`rx_multicast_ipc.transport.Transport.send_many`."""
@@ -177,8 +177,8 @@ class Outlet:
                     raise
                 sent += 1
 
-    def when_room(self, action: Callable[[], None]) -> None:
-        """Run ``action`` on the thread as soon as there may be room, after those that waited before it."""
+    def when_writable(self, action: Callable[[], None]) -> None:
+        """Run ``action`` on the thread as soon as the buffer may have space, after those that waited before it."""
         with self.lock:
             if self._runs_here:
                 self._again.append(action)
@@ -186,7 +186,7 @@ class Outlet:
             self._held.append(action)
             first = len(self._held) == 1 and not self._running
         if first:
-            self._thread.call(self._await_room)
+            self._thread.call(self._watch_for_space)
 
     @property
     def is_in_use_here(self) -> bool:
@@ -199,10 +199,10 @@ class Outlet:
             self._shut = True
 
     def close(self) -> None:
-        """Let go of the socket; whoever waits for room is told that it came too late. Once shut, on the thread."""
-        self._forget_room()
+        """Let go of the socket; whoever waits to send is told that it came too late. Once shut, on the thread."""
+        self._forget_space()
         with self.lock:
-            with suppress(OSError):  # ENOTCONN, but it ends the wait of those that wait for room
+            with suppress(OSError):  # ENOTCONN, but it ends the wait of those that wait to send
                 self.socket.shutdown(socket.SHUT_RDWR)
             self.socket.close()
         self._run_held()
@@ -213,7 +213,7 @@ class Outlet:
         self._shut = True
         self._held.clear()
         with suppress(OSError):
-            self._forget_room()
+            self._forget_space()
             self.socket.close()
 
     def _is_group(self, address: str) -> bool:
@@ -260,7 +260,7 @@ class Outlet:
     def _send_to_each(self, payload: bytes, copies: _Copies) -> None:
         """Send by every interface that is left; fails where none takes it, else what fails is counted, and logged once.
 
-        Raises ``BlockingIOError`` where there is no room, and goes on from there when called again.
+        Raises ``BlockingIOError`` where the buffer is full, and goes on from there when called again.
         """
         while copies.left:
             nic = copies.left[0]
@@ -290,10 +290,10 @@ class Outlet:
             try:
                 self._send_to_each(payload, copies)
             except BlockingIOError:
-                self.when_room(partial(self._send_rest, payload, copies))
+                self.when_writable(partial(self._send_rest, payload, copies))
         self._hear_own()
 
-    def _wait_for_room(self, deadline: float, destination: Address | None, full: OSError) -> None:
+    def _wait_until_writable(self, deadline: float, destination: Address | None, full: OSError) -> None:
         waits = may_wait()
         if not waits and len(self._held) < _MOST_HELD:
             raise WouldBlock(str(send_failed(self._group, destination, full))) from full
@@ -305,32 +305,34 @@ class Outlet:
             waiting.register(self.socket, selectors.EVENT_WRITE)
             waiting.select(remaining)
 
-    def _await_room(self) -> None:
+    def _watch_for_space(self) -> None:
         if self._shut:
             self._run_held()
-        if self._shut or self._room is not None:
+        if self._shut or self._writable is not None:
             return
         try:
-            self._room = self.socket.dup()  # for a poller takes a descriptor once, and this one is watched for reading
-            self._thread.watch({self._room: self._has_room}, for_room=True)
+            self._writable = (
+                self.socket.dup()
+            )  # for a poller takes a descriptor once, and this one is watched for reading
+            self._thread.watch({self._writable: self._has_space}, for_writing=True)
         except OSError as error:
-            _log.warning("%s: cannot wait for room to send, will try again: %s", self._group, error)
-            self._forget_room()
-            self._thread.scheduler.schedule_relative(_TRY_AGAIN, lambda _scheduler, _state: self._await_room())
+            _log.warning("%s: cannot wait for the send buffer, will try again: %s", self._group, error)
+            self._forget_space()
+            self._thread.scheduler.schedule_relative(_TRY_AGAIN, lambda _scheduler, _state: self._watch_for_space())
 
-    def _has_room(self) -> int:
-        self._forget_room()
+    def _has_space(self) -> int:
+        self._forget_space()
         self._run_held()
         return 0
 
-    def _forget_room(self) -> None:
-        room, self._room = self._room, None
+    def _forget_space(self) -> None:
+        room, self._writable = self._writable, None
         if room is not None:
             self._thread.unwatch(room)
             room.close()
 
     def _run_held(self) -> None:
-        """Run what waits for room, in order, until something finds none again; on the thread."""
+        """Run what waits to send, in order, until the buffer is full again; on the thread."""
         with self.lock:
             self._running, most = True, len(self._held)
         for _ in range(most):
@@ -348,14 +350,14 @@ class Outlet:
             self._again.clear()
             more = bool(self._held)
         if more:
-            self._await_room()
+            self._watch_for_space()
 
     @property
     def _runs_here(self) -> bool:
         return self._running and self._thread.is_current
 
     def _is_late(self) -> bool:
-        """Whether others wait for room, and this thread would overtake them."""
+        """Whether others wait to send, and this thread would overtake them."""
         if not (self._held or self._running) or may_wait():
             return False
         return not self._runs_here or bool(self._again)

@@ -115,7 +115,7 @@ def receive_plan(
     receive_buffer: int,
     platform: Platform = PLATFORM,
     *,
-    trains: bool = False,
+    gro: bool = False,
     tells: bool = False,
 ) -> Plan:
     """How the socket that listens to the group is set up.
@@ -124,7 +124,7 @@ def receive_plan(
         group, nic: where.
         receive_buffer: bytes to ask for.
         platform: whose calls.
-        trains: whether it may be given many datagrams as one.
+        gro: whether it may be given many datagrams as one.
         tells: whether it says by which interface each came.
     """
     plan: list[Step] = [*_sharing(platform)]
@@ -144,7 +144,7 @@ def receive_plan(
     if tells:
         plan += tell_interfaces(group, platform)
     plan += membership(group, nic, platform)
-    if trains:
+    if gro:
         plan.append(Option("IPPROTO_UDP", "UDP_GRO", 1, best_effort=True))
     return plan
 

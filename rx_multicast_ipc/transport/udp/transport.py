@@ -20,7 +20,7 @@ from ...channel_statistics import Statistics
 from ...errors import ChannelClosed
 from ...group import Group
 from ...message import Address, Message
-from ...subscriber_errors import on_delivering_thread, report
+from ...subscribing.subscriber_errors import on_delivering_thread, report
 from .. import close_at_exit
 from ..base import Changed, Deliver, Ended, Hears
 from ..ip_datagrams import PAYLOAD_LIMITS, check_ip_destination
@@ -50,11 +50,11 @@ class UdpTransport:
 
     Args:
         group, options, hears: as for :class:`rx_multicast_ipc.transport.base.OpenTransport`.
-        trains: whether datagrams that were sent together may arrive together, at a tenth of the cost. Without, the
+        gro: whether datagrams that were sent together may arrive together, at a tenth of the cost. Without, the
             kernel's count of drops is exact for them too.
     """
 
-    def __init__(self, group: Group, options: ChannelOptions, hears: Hears = Hears.ALL, *, trains: bool = True) -> None:
+    def __init__(self, group: Group, options: ChannelOptions, hears: Hears = Hears.ALL, *, gro: bool = True) -> None:
         self.group = group
         receive_buffer, listen = options["receive_buffer"], hears is Hears.ALL
         self._closed = False
@@ -83,7 +83,7 @@ class UdpTransport:
             raise cannot_open(group, error) from error
         with ExitStack() as undo:
             # First those that listen: on Windows a send needs somebody who joined.
-            self._memberships = Memberships(group, receive_buffer, self._thread, listen=listen, trains=trains)
+            self._memberships = Memberships(group, receive_buffer, self._thread, listen=listen, gro=gro)
             undo.callback(self._memberships.close)
             self._outlet = Outlet(
                 *(group, self._memberships.nics, receive_buffer, self._thread, self._own, self._hear_itself),
@@ -162,8 +162,8 @@ class UdpTransport:
     def check_destination(self, address: str) -> str | None:
         return check_ip_destination(address, self.group)
 
-    def when_room(self, action: Callable[[], None]) -> None:
-        self._outlet.when_room(action)
+    def when_writable(self, action: Callable[[], None]) -> None:
+        self._outlet.when_writable(action)
 
     def look_up(self, name: str) -> str:
         address = socket_options.look_up(name, self.group)
@@ -304,7 +304,7 @@ class UdpTransport:
         interface: str,
         listener: Listener | None = None,
     ) -> int:
-        """Deliver what one turn of reading brings, and return how many messages that was; at home."""
+        """Deliver what one turn of reading brings, and return how many messages that was; on the I/O thread."""
         if self._closed:
             return 0  # closed by what the other socket just brought
         batch: list[Message] = []

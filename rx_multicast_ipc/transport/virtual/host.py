@@ -14,7 +14,7 @@ from ...channel_statistics import Statistics
 from ...errors import ChannelClosed, InvalidAddress, SendFailed, Unsupported
 from ...group import DEFAULT_INTERFACE, Group
 from ...message import Address, Message
-from ...subscriber_errors import HERE, delivering_here, report
+from ...subscribing.subscriber_errors import HERE, delivering_here, report
 from ..base import Changed, Deliver, Ended, Hears
 from ..ip_datagrams import PAYLOAD_LIMITS, check_ip_destination, no_names
 from ..udp.error_advice import send_failed
@@ -156,7 +156,7 @@ class MemoryTransport:
                 error.sent = number
                 raise
 
-    def when_room(self, action: Callable[[], None]) -> None:
+    def when_writable(self, action: Callable[[], None]) -> None:
         self.scheduler.schedule(lambda _scheduler, _state: action())
 
     def call(self, action: Callable[[], None]) -> None:

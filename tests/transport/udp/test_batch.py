@@ -158,7 +158,7 @@ def test_a_socket_that_cannot_be_read_raises_its_error() -> None:
 
 
 class NoSegmentation:
-    """A socket on a link that takes no trains, as one with a smaller MTU."""
+    """A socket on a link that takes no gro, as one with a smaller MTU."""
 
     def __init__(self, opened: socket.socket) -> None:
         self._opened = opened

@@ -263,7 +263,7 @@ def test_every_name_in_every_plan_is_known_on_its_platform(platform: Platform, g
     unknown: set[str] = set()
     for nic in (ETH0, Nic(), LO, BY_ADDRESS) if group.family == "IPv4" else (ETH0, Nic()):
         plans = [
-            receive_plan(group, nic, 4096, platform, trains=platform == "linux", tells=True),
+            receive_plan(group, nic, 4096, platform, gro=platform == "linux", tells=True),
             send_plan(group, nic, 4096, platform),
             membership(group, nic, platform, leave=True),
         ]

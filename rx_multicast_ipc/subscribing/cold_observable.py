@@ -11,8 +11,8 @@ from reactivex.abc import DisposableBase, ObserverBase, SchedulerBase
 from reactivex.disposable import Disposable
 from reactivex.typing import Subscription
 
-from .errors import ChannelClosed, NeverSubscribedWarning
-from .validation.stream import Stream
+from ..errors import ChannelClosed, NeverSubscribedWarning
+from ..validation.stream import Stream
 
 _T = TypeVar("_T")
 

@@ -9,9 +9,9 @@ from collections.abc import Iterator
 import pytest
 
 import rx_multicast_ipc as ipc
-from rx_multicast_ipc.subscriber_errors import detach, report, tell_all
+from rx_multicast_ipc.subscribing.subscriber_errors import UnhandledErrorHook, detach, report, tell_all
 
-from .helpers import PATIENCE, Seen, run
+from ..helpers import PATIENCE, Seen, run
 
 
 class Broken(logging.Handler):
@@ -36,7 +36,7 @@ def leave(_: BaseException) -> None:
 @pytest.mark.usefixtures("broken_logging")
 @pytest.mark.parametrize("hook", [None, leave], ids=["default hook", "hook that raises"])
 def test_reporting_never_raises_and_the_error_is_printed_where_nothing_else_works(
-    hook: ipc.subscriber_errors.UnhandledErrorHook | None, capsys: pytest.CaptureFixture[str]
+    hook: UnhandledErrorHook | None, capsys: pytest.CaptureFixture[str]
 ) -> None:
     previous = ipc.set_unhandled_error_hook(hook)
     report(ZeroDivisionError("lost otherwise"))

@@ -18,7 +18,7 @@ from typing import Final, Self
 from reactivex.abc import SchedulerBase
 from reactivex.scheduler import EventLoopScheduler, VirtualTimeScheduler
 
-from .errors import WouldDeadlock
+from ..errors import WouldDeadlock
 from .subscriber_errors import HERE, DeliveringThread, on_delivering_thread
 
 # Not `from reactivex import run`, which is the function.

@@ -13,7 +13,7 @@ from reactivex.subject import Subject
 
 import rx_multicast_ipc as ipc
 
-from .helpers import PATIENCE, is_observed, run, wait_until
+from ..helpers import PATIENCE, is_observed, run, wait_until
 
 
 def test_what_waits_for_the_body_is_bounded_in_bytes() -> None:

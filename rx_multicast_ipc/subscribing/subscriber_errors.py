@@ -14,7 +14,7 @@ from typing import Any
 
 from reactivex.typing import OnError
 
-from .validation.arguments import check_callable
+from ..validation.arguments import check_callable
 
 UnhandledErrorHook = Callable[[BaseException], None]
 

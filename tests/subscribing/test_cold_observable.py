@@ -13,7 +13,7 @@ from reactivex.internal import SequenceContainsNoElementsError
 
 import rx_multicast_ipc as ipc
 
-from .helpers import PATIENCE, Seen, nothing_left_behind
+from ..helpers import PATIENCE, Seen, nothing_left_behind
 
 COLD: dict[str, Callable[[ipc.Channel], rx.Observable[Any]]] = {
     "broadcast": lambda channel: channel.broadcast("x"),

@@ -15,7 +15,7 @@ from reactivex.scheduler import NewThreadScheduler
 import rx_multicast_ipc as ipc
 from rx_multicast_ipc.testing import VirtualClock, VirtualNetwork
 
-from .helpers import PATIENCE, Seen, run
+from ..helpers import PATIENCE, Seen, run
 
 pytestmark = pytest.mark.filterwarnings(  # run() refuses before it subscribes
     "ignore::rx_multicast_ipc.NeverSubscribedWarning"
