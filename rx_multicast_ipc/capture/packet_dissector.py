@@ -1,19 +1,19 @@
 """From the bytes of a captured frame to the UDP datagram in it.
 
 Sources: the link types of draft-ietf-opsawg-pcaplinktype (tcpdump.org/linktypes.html); IEEE 802.1Q; RFC 791 (IPv4),
-RFC 8200 (IPv6) with RFC 4302 (AH), RFC 768 (UDP). Checksums are not verified: where a network card computes them, what
-is captured on the sending machine has none yet.
+RFC 8200 (IPv6) with RFC 4302 (AH), RFC 768 (UDP). Only the checksums of datagrams that came in fragments are verified:
+where a network card computes them, what is captured whole on the sending machine has none yet.
 """
 
 from __future__ import annotations
 
 import socket
 import struct
-from collections.abc import Callable
+from collections.abc import Callable, Hashable
 from functools import lru_cache
 from typing import Final, NamedTuple
 
-from .ip_reassembly import Fragments
+from .ip_reassembly import INCOMPLETE, OVERLAPPING, Fragment, Reassembly
 
 ETHERNET: Final = 1
 RAW: Final = 101
@@ -27,7 +27,10 @@ _LOOPBACK_FAMILIES: Final = frozenset({2, 10, 24, 28, 30})
 
 _IPV4: Final = struct.Struct("!B x HHH x B 2x 4s 4s")  # version and length, total length, id, fragment, protocol
 _IPV6: Final = struct.Struct("!4x H B x 16s 16s")  # payload length, next header
-_UDP: Final = struct.Struct("!HHH")
+_UDP: Final = struct.Struct("!HHHH")  # ports, length, checksum
+
+_LONGEST: Final = 65_535
+"""Bytes of an IP payload."""
 
 _EXTENSIONS: Final = frozenset({0, 43, 60, 135, 139, 140})
 """Hop-by-hop, routing, destination options, mobility, HIP, shim6: all of the layout of RFC 6564."""
@@ -37,8 +40,8 @@ _AUTHENTICATION: Final = 51
 NOT_UDP: Final = "not UDP"
 CUT: Final = "cut short when captured (snaplen)"
 MALFORMED: Final = "malformed"
-IN_PIECES: Final = "a piece is missing"
-LOST: Final = (CUT, MALFORMED, IN_PIECES)
+WRONG_CHECKSUM: Final = "put together from pieces with a wrong checksum"
+LOST: Final = (CUT, MALFORMED, INCOMPLETE, OVERLAPPING, WRONG_CHECKSUM)
 """Reasons for which what may have been a message is none."""
 
 _WAITING: Final = ""
@@ -69,16 +72,22 @@ class Dissector:
 
     def __init__(self) -> None:
         self.skipped: dict[str, int] = {}
-        self._fragments = Fragments()
+        self._reassembly = Reassembly()
+        self._time = 0
+        self._interface: Hashable = 0
 
-    def dissect(self, link: int, data: bytes, length: int) -> Found | None:
+    def dissect(self, link: int, data: bytes, length: int, time: int = 0, interface: int = 0) -> Found | None:
         """The datagram of a frame.
 
         Args:
             link: the link's type.
             data: what was captured.
             length: bytes it had on the link.
+            time: nanoseconds, by the capture's clock.
+            interface: its number in the capture.
         """
+        self._time = time
+        self._interface = interface, *_way(link, data)
         try:
             find_ip = _links.get(link)
             if find_ip is None:
@@ -100,8 +109,10 @@ class Dissector:
 
     def counts(self) -> dict[str, int]:
         """Frames that were skipped, and datagrams of which no more than pieces came, by reason."""
-        missing = self._fragments.lost + self._fragments.waiting
-        return self.skipped | ({IN_PIECES: missing} if missing else {})
+        lost = dict(self._reassembly.lost)
+        if incomplete := self._reassembly.incomplete:
+            lost[INCOMPLETE] = lost.get(INCOMPLETE, 0) + incomplete
+        return self.skipped | lost
 
     def _ip(self, data: bytes, at: int) -> Found | str:
         version = data[at] >> 4
@@ -120,52 +131,80 @@ class Dissector:
             return _udp(data, start, end, source, destination)
         if end > len(data):
             raise IndexError
-        return self._piece(
-            (source, destination, identification),
-            (fragment & 0x1FFF) * 8,
-            bool(fragment & 0x2000),
-            data[start:end],
-            source,
-            destination,
-        )
+        piece = Fragment((fragment & 0x1FFF) * 8, bool(fragment & 0x2000), data[start:end], protocol)
+        return self._piece((source, destination, identification, protocol), piece, source, destination)
 
     def _ipv6(self, data: bytes, at: int) -> Found | str:
         size, kind, source, destination = _IPV6.unpack_from(data, at)
         start, end = at + 40, at + 40 + size
+        return self._behind_extensions(kind, data, start, end, source, destination)
+
+    def _behind_extensions(
+        self,
+        kind: int,
+        data: bytes,
+        start: int,
+        end: int,
+        source: bytes,
+        destination: bytes,
+        *,
+        reassembled: bool = False,
+    ) -> Found | str:
         while kind != UDP:
             if kind in _EXTENSIONS:
                 kind, start = data[start], start + 8 + data[start + 1] * 8
             elif kind == _AUTHENTICATION:
                 kind, start = data[start], start + 8 + data[start + 1] * 4
-            elif kind == _FRAGMENT:
+            elif kind == _FRAGMENT and not reassembled:
                 kind, position, identification = struct.unpack_from("!BxHI", data, start)
                 start += 8
                 if position & 0xFFF9:
                     if end > len(data):
                         raise IndexError
-                    key = source, destination, identification
-                    piece = data[start:end]
-                    return self._piece(key, position & 0xFFF8, bool(position & 1), piece, source, destination, kind)
+                    piece = Fragment(position & 0xFFF8, bool(position & 1), data[start:end], kind)
+                    return self._piece((source, destination, identification), piece, source, destination)
             else:
                 return NOT_UDP
-        return _udp(data, start, end, source, destination)
+        found = _udp(data, start, end, source, destination)
+        return _checked(found, data, start) if reassembled else found
 
-    def _piece(
-        self, key: object, offset: int, more: bool, data: bytes, source: bytes, destination: bytes, kind: int = UDP
-    ) -> Found | str:
-        if kind != UDP:
+    def _piece(self, datagram: Hashable, piece: Fragment, source: bytes, destination: bytes) -> Found | str:
+        if piece.protocol != UDP and piece.protocol not in _EXTENSIONS and piece.protocol != _AUTHENTICATION:
             return NOT_UDP
-        whole = self._fragments.add(key, offset, more, data)
-        return _WAITING if whole is None else _udp(whole, 0, len(whole), source, destination)
+        if (piece.more and len(piece.data) % 8) or piece.offset + len(piece.data) > _LONGEST:
+            return MALFORMED
+        whole = self._reassembly.add(datagram, self._interface, self._time, piece)
+        if whole is None:
+            return _WAITING
+        kind, data = whole
+        return self._behind_extensions(kind, data, 0, len(data), source, destination, reassembled=True)
+
+
+def _way(link: int, data: bytes) -> tuple[bytes, ...]:
+    """What cooked frames tell of the interface, and whether they came or went."""
+    if link == 276:
+        return (data[4:8], data[10:11])
+    return (data[:2],) if link == 113 else ()
 
 
 def _udp(data: bytes, start: int, end: int, source: bytes, destination: bytes) -> Found | str:
-    source_port, port, size = _UDP.unpack_from(data, start)
+    source_port, port, size, _ = _UDP.unpack_from(data, start)
     if size < 8 or start + size > end:
         return MALFORMED
     if start + size > len(data):
         raise IndexError
     return Found(source, destination, source_port, port, data[start + 8 : start + size])
+
+
+def _checked(found: Found | str, data: bytes, start: int) -> Found | str:
+    """``found``, if its checksum at ``start`` in ``data`` holds, or if it has none (RFC 768, RFC 6935)."""
+    if not isinstance(found, Found) or data[start + 6 : start + 8] == b"\0\0":
+        return found
+    size = 8 + len(found.data)
+    pseudo_header = found.source + found.destination + struct.pack("!HH", UDP, size)
+    # The ones' complement sum of 16-bit words (RFC 1071) is the number that they make modulo 2^16 - 1.
+    total = int.from_bytes(pseudo_header + data[start : start + size] + bytes(size & 1))
+    return WRONG_CHECKSUM if total % 0xFFFF else found
 
 
 @lru_cache(maxsize=1024)

@@ -11,8 +11,9 @@ from typing import Final
 
 from .file_source import Source
 
-Frame = tuple[int, int, bytes, int]
-"""Its link type, nanoseconds since the Unix epoch, the bytes that were captured, and how many it had on the link."""
+Frame = tuple[int, int, bytes, int, int]
+"""Its link type, nanoseconds since the Unix epoch, the bytes that were captured, how many it had on the link, and the
+number of the interface in the capture."""
 
 NANOSECOND_MAGIC: Final = 0xA1B23C4D
 MICROSECOND_MAGIC: Final = 0xA1B2C3D4
@@ -60,4 +61,4 @@ def frames(source: Source, magic: bytes) -> Iterator[Frame]:
         if len(data) < captured:
             raise source.corrupt(f"a packet is cut after {len(data)} of {captured} bytes")
         source.position += size + captured
-        yield link, seconds * 1_000_000_000 + fraction * unit, data, length
+        yield link, seconds * 1_000_000_000 + fraction * unit, data, length, 0

@@ -131,7 +131,7 @@ def _packet(layout: str) -> Callable[[str, bytes, list[_Interface], int], Frame]
         if len(data) < captured:
             raise IndexError
         ticks = (high << 32) + low
-        return interface.link, ticks * 1_000_000_000 // interface.ticks + interface.offset, data, length
+        return interface.link, ticks * 1_000_000_000 // interface.ticks + interface.offset, data, length, number
 
     return read
 
@@ -142,7 +142,7 @@ def _simple_packet(order: str, body: bytes, interfaces: list[_Interface], time: 
     data = body[4 : 4 + captured]
     if len(data) < captured:
         raise IndexError
-    return interfaces[0].link, time, data, length
+    return interfaces[0].link, time, data, length, 0
 
 
 _blocks: Final[dict[int, Callable[[str, bytes, list[_Interface], int], Frame | None]]] = {

@@ -46,9 +46,11 @@ class Reader(Iterator[Datagram]):
     they were fragmented. Everything else is skipped and counted. So is a datagram that was cut short when it was
     captured. No more than a megabyte of the file is held at a time.
 
-    Two things a capture does not tell. Checksums are not verified, for where a network card computes them they are
-    not yet right in what is captured. And datagrams that ``broadcast_all`` sent together pass the loopback interface
-    as one, so that a capture made there (by tcpdump, not by ``write``) holds one long datagram instead of them.
+    Fragments are put together only if they were captured within 30 s, do not overlap, and the checksum of the whole
+    holds. Two things a capture does not tell. The checksums of what came whole are not verified, for where a network
+    card computes them they are not yet right in what is captured. And datagrams that ``broadcast_all`` sent together
+    pass the loopback interface as one, so that a capture made there (by tcpdump, not by ``write``) holds one long
+    datagram instead of them.
 
     Why not a library: dpkt (last released in 2022) takes the first interface of a pcapng file for all and the
     rest of a cut file for a packet; scapy is under the GPL, and ends silently where a file is cut; python-pcapng
@@ -122,8 +124,8 @@ class Reader(Iterator[Datagram]):
         dissect = dissector.dissect
         port, group = self._port, self._group
         try:
-            for link, time, frame, length in self._frames:
-                found = dissect(link, frame, length)
+            for link, time, frame, length, interface in self._frames:
+                found = dissect(link, frame, length, time, interface)
                 if found is None:
                     continue
                 source, destination, source_port, to_port, data = found

@@ -33,6 +33,7 @@ from .packets import (
     cooked2,
     enhanced,
     ethernet,
+    fragments,
     interface,
     ipv4,
     ipv6,
@@ -205,57 +206,7 @@ def test_a_datagram_that_was_cut_short_when_captured_is_skipped_and_counted(tmp_
     assert skipped(tmp_path, pcap(HELLO, snaplen=snaplen)) == {"cut short when captured (snaplen)": 1}
 
 
-def fragments(data: bytes, size: int, identification: int = 7) -> list[bytes]:
-    whole = udp(data)
-    return [
-        ipv4(
-            whole[at : at + size],
-            identification=identification,
-            fragment=at // 8 | (0x2000 if at + size < len(whole) else 0),
-        )
-        for at in range(0, len(whole), size)
-    ]
-
-
-def fragments6(data: bytes, size: int, identification: int = 7) -> list[bytes]:
-    whole = udp(data)
-    return [
-        ipv6(struct.pack("!BxHI", 17, at | (at + size < len(whole)), identification) + whole[at : at + size], kind=44)
-        for at in range(0, len(whole), size)
-    ]
-
-
 BIG = bytes(range(256)) * 16
-
-
-@pytest.mark.parametrize("cut", [fragments, fragments6])
-@settings(deadline=None)
-@given(data=st.data())
-def test_fragments_are_put_together_in_whatever_order_and_however_often_they_come(
-    cut: Any, data: st.DataObject
-) -> None:
-    pieces = cut(BIG, 1480) + cut(BIG[::-1], 1480, identification=8)
-    frames = data.draw(st.permutations(pieces + data.draw(st.lists(st.sampled_from(pieces[:1]), max_size=1))))
-    with TemporaryDirectory() as folder:
-        found, reader = read(Path(folder), pcap(*frames))
-    assert sorted(message.data for message, _ in found) == sorted([BIG, BIG[::-1]])
-    assert sum(reader.progress.skipped.values()) <= 1  # the piece that came again after its datagram was whole
-
-
-def test_a_datagram_of_which_a_piece_is_missing_or_overlaps_is_counted(tmp_path: Path) -> None:
-    first, second, third = fragments(BIG, 1480)
-    overlapping = ipv4(bytes(1480), identification=7, fragment=100 | 0x2000)
-    missing = {"a piece is missing": 1}
-    assert skipped(tmp_path, pcap(first, third)) == missing
-    assert skipped(tmp_path, pcap(first, overlapping, second, third)) == missing
-    assert payloads(tmp_path, pcap(first, overlapping, second, third, HELLO)) == [b"hello"]
-
-
-def test_what_waits_for_its_pieces_is_bounded(tmp_path: Path) -> None:
-    starts = [fragments(BIG, 1480, number)[0] for number in range(1000)]
-    found, reader = read(tmp_path, pcap(*starts, *fragments(BIG, 1480, 999)[1:]))
-    assert [message.data for message, _ in found] == [BIG]
-    assert reader.progress.skipped == {"a piece is missing": 999}
 
 
 NG = (
