@@ -13,11 +13,11 @@ Nothing leaves this machine until an interface is named: ``interface="default"``
 
 What to start from:
 
-    open_channel(port, group, ...)   a Channel: messages, broadcast, send, reply, request, wait_for_message
+    open_channel(port, group, ...)   a Channel: messages, broadcast, send, reply, request, wait_for_message, topic
     messages, broadcast, send        the same without a channel in hand
     run(observable)                  subscribe, wait, and return the last value; or ``await`` it on asyncio
-    to_async_iterable(observable)    ``async for``
-    operators                        decode, encode, wait_for_message, on_backpressure_buffer, retry_with_backoff
+    to_async_iterable(observable)    ``async for``; a channel's hot streams need no such call
+    operators                        decode, encode, map_async, on_backpressure_buffer, retry_with_backoff, ...
     testing, capture, notebook       virtual networks and marbles; pcap files; live views in Jupyter
     MulticastError                   the base of every error, each of which says what to do next
 
@@ -28,7 +28,6 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 from . import operators
-from .async_iteration import to_async_iterable
 from .blocking_run import run
 from .channel import Channel, open_channel, with_socket
 from .channel_events import ChannelEvent, NetworkChange, NetworkEvent
@@ -48,12 +47,14 @@ from .errors import (
     InvalidOption,
     InvalidPayload,
     InvalidPort,
+    InvalidTopic,
     InvalidTTL,
     MessageTimeout,
     MissingExtra,
     MulticastError,
     NeverSubscribedWarning,
     NoRoute,
+    NotIterable,
     PayloadTooLarge,
     PortInUse,
     SendFailed,
@@ -62,11 +63,15 @@ from .errors import (
     WouldDeadlock,
 )
 from .group import DEFAULT_GROUP, DEFAULT_PORT, Group
-from .message import Message
+from .message import Message, Received
+from .receiving.async_iteration import to_async_iterable
 from .receiving.overflow import Overflow
 from .repeat_loops import repeat_for, repeat_while
 from .shared_channels import broadcast, messages, send
+from .strangers import safe_log
 from .subscriber_errors import set_unhandled_error_hook
+from .topics.topic import Topic
+from .topics.topic_message import TopicMessage
 
 if TYPE_CHECKING:
     from . import capture, notebook, testing
@@ -94,6 +99,7 @@ __all__ = [
     "InvalidPayload",
     "InvalidPort",
     "InvalidTTL",
+    "InvalidTopic",
     "Message",
     "MessageTimeout",
     "MissingExtra",
@@ -102,11 +108,15 @@ __all__ = [
     "NetworkEvent",
     "NeverSubscribedWarning",
     "NoRoute",
+    "NotIterable",
     "Overflow",
     "PayloadTooLarge",
     "PortInUse",
+    "Received",
     "SendFailed",
     "Statistics",
+    "Topic",
+    "TopicMessage",
     "UnknownOption",
     "Unsupported",
     "WouldDeadlock",
@@ -126,6 +136,8 @@ __all__ = [
     "to_async_iterable",
     "with_socket",
 ]
+
+safe_log.install()
 
 _LOADED_WHEN_TOUCHED = ("capture", "notebook", "testing")
 

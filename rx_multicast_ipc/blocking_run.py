@@ -15,7 +15,7 @@ from .channel_scheduler import TimerScheduler
 from .deadlocks import Blocking, stopped_clock
 from .errors import MessageTimeout, WouldDeadlock
 from .subscriber_errors import on_delivering_thread
-from .validation.arguments import check_timeout
+from .validation.arguments import check_observable, check_timeout
 
 _T = TypeVar("_T")
 
@@ -35,12 +35,14 @@ def run(source: Observable[_T], *, timeout: float | None = None) -> _T:
         timeout: seconds; None waits for ever.
 
     Raises:
+        InvalidOption: at once, for what is no Observable.
         MessageTimeout: ``source`` did not end in time.
         WouldDeadlock: called by a subscriber on a channel's delivering thread, which would wait for itself; or, without
             a timeout, ``source`` waits for a virtual clock, which nobody moves meanwhile.
         reactivex.internal.SequenceContainsNoElementsError: ``source`` ended without a value.
         Exception: whatever ``source`` ended with.
     """
+    check_observable("run() takes", source, 'run(channel.broadcast("x")), or run(channel.wait_for_message())')
     timeout = check_timeout(timeout)
     if on_delivering_thread():
         raise WouldDeadlock(

@@ -5,7 +5,7 @@ from __future__ import annotations
 import warnings
 from collections.abc import Callable
 from types import TracebackType
-from typing import Self, TypeVar, Unpack
+from typing import TYPE_CHECKING, Any, Self, TypeVar, Unpack, overload
 
 import msgspec
 from reactivex import Observable
@@ -20,16 +20,35 @@ from .channel_options import ChannelOptions, complete, group_of, takes_channel_o
 from .channel_statistics import Statistics
 from .cold_observable import ColdObservable
 from .errors import ChannelClosed, InvalidOption
-from .group import DEFAULT_GROUP, DEFAULT_PORT, Group, Payload, as_payload, check_port
+from .group import DEFAULT_GROUP, DEFAULT_PORT, Group, check_port
 from .message import Address, Message
+from .operators.codec import OnDecodeError
+from .payload_format import Codec, Format
+from .receiving.async_iteration import HotObservable
 from .receiving.event_loop_delivery import at_home_of, loop_of
 from .receiving.inbox import Inbox
 from .receiving.wait_backlog import Predicate
-from .sending.cold_send import Send, send_to, shown
+from .sending.cold_send import Send, end_of, send_to, shown_payload
 from .sending.paced_send_all import Payloads, send_all
+from .sending.responding import answers
+from .topics.topic import Topic
+from .topics.topic_message import TopicMessage
+from .topics.topic_name import check_pattern
+from .topics.topic_router import TopicRouter
 from .transport import OpenTransport, Transport
 from .transport.opening import open_transport as open_current
-from .validation.arguments import check_timeout
+from .validation.arguments import (
+    check_callable,
+    check_observable,
+    check_predicate,
+    check_seconds,
+    check_timeout,
+    shown,
+)
+from .validation.payload import Payload, as_payload
+
+if TYPE_CHECKING:
+    from typing_extensions import TypeForm  # what checkers bring with them; nothing is imported at run time
 
 _T = TypeVar("_T")
 
@@ -49,24 +68,30 @@ class Channel:
         open_transport: OpenTransport = open_current,
         options: ChannelOptions | None = None,
     ) -> None:
+        if not isinstance(group, Group):
+            raise InvalidOption(f"a Channel is made by open_channel(port, group), not of {shown(group)}")
         checked = complete(options or {})
         self._inbox = Inbox(group)
         self._inbox.open(group, open_transport, checked)
         self._transport = self._inbox.transport
+        self._topics = TopicRouter(self._inbox.messages)
         self._payload_limit = self._transport.payload_limit
 
     @property
-    def messages(self) -> Observable[Message]:
-        """Hot: every message of the group, and every direct one, from subscription on; completes on close."""
+    def messages(self) -> HotObservable[Message]:
+        """Hot: every message of the group, and every direct one, from subscription on; completes on close.
+
+        On asyncio, ``async for message in channel.messages`` subscribes, too.
+        """
         return self._inbox.messages
 
     @property
-    def batches(self) -> Observable[list[Message]]:
+    def batches(self) -> HotObservable[list[Message]]:
         """Hot: the same messages, one list (at least one message; not to be changed) for each read."""
         return self._inbox.batches
 
     @property
-    def events(self) -> Observable[ChannelEvent]:
+    def events(self) -> HotObservable[ChannelEvent]:
         """Hot: what happens to the channel's network, once the channel has dealt with it; completes on close.
 
         Links that go down, interfaces that vanish and come back and addresses that change do not end ``messages``:
@@ -123,12 +148,16 @@ class Channel:
             raise ChannelClosed
         return Send(transport, as_payload(data, self._payload_limit))
 
-    def send(self, data: Payload, port: int, address: str) -> Observable[None]:
+    @overload
+    def send(self, data: Payload, port: Address) -> Observable[None]: ...
+    @overload
+    def send(self, data: Payload, port: int, address: str) -> Observable[None]: ...
+    def send(self, data: Payload, port: int | Address, address: str | None = None) -> Observable[None]:
         """Cold: each subscription sends ``data`` to one address and emits None.
 
         Args:
             data: as for :meth:`broadcast`.
-            port: UDP port.
+            port: UDP port; or both as one pair ``(address, port)``, such as a message's ``sender``.
             address: a numeric address; or a host name, looked up on a thread of its own at every
                 subscription; ``""`` is this machine.
 
@@ -137,12 +166,12 @@ class Channel:
             InvalidAddress: from the Observable, for a name that stands for no usable address.
             SendFailed: from the Observable.
         """
-        return send_to(self._open_transport, self._payload(data), check_port(port), address)
+        return send_to(self._open_transport, self._payload(data), *end_of(port, address))
 
     def reply(self, message: Message, data: Payload) -> Observable[None]:
         """Cold: each subscription sends ``data`` to the one process that sent ``message``. See :meth:`send`."""
         if not isinstance(message, Message):
-            raise InvalidOption(f"reply() answers a Message, not {message!r}")
+            raise InvalidOption(f"reply() answers a Message, not {shown(message)}: write reply(message, data)")
         port = check_port(message.port, "reply port")
         return send_to(self._open_transport, self._payload(data), port, message.address)
 
@@ -152,9 +181,10 @@ class Channel:
         Args:
             source: payloads: an Observable, or an iterable. A sequence (a list, a tuple) is sent many at a time,
                 runs of equal sizes at a tenth of the cost; an iterator one by one, for it may wait for answers.
-            rate: messages a second; None sends as fast as ``source`` gives, which can drown receivers. With a
-                rate, or once a send on an event loop waited for room, an iterable is taken from on the channel's own
-                thread, so it must not block; what an Observable gives faster than the rate waits in memory, up to
+            rate: messages a second (before Python 3.13 the clock of Windows ticks every 15.6 ms, and what is due within
+                a tick leaves at its end, together); None sends as fast as ``source`` gives, which can drown receivers.
+                With a rate, or once a send on an event loop waited for room, an iterable is taken from on the channel's
+                own thread, so it must not block; what an Observable gives faster than the rate waits in memory, up to
                 65 536 payloads and 64 MiB.
 
         Raises:
@@ -185,6 +215,8 @@ class Channel:
             MessageTimeout: from the Observable.
         """
         _ = self._open_transport
+        if predicate is not None:
+            check_predicate(predicate)
         return self._inbox.backlog.wait(predicate, check_timeout(timeout))
 
     def request(self, data: Payload, predicate: Predicate, *, timeout: float | None = None) -> Observable[Message]:
@@ -203,12 +235,114 @@ class Channel:
         """
         transport = self._open_transport
         payload = self._payload(data)
+        check_predicate(predicate)
 
         def is_answer(message: Message) -> object:
             return message.sender not in transport.own_addresses and predicate(message)
 
-        what = f"request of {shown(payload)}"
+        what = f"request of {shown_payload(payload)}"
         return self._inbox.backlog.request(lambda: transport.send(payload), is_answer, check_timeout(timeout), what)
+
+    def request_all(self, data: Payload, predicate: Predicate, *, timeout: float) -> Observable[Message]:
+        """Cold: each subscription broadcasts ``data``, emits every answer that matches, and completes in time.
+
+        As :meth:`request`, but for all who answer: ``ops.to_list()`` makes a list of them, which may be empty.
+
+        Args:
+            data: as for :meth:`broadcast`.
+            predicate: chooses the answers.
+            timeout: seconds; how long it listens, and no error at their end.
+
+        Raises:
+            As for :meth:`broadcast`; ChannelClosed: from the Observable.
+        """
+        transport = self._open_transport
+        payload = self._payload(data)
+        seconds = check_seconds("timeout", timeout)
+        check_predicate(predicate)
+
+        def is_answer(message: Message) -> object:
+            return message.sender not in transport.own_addresses and predicate(message)
+
+        what = f"request of {shown_payload(payload)} to all"
+        return self._inbox.backlog.request_all(lambda: transport.send(payload), is_answer, seconds, what)
+
+    def respond(self, predicate: Predicate, handler: Callable[[Message], Payload]) -> Observable[Message]:
+        """Cold: while subscribed, answers each message that matches, to the asker alone, and emits it then.
+
+        The channel's own messages are not answered. What the predicate or the handler raises, and a reply that fails,
+        is reported (see :func:`set_unhandled_error_hook`), and the next one who asks is answered all the same.
+
+        Args:
+            predicate: chooses the messages that are questions.
+            handler: takes one, and returns the answer: text or bytes-like.
+
+        Raises:
+            ChannelClosed, InvalidOption: at once.
+        """
+        transport, limit = self._open_transport, self._payload_limit  # not the channel, which may be forgotten
+
+        def is_own(message: Message) -> bool:
+            return message.sender in transport.own_addresses
+
+        def reply(message: Message, data: Payload) -> Observable[None]:
+            return send_to(transport, as_payload(data, limit), message.port, message.address)
+
+        return answers(self._inbox.messages, is_own, reply, predicate, handler)
+
+    @overload
+    def topic(
+        self,
+        name: str,
+        type: TypeForm[_T],
+        format: Format | Codec[Any] = "json",
+        *,
+        on_error: OnDecodeError = "log",
+    ) -> Topic[_T]: ...
+    @overload
+    def topic(
+        self, name: str, *, format: Format | Codec[Any] = "json", on_error: OnDecodeError = "log"
+    ) -> Topic[Any]: ...
+    def topic(
+        self,
+        name: str,
+        type: Any = Any,
+        format: Format | Codec[Any] = "json",
+        *,
+        on_error: OnDecodeError = "log",
+    ) -> Topic[Any]:
+        """What is published under ``name``, as values: ``name\\0payload`` in a datagram, and nothing else.
+
+        Args:
+            name: levels between ``/``, such as ``"robot/pose"``: UTF-8 of 128 bytes at most, without NUL and ``*``.
+            type: of the values, any that msgspec knows (Struct, dataclass, ``list[int]``, ``Pose | Battery``, ...);
+                whatever the payload holds, if not given.
+            format: ``"json"``, ``"msgpack"``, or an object with ``encode(value)`` and ``decode(data)``.
+            on_error: what becomes of a payload that cannot be decoded: as for :func:`operators.decode`.
+
+        Raises:
+            InvalidTopic, InvalidOption: at once.
+        """
+        transport, limit = self._transport, self._payload_limit  # not the channel, which may be forgotten
+
+        def broadcast(data: bytes) -> Observable[None]:
+            if transport.closed:
+                raise ChannelClosed
+            return Send(transport, as_payload(data, limit))
+
+        return Topic(name, type, format, on_error, self._topics, broadcast)
+
+    def topics(self, pattern: str = "**") -> HotObservable[TopicMessage]:
+        """Hot: what is published to every topic that matches, for exploring; completes on close.
+
+        Args:
+            pattern: a name in which ``*`` stands for one level and, at the end, ``**`` for the rest, none or more:
+                ``"robot/*"``, ``"*/pose"``, ``"robot/**"``.
+
+        Raises:
+            InvalidTopic: at once.
+        """
+        return self._topics.matching(pattern, check_pattern(pattern))
 
     def unbind(self) -> Observable[None]:
         """Cold: closes the channel, completes ``messages``, and emits None when that is done; idempotent."""
@@ -237,9 +371,11 @@ class Channel:
                 waits for that, for 5 seconds at most; in a subscriber on an I/O thread it does not wait.
         """
         self._inbox.stop()
+        self._topics.stop()
         self._transport.close(wait=wait)
 
     def __enter__(self) -> Self:
+        _ = self._open_transport
         return self
 
     def __exit__(
@@ -248,6 +384,7 @@ class Channel:
         self.close()
 
     async def __aenter__(self) -> Self:
+        _ = self._open_transport
         return self
 
     async def __aexit__(
@@ -341,6 +478,7 @@ def with_socket(
     Raises:
         As :func:`open_channel`, from the Observable; mistakes in the call at once.
     """
+    check_callable("use, with_socket's first argument,", use, ("a channel",), "with_socket(lambda api: ..., 8080)")
     checked = complete(options)
     joined = group_of(port, group, checked)
 
@@ -371,11 +509,9 @@ def with_socket(
 
         try:
             conversation = use(channel)
-            if not isinstance(conversation, Observable):
-                raise InvalidOption(
-                    f"with_socket's function must return an Observable, not {conversation!r}; "
-                    "return the pipeline, or reactivex.just(value)"
-                )
+            check_observable(
+                "with_socket's function must return", conversation, "return the pipeline, or reactivex.just(value)"
+            )
             inner.disposable = conversation.subscribe(on_next, on_error, lambda: finish(complete), scheduler=home)
         except Exception as error:
             on_error(error)

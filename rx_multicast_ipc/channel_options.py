@@ -3,11 +3,11 @@
 import inspect
 from collections.abc import Callable, Iterable
 from difflib import get_close_matches
-from typing import Annotated, Any, Final, NamedTuple, TypedDict, TypeVar, get_type_hints
+from typing import Annotated, Any, Final, Literal, NamedTuple, TypedDict, TypeVar, get_type_hints
 
 from .errors import UnknownOption
 from .group import Group, Interfaces
-from .validation.arguments import check_backlog, check_flag, check_receive_buffer
+from .validation.arguments import check_backlog, check_flag, check_receive_buffer, check_send_from
 
 _F = TypeVar("_F", bound=Callable[..., Any])
 
@@ -41,6 +41,11 @@ class ChannelOptions(TypedDict, total=False):
         backlog: messages kept for the next :meth:`Channel.wait_for_message`, 1024 if not given.
         echo: whether the channel hears what it sends to the group itself, from memory: in the order of its sends, once
             for each interface that took it, apart from the order of what others send. It does if not given.
+        send_from: ``"own"``: a port that no other program has, so that a reply reaches this channel and no other; the
+            default. ``"group"``: the group's port, for protocols whose members look at it, such as mDNS (5353), PTP
+            and NTP. It is shared: what is sent to one machine there reaches one of the programs that have the port,
+            most often the last to open it, so answer to the group. Nor can programs of one machine be told from each
+            other by their address: ``echo=False`` and ``request`` leave out what any of them sends from that port.
     """
 
     interface: Annotated[Interfaces | None, Option(None)]
@@ -49,6 +54,7 @@ class ChannelOptions(TypedDict, total=False):
     receive_buffer: Annotated[int, Option(4 << 20, check_receive_buffer)]
     backlog: Annotated[int, Option(1024, check_backlog)]
     echo: Annotated[bool, Option(True, check_flag)]
+    send_from: Annotated[Literal["own", "group"], Option("own", check_send_from)]
 
 
 _HINTS: Final = get_type_hints(ChannelOptions, include_extras=True)

@@ -7,12 +7,12 @@ import warnings
 import weakref
 from typing import Any, Final, TypeVar
 
-from reactivex import Observable
 from reactivex.abc import DisposableBase, ObserverBase, SchedulerBase
 from reactivex.disposable import Disposable
 from reactivex.typing import Subscription
 
 from .errors import ChannelClosed, NeverSubscribedWarning
+from .validation.stream import Stream
 
 _T = TypeVar("_T")
 
@@ -40,7 +40,7 @@ class EndsRetries:
             observer.on_error(error)
 
 
-class ColdObservable(EndsRetries, Observable[_T]):
+class ColdObservable(EndsRetries, Stream[_T]):
     """Does its work at every subscription, and warns if there never was one.
 
     Args:

@@ -19,7 +19,7 @@ from reactivex.abc import SchedulerBase
 from reactivex.scheduler import EventLoopScheduler, VirtualTimeScheduler
 
 from .errors import WouldDeadlock
-from .subscriber_errors import DeliveringThread, on_delivering_thread
+from .subscriber_errors import HERE, DeliveringThread, on_delivering_thread
 
 # Not `from reactivex import run`, which is the function.
 _OBSERVABLE_RUN: Final = importlib.import_module("reactivex.run").run.__code__
@@ -63,7 +63,7 @@ def deadlock(clock: SchedulerBase | None = None) -> WouldDeadlock | None:
     """
     on_virtual_time = isinstance(clock, VirtualTimeScheduler)
     if on_delivering_thread():
-        if asyncio._get_running_loop() is not None or _is_in(_OBSERVABLE_RUN, sys._getframe()):  # pyright: ignore
+        if asyncio._get_running_loop() is not HERE.loop or _is_in(_OBSERVABLE_RUN, sys._getframe()):  # pyright: ignore
             return _waits_for_itself()
     elif on_virtual_time and _here.blocking is not None:
         _here.blocking.on_virtual_time = True

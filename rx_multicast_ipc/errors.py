@@ -7,10 +7,12 @@
      │   ├─ InvalidInterface          no interface of this machine
      │   ├─ InvalidTTL                no TTL, or one that contradicts the interface
      │   ├─ InvalidAddress            no destination that this channel may send to
+     │   ├─ InvalidTopic              no name of a topic, or no pattern of names
      │   ├─ InvalidPayload            neither str nor bytes-like
      │   ├─ PayloadTooLarge           more than one datagram carries
      │   └─ InvalidOption             another argument out of range or of the wrong type
-     │       └─ UnknownOption         no option has that name
+     │       ├─ UnknownOption         no option has that name
+     │       └─ NotIterable (TypeError)  a stream was looped over
      ├─ CannotOpen                    the operating system refused the sockets
      │   ├─ PortInUse                 another program holds the port alone
      │   └─ NoRoute                   the interface is down, or nothing leads to the group
@@ -30,7 +32,9 @@ Where the operating system caused an error, its ``OSError`` is the ``__cause__``
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, Final
+
+from .strangers.printable_text import printable
 
 if TYPE_CHECKING:
     from .message import Message
@@ -64,6 +68,10 @@ class InvalidAddress(InvalidArgument):
     """Not a destination that this channel may send to."""
 
 
+class InvalidTopic(InvalidArgument):
+    """Not the name of a topic, or not a pattern of names."""
+
+
 class InvalidPayload(InvalidArgument, TypeError):
     """Neither ``str`` nor bytes-like."""
 
@@ -90,6 +98,10 @@ class PayloadTooLarge(InvalidArgument):
 
 class InvalidOption(InvalidArgument):
     """An argument out of its range or of the wrong type."""
+
+
+class NotIterable(InvalidOption, TypeError):
+    """A stream was looped over like a list: it has no length, and its items are not there yet."""
 
 
 class UnknownOption(InvalidOption, TypeError):
@@ -156,8 +168,8 @@ class MessageTimeout(MulticastError, TimeoutError):
             f"no {waited_for} within {seconds:g} s; wait longer, or try again so many times with ops.retry(3)"
         )
 
-    def __reduce__(self) -> tuple[type[MessageTimeout], tuple[float, str]]:
-        return type(self), (self.seconds, self._waited_for)
+    def __reduce__(self) -> tuple[type[MessageTimeout], tuple[float, str], dict[str, Any]]:
+        return type(self), (self.seconds, self._waited_for), self.__dict__  # two args would be an OSError's errno
 
 
 class DecodeFailed(MulticastError):
@@ -167,14 +179,28 @@ class DecodeFailed(MulticastError):
         message: the record that could not be decoded.
     """
 
-    def __init__(self, message: Message, reason: BaseException) -> None:
+    def __init__(self, message: Message, reason: BaseException | str) -> None:
         self.message = message
-        self._reason = reason
-        super().__init__(message, reason)
+        self._reason = _text_of(reason)  # not the error itself: a stranger's may not survive pickling
+        super().__init__(message, self._reason)
 
     def __str__(self) -> str:
         message = self.message
-        return f"cannot decode {len(message.data)} bytes from {message.address}:{message.port}: {self._reason}"
+        reason = printable(self._reason, limit=_REASON)  # on one line, whatever a datagram put into it
+        return f"cannot decode {len(message.data)} bytes from {message.address}:{message.port}: {reason}"
+
+
+_REASON: Final = 200
+"""Characters of a decoder's error that are told: it may hold as much of the datagram as its sender likes."""
+
+
+def _text_of(reason: BaseException | str) -> str:
+    """What a decoder says, or else what it raised: its error may be made of what it could not decode."""
+    try:
+        text = str(reason)
+    except Exception:
+        text = ""
+    return text or type(reason).__name__
 
 
 class BufferOverflow(MulticastError):
@@ -198,11 +224,23 @@ class BufferOverflow(MulticastError):
 
 
 class MissingExtra(MulticastError, ImportError):
-    """An optional dependency is not installed. The message says how to."""
+    """An optional dependency is not installed. The message says how to.
+
+    Attributes:
+        what: what needs it.
+        package: the dependency, or several to choose from.
+        extra: the extra of this package that brings it, or None.
+    """
 
     def __init__(self, what: str, package: str, extra: str | None = None) -> None:
-        wanted = f"'rx-multicast-ipc[{extra}]'" if extra else package.split()[0]
-        super().__init__(f"{what} needs {package}; install it: pip install {wanted}")
+        self.what = what
+        self.package = package
+        self.extra = extra
+        super().__init__(what, package, extra)
+
+    def __str__(self) -> str:
+        wanted = f"'rx-multicast-ipc[{self.extra}]'" if self.extra else self.package.split()[0]
+        return f"{self.what} needs {self.package}; install it: pip install {wanted}"
 
 
 class WouldDeadlock(MulticastError, RuntimeError):

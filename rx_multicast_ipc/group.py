@@ -14,15 +14,16 @@ from .errors import (
     InvalidGroup,
     InvalidInterface,
     InvalidOption,
-    InvalidPayload,
     InvalidPort,
     InvalidTTL,
-    PayloadTooLarge,
 )
 from .message import Family
 
 DEFAULT_PORT: Final = 61088
 DEFAULT_GROUP: Final = "224.0.2.1"
+BROADCAST: Final = "255.255.255.255"
+"""Every host of the network that an interface is on (RFC 919)."""
+
 LOOPBACK: Final = "loopback"
 DEFAULT_INTERFACE: Final = "default"
 ALL_INTERFACES: Final = "all"
@@ -36,9 +37,7 @@ _CHOICE: Final = (
     "machine's addresses"
 )
 _LOOPBACK6: Final = bytes(15) + b"\x01"
-
-Payload = str | bytes | bytearray | memoryview
-"""What can be sent: text (as UTF-8) or anything bytes-like."""
+_MAPPED: Final = bytes(10) + b"\xff\xff"
 
 Interfaces = str | Iterable[str]
 """One interface or several."""
@@ -49,7 +48,7 @@ class Group(msgspec.Struct, frozen=True):
 
     Attributes:
         port: UDP port, 1 to 65 535.
-        address: the group's numeric address.
+        address: the group's numeric address; or a broadcast address, which is as good as a group of all of a network.
         interfaces: ``"loopback"`` or ``"all"`` alone; else ``"default"``, names and addresses of interfaces.
         ttl: how many networks a datagram may enter: 0 stays on this machine, 1 on this network (RFC 1112).
         sources: the only senders to be heard, by their numeric addresses; none for everybody (RFC 4607).
@@ -78,6 +77,8 @@ class Group(msgspec.Struct, frozen=True):
         check_port(port)
         ip = _check_group(address)
         interfaces = _check_interfaces(interface, ip)
+        if not ip.is_multicast:
+            _check_broadcast(ip, interfaces, ttl)
         return cls(port, str(ip), interfaces, _check_ttl(ttl, interfaces), _check_sources(sources, ip))
 
     @property
@@ -88,6 +89,12 @@ class Group(msgspec.Struct, frozen=True):
     def is_loopback(self) -> bool:
         """Whether no packet may leave this machine."""
         return self.interfaces == (LOOPBACK,)
+
+    @property
+    def is_broadcast(self) -> bool:
+        """Whether it is not multicast, but goes to every host of a network (RFC 919)."""
+        ip = Ip.parse(self.address)
+        return ip is not None and not ip.is_multicast
 
     @property
     def interface(self) -> str:
@@ -107,24 +114,16 @@ class Group(msgspec.Struct, frozen=True):
 def check_port(port: int, what: str = "port") -> int:
     """``port``, if it is a UDP port number; raises ``InvalidPort``."""
     if not isinstance(port, int) or isinstance(port, bool):
-        raise InvalidPort(f"{what} must be a whole number from 1 to 65535, not {port!r}")
+        hint = (
+            "; there are no callbacks: give what the call returns to run(), await or subscribe"
+            if callable(port)
+            else ""
+        )
+        raise InvalidPort(f"{what} must be a whole number from 1 to 65535, not {port!r}{hint}")
     if not 1 <= port <= 65_535:
         hint = "; this sender gave no port, so it cannot be answered" if what == "reply port" else ""
         raise InvalidPort(f"{what} must be from 1 to 65535, not {port}{hint}")
     return port
-
-
-def as_payload(data: Payload, limit: int) -> bytes:
-    """``data`` as the bytes of one datagram: a copy, so that a buffer is free to be reused.
-
-    Raises:
-        InvalidPayload: neither ``str`` nor bytes-like, or text that UTF-8 cannot encode.
-        PayloadTooLarge: longer than ``limit`` bytes.
-    """
-    payload = data if type(data) is bytes else _to_bytes(data)
-    if len(payload) > limit:
-        raise PayloadTooLarge(len(payload), limit)
-    return payload
 
 
 class Ip(NamedTuple):
@@ -158,6 +157,21 @@ class Ip(NamedTuple):
         return self.packed[0] >> 4 == 0xE if len(self.packed) == 4 else self.packed[0] == 0xFF
 
     @property
+    def may_be_broadcast(self) -> bool:
+        """Whether a network, of four addresses or more, may have it for all of its hosts. Its interface knows."""
+        return len(self.packed) == 4 and self.packed[3] & 3 == 3 and not self.is_loopback and self.packed[0] != 0
+
+    @property
+    def is_mapped(self) -> bool:
+        """Whether it is an IPv4 address written as IPv6 (RFC 4291 section 2.5.5.2)."""
+        return self.packed[:12] == _MAPPED
+
+    @property
+    def unmapped(self) -> str:
+        """The IPv4 address that a mapped one is."""
+        return str(Ip(self.packed[12:]))
+
+    @property
     def is_loopback(self) -> bool:
         return self.packed[0] == 127 if len(self.packed) == 4 else self.packed == _LOOPBACK6
 
@@ -165,31 +179,31 @@ class Ip(NamedTuple):
         return socket.inet_ntop(socket.AF_INET if len(self.packed) == 4 else socket.AF_INET6, self.packed)
 
 
-def _to_bytes(data: Payload) -> bytes:
-    if isinstance(data, str):
-        try:
-            return data.encode()
-        except UnicodeEncodeError as error:
-            raise InvalidPayload(f"text that UTF-8 cannot encode: {error}; send bytes instead") from error
-    try:
-        return bytes(memoryview(data))
-    except TypeError:
-        raise InvalidPayload(
-            f"a payload is str or bytes-like, not {type(data).__name__}; "
-            "encode it first, for example with str(), or msgspec.json.encode()"
-        ) from None
-
-
 def _check_group(address: str) -> Ip:
-    advice = f'a group is a multicast address such as "{DEFAULT_GROUP}" (224.0.0.0/4) or "ff02::1:7" (ff00::/8)'
+    advice = (
+        f'a group is a multicast address such as "{DEFAULT_GROUP}" (224.0.0.0/4) or "ff02::1:7" (ff00::/8), or a '
+        f'broadcast address: "{BROADCAST}", or that of a network'
+    )
     ip = Ip.parse(address) if isinstance(address, str) else None
     if ip is None:
         raise InvalidGroup(f"{address!r} is no IP address; {advice}")
-    if not ip.is_multicast:
+    if not ip.is_multicast and not ip.may_be_broadcast:
         raise InvalidGroup(f"{address} is not a multicast address; {advice}")
     if ip.scope:
         raise InvalidGroup(f'{address} names a scope; write the group without it and pass interface="{ip.scope}"')
     return ip
+
+
+def _check_broadcast(group: Ip, interfaces: tuple[str, ...], ttl: int | None) -> None:
+    if interfaces == (LOOPBACK,):
+        raise InvalidGroup(
+            f"{group} is not a multicast address; a broadcast goes to a network, which loopback is not: name the "
+            f'interface, such as interface="eth0", or use a group such as "{DEFAULT_GROUP}"'
+        )
+    if len(interfaces) > 1 or interfaces == (ALL_INTERFACES,):
+        raise InvalidInterface(f"{group} is a broadcast address, which is of one network; name one interface")
+    if ttl not in (None, 1):
+        raise InvalidTTL(f"{group} is a broadcast address, which is of one network; leave ttl out")
 
 
 def _check_interfaces(given: Interfaces | None, group: Ip) -> tuple[str, ...]:
@@ -220,6 +234,8 @@ def _check_interface(interface: str, group: Ip) -> None:
     if interface == DEFAULT_INTERFACE and group.family == "IPv6" and group.packed[1] & 0x0F <= _LINK_LOCAL_SCOPE:
         raise InvalidGroup(f'{group} belongs to one link (RFC 4291); name the interface: interface="eth0"')
     address = Ip.parse(interface)
+    if address is not None and address.is_mapped:
+        raise InvalidInterface(f"{interface} is an IPv4 address; write it as {address.unmapped}")
     if address is not None and address.family != group.family:
         raise InvalidInterface(
             f"{interface} is an {address.family} address, but {group} is an {group.family} group; "
@@ -249,9 +265,13 @@ def _check_sources(sources: Iterable[str], group: Ip) -> tuple[str, ...]:
         ip = Ip.parse(source) if isinstance(source, str) else None
         if ip is None or ip.is_multicast:
             raise InvalidAddress(f'a source is one sender\'s numeric address such as "10.0.0.2", not {source!r}')
+        if ip.is_mapped:
+            raise InvalidAddress(f"source {source} is an IPv4 address; write it as {ip.unmapped}")
         if ip.family != group.family:
             raise InvalidAddress(f"source {source} is an {ip.family} address, but {group} is an {group.family} group")
         checked.append(str(Ip(ip.packed)))
+    if checked and not group.is_multicast:
+        raise InvalidOption(f"{group} is a broadcast address, which takes no sources; use ops.filter on the messages")
     if len(checked) > _MOST_SOURCES:
         raise InvalidOption(f"{len(checked)} sources are more than the {_MOST_SOURCES} that systems take for a group")
     return tuple(dict.fromkeys(checked))

@@ -2,11 +2,18 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import TYPE_CHECKING, Any, Generic, Literal, NamedTuple, TypeVar
 
 import msgspec
 
 from ._html import html_table
+from .errors import DecodeFailed
+from .payload_format import Codec, Format, format_of
+
+if TYPE_CHECKING:
+    from typing_extensions import TypeForm  # what checkers bring with them; nothing is imported at run time
+
+_T = TypeVar("_T")
 
 Family = Literal["IPv4", "IPv6"]
 Address = tuple[str, int]
@@ -47,6 +54,27 @@ class Message(msgspec.Struct, frozen=True, gc=False):
         """``(address, port)``: where a reply goes."""
         return self.address, self.port
 
+    def decode(self, type: TypeForm[_T], *, format: Format | Codec[Any] = "json") -> _T:
+        """The payload as a value of ``type``; see :func:`rx_multicast_ipc.operators.decode`.
+
+        Args:
+            type: any type that msgspec knows.
+            format: ``"json"``, ``"msgpack"`` or an object with ``encode`` and ``decode``.
+
+        Raises:
+            InvalidOption: msgspec cannot decode to ``type``.
+            DecodeFailed: the payload is no such value.
+        """
+        decode = format_of(type, format).decode
+        try:
+            return decode(self.data)
+        except Exception as error:
+            raise DecodeFailed(self, error) from error
+
+    def json(self) -> Any:
+        """The payload as JSON: dicts, lists, text, numbers, True, False or None. Raises ``DecodeFailed``."""
+        return self.decode(Any)
+
     def __repr__(self) -> str:
         shown = repr(self.data[:_REPR_BYTES])
         if len(self.data) > _REPR_BYTES:
@@ -67,3 +95,15 @@ class Message(msgspec.Struct, frozen=True, gc=False):
             shown += f"... ({len(self.data)} bytes)"
         facts = {name: getattr(self, name) for name in self.__struct_fields__ if name != "data"}
         return html_table("Message", {"data": shown, **facts})
+
+
+class Received(NamedTuple, Generic[_T]):
+    """A value, and the message that brought it.
+
+    Attributes:
+        value: what the payload stands for.
+        message: the datagram as it arrived, which says who sent it, when, and where a reply goes.
+    """
+
+    value: _T
+    message: Message

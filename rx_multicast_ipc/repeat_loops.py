@@ -11,6 +11,8 @@ from reactivex.abc import DisposableBase, ObserverBase, SchedulerBase
 from reactivex.disposable import SerialDisposable
 
 from .errors import InvalidOption
+from .validation.arguments import check_callable, shown
+from .validation.stream import Stream
 
 _T = TypeVar("_T")
 
@@ -27,15 +29,19 @@ def repeat_while(
         last_value: the first one.
 
     Raises:
+        InvalidOption: at once, for what is no function of one value.
         Exception: from the Observable, whatever ``condition``, ``action`` or its Observable raised.
     """
+    example = "repeat_while(lambda n: n < 3, lambda n: n + 1, 0)"
+    check_callable("condition", condition, ("the last value",), example)
+    check_callable("action", action, ("the last value",), example)
 
     def subscribe(observer: ObserverBase[_T], scheduler: SchedulerBase | None = None) -> DisposableBase:
         loop = _Loop(condition, action, last_value, observer, scheduler)
         loop.turn()
         return loop.turning
 
-    return Observable(subscribe)
+    return Stream(subscribe)
 
 
 def repeat_for(count: int, fn: Callable[[], Any]) -> Observable[int]:
@@ -46,11 +52,13 @@ def repeat_for(count: int, fn: Callable[[], Any]) -> Observable[int]:
         fn: returns an Observable, which has to complete before the next turn; anything else is over at once.
 
     Raises:
-        InvalidOption: at once, for a count that is no whole number.
+        InvalidOption: at once, for a count that is no whole number, or what is no function without arguments.
         Exception: from the Observable, whatever ``fn`` or its Observable raised.
     """
     if not isinstance(count, int) or isinstance(count, bool) or count < 0:
-        raise InvalidOption(f"count is a whole number, 0 or more, not {count!r}")
+        hint = ": the count comes first" if callable(count) else ""
+        raise InvalidOption(f"count is a whole number, 0 or more, not {shown(count)}{hint}")
+    check_callable("fn", fn, (), 'repeat_for(3, lambda: channel.broadcast("beat"))')
 
     def subscribe(observer: ObserverBase[int], scheduler: SchedulerBase | None = None) -> DisposableBase:
         left = count
@@ -68,7 +76,7 @@ def repeat_for(count: int, fn: Callable[[], Any]) -> Observable[int]:
             None, observer.on_error, finish, scheduler=scheduler
         )
 
-    return Observable(subscribe)
+    return Stream(subscribe)
 
 
 class _Loop:

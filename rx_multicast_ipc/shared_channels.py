@@ -6,7 +6,7 @@ import os
 from collections.abc import Callable
 from contextlib import suppress
 from threading import RLock
-from typing import Final, NamedTuple, Unpack
+from typing import NamedTuple, Unpack, overload
 
 import msgspec
 from reactivex import Observable
@@ -16,16 +16,16 @@ from reactivex.typing import Subscription
 
 from .channel import Channel
 from .channel_options import ChannelOptions, complete, group_of, takes_channel_options
-from .errors import ChannelClosed, SendFailed
-from .group import DEFAULT_GROUP, DEFAULT_PORT, Group, Interfaces, Payload, as_payload, check_port
+from .errors import ChannelClosed
+from .group import DEFAULT_GROUP, DEFAULT_PORT, Group, Interfaces
 from .message import Address, Message
-from .sending.cold_send import Send, send_to
-from .transport import Hears, OpenTransport, Transport, WouldBlock
+from .receiving.async_iteration import HotObservable
+from .sending.cold_send import Send, end_of, send_to
+from .sending.kept_sender import with_sender
+from .transport import OpenTransport, Transport
 from .transport.ip_datagrams import PAYLOAD_LIMITS, check_ip_destination, no_names
 from .transport.opening import current
-
-_UNUSED_BUFFER: Final = 4096
-"""Bytes of receive buffer for a socket that only sends."""
+from .validation.payload import Payload, as_payload
 
 
 @takes_channel_options
@@ -33,7 +33,7 @@ def messages(
     port: int = DEFAULT_PORT,
     group: str = DEFAULT_GROUP,
     **options: Unpack[ChannelOptions],
-) -> Observable[Message]:
+) -> HotObservable[Message]:
     """Hot: every message of a group, this process's own among them.
 
     The process opens one channel for equal arguments: with the first subscriber, and closes it with the last.
@@ -87,10 +87,31 @@ def broadcast(
     return Send(sender, as_payload(data, sender.payload_limit))
 
 
+@overload
+def send(
+    data: Payload,
+    port: Address,
+    *,
+    group_port: int = DEFAULT_PORT,
+    group: str = DEFAULT_GROUP,
+    interface: Interfaces | None = None,
+    ttl: int | None = None,
+) -> Observable[None]: ...
+@overload
 def send(
     data: Payload,
     port: int,
     address: str,
+    *,
+    group_port: int = DEFAULT_PORT,
+    group: str = DEFAULT_GROUP,
+    interface: Interfaces | None = None,
+    ttl: int | None = None,
+) -> Observable[None]: ...
+def send(
+    data: Payload,
+    port: int | Address,
+    address: str | None = None,
     *,
     group_port: int = DEFAULT_PORT,
     group: str = DEFAULT_GROUP,
@@ -101,7 +122,7 @@ def send(
 
     Args:
         data: as for :func:`broadcast`.
-        port: the destination's UDP port.
+        port: the destination's UDP port; or both as one pair ``(address, port)``, such as a message's ``sender``.
         address: a numeric address, or a host name, looked up on a thread of its own.
         group_port, group, interface, ttl: as for :func:`messages`, whose channel it is sent from while open.
 
@@ -109,10 +130,10 @@ def send(
         As :func:`broadcast`, and InvalidAddress: at once, or from the Observable for a name.
     """
     sender = _SharedSender(Group.of(group_port, group, interface, ttl))
-    return send_to(sender, as_payload(data, sender.payload_limit), check_port(port), address)
+    return send_to(sender, as_payload(data, sender.payload_limit), *end_of(port, address))
 
 
-class _Messages(Observable[Message]):
+class _Messages(HotObservable[Message]):
     def __init__(self, subscribe: Subscription[Message], group: Group) -> None:
         super().__init__(subscribe)
         self._group = group
@@ -160,7 +181,7 @@ def _release(key: _Key, channel: Channel) -> None:
 
 
 class _SharedSender:
-    """Sends from the group's shared channel while there is one, else from a socket of the moment."""
+    """Sends from the group's shared channel while there is one, else from one that is kept for a moment."""
 
     def __init__(self, group: Group) -> None:
         self.group = group
@@ -171,13 +192,7 @@ class _SharedSender:
             with suppress(ChannelClosed):  # its last subscriber may leave at this very moment
                 transport.send(payload, destination)
                 return
-        transport = current()(self.group, complete({"receive_buffer": _UNUSED_BUFFER}), Hears.NOTHING)
-        try:
-            transport.send(payload, destination)
-        except WouldBlock as error:  # this socket is not there later
-            raise SendFailed(str(error)) from error.__cause__
-        finally:
-            transport.close()
+        with_sender(self.group, lambda sender: sender.send(payload, destination))
 
     @property
     def payload_limit(self) -> int:
@@ -193,11 +208,7 @@ class _SharedSender:
         transport = self._open()
         if transport is not None:
             return transport.look_up(name)
-        transport = current()(self.group, complete({"receive_buffer": _UNUSED_BUFFER}), Hears.NOTHING)
-        try:
-            return transport.look_up(name)
-        finally:
-            transport.close()
+        return with_sender(self.group, lambda sender: sender.look_up(name))
 
     def call(self, action: Callable[[], None]) -> None:
         transport = self._open()

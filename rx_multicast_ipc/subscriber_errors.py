@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import os
+import sys
 import threading
 import traceback
-from collections.abc import Callable, Iterable
-from contextlib import suppress
+from collections.abc import Callable, Generator, Iterable
+from contextlib import contextmanager, suppress
+from typing import Any
 
 from reactivex.typing import OnError
+
+from .validation.arguments import check_callable
 
 UnhandledErrorHook = Callable[[BaseException], None]
 
@@ -20,7 +25,18 @@ def _log_error(error: BaseException) -> None:
     _log.error("a subscriber raised and was detached", exc_info=error)
 
 
-_hook: UnhandledErrorHook = _log_error
+def _fail_test_or_log(error: BaseException) -> None:
+    plugin = _pytest_plugin()
+    if plugin is None or not plugin.take(error):
+        _log_error(error)
+
+
+def _pytest_plugin() -> Any:
+    """It is there while pytest runs, and only then."""
+    return sys.modules.get("rx_multicast_ipc_pytest")
+
+
+_hook: UnhandledErrorHook = _fail_test_or_log
 
 
 def set_unhandled_error_hook(hook: UnhandledErrorHook | None) -> UnhandledErrorHook:
@@ -31,13 +47,22 @@ def set_unhandled_error_hook(hook: UnhandledErrorHook | None) -> UnhandledErrorH
 
     Args:
         hook: called with the exception; ``None`` restores the default, which logs it with its
-            traceback to the logger ``rx_multicast_ipc``.
+            traceback to the logger ``rx_multicast_ipc``. Under pytest it fails the running test, unless
+            the test itself called this.
 
     Returns:
         The hook that was set before.
+
+    Raises:
+        InvalidOption: it is no function of an exception.
     """
     global _hook
-    previous, _hook = _hook, hook or _log_error
+    if hook is not None:
+        check_callable("hook", hook, ("an exception",), "set_unhandled_error_hook(errors.append)")
+    previous, _hook = _hook, hook or _fail_test_or_log
+    plugin = _pytest_plugin()
+    if plugin is not None and hook is None:
+        plugin.log_from_now_on()
     return previous
 
 
@@ -58,6 +83,32 @@ def report(error: BaseException) -> None:
                 traceback.print_exception(error)
 
 
+class _Here(threading.local):
+    """What the calling thread is doing.
+
+    Attributes:
+        delivering: whether it delivers messages in virtual time, as whoever moves the clock does meanwhile.
+        loop: the event loop that moves the clock, if one does.
+    """
+
+    delivering = False
+    loop: asyncio.AbstractEventLoop | None = None
+
+
+HERE = _Here()
+
+
+@contextmanager
+def delivering_here() -> Generator[None]:
+    """Within the block, this thread delivers: what blocks there, waits for itself."""
+    before = HERE.delivering, HERE.loop
+    HERE.delivering, HERE.loop = True, asyncio._get_running_loop()  # pyright: ignore[reportPrivateUsage]
+    try:
+        yield
+    finally:
+        HERE.delivering, HERE.loop = before
+
+
 class DeliveringThread(threading.Thread):
     """The type of every thread that delivers messages."""
 
@@ -70,8 +121,18 @@ class DeliveringThread(threading.Thread):
 
 def on_delivering_thread() -> bool:
     """Whether the caller is a subscriber on a delivering thread (and not in a process forked from it)."""
+    return HERE.delivering or _on_thread_of_its_own()
+
+
+def _on_thread_of_its_own() -> bool:
     thread = threading.current_thread()
     return isinstance(thread, DeliveringThread) and thread.process == os.getpid()
+
+
+def _is_for_the_caller(error: BaseException) -> bool:
+    if _on_thread_of_its_own():
+        return False
+    return isinstance(error, KeyboardInterrupt) or (isinstance(error, SystemExit) and not HERE.delivering)
 
 
 def tell_all(calls: Iterable[Callable[[], None]]) -> None:
@@ -89,10 +150,10 @@ def tell_all(calls: Iterable[Callable[[], None]]) -> None:
 def detach(on_error: OnError, error: BaseException) -> None:
     """Report what a subscriber raised, and end its chain so that the operators in it let go of what they hold.
 
-    Not even ``sys.exit()`` in one subscriber ends a delivering thread, which others share. Elsewhere (virtual time, an
-    event loop) that and Ctrl-C are the caller's, and are raised again.
+    Not even ``sys.exit()`` in one subscriber ends a delivering thread, which others share, nor who moves a virtual
+    clock. On an event loop that is the caller's, as is Ctrl-C there and in virtual time, and raised again.
     """
-    if isinstance(error, SystemExit | KeyboardInterrupt) and not on_delivering_thread():
+    if _is_for_the_caller(error):
         raise error
     report(error)
     with suppress(BaseException):  # a chain without on_error of its own raises what was just reported

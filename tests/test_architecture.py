@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -16,17 +17,22 @@ from .helpers import ROOT
 PACKAGE = ROOT / "rx_multicast_ipc"
 
 LAYERS = (
-    {"_html"},
-    {"message", "channel_events", "channel_statistics", "subscriber_errors"},
+    {"_html", "strangers"},
     {"errors"},
-    {"validation", "channel_scheduler", "cold_observable", "deadlocks"},
+    {"payload_format"},
+    {"message", "channel_events", "channel_statistics"},
+    {"validation"},
+    {"subscriber_errors"},
+    {"channel_scheduler", "cold_observable", "deadlocks"},
     {"group"},
     {"channel_options"},
     {"transport"},
     {"receiving"},
     {"sending"},
+    {"operators"},
+    {"topics"},
     {"channel"},
-    {"shared_channels", "blocking_run", "async_iteration", "operators", "repeat_loops"},
+    {"shared_channels", "blocking_run", "repeat_loops"},
     {"__init__"},
     {"testing", "capture"},
     {"notebook"},
@@ -36,7 +42,10 @@ LAYERS = (
 """Rooms by height: each may import from those below it."""
 
 NARROW = {
-    "operators": {"channel_scheduler", "errors", "message", "receiving", "subscriber_errors", "validation"},
+    "operators": {
+        *("channel_scheduler", "errors", "message", "payload_format", "receiving", "strangers", "subscriber_errors"),
+        "validation",
+    },
     "repeat_loops": {"errors", "validation"},
     "transport": {
         *("channel_events", "channel_options", "channel_scheduler", "channel_statistics", "errors", "group", "message"),
@@ -62,9 +71,13 @@ NARROW = {
 
 def imports(path: Path) -> set[str]:
     """The rooms of this package that a module imports when it is loaded."""
-    package = path.relative_to(PACKAGE).parent.parts
-    found: set[str] = set()
-    tree = ast.parse(path.read_text())
+    return {parts[0] for parts in imported(path.read_text(), path.relative_to(PACKAGE).parent.parts)}
+
+
+def imported(source: str, package: tuple[str, ...]) -> set[tuple[str, ...]]:
+    """The modules, or names in them, that a module of ``package`` imports relatively, from the root on."""
+    found: set[tuple[str, ...]] = set()
+    tree = ast.parse(source)
     typing_only = {
         id(node)
         for test in ast.walk(tree)
@@ -74,10 +87,49 @@ def imports(path: Path) -> set[str]:
     for node in ast.walk(tree):
         if isinstance(node, ast.ImportFrom) and node.level and id(node) not in typing_only:
             base = package[: len(package) - node.level + 1]
-            for alias in node.names:
-                parts = [*base, *(node.module.split(".") if node.module else [alias.name])]
-                found.add(parts[0])
+            module = node.module.split(".") if node.module else []
+            found |= {(*base, *module, alias.name) for alias in node.names}
     return found
+
+
+def module_graph(sources: dict[str, str]) -> dict[str, set[str]]:
+    """Which modules each imports, by their names from the root on; a package is its ``__init__``.
+
+    That a package is loaded with each of its modules is left out: else each with a face of its own would be a circle.
+    """
+    packages = {name.rpartition(".")[0] for name in sources} | {""}
+    graph: dict[str, set[str]] = {}
+    for name, source in sources.items():
+        package = name if name in packages else name.rpartition(".")[0]
+        targets: set[str] = set()
+        for parts in imported(source, tuple(package.split(".") if package else ())):
+            whole, owner = ".".join(parts), ".".join(parts[:-1])
+            targets.add(whole if whole in sources else owner)
+        graph[name] = targets - {name}
+    return graph
+
+
+def circle(graph: dict[str, set[str]]) -> list[str]:
+    """The modules of one circle, in the order of their imports; empty if there is none."""
+    done: set[str] = set()
+
+    def search(name: str, way: list[str]) -> list[str]:
+        if name in way:
+            return [*way[way.index(name) :], name]
+        if name in done:
+            return []
+        for target in sorted(graph.get(name, ())):
+            found = search(target, [*way, name])
+            if found:
+                return found
+        done.add(name)
+        return []
+
+    for name in sorted(graph):
+        found = search(name, [])
+        if found:
+            return found
+    return []
 
 
 def room(path: Path) -> str:
@@ -93,6 +145,47 @@ def test_imports_point_down(path: Path) -> None:
     (height,) = [number for number, layer in enumerate(LAYERS) if here in layer]
     below = {here}.union(*LAYERS[:height])
     assert imports(path) <= NARROW.get(here, below) | {here}
+
+
+def test_no_module_imports_itself_by_way_of_others() -> None:
+    sources = {
+        ".".join(path.relative_to(PACKAGE).with_suffix("").parts).removesuffix("__init__").rstrip("."): path.read_text()
+        for path in MODULES
+    }
+    assert circle(module_graph(sources)) == []
+
+
+@pytest.mark.parametrize(
+    ("sources", "expected"),
+    [
+        ({"a": "from .b import x", "b": "from . import a"}, ["a", "b", "a"]),
+        (
+            {"a": "from .p.b import x", "p": "", "p.b": "from .c import y", "p.c": "from ..a import z"},
+            ["a", "p.b", "p.c"],
+        ),
+        ({"p": "from .b import x", "p.b": "from . import y"}, ["p", "p.b", "p"]),
+        ({"a": "def f():\n    from .b import x", "b": "from .a import y"}, ["a", "b", "a"]),
+        ({"a": "from .b import x", "b": "if TYPE_CHECKING:\n    from .a import y"}, []),
+        ({"p": "from .b import x", "p.b": "from . import c", "p.c": ""}, []),
+    ],
+)
+def test_a_circle_is_found_wherever_it_is(sources: dict[str, str], expected: list[str]) -> None:
+    assert circle(module_graph(sources))[: len(expected)] == expected
+
+
+def test_no_stream_of_the_package_can_be_looped_over_by_mistake() -> None:
+    plain = [path for path in MODULES if re.search(r"(?<!\w)Observable(\[\w+\])?\(", code_of(path))]
+    assert plain == [], "make it a Stream (validation/stream.py): a loop over it is an error then, and no loop for ever"
+
+
+def code_of(path: Path) -> str:
+    """A module without its docstrings and comments."""
+    return ast.unparse(Undocumented().visit(ast.parse(path.read_text())))
+
+
+class Undocumented(ast.NodeTransformer):
+    def visit_Expr(self, node: ast.Expr) -> ast.AST | None:
+        return None if isinstance(node.value, ast.Constant) else node
 
 
 def test_nothing_but_the_transport_asks_which_platform_this_is() -> None:
@@ -119,3 +212,72 @@ def test_every_public_callable_says_what_it_takes_and_raises() -> None:
         text = getattr(ipc, name).__doc__
         assert "Args:" in text, name
         assert "Raises:" in text, name
+
+
+CLI = sorted((PACKAGE / "cli").rglob("*.py"))
+
+
+def calls(path: Path) -> list[ast.Call]:
+    return [node for node in ast.walk(ast.parse(path.read_text())) if isinstance(node, ast.Call)]
+
+
+def called(call: ast.Call) -> str:
+    """The last part of what is called."""
+    return call.func.attr if isinstance(call.func, ast.Attribute) else getattr(call.func, "id", "")
+
+
+@pytest.mark.parametrize("path", CLI, ids=lambda path: str(path.relative_to(PACKAGE)))
+class TestTheCommandLineTrustsNoStranger:
+    """What it does with strangers' bytes, it does through the package ``strangers``."""
+
+    def test_nothing_is_decoded_but_there(self, path: Path) -> None:
+        decoders = {
+            target.id
+            for node in ast.walk(ast.parse(path.read_text()))
+            if isinstance(node, ast.AnnAssign | ast.Assign)
+            and isinstance(node.value, ast.Attribute)
+            and node.value.attr in ("decode", "loads")
+            for target in ([node.target] if isinstance(node, ast.AnnAssign) else node.targets)
+            if isinstance(target, ast.Name)
+        }
+        going_around = {"decode", "loads", "format", "convert"} | decoders
+        found = [ast.unparse(call) for call in calls(path) if called(call) in going_around]
+        own_json = "lines.decode()" if path.name == "output.py" else None
+        assert [text for text in found if text != own_json] == []
+
+    def test_only_output_and_the_progress_line_write(self, path: Path) -> None:
+        writing = {"print", "write", "writelines", "dup2"} & {called(call) for call in calls(path)}
+        streams = [
+            text for text in ("sys.stdout.write", "sys.stderr.write", "stdout.buffer") if text in path.read_text()
+        ]
+        if path.name not in ("output.py", "progress_line.py", "record.py", "main.py"):
+            assert (writing, streams) == (set(), [])
+
+    def test_what_writes_makes_it_printable(self, path: Path) -> None:
+        for call in calls(path):
+            if called(call) in ("print", "update", "notify") or ast.unparse(call.func).endswith("_stream.write"):
+                text = ast.unparse(call)
+                allowed = ("printable", "\\r\\x1b[K", "record.getMessage", "text", "status", "''")
+                assert any(word in text for word in allowed), text
+
+    def test_nothing_is_kept_of_each_sender_without_a_bound(self, path: Path) -> None:
+        kinds = ("dict[Address", "set[Address", "list[Address", "defaultdict", "Counter[Address")
+        assert [kind for kind in kinds if kind in path.read_text()] == []
+
+    def test_only_limited_answers_go_to_addresses_of_datagrams(self, path: Path) -> None:
+        answering = [
+            call for call in calls(path) if called(call) in ("reply", "send") and "channel" in ast.unparse(call)
+        ]
+        assert not answering or "AnswerLimit" in path.read_text(), list(map(ast.unparse, answering))
+
+
+def test_every_module_logs_to_the_logger_whose_records_are_printable() -> None:
+    import logging
+
+    from rx_multicast_ipc.strangers.safe_log import LOGGER, PrintableRecords
+
+    assert any(isinstance(found, PrintableRecords) for found in logging.getLogger(LOGGER).filters)
+    for path in MODULES:
+        for call in calls(path):
+            if called(call) == "getLogger":
+                assert ast.unparse(call) in (f"logging.getLogger({LOGGER!r})", "logging.getLogger(LOGGER)"), path

@@ -192,23 +192,22 @@ def test_periodic_work_that_disposes_of_itself_runs_no_more(timers: TimerSchedul
     assert (ran, timers.until_next()) == ([None], None)
 
 
+TIMED: dict[str, Callable[[SchedulerBase], rx.Observable[int]]] = {
+    "timer": lambda scheduler: rx.timer(0.0, 0.01, scheduler=scheduler),
+    "interval": lambda scheduler: rx.interval(0.01, scheduler=scheduler),
+    "delay": lambda scheduler: rx.interval(0.01, scheduler=scheduler).pipe(ops.delay(0.02, scheduler=scheduler)),
+    "timeout": lambda scheduler: rx.interval(0.01, scheduler=scheduler).pipe(ops.timeout(5.0, scheduler=scheduler)),
+    "sample": lambda scheduler: rx.interval(0.01, scheduler=scheduler).pipe(ops.sample(0.02, scheduler=scheduler)),
+}
+
+
 @pytest.mark.parametrize("step", [-3600.0, 3600.0])
-@pytest.mark.parametrize(
-    "timed",
-    [
-        lambda scheduler: rx.timer(0.0, 0.01, scheduler=scheduler),
-        lambda scheduler: rx.interval(0.01, scheduler=scheduler),
-        lambda scheduler: rx.interval(0.01, scheduler=scheduler).pipe(ops.delay(0.02, scheduler=scheduler)),
-        lambda scheduler: rx.interval(0.01, scheduler=scheduler).pipe(ops.timeout(5.0, scheduler=scheduler)),
-        lambda scheduler: rx.interval(0.01, scheduler=scheduler).pipe(ops.sample(0.02, scheduler=scheduler)),
-    ],
-    ids=["timer", "interval", "delay", "timeout", "sample"],
-)
+@pytest.mark.parametrize("timed", TIMED)
 def test_no_timed_operator_on_a_channels_scheduler_notices_a_step(
-    channel: ipc.Channel, wall_clock: WallClock, timed: Callable[[SchedulerBase], rx.Observable[int]], step: float
+    channel: ipc.Channel, wall_clock: WallClock, timed: str, step: float
 ) -> None:
     began = time.monotonic()
-    seen = Seen(timed(channel.scheduler))
+    seen = Seen(TIMED[timed](channel.scheduler))
     seen.wait_for_count(3)
     wall_clock.step(step)
     count = len(seen.values)

@@ -28,6 +28,12 @@ USES: dict[str, Callable[[ipc.Channel], object]] = {
 }
 
 
+to_the_collector = pytest.mark.filterwarnings(
+    "ignore::ResourceWarning", "ignore::pytest.PytestUnraisableExceptionWarning"
+)
+"""What an interrupt keeps from being assigned is closed by the garbage collector, which says so."""
+
+
 def is_heard(channel: ipc.Channel) -> None:
     """Fail unless the channel can still be used."""
     heard: list[bytes] = []
@@ -49,6 +55,7 @@ def test_a_use_that_is_interrupted_anywhere_leaves_a_channel_that_works_and_clos
                 break
 
 
+@to_the_collector
 @pytest.mark.parametrize("wait", [True, False])
 def test_a_close_that_is_interrupted_anywhere_can_be_done_again(port: int, wait: bool) -> None:
     with nothing_left_behind():
@@ -63,7 +70,7 @@ def test_a_close_that_is_interrupted_anywhere_can_be_done_again(port: int, wait:
                 break
 
 
-@pytest.mark.filterwarnings("ignore::ResourceWarning", "ignore::pytest.PytestUnraisableExceptionWarning")
+@to_the_collector
 def test_an_opening_that_is_interrupted_anywhere_leaves_nothing_behind(port: int) -> None:
     with nothing_left_behind():
         for place in count(1):
@@ -103,7 +110,7 @@ def test_two_channels_whose_subscribers_close_each_other_do_not_wait_for_each_ot
 def test_a_channel_whose_thread_cannot_go_on_ends_once_and_says_why(
     channel: ipc.Channel, unhandled: list[BaseException]
 ) -> None:
-    seen, waiting = Seen(channel.messages), Seen(channel.wait_for_message())
+    seen, waiting = Seen(channel.messages), Seen(channel.wait_for_message(lambda _: False))
     transport: Any = channel.transport
     poller = transport._thread._poller
     poller.close()  # as a program does that closes every descriptor it finds

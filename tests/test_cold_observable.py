@@ -62,7 +62,7 @@ def test_it_says_what_it_is_and_whether_it_was_subscribed_to(channel: ipc.Channe
 
 
 @pytest.mark.parametrize("kind", WAITING)
-@pytest.mark.parametrize("operator", [ops.map(lambda value: value), ops.delay(0)], ids=["map", "delay"])
+@pytest.mark.parametrize("operator", [ops.map(str), ops.delay(0)], ids=["map", "delay"])
 def test_a_retry_without_an_end_ends_when_the_channel_closes(port: int, kind: str, operator: Any) -> None:
     with nothing_left_behind():
         channel = ipc.open_channel(port)

@@ -130,6 +130,14 @@ def test_the_sensor_stream_is_typed_and_skips_what_is_no_reading() -> None:
     assert "cannot decode 10 bytes" in err
 
 
+def test_the_robot_is_stopped_when_its_battery_is_low() -> None:
+    with example("robot", "watch") as watcher:
+        assert read_line(watcher) == "watching"
+        with example("robot", "drive") as robot:
+            assert output(robot) == ["stopped"]
+        assert {"robot/pose", "robot/battery"} <= set(output(watcher))
+
+
 def test_a_chat_of_two() -> None:
     with example("chat", "Ann") as ann:
         assert read_line(ann) == "* Ann came in"

@@ -150,6 +150,25 @@ def test_node_opens_the_port_that_python_has_open_and_both_hear_each_other() -> 
         run(channel.request("from Python", lambda m: m.data == b"from Node"))
 
 
+def test_node_hears_what_is_published_to_a_topic() -> None:
+    with ipc.open_channel() as channel, Node("return api.waitForMessage(() => true).then(tell);") as node:
+        node.expect_listening()
+        run(channel.topic("robot/pose").publish({"x": 1.5}))
+        assert node.heard() == (b'robot/pose\0{"x":1.5}', channel.sender_address)
+
+
+def test_a_topic_hears_what_node_says_to_it() -> None:
+    say = """
+        return api.broadcast('no topic').then(() => api.broadcast('robot/pose\\0' + JSON.stringify({x: 1.5})));
+    """
+    with ipc.open_channel() as channel:
+        values: list[object] = []
+        topic = channel.topic("robot/pose")
+        with topic.stream.subscribe(values.append), Node(say):
+            run(channel.wait_for_message(lambda m: m.data.startswith(b"robot/pose\0")))
+        assert values == [{"x": 1.5}]
+
+
 @pytest.fixture(autouse=True)
 def _inside_a_namespace(request: pytest.FixtureRequest) -> None:  # pyright: ignore[reportUnusedFunction]
     """Outside, what a test does is replaced by the result that it had inside."""

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -43,3 +45,28 @@ def test_in_a_notebook_markup_stays_text() -> None:
 def test_in_a_notebook_a_long_text_is_cut_between_characters_and_bytes_are_hexadecimal() -> None:
     assert "éx... (9000 bytes)" in ipc.Message("xé".encode() * 3000)._repr_html_()  # pyright: ignore[reportPrivateUsage]
     assert ">ff 00 61<" in ipc.Message(b"\xff\x00a")._repr_html_()  # pyright: ignore[reportPrivateUsage]
+
+
+def test_a_message_reads_its_own_payload() -> None:
+    assert ipc.Message(b'{"a": [1, null]}').json() == {"a": [1, None]}
+    assert ipc.Message(b"[1, 2]").decode(list[int]) == [1, 2]
+    assert ipc.Message(b"3").decode(int | str) == 3
+    assert ipc.Message(b"\x93\x01\x02\x03").decode(list[int], format="msgpack") == [1, 2, 3]
+
+
+@pytest.mark.parametrize("data", [b"", b"nonsense", b"\xff", b'"\xff"', b"[" * 100_000, b'{"a":'])
+def test_a_payload_that_is_no_such_value_says_so(data: bytes) -> None:
+    message = ipc.Message(data)
+    with pytest.raises(ipc.DecodeFailed) as caught:
+        message.json()
+    assert caught.value.message is message
+    with pytest.raises(ipc.DecodeFailed):
+        message.decode(dict[str, int])
+
+
+def test_what_is_no_type_or_format_is_refused() -> None:
+    wrong: Any = "json"
+    with pytest.raises(ipc.InvalidOption, match="a type that msgspec knows"):
+        ipc.Message(b"1").decode(wrong)
+    with pytest.raises(ipc.InvalidOption, match="msgpack"):
+        ipc.Message(b"1").decode(int, format="xml")  # pyright: ignore[reportArgumentType]

@@ -1,15 +1,31 @@
 """Every mistake has its own error, at once, that says what to do next."""
 
+# Mistakes are made here on purpose:
+# pyright: reportArgumentType=false, reportCallIssue=false, reportAttributeAccessIssue=false
+# pyright: reportUnknownLambdaType=false, reportUnknownArgumentType=false, reportUnknownVariableType=false
+# pyright: reportUnknownMemberType=false, reportUnusedCoroutine=false
+
 from __future__ import annotations
 
-import pickle
+import asyncio
+import functools
+import re
 import socket
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable, Iterator
 from typing import Any
+from unittest.mock import AsyncMock, Mock
 
+import msgspec
 import pytest
+import reactivex as rx
+from reactivex import operators as ops
+from reactivex.subject import Subject
 
 import rx_multicast_ipc as ipc
+from rx_multicast_ipc import capture
+from rx_multicast_ipc.notebook import collect, marbles, to_frame
+from rx_multicast_ipc.notebook.observable_argument import observable_of
+from rx_multicast_ipc.testing import Marbles, VirtualNetwork
 
 
 @pytest.mark.parametrize("port", [0, -1, 65_536, 70_000])
@@ -173,24 +189,6 @@ def test_a_port_that_another_program_holds_alone(port: int) -> None:
     assert isinstance(raised.value.__cause__, OSError)
 
 
-@pytest.mark.parametrize(
-    "error",
-    [
-        ipc.PayloadTooLarge(70_000, 65_507),
-        ipc.MessageTimeout(5.0),
-        ipc.BufferOverflow(10),
-        ipc.ChannelClosed(),
-        ipc.CaptureCorrupt("x.pcap", 24, "a packet is cut"),
-        ipc.DecodeFailed(ipc.Message(b"x"), ValueError("bad")),
-        ipc.InvalidPort("port"),
-    ],
-    ids=lambda error: type(error).__name__,
-)
-def test_an_error_survives_the_way_between_processes(error: ipc.MulticastError) -> None:
-    copy = pickle.loads(pickle.dumps(error))
-    assert (type(copy), str(copy)) == (type(error), str(error))
-
-
 def test_every_error_is_a_multicast_error_and_is_drawn_in_the_tree() -> None:
     from rx_multicast_ipc import errors
 
@@ -214,3 +212,307 @@ def test_every_error_is_a_multicast_error_and_is_drawn_in_the_tree() -> None:
 def test_mistakes_are_told_by_the_call_not_by_the_subscription(use: Callable[[], object]) -> None:
     with pytest.raises(ipc.InvalidPort):
         use()
+
+
+async def async_function(*_: object) -> bool:
+    return True
+
+
+async def async_generator(*_: object) -> AsyncIterator[bool]:
+    yield True
+
+
+class AsyncCallable:
+    async def __call__(self, *_: object) -> bool:
+        return True
+
+
+OPEN = ipc.operators
+
+FUNCTIONS: dict[str, tuple[Callable[[ipc.Channel, Any], object], int]] = {
+    "wait_for_message": (lambda channel, f: channel.wait_for_message(f, timeout=5), 1),
+    "request": (lambda channel, f: channel.request("x", f, timeout=5), 1),
+    "operators.wait_for_message": (lambda _, f: OPEN.wait_for_message(f, timeout=5), 1),
+    "with_socket": (lambda _, f: ipc.with_socket(f), 1),
+    "repeat_while, the condition": (lambda _, f: ipc.repeat_while(f, lambda n: n, 0), 1),
+    "repeat_while, the action": (lambda _, f: ipc.repeat_while(lambda n: n, f, 0), 1),
+    "repeat_for": (lambda _, f: ipc.repeat_for(3, f), 0),
+    "on_overflow": (lambda _, f: OPEN.on_backpressure_buffer(10, on_overflow=f), 1),
+    "encode": (lambda _, f: OPEN.encode(f), 1),
+    "set_unhandled_error_hook": (lambda _, f: ipc.set_unhandled_error_hook(f), 1),
+    "on_progress": (lambda _, f: capture.read("x.pcap", on_progress=f), 1),
+    "messages.subscribe": (lambda channel, f: channel.messages.subscribe(f), 1),
+    "messages.subscribe, on_error": (lambda channel, f: channel.messages.subscribe(print, f), 1),
+    "messages.subscribe, on_completed": (lambda channel, f: channel.messages.subscribe(print, print, f), 0),
+}
+"""What takes a function, and how many arguments it is called with."""
+
+EACH = pytest.mark.parametrize(("use", "count"), FUNCTIONS.values(), ids=FUNCTIONS)
+
+
+@EACH
+@pytest.mark.parametrize("value", [3, "join", [], {"a": 1}, b"x", ipc.Message(b"x")], ids=repr)
+def test_what_is_no_function_is_refused_at_once(channel: ipc.Channel, use: Any, count: int, value: Any) -> None:
+    with pytest.raises(ipc.InvalidOption, match=r"is a function of .*, not .*; "):
+        use(channel, value)
+
+
+@EACH
+@pytest.mark.parametrize(
+    "value",
+    [async_function, async_generator, AsyncCallable(), functools.partial(async_function, 1), AsyncMock()],
+    ids=lambda value: type(value).__name__,
+)
+def test_an_async_function_is_refused_and_told_where_to_await(
+    channel: ipc.Channel, use: Any, count: int, value: Any
+) -> None:
+    if hasattr(value, "on_next"):  # a mock passes for an observer
+        del value.on_next
+    with pytest.raises(ipc.InvalidOption, match=r"is a plain function .* an async one.*to_async_iterable"):
+        use(channel, value)
+
+
+@EACH
+def test_a_function_of_the_wrong_arity_is_refused_and_the_right_one_is_said(
+    channel: ipc.Channel, use: Any, count: int
+) -> None:
+    class Bot:
+        def method(self, one: Any, two: Any, three: Any) -> None: ...
+
+    wrong: list[Any] = [
+        lambda one, two, three: None,
+        Bot().method,
+        functools.partial(lambda one, two, three: None),
+        lambda *, needed: None,
+    ]
+    if count:
+        wrong.append(lambda: None)
+    for function in wrong:
+        with pytest.raises(ipc.InvalidOption, match=r"is called with .*, which .* cannot be"):
+            use(channel, function)
+
+
+@EACH
+@pytest.mark.filterwarnings("ignore::rx_multicast_ipc.NeverSubscribedWarning")
+def test_what_can_be_called_so_is_taken_whatever_it_is(
+    channel: ipc.Channel, use: Any, count: int, unhandled: list[BaseException]
+) -> None:
+    class Called:
+        def __call__(self, *given: Any) -> Any:
+            return rx.empty()
+
+    @functools.wraps(lambda one, two, three: None)
+    def decorated(*given: Any) -> Any:
+        return rx.empty()
+
+    right: list[Any] = [decorated, Called(), Called().__call__, Mock(), print, lambda *_, **__: None]
+    right.append(functools.partial(lambda three, *given: None, 3))
+    if count:
+        right += [lambda one: None, lambda one, two=2: None, str, [].append, operator_of_c()]
+    for function in right:
+        use(channel, function)
+    ipc.set_unhandled_error_hook(unhandled.append)
+
+
+def operator_of_c() -> Any:
+    import operator
+
+    return operator.attrgetter("text")
+
+
+def test_the_npm_packages_filter_gets_a_hint(channel: ipc.Channel) -> None:
+    with pytest.raises(ipc.InvalidOption, match=r"\(message, sender\) cannot be; .* m\.address, m\.port"):
+        channel.wait_for_message(lambda message, sender: True)
+
+
+def test_a_timeout_in_the_place_of_the_predicate_gets_a_hint(channel: ipc.Channel) -> None:
+    with pytest.raises(ipc.InvalidOption, match="timeout=5 waits so many seconds"):
+        channel.wait_for_message(5)
+
+
+@pytest.mark.parametrize(
+    ("use", "reason"),
+    [
+        (lambda f: ipc.with_socket(8080, f), r"with_socket\(lambda api: \.\.\., 8080\)"),
+        (lambda f: ipc.broadcast("x", f), "no callbacks: give what the call returns to run"),
+        (lambda f: ipc.send("x", f, "127.0.0.1"), "no callbacks"),
+        (lambda f: ipc.repeat_for(f, 3), "the count comes first"),
+    ],
+)
+def test_a_callback_in_the_wrong_place_gets_a_hint(use: Callable[[Any], object], reason: str) -> None:
+    with pytest.raises(ipc.InvalidArgument, match=reason):
+        use(lambda *_: None)
+
+
+class Reading(msgspec.Struct):
+    celsius: float
+
+
+OBSERVABLES: dict[str, Callable[[Any], object]] = {
+    "run": ipc.run,
+    "to_async_iterable": ipc.to_async_iterable,
+    "decode": OPEN.decode(Reading),
+    "encode": OPEN.encode(),
+    "wait_for_message": OPEN.wait_for_message(),
+    "on_backpressure_buffer": OPEN.on_backpressure_buffer(10),
+    "retry_with_backoff": OPEN.retry_with_backoff(),
+    "capture.write": capture.write("x.pcap"),
+    "with_socket": lambda value: ipc.run(ipc.with_socket(lambda api: value), timeout=5),
+}
+
+
+@pytest.mark.parametrize("use", OBSERVABLES.values(), ids=OBSERVABLES)
+@pytest.mark.parametrize("value", [3, "x", None, [1], asyncio.Future], ids=repr)
+def test_what_is_no_observable_is_refused_at_once(use: Callable[[Any], object], value: Any) -> None:
+    with pytest.raises(ipc.InvalidOption, match=r"an Observable, not "):
+        use(value)
+
+
+@pytest.mark.parametrize("use", OBSERVABLES.values(), ids=OBSERVABLES)
+def test_what_was_perhaps_meant_is_said(channel: ipc.Channel, use: Callable[[Any], object]) -> None:
+    for value, hint in (
+        (channel, r"did you mean its \.messages\?"),
+        (channel.broadcast, "a function: call it"),
+        (async_function, "an async function, which is awaited"),
+        (async_function(), "a coroutine, which is awaited"),
+    ):
+        with pytest.raises(ipc.InvalidOption, match=hint):
+            use(value)
+
+
+@pytest.mark.parametrize(
+    ("use", "reason"),
+    [
+        (
+            lambda: OPEN.on_backpressure_buffer(10, "drop"),
+            r"Overflow\.DROP_OLDEST, Overflow\.DROP_LATEST, Overflow\.ERROR",
+        ),
+        (lambda: ipc.to_async_iterable(rx.never(), overflow="drop"), r"Overflow\.DROP_OLDEST, Overflow\.DROP_LATEST"),
+        (lambda: ipc.Channel(61088), r"open_channel\(port, group\), not of 61088"),
+        (lambda: OPEN.decode("json"), "a type that msgspec knows, such as a Struct"),
+        (lambda: OPEN.decode(Reading(1.0)), "a type that msgspec knows, such as a Struct"),
+        (lambda: OPEN.decode(lambda one, two: None), "cannot be"),
+        (lambda: OPEN.decode(int, on_error=lambda: None), "a DecodeFailed"),
+        (lambda: rx.of(1).pipe(OPEN.encode), r"values\.pipe\(encode\(\)\)"),
+        (lambda: VirtualNetwork("x"), "a clock of virtual time"),
+        (lambda: Marbles("x"), "a clock of virtual time"),
+        (lambda: collect([1], 5), "a source is a Channel or an Observable"),
+        (lambda: collect(rx.of(1), "5"), "a number of seconds"),
+        (lambda: marbles(rx.of(1)), "needs seconds"),
+        (lambda: marbles("a-b|", 5), "draws a Channel, an Observable, a Recording"),
+        (lambda: observable_of(print), "a function: call it"),
+        (lambda: to_frame(ipc.Message(b"x")), "a list of Message records"),
+        (lambda: to_frame(5), "a list of Message records"),
+        (lambda: to_frame(rx.of(1)), r"to_frame\(collect\(channel, 5\)\)"),
+    ],
+)
+def test_each_other_mistake_says_what_to_write_instead(use: Callable[[], object], reason: str) -> None:
+    with pytest.raises(ipc.InvalidOption, match=reason):
+        use()
+
+
+def test_a_frame_is_made_of_messages_and_not_of_what_has_yet_to_come(channel: ipc.Channel) -> None:
+    for source in (channel, channel.messages, channel.messages.pipe(ops.skip(1))):
+        with pytest.raises(ipc.InvalidOption, match="messages that have come"):
+            to_frame(source)
+
+
+@pytest.mark.parametrize("source", [{"a": 1}, b"x", bytearray(b"x"), memoryview(b"x"), "x", 5, None])
+def test_broadcast_all_takes_payloads_and_not_one(channel: ipc.Channel, source: Any) -> None:
+    with pytest.raises(ipc.InvalidPayload, match=re.escape("broadcast() sends one")):
+        channel.broadcast_all(source)
+
+
+def test_a_closed_channel_is_not_entered(port: int) -> None:
+    channel = ipc.open_channel(port)
+    channel.close()
+    with pytest.raises(ipc.ChannelClosed), channel:
+        pytest.fail("it was entered")
+
+    async def enter() -> None:
+        async with channel:
+            pytest.fail("it was entered")
+
+    with pytest.raises(ipc.ChannelClosed):
+        asyncio.run(enter())
+
+
+STREAMS: dict[str, Callable[[ipc.Channel], Any]] = {
+    "messages": lambda channel: channel.messages,
+    "batches": lambda channel: channel.batches,
+    "events": lambda channel: channel.events,
+    "shared": lambda _: ipc.messages(),
+    "a wait": lambda channel: channel.wait_for_message(),
+    "a request": lambda channel: channel.request("x", lambda m: True),
+    "a transfer": lambda channel: channel.broadcast_all(["x"]),
+    "unbind": lambda channel: channel.unbind(),
+    "with_socket": lambda _: ipc.with_socket(lambda api: api.messages),
+    "repeat_for": lambda _: ipc.repeat_for(1, print),
+    "repeat_while": lambda _: ipc.repeat_while(bool, str, 1),
+    "playback": lambda _: capture.read("x.pcap"),
+    "an operator of ours": lambda channel: channel.messages.pipe(OPEN.decode(int)),
+    "an operator of ours, of others": lambda _: rx.of(ipc.Message(b"1")).pipe(OPEN.decode(int)),
+    "piped": lambda channel: channel.messages.pipe(ops.filter(bool)),
+    "piped twice": lambda channel: channel.messages.pipe(ops.map(str)).pipe(ops.map(len), ops.skip(1)),
+    "fluent": lambda channel: channel.messages.filter(bool).map(str),
+    "a send, piped": lambda channel: subscribed(channel.broadcast("x")).pipe(ops.retry(2)),
+}
+
+
+def subscribed(send: rx.Observable[None]) -> rx.Observable[None]:
+    send.subscribe()
+    return send
+
+
+def loop(stream: Any) -> None:
+    for _ in stream:
+        pytest.fail("it was looped over")
+
+
+LOOPS: dict[str, Callable[[Any], object]] = {
+    "for": loop,
+    "list": list,
+    "tuple": tuple,
+    "set": set,
+    "sum": sum,
+    "in": lambda stream: 5 in stream,
+    "star": lambda stream: [*stream],
+    "unpacking": lambda stream: (lambda one, two: None)(*stream),
+    "next": lambda stream: next(iter(stream)),
+    "zip": lambda stream: list(zip(stream, [1], strict=False)),
+    "sorted": sorted,
+    "comprehension": lambda stream: [one for one in stream],  # noqa: C416
+    "enumerate": lambda stream: list(enumerate(stream)),
+    "max": max,
+}
+
+
+@pytest.mark.parametrize("way", LOOPS.values(), ids=LOOPS)
+@pytest.mark.parametrize("stream", STREAMS.values(), ids=STREAMS)
+def test_a_stream_cannot_be_looped_over(
+    channel: ipc.Channel, stream: Callable[[ipc.Channel], Any], way: Callable[[Any], object]
+) -> None:
+    made = stream(channel)
+    made._subscribed = True  # it is thrown away on purpose
+    with pytest.raises(ipc.NotIterable, match=r"collect\(stream, 5\).*ops\.to_list\(\).*to_async_iterable\(stream\)"):
+        way(made)
+
+
+def test_what_reactivex_gives_a_stream_besides_is_still_there(channel: ipc.Channel) -> None:
+    texts = channel.messages.pipe(ops.map(lambda m: m.text))
+    seen: list[object] = []
+    texts[1:3].subscribe(seen.append)
+    texts[0].subscribe(seen.append)
+    ipc.run(channel.broadcast_all(["a", "b", "c", "d"]))
+    ipc.run(channel.wait_for_message(lambda m: m.text == "d", timeout=20))
+    assert seen == ["a", "b", "c"]
+
+
+def test_an_observable_of_others_is_left_as_it_is() -> None:
+    def numbers() -> Iterator[int]:
+        yield from range(3)
+
+    assert type(rx.from_iterable(numbers()).pipe(ops.map(str))) is rx.Observable
+    subject: Subject[int] = Subject()
+    assert type(subject.pipe(ops.map(str))) is rx.Observable
+    assert subject.pipe() is subject

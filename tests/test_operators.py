@@ -3,7 +3,7 @@ from __future__ import annotations
 import dataclasses
 import gc
 import threading
-from typing import Any
+from typing import Annotated, Any, Literal
 
 import msgspec
 import pytest
@@ -17,10 +17,12 @@ from reactivex.subject import Subject
 from reactivex.testing import TestScheduler
 
 import rx_multicast_ipc as ipc
-from rx_multicast_ipc.operators import Format
+from rx_multicast_ipc.operators import Format, backpressure_buffer
+from rx_multicast_ipc.receiving.overflow import OverflowName
 from rx_multicast_ipc.testing import Marbles
 
 from .helpers import Seen, divide_by_zero, nothing_left_behind, wait_until
+from .interposed_lock import InterposedLock, Moment
 from .wall_clock import WallClock
 
 
@@ -82,6 +84,48 @@ class TestDecode:
     def test_takes_any_callable(self) -> None:
         assert ipc.run(stream(b"abc").pipe(ipc.operators.decode(lambda data: data.decode().upper()))) == "ABC"
 
+    def test_knows_unions_and_other_forms(self) -> None:
+        decode = ipc.operators.decode
+        for type_, payload, value in [
+            (int | str, b'"a"', "a"),
+            (Point | None, b"null", None),
+            (Literal["on", "off"], b'"on"', "on"),
+            (Annotated[int, msgspec.Meta(ge=0)], b"3", 3),
+            (dict[str, list[int]], b'{"a":[1]}', {"a": [1]}),
+            (Any, b'{"a":1}', {"a": 1}),
+        ]:
+            form: Any = type_
+            assert ipc.run(stream(payload).pipe(decode(form))) == value
+            refused = Seen[Any](stream(b"[[]]").pipe(decode(form, on_error="raise")))
+            assert form is Any or isinstance(refused.error, ipc.DecodeFailed)
+
+    def test_gives_the_message_beside_the_value_if_asked_for(self) -> None:
+        messages = rx.of(ipc.Message(b"1", "10.0.0.1", 5), ipc.Message(b"x"), ipc.Message(b"2", "10.0.0.2", 6))
+        seen = Seen(messages.pipe(ipc.operators.decode(int, with_message=True)))
+        assert [(value, message.sender) for value, message in seen.values] == [
+            (1, ("10.0.0.1", 5)),
+            (2, ("10.0.0.2", 6)),
+        ]
+        own = Seen(messages.pipe(ipc.operators.decode(lambda data: data * 2, with_message=True)))
+        assert [received.value for received in own.values] == [b"11", b"xx", b"22"]
+
+    def test_takes_a_format_of_the_users_both_ways(self) -> None:
+        class Hexadecimal:
+            def encode(self, value: int) -> bytes:
+                return f"{value:x}".encode()
+
+            def decode(self, data: bytes) -> int:
+                return int(data, 16)
+
+        (encoded,) = Seen(rx.just(255).pipe(ipc.operators.encode(format=Hexadecimal()))).values
+        assert encoded == b"ff"
+        assert Seen(stream(encoded, b"xyz").pipe(ipc.operators.decode(int, format=Hexadecimal()))).values == [255]
+
+    @pytest.mark.parametrize("mistake", ["Point", b"Point", ...])
+    def test_what_is_no_type_is_refused_at_once(self, mistake: Any) -> None:
+        with pytest.raises(ipc.InvalidOption, match="a type that msgspec knows"):
+            ipc.operators.decode(mistake)
+
     def test_a_bad_datagram_is_logged_and_the_stream_goes_on(self, caplog: pytest.LogCaptureFixture) -> None:
         good = stream(b'{"x":1,"y":2}', b"nonsense", b'{"x":"1"}', b'{"x":3,"y":4}').pipe(ipc.operators.decode(Point))
         assert Seen(good).values == [Point(1, 2), Point(3, 4)]
@@ -107,7 +151,7 @@ class TestDecode:
         with pytest.raises(ipc.InvalidOption, match="json"):
             ipc.operators.decode(int, format="xml")  # pyright: ignore[reportArgumentType]
         with pytest.raises(ipc.InvalidOption, match="callable"):
-            ipc.operators.decode(int, on_error="ignore")  # pyright: ignore[reportArgumentType]
+            ipc.operators.decode(int, on_error="ignore")  # pyright: ignore[reportCallIssue, reportArgumentType]
 
     def test_what_cannot_be_encoded_ends_the_stream(self) -> None:
         with pytest.raises(TypeError):
@@ -120,7 +164,7 @@ class TestDecode:
 class TestOnBackpressureBuffer:
     """The source gives 0 to 9 at once; the subscriber runs in virtual time, later."""
 
-    def run(self, overflow: ipc.Overflow, **options: Any) -> Seen[int]:
+    def run(self, overflow: ipc.Overflow | OverflowName, **options: Any) -> Seen[int]:
         scheduler = TestScheduler()
         buffer = ipc.operators.on_backpressure_buffer(4, overflow, scheduler=scheduler, **options)
         seen = Seen(rx.range(10).pipe(buffer))
@@ -131,6 +175,11 @@ class TestOnBackpressureBuffer:
     def test_drop_oldest_keeps_the_newest(self) -> None:
         seen = self.run(ipc.Overflow.DROP_OLDEST)
         assert (seen.values, seen.completed) == ([6, 7, 8, 9], True)
+
+    @pytest.mark.parametrize("overflow", [*ipc.Overflow])
+    def test_what_goes_can_be_named_as_text(self, overflow: ipc.Overflow) -> None:
+        named, told = self.run(overflow.value), self.run(overflow)
+        assert (named.values, type(named.error)) == (told.values, type(told.error))
 
     def test_drop_latest_keeps_the_oldest(self) -> None:
         seen = self.run(ipc.Overflow.DROP_LATEST)
@@ -225,7 +274,7 @@ class TestOnBackpressureBuffer:
 
         before = threading.active_count()
         begin()
-        wait_until(lambda: gc.collect() is not None and threading.active_count() <= before)
+        wait_until(lambda: gc.collect() >= 0 and threading.active_count() <= before)
 
     def test_a_step_of_the_wall_clock_holds_nothing_up(self, wall_clock: WallClock) -> None:
         source: Subject[int] = Subject()
@@ -251,6 +300,17 @@ class TestOnBackpressureBuffer:
             thread.join()
         source.on_completed()
         assert sorted(seen.wait_for_end().values) == sorted([*range(2000)] * 4)
+
+    def test_what_comes_as_a_drain_ends_is_delivered(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        scheduler = TestScheduler()
+        source: Subject[int] = Subject()
+        reached = Moment(lambda: source.on_next(2))
+        monkeypatch.setattr(backpressure_buffer, "Lock", lambda: InterposedLock(reached, lambda: None))
+        seen = Seen(source.pipe(ipc.operators.on_backpressure_buffer(9, scheduler=scheduler)))
+        source.on_next(1)
+        reached.armed = True
+        scheduler.start()
+        assert seen.values == [1, 2]
 
     def test_what_waits_is_bounded_in_bytes(self) -> None:
         scheduler = TestScheduler()

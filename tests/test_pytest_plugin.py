@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from collections.abc import Iterator
 
 import pytest
 
+import rx_multicast_ipc as ipc
+
 # Loaded here, so that the suites within need not do it each for itself.
-import rx_multicast_ipc.testing  # noqa: F401  # pyright: ignore[reportUnusedImport]
+import rx_multicast_ipc.testing  # pyright: ignore[reportUnusedImport]
 
 from .helpers import ROOT
 
@@ -357,3 +360,300 @@ def test_it(marbles, virtual_network, number, worker_id):
 """
     )
     pytester.runpytest_subprocess("-n", "2", "-p", "no:hypothesispytest").assert_outcomes(passed=20)
+
+
+SUBSCRIBERS = """
+import threading
+import rx_multicast_ipc as ipc
+
+def say(channel, *texts):
+    heard = threading.Event()
+    with channel.messages.subscribe(lambda m: m.text == "end" and heard.set()):
+        ipc.run(channel.broadcast_all([*texts, "end"]))
+        assert heard.wait(20)
+
+@pytest.fixture
+def live():
+    with ipc.open_channel(group="239.255.61.89") as channel:
+        yield channel
+
+def is_y(m):
+    assert m.text in ("y", "end")
+"""
+
+
+@pytest.fixture
+def watched(suite: pytest.Pytester) -> Iterator[pytest.Pytester]:
+    """A suite in which no hook takes what subscribers raise."""
+    before = ipc.set_unhandled_error_hook(None)
+    yield suite
+    ipc.set_unhandled_error_hook(before)
+
+
+def test_a_failing_assertion_in_a_subscriber_fails_the_test_and_is_shown_as_its_own(watched: pytest.Pytester) -> None:
+    result = run(
+        watched,
+        SUBSCRIBERS
+        + """
+def test_live(live):
+    live.messages.subscribe(is_y)
+    say(live, "x")
+
+def test_virtual(marbles, virtual_network):
+    channel = virtual_network.open_channel()
+    channel.messages.subscribe(is_y)
+    marbles.expect(channel.messages).to_be("a", a="x")
+    channel.broadcast("x").subscribe()
+
+def test_run_by_hand(marbles, virtual_network):
+    channel = virtual_network.open_channel()
+    channel.messages.subscribe(is_y)
+    channel.broadcast("x").subscribe()
+    marbles.run(until=5)
+
+def test_in_a_timer(live):
+    done = threading.Event()
+    def late(*_):
+        done.set()
+        assert 1 == 2
+    live.scheduler.schedule_relative(0.01, late)
+    assert done.wait(20)
+    say(live)
+
+def test_in_an_operator(live):
+    live.messages.pipe(ops.map(is_y)).subscribe()
+    say(live, "x")
+
+def test_passes(live):
+    live.messages.subscribe(is_y)
+    say(live, "y")
+
+def test_handled_by_its_stream(live):
+    seen = []
+    live.messages.pipe(ops.map(is_y)).subscribe(on_error=seen.append)
+    say(live, "x")
+    assert isinstance(seen[0], AssertionError)
+""",
+    )
+    result.assert_outcomes(failed=5, passed=2)
+    result.stdout.fnmatch_lines(
+        [
+            "_* test_live _*",
+            "    def is_y(m):",
+            '>       assert m.text in ("y", "end")',
+            "E       AssertionError: assert 'x' in *",
+        ]
+    )
+    assert not any("rx_multicast_ipc/" in line or "reactivex" in line for line in result.outlines)
+
+
+def test_several_subscribers_that_raise_are_all_shown(watched: pytest.Pytester) -> None:
+    result = run(
+        watched,
+        SUBSCRIBERS
+        + """
+def test_it(live):
+    live.messages.subscribe(is_y)
+    live.messages.subscribe(lambda m: {}["missing"])
+    say(live, "x")
+""",
+    )
+    result.assert_outcomes(failed=1)
+    result.stdout.fnmatch_lines(["*ExceptionGroup: 2 subscribers raised*"])
+    result.stdout.fnmatch_lines(["*AssertionError: assert 'x' in *"])
+    result.stdout.fnmatch_lines(["*KeyError: 'missing'"])
+
+
+def test_what_is_raised_while_fixtures_begin_and_end_is_an_error_of_the_test(watched: pytest.Pytester) -> None:
+    result = run(
+        watched,
+        SUBSCRIBERS
+        + """
+@pytest.fixture
+def at_the_end(live):
+    yield live
+    say(live, "x")
+
+@pytest.fixture
+def at_the_beginning(live):
+    live.messages.subscribe(is_y)
+    say(live, "x")
+
+def test_ends(at_the_end):
+    at_the_end.messages.subscribe(is_y)
+
+def test_begins(at_the_beginning):
+    pass
+""",
+    )
+    result.assert_outcomes(passed=1, errors=2)
+    result.stdout.fnmatch_lines(["_* ERROR at teardown of test_ends _*", "E *AssertionError: assert 'x' in *"])
+    result.stdout.fnmatch_lines(["_* ERROR at setup of test_begins _*", "E *AssertionError: assert 'x' in *"])
+
+
+def test_what_is_raised_after_all_tests_fails_the_session(watched: pytest.Pytester) -> None:
+    watched.makeconftest(
+        """
+from rx_multicast_ipc import subscriber_errors
+
+def pytest_runtest_logfinish(nodeid):  # as an I/O thread may, at any moment
+    subscriber_errors.report(ValueError("too late"))
+"""
+    )
+    result = run(watched, "\ndef test_it():\n    pass\n")
+    result.assert_outcomes(passed=1)
+    assert result.ret == pytest.ExitCode.TESTS_FAILED
+    result.stdout.fnmatch_lines(["*subscribers raised after their tests had ended*", "ValueError: too late"])
+
+
+def test_the_tests_own_failure_comes_first_and_those_of_subscribers_stand_below(watched: pytest.Pytester) -> None:
+    result = run(
+        watched,
+        SUBSCRIBERS
+        + """
+def test_fails(live):
+    live.messages.subscribe(is_y)
+    say(live, "x")
+    assert "this" == "that"
+
+def test_skips(live):
+    live.messages.subscribe(is_y)
+    say(live, "x")
+    pytest.skip("not today")
+
+@pytest.mark.xfail(strict=True)
+def test_is_known_to_fail(live):
+    live.messages.subscribe(is_y)
+    say(live, "x")
+""",
+    )
+    result.assert_outcomes(failed=2, xfailed=1)
+    result.stdout.fnmatch_lines(["E *assert 'this' == 'that'", "-* errors of subscribers call -*", "*AssertionError*"])
+
+
+def test_what_would_end_pytest_is_a_failure_like_any_other(watched: pytest.Pytester) -> None:
+    result = run(
+        watched,
+        SUBSCRIBERS
+        + """
+@pytest.mark.parametrize("error", [SystemExit(3), KeyboardInterrupt(), GeneratorExit()], ids=repr)
+def test_live(live, error):
+    def end(m):
+        raise error
+    live.messages.subscribe(end)
+    say(live, "x")
+
+def test_virtual(virtual_network):
+    channel = virtual_network.open_channel()
+    channel.messages.subscribe(lambda m: exit(3))
+    channel.broadcast("x").subscribe()
+
+def test_fail(live):
+    live.messages.subscribe(lambda m: pytest.fail("not good"))
+    say(live, "x")
+""",
+    )
+    result.assert_outcomes(failed=5)
+    result.stdout.fnmatch_lines(["E *RuntimeError: a subscriber raised SystemExit(3)", "E *Failed: not good"])
+
+
+def test_a_test_may_expect_what_its_subscribers_raise(watched: pytest.Pytester) -> None:
+    result = run(
+        watched,
+        SUBSCRIBERS
+        + """
+@pytest.mark.subscribers_may_raise
+def test_marked(live, caplog):
+    live.messages.subscribe(is_y)
+    say(live, "x")
+    assert "a subscriber raised and was detached" in caplog.text
+
+def test_with_a_hook(live):
+    errors = []
+    before = ipc.set_unhandled_error_hook(errors.append)
+    live.messages.subscribe(is_y)
+    say(live, "x")
+    ipc.set_unhandled_error_hook(before)
+    assert len(errors) == 1
+
+def test_with_the_log(live, caplog):
+    ipc.set_unhandled_error_hook(None)
+    live.messages.subscribe(is_y)
+    say(live, "x")
+    assert "a subscriber raised and was detached" in caplog.text
+
+def test_and_the_next_one_fails_again(live):
+    live.messages.subscribe(is_y)
+    say(live, "x")
+""",
+    )
+    result.assert_outcomes(passed=3, failed=1)
+
+
+def test_code_that_imports_the_package_only_when_it_runs_is_watched_too(suite: pytest.Pytester) -> None:
+    suite.makepyfile(
+        """
+import sys, threading
+
+def test_it():
+    assert "rx_multicast_ipc" not in sys.modules
+    import rx_multicast_ipc as ipc
+    heard = threading.Event()
+    with ipc.open_channel(group="239.255.61.90") as channel:
+        channel.messages.subscribe(lambda m: heard.set() or {}["missing"])
+        ipc.run(channel.broadcast("x"))
+        assert heard.wait(20)
+"""
+    )
+    result = suite.runpytest_subprocess("-p", "no:hypothesispytest")
+    result.assert_outcomes(failed=1)
+    result.stdout.fnmatch_lines(["E *KeyError: 'missing'"])
+
+
+def test_without_the_plugin_it_is_logged(suite: pytest.Pytester) -> None:
+    suite.makepyfile(
+        SUBSCRIBERS.replace("import threading", "import threading, pytest")
+        + """
+def test_it(live, caplog):
+    live.messages.subscribe(is_y)
+    say(live, "x")
+    assert "a subscriber raised and was detached" in caplog.text
+"""
+    )
+    suite.runpytest_subprocess("-p", "no:rx_multicast_ipc").assert_outcomes(passed=1)
+
+
+def test_the_clock_of_a_test_that_only_has_a_network_is_run(watched: pytest.Pytester) -> None:
+    result = run(
+        watched,
+        SUBSCRIBERS
+        + """
+heard = []
+
+def test_fails(virtual_network):
+    channel = virtual_network.open_channel()
+    channel.messages.subscribe(is_y)
+    channel.broadcast("x").subscribe()
+
+def test_passes(virtual_network):
+    one, two = virtual_network.open_channel(), virtual_network.open_channel()
+    two.messages.subscribe(lambda m: heard.append(m.text))
+    one.broadcast("x").subscribe()
+    one.scheduler.schedule_relative(3600, lambda *_: one.broadcast("an hour later").subscribe())
+    rx.interval(1.0, scheduler=one.scheduler).subscribe()  # without end
+
+def test_direct(on_virtual_network):
+    channel = ipc.open_channel()
+    channel.messages.subscribe(is_y)
+    channel.broadcast("x").subscribe()
+
+def test_ran_it_by_hand(marbles, virtual_network):
+    channel = virtual_network.open_channel()
+    marbles.run(until=1)
+    channel.scheduler.schedule_relative(5, lambda *_: heard.append("never"))
+
+def test_after_them():
+    assert heard == ["x", "an hour later"]
+""",
+    )
+    result.assert_outcomes(failed=2, passed=3)

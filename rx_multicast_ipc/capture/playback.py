@@ -18,6 +18,8 @@ from ..message import Message
 from ..receiving.event_loop_delivery import at_home_of
 from ..subscriber_errors import detach
 from ..transport.udp.io_thread import IoThread
+from ..validation.arguments import check_callable
+from ..validation.stream import Stream
 from .captured_datagram import Datagram
 from .packet_dissector import LOST
 from .reader import Progress, Reader, check_filter, check_path
@@ -65,6 +67,8 @@ def read(
     path = check_path(path)
     check_filter(port, group)
     pace = _check_speed(speed)
+    if on_progress is not None:
+        check_callable("on_progress", on_progress, ("a Progress",), "on_progress=print")
 
     def subscribe(observer: ObserverBase[Message], given: SchedulerBase | None = None) -> DisposableBase:
         try:
@@ -78,7 +82,7 @@ def read(
         receiver = observer if where is given else at_home_of(given, observer)
         return _Playing(path, reader, receiver, where, pace, on_progress).begin()
 
-    return Observable(subscribe)
+    return Stream(subscribe)
 
 
 class _Playing:

@@ -16,6 +16,8 @@ from ..channel import Channel
 from ..errors import InvalidGroup, InvalidOption
 from ..group import DEFAULT_GROUP, DEFAULT_PORT, Ip, check_port
 from ..message import Address, Message
+from ..validation.arguments import check_observable
+from ..validation.stream import Stream
 from .reader import check_filter, check_path
 from .writer import Writer
 
@@ -63,6 +65,8 @@ def write(
         )
 
     def operator(source: Observable[_Item]) -> Observable[_Item]:
+        check_observable("write() is applied to", source, "channel.messages.pipe(capture.write(path, channel))")
+
         def subscribe(observer: ObserverBase[_Item], scheduler: SchedulerBase | None = None) -> DisposableBase:
             try:
                 writer = Writer(path)
@@ -98,7 +102,7 @@ def write(
                 raise
             return disposables
 
-        return Observable(subscribe)
+        return Stream(subscribe)
 
     return operator
 

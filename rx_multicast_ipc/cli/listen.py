@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import re
-from argparse import ArgumentParser, ArgumentTypeError, Namespace
+from argparse import ArgumentParser, Namespace
 from collections.abc import Callable
 
 import reactivex as rx
@@ -16,7 +15,20 @@ from ..message import Message
 from . import exit_codes
 from .output import Output, is_terminal, reader_gone, tell
 from .ping_protocol import answer_pings
-from .shared_arguments import add_form, add_group, add_receive_buffer, add_verbose, examples, group_of, seconds, whole
+from .shared_arguments import (
+    add_form,
+    add_group,
+    add_other_name,
+    add_receive_buffer,
+    add_verbose,
+    examples,
+    group_of,
+    pattern,
+    seconds,
+    whole,
+)
+from .topic_arguments import TopicPattern, print_found
+from .topic_arguments import pattern as pattern_of_topics
 
 
 def configure(parser: ArgumentParser) -> None:
@@ -29,10 +41,17 @@ def configure(parser: ArgumentParser) -> None:
         "rx-multicast-ipc listen --count 1 --timeout 5  # the next message, or exit code 1",
         "rx-multicast-ipc listen --contains join: --json | head -1",
         "rx-multicast-ipc listen --match '^(join|leave):' --from 127.0.0.1 --count 2",
+        "rx-multicast-ipc listen --topic 'robot/*' --count 1",
         "rx-multicast-ipc listen --raw --count 1 > payload.bin",
         "rx-multicast-ipc listen --respond  # answers pings, too, until Ctrl-C",
     )
     chosen = parser.add_argument_group("which messages; all of these must hold")
+    chosen.add_argument(
+        "--topic",
+        type=pattern_of_topics,
+        metavar="PATTERN",
+        help='messages of these topics, with topic and payload apart: "*" is one level of a name, "**" the rest',
+    )
     chosen.add_argument("--contains", metavar="TEXT", help="messages with this text in them")
     chosen.add_argument("--match", type=pattern, metavar="REGEX", help="messages that this regular expression finds")
     chosen.add_argument("--from", dest="sender", metavar="ADDRESS[:PORT]", help="messages of this sender")
@@ -45,6 +64,7 @@ def configure(parser: ArgumentParser) -> None:
         metavar="SECONDS",
         help="end after this time, with exit code 1 if messages are missing",
     )
+    add_other_name(parser, "--duration", "timeout", type=seconds)
     parser.add_argument("--respond", action="store_true", help="answer the ping command")
     add_verbose(parser)
     add_form(parser, raw=True)
@@ -54,6 +74,7 @@ def configure(parser: ArgumentParser) -> None:
 
 def run(options: Namespace, output: Output) -> int:
     wanted = predicate(options)
+    topics = None if options.topic is None else TopicPattern(options.topic)
     count: int | None = options.count
     found = 0
 
@@ -61,7 +82,10 @@ def run(options: Namespace, output: Output) -> int:
         nonlocal found
         chosen = [message for message in batch if wanted(message)][: None if count is None else count - found]
         if chosen:
-            output.messages(chosen)
+            if topics is None:
+                output.messages(chosen)
+            else:
+                print_found(output, [one for message in chosen if (one := topics.find(message))])
             found += len(chosen)
 
     with Channel(group_of(options), options={"receive_buffer": options.receive_buffer, "backlog": 1}) as channel:
@@ -85,6 +109,8 @@ def run(options: Namespace, output: Output) -> int:
 def predicate(options: Namespace) -> Callable[[Message], bool]:
     """Whether a message is one of those that the options choose."""
     tests: list[Callable[[Message], object]] = []
+    if options.topic is not None:
+        tests.append(TopicPattern(options.topic).find)
     if options.contains is not None:
         text = options.contains.encode()
         tests.append(lambda m: text in m.data)
@@ -98,13 +124,6 @@ def predicate(options: Namespace) -> Callable[[Message], bool]:
     if options.direct:
         tests.append(lambda m: m.direct)
     return lambda message: all(test(message) for test in tests)
-
-
-def pattern(text: str) -> re.Pattern[str]:
-    try:
-        return re.compile(text)
-    except re.error as error:
-        raise ArgumentTypeError(f"a regular expression, not {text!r}: {error}") from None
 
 
 def _has_port(sender: str) -> bool:

@@ -8,7 +8,7 @@ import threading
 import time
 from argparse import Namespace
 from collections.abc import Iterable
-from typing import Any, Final, Self
+from typing import Any, Final, Self, cast
 
 import msgspec
 from reactivex import Observable
@@ -16,12 +16,17 @@ from reactivex.abc import DisposableBase, ObserverBase, SchedulerBase
 from reactivex.disposable import Disposable
 
 from ..message import Address, Message
+from ..strangers.decoding import text_or_none
+from ..strangers.printable_text import printable, printable_bytes, printable_json
+from ..validation.stream import Stream
 
 PROGRAM: Final = "rx-multicast-ipc"
 
 
 class Output:
     """Standard output, in the form that was asked for.
+
+    On a terminal nothing is written raw but what this program itself puts there, whoever made the text.
 
     Args:
         form: ``"human"``, ``"json"``, or ``"raw"``, which is payloads alone.
@@ -45,23 +50,35 @@ class Output:
         if self.form == "json":
             self.records(message_record(message) for message in messages)
         elif self.form == "raw":
-            _write(b"".join(message.data + b"\n" for message in messages))
+            payloads = [message.data for message in messages]
+            if is_terminal():
+                self.lines(map(printable_bytes, payloads))
+            else:
+                _write(b"".join(payload + b"\n" for payload in payloads))
         else:
             self.lines(message_line(message) for message in messages)
 
     def records(self, records: Iterable[dict[str, Any]]) -> None:
         """One JSON object a line; all are out when this returns."""
-        _write(_json.encode_lines(list(records)))
+        kept = list(records)
+        try:
+            lines = _json.encode_lines(kept)
+        except UnicodeEncodeError:  # a name of the system's that is not UTF-8 came as lone surrogates
+            lines = _json.encode_lines(_encodable(kept))
+        _write(printable_json(lines.decode()).encode() if is_terminal() else lines)
 
-    def lines(self, lines: Iterable[str]) -> None:
-        """Lines of text; all are out when this returns."""
-        text = "".join(f"{line}\n" for line in lines)
+    def lines(self, lines: Iterable[str], mark: str = "") -> None:
+        """Lines of text, made printable; all are out when this returns.
+
+        ``mark`` is written before the first line as it is: words and colours of this program's own.
+        """
+        text = mark + "".join(f"{printable(line)}\n" for line in lines)
         _write(text.encode(sys.stdout.encoding if sys.stdout else "utf-8", "backslashreplace"))
 
 
 def tell(what: object) -> None:
-    """One line on standard error, for whoever is there."""
-    print(f"{PROGRAM}: {what}", file=sys.stderr, flush=True)
+    """One printable line on standard error, for whoever is there."""
+    print(f"{PROGRAM}: {printable(str(what))}", file=sys.stderr, flush=True)
 
 
 def is_terminal() -> bool:
@@ -78,17 +95,15 @@ def message_record(message: Message) -> dict[str, Any]:
 
 def payload_value(data: bytes) -> str | dict[str, str]:
     """A payload as JSON shows it."""
-    try:
-        return data.decode()
-    except UnicodeDecodeError:
-        return {"$bytes": data.hex()}
+    text = text_or_none(data)
+    return {"$bytes": data.hex()} if text is None else text
 
 
 def message_line(message: Message) -> str:
     """A message as people read it."""
     by = f" by {message.interface}" if message.interface else ""
     to = " (direct)" if message.direct else ""
-    return f"{clock(message.received_at)}  {host_port(message.sender)}{by}{to}  {printable(message.data)}"
+    return f"{clock(message.received_at)}  {host_port(message.sender)}{by}{to}  {printable_bytes(message.data)}"
 
 
 def clock(seconds: float) -> str:
@@ -100,17 +115,6 @@ def host_port(address: Address) -> str:
     """An address as it is written."""
     host, port = address
     return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
-
-
-def printable(data: bytes) -> str:
-    """A payload on one line, in which nothing can steer the terminal: control characters become escapes.
-
-    What is not UTF-8 shows as hexadecimal escapes of its bytes.
-    """
-    text = data.decode("utf-8", "backslashreplace")
-    if text.isprintable():
-        return text
-    return "".join(char if char.isprintable() else char.encode("unicode_escape").decode() for char in text)
 
 
 def reader_gone() -> Observable[Any]:
@@ -138,10 +142,22 @@ def reader_gone() -> Observable[Any]:
         threading.Thread(target=watch, name="rx_multicast_ipc stdout", daemon=True).start()
         return Disposable(stop.close)
 
-    return Observable(subscribe)
+    return Stream(subscribe)
 
 
 _json: Final = msgspec.json.Encoder()
+
+
+def _encodable(value: Any) -> Any:
+    """``value`` with every text in it printable."""
+    if isinstance(value, str):
+        return printable(value)
+    if isinstance(value, dict):
+        items = cast("dict[str, Any]", value).items()
+        return {printable(key): _encodable(part) for key, part in items}
+    if isinstance(value, list | tuple):
+        return [_encodable(part) for part in cast("Iterable[Any]", value)]
+    return value
 
 
 def _write(data: bytes) -> None:

@@ -40,7 +40,11 @@ def configure(parser: ArgumentParser) -> None:
     )
     parser.add_argument("-c", "--count", type=whole, metavar="N", help="end after N pings (default: at Ctrl-C)")
     parser.add_argument(
-        "--interval", type=interval, default=1.0, metavar="SECONDS", help="between two pings (default: 1)"
+        "--interval",
+        type=interval,
+        default=1.0,
+        metavar="SECONDS",
+        help="between two pings (default: 1); responders answer a host at most 100 times a second",
     )
     parser.add_argument(
         "-t",
@@ -108,6 +112,8 @@ def _ask(channel: Channel, options: Namespace, output: Output) -> int:
     finally:  # Ctrl-C is how most runs end
         peers = figures.peers(time.perf_counter(), options.timeout)
         _print_figures(figures.sent, peers, channel, output)
+        if figures.forgot_some:
+            tell(f"too many peers answered to tell all apart; these are the {len(peers)} that did last")
     return exit_codes.OK if peers and not any(peer.lost for peer in peers) else exit_codes.NOTHING
 
 

@@ -11,6 +11,10 @@ from typing import Any, Final
 import msgspec
 
 from ..message import Address
+from ..strangers.bounded_map import BoundedMap
+
+_PEERS: Final = 1_000
+"""Peers that are told apart; beyond it, who has not answered for longest is forgotten."""
 
 _REMEMBERED: Final = 10_000
 """Pings whose answers are still taken; an answer to an older one counts as lost."""
@@ -89,10 +93,21 @@ class Answer(msgspec.Struct, frozen=True):
 
 
 class _Peer:
-    def __init__(self, first: int) -> None:
+    def __init__(self, first: int, number: int) -> None:
         self.first = first
+        self.number = number
         self.duplicates = 0
         self.round_trips = array("d")
+        self._answered = bytearray()  # a bit a ping
+
+    def has_answered(self, sequence: int) -> bool:
+        byte, bit = divmod(sequence, 8)
+        return byte < len(self._answered) and bool(self._answered[byte] >> bit & 1)
+
+    def answers(self, sequence: int) -> None:
+        byte, bit = divmod(sequence, 8)
+        self._answered.extend(bytes(max(0, byte + 1 - len(self._answered))))
+        self._answered[byte] |= 1 << bit
 
 
 class Figures:
@@ -100,36 +115,42 @@ class Figures:
 
     def __init__(self) -> None:
         self.sent = 0
-        self._under_way: dict[int, tuple[float, set[Address]]] = {}
-        self._peers: dict[Address, _Peer] = {}
+        self._under_way: dict[int, float] = {}
+        self._peers: BoundedMap[Address, _Peer] = BoundedMap(_PEERS)
+
+    @property
+    def forgot_some(self) -> bool:
+        """Whether there were too many peers to tell of all."""
+        return self._peers.forgotten > 0
 
     def ping(self, now: float) -> int:
         """The next ping is sent; returns its sequence number, 1 for the first."""
         self.sent += 1
-        self._under_way[self.sent] = now, set()
+        self._under_way[self.sent] = now
         self._under_way.pop(self.sent - _REMEMBERED, None)
         return self.sent
 
     def answer(self, peer: Address, sequence: int, now: float) -> Answer | None:
         """``peer`` answered; None for what was never asked, or too long ago."""
-        if sequence not in self._under_way:
+        sent_at = self._under_way.get(sequence)
+        if sent_at is None:
             return None
-        sent_at, answered = self._under_way[sequence]
-        figures = self._peers.setdefault(peer, _Peer(sequence))
-        duplicate = peer in answered
-        answered.add(peer)
+        figures = self._peers.use(peer, lambda _: _Peer(sequence, len(self._peers) + self._peers.forgotten))
+        duplicate = figures.has_answered(sequence)
         if duplicate:
             figures.duplicates += 1
         else:
+            figures.answers(sequence)
             figures.round_trips.append(now - sent_at)
         return Answer(*peer, sequence, (now - sent_at) * 1e3, duplicate)
 
     def peers(self, now: float, patience: float) -> list[PeerFigures]:
         """Everybody who answered, in order of appearance; pings younger than ``patience`` seconds may still be."""
-        return [self._figures(address, peer, now - patience) for address, peer in self._peers.items()]
+        in_order = sorted(self._peers.items(), key=lambda item: item[1].number)
+        return [self._figures(address, peer, now - patience) for address, peer in in_order]
 
     def _figures(self, address: Address, peer: _Peer, late: float) -> PeerFigures:
-        awaited = sum(sent_at > late and address not in answered for sent_at, answered in self._under_way.values())
+        awaited = sum(at > late and not peer.has_answered(number) for number, at in self._under_way.items())
         received = len(peer.round_trips)
         sent = self.sent - awaited
         times: Any = RoundTrips.of(peer.round_trips)

@@ -8,13 +8,15 @@ A ping is one datagram to the group, JSON that begins with exactly these bytes::
 seconds since the Unix epoch, for those who look on; ``"pad"``, if there, makes it longer. Whoever answers sends the
 very same bytes back, to the asker's address alone, with ``ping`` made ``pong``. It need not understand them, and
 answers nothing else, so no answer is ever answered. Other listeners see JSON, and may ignore it.
+
+The asker's address may be forged, so answers are limited: see :class:`..strangers.rate_limit.AnswerLimit`.
 """
 
 from __future__ import annotations
 
 import logging
 from contextlib import suppress
-from typing import Final
+from typing import Annotated, Final
 
 import msgspec
 from reactivex import operators as ops
@@ -23,6 +25,8 @@ from reactivex.abc import DisposableBase
 from ..channel import Channel
 from ..errors import InvalidArgument
 from ..message import Message
+from ..strangers.decoding import decode_or_none
+from ..strangers.rate_limit import AnswerLimit, LogLimit
 
 _PING: Final = b'{"rx-multicast-ipc":"ping",'
 _PONG: Final = b'{"rx-multicast-ipc":"pong",'
@@ -30,18 +34,27 @@ _PONG: Final = b'{"rx-multicast-ipc":"pong",'
 _log = logging.getLogger("rx_multicast_ipc")
 
 
+MOST: Final = 2**53
+"""The highest number that is taken: beyond it JSON readers differ."""
+
+Identity = Annotated[str, msgspec.Meta(max_length=64)]
+"""An id that somebody chose for itself."""
+
+Count = Annotated[int, msgspec.Meta(ge=0, le=MOST)]
+
+
 class Ping(msgspec.Struct, frozen=True):
     """What a ping carries, and its answer.
 
     Attributes:
-        id: the asker's.
+        id: the asker's; up to 64 characters.
         sequence: 1 for the first.
         time: when it was sent, by the asker's clock, in seconds since the Unix epoch.
         pad: makes it longer.
     """
 
-    id: str
-    sequence: int
+    id: Identity
+    sequence: Annotated[int, msgspec.Meta(ge=1, le=MOST)]
     time: float
     pad: str = ""
 
@@ -58,12 +71,12 @@ def encode_ping(ping: Ping, size: int = 0) -> bytes:
 
 def decode_pong(data: bytes) -> Ping | None:
     """What an answer answers; None for what is no answer."""
-    return _decoded(data) if data.startswith(_PONG) else None
+    return decode_or_none(_decode, data) if data.startswith(_PONG) else None
 
 
 def decode_ping(data: bytes) -> Ping | None:
     """What somebody wants answered; None for what is no ping."""
-    return _decoded(data) if data.startswith(_PING) else None
+    return decode_or_none(_decode, data) if data.startswith(_PING) else None
 
 
 def is_ping(data: bytes) -> bool:
@@ -71,18 +84,20 @@ def is_ping(data: bytes) -> bool:
     return data.startswith(_PING)
 
 
-def _decoded(data: bytes) -> Ping | None:
-    with suppress(msgspec.MsgspecError):
-        return _decode(data)
-    return None
-
-
-def answer_pings(channel: Channel) -> DisposableBase:
-    """Answer every ping that the channel hears, from now on."""
+def answer_pings(channel: Channel, limit: AnswerLimit | None = None) -> DisposableBase:
+    """Answer the pings that the channel hears, from now on, as many as ``limit`` allows."""
+    scheduler = channel.scheduler
+    allowed = AnswerLimit(lambda: scheduler.to_seconds(scheduler.now)) if limit is None else limit
+    failures = LogLimit(lambda line: _log.warning("%s", line))
 
     def answer(message: Message) -> None:
+        if not allowed.allows(message.address, len(message.data)):
+            return
+
+        def tell(error: Exception) -> None:
+            failures.log("a ping is left unanswered", lambda: f"a ping is left unanswered: {error}")
+
         with suppress(InvalidArgument):  # whoever gave no port gets no answer
-            pong = channel.reply(message, _PONG + message.data[len(_PING) :])
-            pong.subscribe(on_error=lambda error: _log.warning("a ping is left unanswered: %s", error))
+            channel.reply(message, _PONG + message.data[len(_PING) :]).subscribe(on_error=tell)
 
     return channel.messages.pipe(ops.filter(lambda m: is_ping(m.data))).subscribe(answer)

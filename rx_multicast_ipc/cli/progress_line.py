@@ -6,6 +6,8 @@ import sys
 import time
 from typing import Final, TextIO
 
+from ..strangers.printable_text import printable
+
 _PAUSE: Final = 0.1
 """Seconds between two changes of the line."""
 
@@ -35,7 +37,7 @@ class Status:
         if self._stream is not None and self.due:
             self._next = time.monotonic() + _PAUSE
             self._shown = True
-            self._stream.write(f"\r{text}\x1b[K")
+            self._stream.write(f"\r{printable(text)}\x1b[K")
             self._stream.flush()
 
     def clear(self) -> None:

@@ -22,10 +22,11 @@ from ..channel import Channel
 from ..errors import CaptureFailed, MessageTimeout
 from ..message import Message
 from ..transport.udp.transport import UdpTransport
+from ..validation.stream import Stream
 from . import exit_codes
 from .output import Output, reader_gone, tell
 from .progress_line import Status, amount
-from .shared_arguments import add_form, add_group, add_verbose, examples, group_of, seconds, whole
+from .shared_arguments import add_form, add_group, add_other_name, add_verbose, examples, group_of, seconds, whole
 
 _RECEIVE_BUFFER: Final = 64 << 20
 """Bytes: a disk may take its time."""
@@ -49,6 +50,7 @@ def configure(parser: ArgumentParser) -> None:
     parser.add_argument("file", metavar="FILE", help='the capture file to write ("-": standard output)')
     parser.add_argument("-c", "--count", type=whole, metavar="N", help="end after N messages")
     parser.add_argument("-d", "--duration", type=seconds, metavar="SECONDS", help="end after this time")
+    add_other_name(parser, "--timeout", "duration", type=seconds)
     parser.add_argument("--force", action="store_true", help="replace FILE if it exists")
     parser.add_argument(
         "--receive-buffer",
@@ -194,4 +196,4 @@ def _caught_up(channel: Channel) -> Observable[None]:
 
         return channel.scheduler.schedule(look)
 
-    return Observable(subscribe)
+    return Stream(subscribe)

@@ -21,7 +21,7 @@ from ..transport.udp.transport import UdpTransport
 from . import exit_codes
 from .output import Output, tell
 from .progress_line import Status, amount, bar
-from .shared_arguments import add_form, add_group, examples, group_of, natural, rate
+from .shared_arguments import add_form, add_group, add_other_name, examples, group_of, natural, rate
 
 _UNUSED_BUFFER: Final = 4096
 _DIRECT: Final = "sent to one address, not to a group"
@@ -48,7 +48,8 @@ def configure(parser: ArgumentParser) -> None:
     chosen = parser.add_argument_group("which datagrams; all of these must hold")
     chosen.add_argument("--from-port", type=int, metavar="PORT", help="those that were sent to this port")
     chosen.add_argument("--from-group", metavar="ADDRESS", help="those that were sent to this group")
-    chosen.add_argument("--direct", action="store_true", help="also those that were sent to one address alone")
+    chosen.add_argument("--with-direct", action="store_true", help="also those that were sent to one address alone")
+    add_other_name(parser, "--direct", "with_direct", action="store_true")
     add_form(parser)
     add_group(parser)
 
@@ -97,7 +98,7 @@ class _Replay:
             group=options.from_group,
             on_progress=self._report,
         )
-        chosen = messages if options.direct else messages.pipe(ops.filter(self._is_to_group))
+        chosen = messages if options.with_direct else messages.pipe(ops.filter(self._is_to_group))
         self._payloads: Observable[Any] = chosen.pipe(ops.map(self._payload))
 
     def run(self, transport: Transport) -> None:

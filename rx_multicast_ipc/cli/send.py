@@ -15,13 +15,15 @@ from ..blocking_run import run as run_to_end
 from ..channel import Channel
 from ..channel_options import complete
 from ..errors import InvalidOption, MessageTimeout
-from ..group import as_payload, check_port
+from ..group import check_port
 from ..message import Address, Message
 from ..transport import Hears, Transport
 from ..transport.udp.transport import UdpTransport
+from ..validation.payload import as_payload
 from . import exit_codes
 from .output import Output, reader_gone, tell
 from .shared_arguments import add_form, add_group, destination, examples, group_of, natural, rate, seconds, whole
+from .topic_arguments import name as topic_name
 
 _UNUSED_BUFFER = 4096
 _MOST_LATE = 0.01
@@ -38,6 +40,7 @@ def configure(parser: ArgumentParser) -> None:
         "printf 'a\\nb\\n' | rx-multicast-ipc send  # two datagrams",
         "rx-multicast-ipc send --file /etc/hostname",
         "rx-multicast-ipc send --to 127.0.0.1:61088 'for you alone'",
+        """rx-multicast-ipc send --topic robot/pose '{"x": 1.5}'""",
         "rx-multicast-ipc send tick --repeat 3 --rate 10",
         "rx-multicast-ipc send join:Ann --reply --timeout 2  # prints the first answer, or exit code 1",
     )
@@ -46,6 +49,7 @@ def configure(parser: ArgumentParser) -> None:
     parts = parser.add_mutually_exclusive_group()
     parts.add_argument("--whole", action="store_true", help="one datagram with all of it (the default for a file)")
     parts.add_argument("--lines", action="store_true", help="a datagram a line (the default for standard input)")
+    parser.add_argument("--topic", type=topic_name, metavar="NAME", help="publish each to this topic")
     parser.add_argument("--to", type=destination, metavar="HOST:PORT", help="send to one address, not to the group")
     parser.add_argument("--repeat", type=natural, default=1, metavar="N", help="send it all N times; 0: for ever")
     parser.add_argument("--rate", type=rate, metavar="R", help="pace: R datagrams a second at most")
@@ -69,7 +73,10 @@ def configure(parser: ArgumentParser) -> None:
 def run(options: Namespace, output: Output) -> int:
     if options.data and (options.file or options.whole or options.lines):
         raise InvalidOption("DATA is sent as it is: leave out --file, --whole and --lines, or leave out DATA")
-    payloads = paced(repeated(lambda: read_payloads(options), options.repeat), options.rate)
+    prefix = b"" if options.topic is None else options.topic.encode() + b"\0"
+    payloads = paced(
+        repeated(lambda: (prefix + payload for payload in read_payloads(options)), options.repeat), options.rate
+    )
     group = group_of(options)
     if options.reply:
         with Channel(group, options={"backlog": 1, "echo": False}) as channel:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import math
-from argparse import ArgumentParser, ArgumentTypeError, Namespace
-from typing import Final
+import re
+from argparse import SUPPRESS, ArgumentParser, ArgumentTypeError, Namespace
+from typing import Any, Final
 
 from ..channel_options import complete
 from ..group import ALL_INTERFACES, DEFAULT_GROUP, DEFAULT_INTERFACE, DEFAULT_PORT, INTERFACE_VARIABLE, LOOPBACK, Group
@@ -42,6 +43,11 @@ def add_receive_buffer(parser: ArgumentParser) -> None:
         metavar="BYTES",
         help="kernel buffer to ask for (default: %(default)s)",
     )
+
+
+def add_other_name(parser: ArgumentParser, name: str, dest: str, **settings: Any) -> None:
+    """Another name of an argument, for those who know it from another command; ``--help`` does not list it."""
+    parser.add_argument(name, dest=dest, default=SUPPRESS, help=SUPPRESS, **settings)
 
 
 def add_verbose(parser: ArgumentParser) -> None:
@@ -115,6 +121,14 @@ def interval(text: str) -> float:
 def rate(text: str) -> float:
     """A number a second, more than 0."""
     return _number(text, "a number a second, more than 0", _LEAST)
+
+
+def pattern(text: str) -> re.Pattern[str]:
+    """A regular expression."""
+    try:
+        return re.compile(text)
+    except re.error as error:
+        raise ArgumentTypeError(f"a regular expression, not {text!r}: {error}") from None
 
 
 def destination(text: str) -> tuple[str, int]:

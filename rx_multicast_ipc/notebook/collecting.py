@@ -2,16 +2,25 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, TypeVar, overload
 
+from reactivex import Observable
 from reactivex import operators as ops
 
 from ..blocking_run import run
+from ..channel import Channel
 from ..errors import InvalidOption
+from ..message import Message
 from ..validation.arguments import check_timeout
 from .observable_argument import Source, observable_of
 
+_T = TypeVar("_T")
 
+
+@overload
+def collect(source: Channel, seconds: float) -> list[Message]: ...
+@overload
+def collect(source: Observable[_T], seconds: float) -> list[_T]: ...
 def collect(source: Source, seconds: float) -> list[Any]:
     """Block for ``seconds``, or until ``source`` ends, and return what it delivered: ``Message`` records, or values.
 

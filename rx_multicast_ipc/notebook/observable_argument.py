@@ -7,9 +7,9 @@ from typing import Any
 from reactivex import Observable
 
 from ..channel import Channel
-from ..errors import InvalidOption
 from ..message import Message
 from ..receiving.hot_source import HotSource
+from ..validation.arguments import check_observable
 
 Source = Channel | Observable[Any]
 """A channel (its messages are meant), or any Observable."""
@@ -20,9 +20,8 @@ def observable_of(source: Source) -> Observable[Any]:
     if isinstance(source, Channel):
         return source.messages
     if not isinstance(source, Observable):
-        raise InvalidOption(
-            f"a source is a Channel or an Observable, not {source!r}; for example open_channel(), messages(), "
-            "or channel.messages.pipe(...)"
+        return check_observable(
+            "a source is a Channel or", source, "for example open_channel(), messages() or channel.messages.pipe(...)"
         )
     return source
 

@@ -1,15 +1,19 @@
 """Operators on streams of messages: what they need that ``reactivex.operators`` has not."""
 
+from ..payload_format import Codec, Format
 from .backpressure_buffer import on_backpressure_buffer
-from .codec import Format, OnDecodeError, decode, encode
+from .codec import OnDecodeError, decode, encode
+from .map_async import map_async
 from .retry_backoff import retry_with_backoff
 from .waiting import wait_for_message
 
 __all__ = [
+    "Codec",
     "Format",
     "OnDecodeError",
     "decode",
     "encode",
+    "map_async",
     "on_backpressure_buffer",
     "retry_with_backoff",
     "wait_for_message",

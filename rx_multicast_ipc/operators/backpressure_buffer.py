@@ -16,16 +16,17 @@ from reactivex.internal.exceptions import DisposedException
 
 from ..channel_scheduler import DeliveringScheduler
 from ..receiving.bounded_queue import QUEUE_BYTES, BoundedQueue
-from ..receiving.overflow import Overflow
+from ..receiving.overflow import Overflow, OverflowName
 from ..subscriber_errors import detach, report
-from ..validation.arguments import check_count
+from ..validation.arguments import check_callable, check_choice, check_count, check_observable
+from ..validation.stream import Stream
 
 _T = TypeVar("_T")
 
 
 def on_backpressure_buffer(
     capacity: int,
-    overflow: Overflow = Overflow.DROP_OLDEST,
+    overflow: Overflow | OverflowName = Overflow.DROP_OLDEST,
     *,
     scheduler: SchedulerBase | None = None,
     on_overflow: Callable[[Any], None] | None = None,
@@ -44,14 +45,18 @@ def on_backpressure_buffer(
         capacity_bytes: bytes that wait for the subscriber.
 
     Raises:
-        InvalidOption: at once, for a capacity under 1.
+        InvalidOption: at once, for a capacity under 1, no Overflow, or no function.
         BufferOverflow: from the Observable, with ``Overflow.ERROR``, after what is queued.
     """
     check_count("capacity", capacity, "items")
     check_count("capacity_bytes", capacity_bytes, "bytes")
-    policy = Overflow(overflow)
+    policy = check_choice("overflow", overflow, Overflow)
+    if on_overflow is not None:
+        check_callable("on_overflow", on_overflow, ("the item that is dropped",), "on_overflow=print")
 
     def operator(source: Observable[_T]) -> Observable[_T]:
+        check_observable("on_backpressure_buffer() is applied to", source, "stream.pipe(on_backpressure_buffer(100))")
+
         def subscribe(observer: ObserverBase[_T], given: SchedulerBase | None = None) -> DisposableBase:
             where = scheduler or given
             if where is None or (scheduler is None and isinstance(where, DeliveringScheduler)):
@@ -62,7 +67,7 @@ def on_backpressure_buffer(
                 buffer.source.disposable = source.subscribe(buffer.put, buffer.end, buffer.end, scheduler=given)
             return buffer
 
-        return Observable(subscribe)
+        return Stream(subscribe)
 
     return operator
 

@@ -4,45 +4,88 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable
-from typing import Any, Literal, TypeVar
+from typing import TYPE_CHECKING, Any, Literal, TypeVar, overload
 
-import msgspec
 from reactivex import Observable
 from reactivex.abc import DisposableBase, ObserverBase, SchedulerBase
+from reactivex.disposable import CompositeDisposable, Disposable
 
 from ..errors import DecodeFailed, InvalidOption
-from ..message import Message
+from ..message import Message, Received
+from ..payload_format import Codec, Format, format_of
+from ..strangers.rate_limit import LogLimit
+from ..validation.arguments import check_callable, check_observable
+from ..validation.stream import Stream
+
+if TYPE_CHECKING:
+    from typing_extensions import TypeForm  # what checkers bring with them; nothing is imported at run time
 
 _T = TypeVar("_T")
-
-Format = Literal["json", "msgpack"]
 
 OnDecodeError = Literal["log", "skip", "raise"] | Callable[[DecodeFailed], None]
 """What becomes of a datagram that cannot be decoded."""
 
 _log = logging.getLogger("rx_multicast_ipc")
 
+_log_limit = LogLimit(lambda line: _log.warning("%s", line))
+"""Of all streams together: anybody can send what cannot be decoded, and as much of it as they like."""
 
+
+@overload
 def decode(
-    type: type[_T] | Callable[[bytes], _T], *, format: Format = "json", on_error: OnDecodeError = "log"
-) -> Callable[[Observable[Message]], Observable[_T]]:
+    type: TypeForm[_T],
+    *,
+    format: Format | Codec[Any] = "json",
+    on_error: OnDecodeError = "log",
+    with_message: Literal[False] = False,
+) -> Callable[[Observable[Message]], Observable[_T]]: ...
+@overload
+def decode(
+    type: TypeForm[_T],
+    *,
+    format: Format | Codec[Any] = "json",
+    on_error: OnDecodeError = "log",
+    with_message: Literal[True],
+) -> Callable[[Observable[Message]], Observable[Received[_T]]]: ...
+@overload
+def decode(
+    type: Callable[[bytes], _T], *, on_error: OnDecodeError = "log", with_message: Literal[False] = False
+) -> Callable[[Observable[Message]], Observable[_T]]: ...
+@overload
+def decode(
+    type: Callable[[bytes], _T], *, on_error: OnDecodeError = "log", with_message: Literal[True]
+) -> Callable[[Observable[Message]], Observable[Received[_T]]]: ...
+def decode(
+    type: Any,
+    *,
+    format: Format | Codec[Any] = "json",
+    on_error: OnDecodeError = "log",
+    with_message: bool = False,
+) -> Callable[[Observable[Message]], Observable[Any]]:
     """Each message's payload as a typed value. One bad datagram does not end the stream.
 
     Args:
         type: what to decode to and validate against: a class or type that msgspec knows (Struct,
-            dataclass, TypedDict, ``list[int]``, ...), or any other callable that takes the bytes.
-        format: ``"json"`` or ``"msgpack"``; a callable needs none.
-        on_error: ``"log"`` a warning and go on, ``"skip"`` silently, ``"raise"`` to end the stream, or a
+            dataclass, TypedDict, ``list[int]``, ``Pose | Battery``, ...), or any other callable that takes the bytes.
+        format: ``"json"``, ``"msgpack"`` or an object with ``encode`` and ``decode``; a callable needs none.
+        on_error: ``"log"`` a warning and go on (one line a second at most for each type, which tells how many there
+            were before it), ``"skip"`` silently, ``"raise"`` to end the stream, or a
             callable that takes the ``DecodeFailed``; what it raises ends the stream.
+        with_message: whether to emit ``Received(value, message)``, which says who sent it and can be replied to,
+            in place of the value alone.
 
     Raises:
+        InvalidOption: at once, for what is no type that msgspec knows and no function of bytes.
         DecodeFailed: from the Observable, with ``"raise"``.
     """
     decoder = _decoder(type, format)
-    handle = _decode_error_handler(on_error)
+    kind = f"cannot decode {_name_of(type)}"
+    handle = decode_error_handler(on_error, kind)
 
-    def operator(source: Observable[Message]) -> Observable[_T]:
-        def subscribe(observer: ObserverBase[_T], scheduler: SchedulerBase | None = None) -> DisposableBase:
+    def operator(source: Observable[Message]) -> Observable[Any]:
+        check_observable("decode() is applied to", source, "channel.messages.pipe(decode(Reading))")
+
+        def subscribe(observer: ObserverBase[Any], scheduler: SchedulerBase | None = None) -> DisposableBase:
             def on_next(message: Message) -> None:
                 try:
                     value = decoder(message.data)
@@ -54,27 +97,39 @@ def decode(
                     except Exception as raised:
                         observer.on_error(raised)
                 else:
-                    observer.on_next(value)
+                    observer.on_next(Received(value, message) if with_message else value)
 
-            return source.subscribe(on_next, observer.on_error, observer.on_completed, scheduler=scheduler)
+            subscription = source.subscribe(on_next, observer.on_error, observer.on_completed, scheduler=scheduler)
+            if on_error != "log":
+                return subscription
+            return CompositeDisposable(subscription, Disposable(lambda: _log_limit.flush(kind)))
 
-        return Observable(subscribe)
+        return Stream(subscribe)
 
     return operator
 
 
 def encode(
-    encoder: Callable[[Any], bytes] | None = None, *, format: Format = "json"
+    encoder: Callable[[Any], bytes] | None = None, *, format: Format | Codec[Any] = "json"
 ) -> Callable[[Observable[Any]], Observable[bytes]]:
     """Each value as a payload: the counterpart of :func:`decode`. What cannot be encoded ends the stream.
 
     Args:
         encoder: takes a value and returns bytes; None for msgspec's encoder of ``format``.
-        format: ``"json"`` or ``"msgpack"``.
+        format: ``"json"``, ``"msgpack"`` or an object with ``encode`` and ``decode``.
+
+    Raises:
+        InvalidOption: at once, for an encoder that is no function of a value.
     """
-    encode_value = encoder if encoder is not None else _codec(format).encode
+    encode_value = format_of(Any, format).encode
+    if encoder is not None:
+        encode_value = check_callable(
+            "encoder", encoder, ("a value",), "values.pipe(encode()), which broadcast_all() takes; or encode(repr)"
+        )
 
     def operator(source: Observable[Any]) -> Observable[bytes]:
+        check_observable("encode() is applied to", source, "values.pipe(encode())")
+
         def subscribe(observer: ObserverBase[bytes], scheduler: SchedulerBase | None = None) -> DisposableBase:
             def on_next(value: Any) -> None:
                 try:
@@ -86,29 +141,34 @@ def encode(
 
             return source.subscribe(on_next, observer.on_error, observer.on_completed, scheduler=scheduler)
 
-        return Observable(subscribe)
+        return Stream(subscribe)
 
     return operator
 
 
-def _decoder(type_: Any, format: Format) -> Callable[[bytes], Any]:
-    codec = _codec(format)
+def _decoder(type_: Any, format: Format | Codec[Any]) -> Callable[[bytes], Any]:
     known = isinstance(type_, type) or not callable(type_) or hasattr(type_, "__origin__")
     known = known or hasattr(type_, "__supertype__")  # NewType
-    return codec.Decoder(type_).decode if known else type_
+    if known:
+        return format_of(type_, format).decode
+    format_of(Any, format)  # a mistake in it is one all the same
+    return check_callable("type", type_, ("bytes",), "decode(Reading), or decode(lambda data: ...)")
 
 
-def _codec(format: Format) -> Any:
-    if format == "json":
-        return msgspec.json
-    if format == "msgpack":
-        return msgspec.msgpack
-    raise InvalidOption(f'format is "json" or "msgpack", not {format!r}; pass a callable for any other')
+def _name_of(type_: Any) -> str:
+    return getattr(type_, "__qualname__", None) or repr(type_)
 
 
-def _decode_error_handler(on_error: OnDecodeError) -> Callable[[DecodeFailed], None]:
+def decode_error_handler(on_error: OnDecodeError, kind: str, where: str = "") -> Callable[[DecodeFailed], None]:
+    """What takes the failures, checked; raises ``InvalidOption``.
+
+    Args:
+        on_error: as for :func:`decode`.
+        kind: of what is logged together.
+        where: begins the line in the log.
+    """
     if callable(on_error):
-        return on_error
+        return check_callable("on_error", on_error, ("a DecodeFailed",), 'on_error="skip", or on_error=print')
     if on_error not in ("log", "skip", "raise"):
         raise InvalidOption(f'on_error is "log", "skip", "raise" or a callable, not {on_error!r}')
 
@@ -116,6 +176,6 @@ def _decode_error_handler(on_error: OnDecodeError) -> Callable[[DecodeFailed], N
         if on_error == "raise":
             raise failure
         if on_error == "log":
-            _log.warning("%s", failure)
+            _log_limit.log(kind, lambda: f"{where}{failure}")
 
     return handle

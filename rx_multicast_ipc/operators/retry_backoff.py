@@ -12,7 +12,8 @@ from reactivex.disposable import CompositeDisposable, SerialDisposable, SingleAs
 from reactivex.scheduler import TimeoutScheduler
 
 from ..errors import InvalidOption, MessageTimeout, SendFailed
-from ..validation.arguments import check_count, check_seconds
+from ..validation.arguments import check_count, check_observable, check_seconds
+from ..validation.stream import Stream
 
 _T = TypeVar("_T")
 
@@ -50,6 +51,8 @@ def retry_with_backoff(
         raise InvalidOption(f"errors is a type of exception, or a tuple of them, not {errors!r}")
 
     def operator(source: Observable[_T]) -> Observable[_T]:
+        check_observable("retry_with_backoff() is applied to", source, "send.pipe(retry_with_backoff(5))")
+
         def subscribe(observer: ObserverBase[_T], scheduler: SchedulerBase | None = None) -> DisposableBase:
             clock = scheduler or TimeoutScheduler.singleton()
             subscription, timer = SerialDisposable(), SerialDisposable()
@@ -76,6 +79,6 @@ def retry_with_backoff(
             attempt()
             return CompositeDisposable(subscription, timer)
 
-        return Observable(subscribe)
+        return Stream(subscribe)
 
     return operator

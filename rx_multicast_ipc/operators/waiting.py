@@ -13,7 +13,8 @@ from reactivex.scheduler import TimeoutScheduler
 
 from ..errors import MessageTimeout
 from ..message import Message
-from ..validation.arguments import check_timeout
+from ..validation.arguments import check_observable, check_predicate, check_timeout
+from ..validation.stream import Stream
 
 
 def wait_for_message(
@@ -28,13 +29,18 @@ def wait_for_message(
         timeout: seconds, by the subscription's scheduler; None waits for ever.
 
     Raises:
+        InvalidOption: at once, for a predicate that is no function of a message, or no time.
         MessageTimeout: from the Observable.
         reactivex.internal.SequenceContainsNoElementsError: from the Observable, if the source completes first.
         Exception: from the Observable, whatever ``predicate`` raised.
     """
+    if predicate is not None:
+        check_predicate(predicate)
     timeout = check_timeout(timeout)
 
     def operator(source: Observable[Message]) -> Observable[Message]:
+        check_observable("wait_for_message() is applied to", source, "stream.pipe(wait_for_message(timeout=5))")
+
         def subscribe(observer: ObserverBase[Message], scheduler: SchedulerBase | None = None) -> DisposableBase:
             timer = SerialDisposable()
             subscription = SerialDisposable()
@@ -73,6 +79,6 @@ def wait_for_message(
                 timer.disposable = clock.schedule_relative(timeout, on_timeout)
             return CompositeDisposable(subscription, timer)
 
-        return Observable(subscribe)
+        return Stream(subscribe)
 
     return operator

@@ -46,6 +46,16 @@ def count_losses_of(count: Callable[[int], None]) -> None:
         _here.queue.counts.append(count)
 
 
+@contextmanager
+def counted_elsewhere() -> Generator[None]:
+    """What is subscribed to within the block counts none of the losses of the queue that is being subscribed."""
+    outer, _here.queue = _here.queue, None
+    try:
+        yield
+    finally:
+        _here.queue = outer
+
+
 class BoundedQueue(Generic[_T]):
     """First in, first out; filled and emptied by any threads, and by signal handlers.
 

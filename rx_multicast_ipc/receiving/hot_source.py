@@ -7,7 +7,6 @@ from functools import partial
 from threading import RLock
 from typing import Any, Final, Generic, TypeVar
 
-from reactivex import Observable
 from reactivex.abc import DisposableBase, ObserverBase, SchedulerBase
 from reactivex.disposable import Disposable
 from reactivex.internal import default_error, noop
@@ -16,6 +15,8 @@ from reactivex.typing import OnCompleted, OnError, OnNext
 from ..cold_observable import EndsRetries
 from ..errors import ChannelClosed
 from ..subscriber_errors import detach, report, tell_all
+from ..validation.arguments import check_subscriber
+from .async_iteration import HotObservable
 from .bounded_queue import count_losses_of
 from .event_loop_delivery import LoopObserver, loop_of
 
@@ -25,7 +26,7 @@ _T = TypeVar("_T")
 _NOBODY: Final[tuple[Any, ...]] = ()
 
 
-class HotSource(EndsRetries, Observable[_T]):
+class HotSource(EndsRetries, HotObservable[_T]):
     """A hot Observable that its owner feeds from one thread.
 
     Subscribing takes part from the next item on, and never starts anything. A subscriber with an asyncio
@@ -77,8 +78,6 @@ class HotSource(EndsRetries, Observable[_T]):
                 self._emit_to_one(subscribers, item, remaining)
                 continue
             for subscriber in subscribers:
-                if self._stopped:
-                    return
                 if not subscriber.stopped:
                     try:
                         subscriber.on_next(item)
@@ -90,11 +89,18 @@ class HotSource(EndsRetries, Observable[_T]):
         with self._gate:
             self._stopped = True
             self._subscribers = _NOBODY
+            for subscriber in self._all:
+                subscriber.stopped = True
 
     def end(self, error: Exception | None = None) -> None:
         """Complete, or err, everybody and every later subscriber; on the delivering thread only."""
         with self._gate:
             self._ended = self._stopped = True
+        self.end_subscribers(error)
+
+    def end_subscribers(self, error: Exception | None = None) -> None:
+        """Complete, or err, everybody who is subscribed now; on the delivering thread only."""
+        with self._gate:
             subscribers, self._all = tuple(self._all), {}
             self._subscribers = _NOBODY
         tell_all([partial(self._end_one, subscriber, error) for subscriber in subscribers])
@@ -107,13 +113,18 @@ class HotSource(EndsRetries, Observable[_T]):
         *,
         scheduler: SchedulerBase | None = None,
     ) -> DisposableBase:
-        """As every Observable's, but without a layer that would cost a call an item: what it keeps is kept here."""
+        """As every Observable's, but without a layer that would cost a call an item: what it keeps is kept here.
+
+        Raises:
+            InvalidOption: at once, for what is no plain function of what it gets.
+        """
         if loop_of(scheduler) is not None:
             return super().subscribe(on_next, on_error, on_completed, scheduler=scheduler)
         if hasattr(on_next, "on_next"):
             observer: Any = on_next
             subscriber = _Subscriber[_T](observer.on_next, observer.on_error, observer.on_completed)
         else:
+            check_subscriber(on_next, on_error, on_completed)
             handle: Any = on_next
             subscriber = _Subscriber[_T](handle or noop, on_error or default_error, on_completed or noop)
         return self._add(subscriber, subscriber, scheduler)
@@ -143,9 +154,9 @@ class HotSource(EndsRetries, Observable[_T]):
         return Disposable()
 
     def _end_one(self, subscriber: _Subscriber[_T], error: Exception | None) -> None:
-        if subscriber.stopped:
+        if subscriber.gone:
             return
-        subscriber.stopped = True
+        subscriber.stopped = subscriber.gone = True
         try:
             if error is None:
                 subscriber.on_completed()
@@ -176,15 +187,15 @@ class HotSource(EndsRetries, Observable[_T]):
             self._detach(subscriber, error)
 
     def _remove(self, subscriber: _Subscriber[_T]) -> None:
-        subscriber.stopped = True
+        subscriber.stopped = subscriber.gone = True
         with self._gate:
             if self._all.pop(subscriber, self) is None and not self._stopped:
                 self._subscribers = None
 
     def _detach(self, subscriber: _Subscriber[_T], error: BaseException) -> None:
-        stopped = subscriber.stopped
+        gone = subscriber.gone
         self._remove(subscriber)
-        if stopped and isinstance(error, Exception):  # it disposed of itself before it raised
+        if gone and isinstance(error, Exception):  # it disposed of itself before it raised
             report(error)
         else:
             detach(subscriber.on_error, error)
@@ -195,12 +206,17 @@ class HotSource(EndsRetries, Observable[_T]):
 
 
 class _Subscriber(Generic[_T]):
-    """One subscription; once stopped it is called no more."""
+    """One subscription.
 
-    __slots__ = ("on_completed", "on_error", "on_next", "stopped")
+    Attributes:
+        stopped: whether it gets no more items.
+        gone: whether it gets nothing at all any more: disposed of, detached, or told of the end.
+    """
+
+    __slots__ = ("gone", "on_completed", "on_error", "on_next", "stopped")
 
     def __init__(self, on_next: OnNext[_T], on_error: OnError, on_completed: OnCompleted) -> None:
         self.on_next = on_next
         self.on_error = on_error
         self.on_completed = on_completed
-        self.stopped = False
+        self.stopped = self.gone = False

@@ -46,7 +46,7 @@ class Inbox:
         self.transport = open_transport(group, options)
         try:
             self.backlog = Backlog(self.transport, options["backlog"])
-            self.transport.start(self._deliver, self._end, self._tell)
+            self.transport.start(_Delivery(self), self._end, self._tell)
         except BaseException:
             self.transport.close()
             raise
@@ -69,13 +69,6 @@ class Inbox:
     def _refusal(self) -> Exception | None:
         return ChannelClosed() if self.transport.closed else deadlock(self.transport.scheduler)
 
-    def _deliver(self, batch: list[Message]) -> None:
-        if self.batches.observed:
-            self.batches.emit((batch,))
-        if self.messages.observed:
-            self.messages.emit(batch)
-        self.backlog.put(batch)
-
     def _tell(self, event: ChannelEvent) -> None:
         self.events.emit((event,))
 
@@ -90,3 +83,23 @@ class Inbox:
                 partial(self.closing.tell, why),
             ]
         )
+
+
+class _Delivery:
+    """What the transport calls; see :data:`rx_multicast_ipc.transport.Deliver`."""
+
+    def __init__(self, inbox: Inbox) -> None:
+        self._batches = inbox.batches
+        self._messages = inbox.messages
+        self._backlog = inbox.backlog
+
+    def __call__(self, batch: list[Message]) -> None:
+        if self._batches.observed:
+            self._batches.emit((batch,))
+        if self._messages.observed:
+            self._messages.emit(batch)
+        self._backlog.put(batch)
+
+    def awaited(self) -> bool:
+        """Whether anybody is subscribed or waits."""
+        return self._messages.observed or self._batches.observed or self._backlog.awaited

@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 import enum
+from typing import Literal
+
+OverflowName = Literal["drop_oldest", "drop_latest", "error"]
+"""An ``Overflow`` as text."""
 
 
 class Overflow(enum.StrEnum):

@@ -63,6 +63,11 @@ class Backlog:
         """Messages that waits missed, because more arrived between two of them than are kept."""
         return self._missed
 
+    @property
+    def awaited(self) -> bool:
+        """Whether anybody waits."""
+        return bool(self._waits or self._claims)
+
     def wait(self, predicate: Predicate | None, timeout: float | None) -> Observable[Message]:
         """Cold: the next message that matches, looked for where the wait before ended."""
         return self._observable(predicate, timeout, "message", self._begin_wait, None)
@@ -75,7 +80,15 @@ class Backlog:
         Args:
             what: it is, for people.
         """
+        return self._observable(predicate, timeout, "answer", self._begin_claim(send), what)
 
+    def request_all(
+        self, send: Callable[[], None], predicate: Predicate, seconds: float, what: str = "request"
+    ) -> Observable[Message]:
+        """Cold: sends, then takes every answer that matches until the time is up, and completes."""
+        return self._observable(predicate, seconds, "answer", self._begin_claim(send), what, takes_all=True)
+
+    def _begin_claim(self, send: Callable[[], None]) -> Callable[[_Wait], None]:
         def begin(claim: _Wait) -> None:
             claim.stand_in(self._claims)
             ask(claim)
@@ -89,7 +102,7 @@ class Backlog:
                 except Exception as error:
                     claim.fail(error)
 
-        return self._observable(predicate, timeout, "answer", begin, what)
+        return begin
 
     def put(self, batch: list[Message]) -> None:
         """Offer ``batch`` to who waits; keep what is left."""
@@ -110,11 +123,18 @@ class Backlog:
         tell_all([partial(pending.fail, make_error()) for pending in (*self._claims, *self._waits)])
 
     def _take(self, message: Message) -> bool:
-        """Whether somebody was waiting for the next message. A claim takes it; every wait sees it."""
+        """Whether somebody was waiting for the next message.
+
+        One request takes it, and every request to all; else every wait sees it.
+        """
+        taken = taken_by_one = False
         for claim in tuple(self._claims):
-            if claim.offer(message):
-                return True
-        taken = False
+            if claim.takes_all:
+                taken |= claim.offer(message)
+            elif not taken_by_one:
+                taken_by_one = claim.offer(message)
+        if taken or taken_by_one:
+            return True
         for wait in tuple(self._waits):
             taken |= wait.active
             wait.offer(message)
@@ -137,12 +157,13 @@ class Backlog:
         waited_for: str,
         begin: Callable[[_Wait], None],
         what: str | None,
+        takes_all: bool = False,
     ) -> Observable[Message]:
         transport = self._transport
 
         def subscribe(observer: ObserverBase[Message], scheduler: SchedulerBase | None = None) -> DisposableBase:
             self._check_open()
-            wait = _Wait(predicate, at_home_of(scheduler, observer))
+            wait = _Wait(predicate, at_home_of(scheduler, observer), takes_all)
 
             def begin_on_io_thread() -> None:
                 try:
@@ -151,9 +172,8 @@ class Backlog:
                 except Exception as error:
                     wait.fail(error)
                 if wait.active and timeout is not None:
-                    late = MessageTimeout(timeout, waited_for)
                     wait.timer.disposable = transport.scheduler.schedule_relative(
-                        timeout, lambda _scheduler, _state: wait.fail(late)
+                        timeout, lambda _scheduler, _state, late=timeout: wait.time_out(late, waited_for)
                     )
 
             blocked = deadlock(transport.scheduler)
@@ -182,11 +202,15 @@ class Backlog:
 
 
 class _Wait(DisposableBase):
-    """One subscription of a wait; over with its first match, an error or when disposed of."""
+    """One subscription of a wait; over with its first match, an error or when disposed of.
 
-    def __init__(self, predicate: Predicate | None, observer: ObserverBase[Message]) -> None:
+    One that takes all is over when its time is, not with a match.
+    """
+
+    def __init__(self, predicate: Predicate | None, observer: ObserverBase[Message], takes_all: bool = False) -> None:
         self._predicate = predicate
         self._observer = observer
+        self.takes_all = takes_all
         self._pending: dict[_Wait, None] | None = None
         self._over = Lock()  # acquired once, by what ends it
         self.timer = SerialDisposable()
@@ -227,14 +251,25 @@ class _Wait(DisposableBase):
             self.finish()
             detach(self._observer.on_error, error)
             return False
-        if not matched or not self.finish():  # the latter: the predicate disposed of it
+        if not matched or not (self.active if self.takes_all else self.finish()):  # the latter: it was disposed of
             return False
         try:
             self._observer.on_next(message)
-            self._observer.on_completed()
+            if not self.takes_all:
+                self._observer.on_completed()
         except BaseException as error:
+            self.finish()
             detach(self._observer.on_error, error)
         return True
+
+    def time_out(self, seconds: float, waited_for: str) -> None:
+        if not self.takes_all:
+            self.fail(MessageTimeout(seconds, waited_for))
+        elif self.finish():
+            try:
+                self._observer.on_completed()
+            except BaseException as raised:
+                detach(self._observer.on_error, raised)
 
     def fail(self, error: Exception) -> None:
         if self.finish():

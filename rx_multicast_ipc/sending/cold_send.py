@@ -15,10 +15,12 @@ from reactivex.typing import OnCompleted, OnError, OnNext
 
 from ..cold_observable import ColdObservable
 from ..deadlocks import deadlock
-from ..errors import ChannelClosed
+from ..errors import ChannelClosed, InvalidAddress, InvalidPort
+from ..group import check_port
 from ..message import Address
 from ..receiving.event_loop_delivery import at_home_of
 from ..transport import WouldBlock
+from ..validation.arguments import check_subscriber
 
 _SHOWN_BYTES: Final = 40
 
@@ -85,7 +87,7 @@ class _ColdSend(ColdObservable[None]):
 
     @property
     def _shown(self) -> str:
-        return f"send of {shown(self._payload)}"
+        return f"send of {shown_payload(self._payload)}"
 
 
 class Send(_ColdSend):
@@ -120,7 +122,10 @@ class Send(_ColdSend):
             except WouldBlock:
                 return self._send_later(self._destination, Observer())
             return _NOTHING
-        observer: Any = on_next if hasattr(on_next, "on_next") else Observer(on_next, on_error, on_completed)  # pyright: ignore[reportArgumentType]
+        observer: Any = on_next
+        if not hasattr(on_next, "on_next"):
+            check_subscriber(on_next, on_error, on_completed)
+            observer = Observer(on_next, on_error, on_completed)  # pyright: ignore[reportArgumentType]
         return self._send(self._destination, observer, scheduler)
 
 
@@ -163,9 +168,30 @@ class SendToName(_ColdSend):
         return CompositeDisposable(Disposable(disposed.set), waiting)
 
 
-def shown(payload: bytes) -> str:
+def shown_payload(payload: bytes) -> str:
     """The beginning of a payload, for people."""
     return repr(payload[:_SHOWN_BYTES]) + ("..." if len(payload) > _SHOWN_BYTES else "")
+
+
+def end_of(port: int | Address, address: str | None) -> tuple[int, str]:
+    """``port, address`` or one ``(address, port)``, such as a message's sender, as port and address, the port checked.
+
+    Raises:
+        InvalidPort: no UDP port.
+        InvalidAddress: none at all, or two.
+    """
+    if isinstance(port, tuple):
+        if address is not None or len(port) != 2:
+            raise InvalidAddress(f"an end is one address and one port, (address, port) or port, address; not {port!r}")
+        address, port = port
+    if isinstance(port, str) and isinstance(address, int):
+        raise InvalidPort(f"the port stands before the address: send(data, {address}, {port!r})")
+    number = check_port(port)
+    if address is None:
+        raise InvalidAddress(
+            "a port needs a host name or a numeric address: send(data, port, address), or send(data, message.sender)"
+        )
+    return number, address
 
 
 def send_to(sender: Sender, payload: bytes, port: int, address: str) -> Observable[None]:

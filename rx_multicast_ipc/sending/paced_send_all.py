@@ -18,13 +18,13 @@ from ..channel_scheduler import clock_of
 from ..cold_observable import ColdObservable
 from ..deadlocks import deadlock
 from ..errors import ChannelClosed, InvalidPayload, SendFailed
-from ..group import Payload, as_payload
 from ..receiving.bounded_queue import QUEUE_BYTES, BoundedQueue
 from ..receiving.closed_notice import ClosedNotice
 from ..receiving.event_loop_delivery import at_home_of
 from ..receiving.overflow import Overflow
 from ..transport import Transport, WouldBlock
 from ..validation.arguments import check_rate
+from ..validation.payload import Payload, as_payload, is_series
 
 Payloads = Observable[Any] | Iterable[Payload]
 """Payloads to send: an Observable, or an iterable."""
@@ -64,7 +64,7 @@ def send_all(
         scheduler: runs the pauses.
         closing: tells when the channel closes, for transfers that wait then.
     """
-    if isinstance(source, str | bytes | bytearray | memoryview) or not isinstance(source, Observable | Iterable):
+    if not isinstance(source, Observable) and not is_series(source):
         raise InvalidPayload("broadcast_all() takes an iterable or Observable of payloads; broadcast() sends one")
     check_rate(rate)
 
@@ -223,7 +223,7 @@ class _Transfer(DisposableBase):
         is_over = self._over.locked
         while not is_over():
             some = self._unsent
-            if not some:
+            if not some and (self._payloads is not None or self._arrived):
                 if most == 0:
                     return False
                 some = self._next(self._chunk if most is None else most)

@@ -18,7 +18,7 @@ from .message_notation import message_of
 from .recorded_events import Event, Recording
 from .scripted_streams import Cold, Hot, Subscriptions
 from .text_diagram import seconds
-from .virtual_clock import VirtualClock
+from .virtual_clock import VirtualClock, check_virtual_clock
 
 __tracebackhide__ = True  # pytest shows the line of the test instead
 
@@ -47,10 +47,11 @@ class Marbles:
     def __init__(self, scheduler: VirtualTimeScheduler | None = None, *, frame: float = 1.0) -> None:
         if not isinstance(frame, int | float) or isinstance(frame, bool) or not 1e-6 <= frame < inf:
             raise InvalidOption(f"frame is a number of seconds, a microsecond or more, not {frame!r}")
-        self.scheduler = VirtualClock() if scheduler is None else scheduler
+        self.scheduler = VirtualClock() if scheduler is None else check_virtual_clock(scheduler)
         self.frame = frame
         self._written_until = 0.0
         self._to_run = False
+        self._untouched_at: float | None = self.now
         self._hot: list[tuple[Hot[Any], Place]] = []
         self._expectations: list[Expectation] = []
 
@@ -170,18 +171,25 @@ class Marbles:
         elif not now <= until < inf:
             raise InvalidOption(f"it is {seconds(now)} already; until is a moment from then on, not {until!r}")
         self._to_run = False
+        self._untouched_at = None
         self.scheduler.advance_to(until)
         self._check()
 
     def close(self) -> None:
         """Run, unless that was done since something was last written, and see that nothing was left over.
 
+        Where nothing was written and nobody moved the clock, it runs until all is over that is scheduled by now, such
+        as the deliveries of a virtual network, and ten frames more.
+
         Raises:
             AssertionError: as :meth:`run`; or something that was written has not had its time.
         """
         try:
+            busy_until = self._left_to_do()
             if self._to_run:
                 self.run()
+            elif busy_until is not None:
+                self.run(busy_until + _MARGIN * self.frame)
             else:
                 self._check()
             now = self.now
@@ -217,6 +225,12 @@ class Marbles:
             self.close()
         else:
             self.dispose()
+
+    def _left_to_do(self) -> float | None:
+        """Until when the clock is busy, if it never moved; None if it did, or has nothing to do."""
+        if self.now != self._untouched_at or not isinstance(self.scheduler, VirtualClock):
+            return None
+        return self.scheduler.busy_until
 
     def _script(
         self, text: str, values: Mapping[str, Any] | None, letters: Mapping[str, Any], error: Exception

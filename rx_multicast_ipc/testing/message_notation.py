@@ -15,10 +15,11 @@ from typing import Any, Final, NamedTuple
 import msgspec
 
 from ..errors import InvalidAddress, InvalidOption
-from ..group import Ip, as_payload, check_port
+from ..group import Ip, check_port
 from ..message import Message
 from ..transport.ip_datagrams import PAYLOAD_LIMITS
 from ..transport.virtual.network import Datagram
+from ..validation.payload import as_payload
 
 __tracebackhide__ = True  # pytest shows the line of the test instead
 

@@ -12,6 +12,8 @@ from reactivex.scheduler import VirtualTimeScheduler
 from reactivex.typing import AbsoluteTime, RelativeTime
 
 from ..errors import InvalidOption, Unsupported, WouldDeadlock
+from ..subscriber_errors import delivering_here
+from ..validation.arguments import shown
 
 __tracebackhide__ = True  # pytest shows the line of the test instead
 
@@ -26,6 +28,16 @@ _PURGE_AT: Final = 64
 """Cancelled actions that may stay queued; beyond it they are removed once they are the majority."""
 
 
+def check_virtual_clock(scheduler: VirtualTimeScheduler) -> VirtualTimeScheduler:
+    """``scheduler``, if its time is virtual; raises ``InvalidOption``."""
+    if not isinstance(scheduler, VirtualTimeScheduler):
+        raise InvalidOption(
+            f"the scheduler is a clock of virtual time, such as VirtualClock() or reactivex.testing.TestScheduler(), "
+            f"not {shown(scheduler)}"
+        )
+    return scheduler
+
+
 class VirtualClock(VirtualTimeScheduler):
     """A virtual-time scheduler with exact times, counted in whole microseconds from 0.
 
@@ -33,14 +45,15 @@ class VirtualClock(VirtualTimeScheduler):
     one moment do not move the clock (reactivex moves it on by a second after 100 of them). Nor do cancelled ones. An
     action that raises leaves it fit for use. And it counts in integers, not in datetimes, which costs much less.
 
-    Actions run in order of their due times, and those of one moment in the order in which they were scheduled.
+    Actions run in order of their due times, and those of one moment in the order in which they were scheduled, but for
+    what a virtual network delivers: that comes first.
     What is due in the past runs now. It is not safe for threads, for virtual time has none.
     """
 
     def __init__(self) -> None:
         super().__init__()
         self._now = 0
-        self._heap: list[tuple[int, int, _Action]] = []
+        self._heap: list[tuple[int, int, _Action]] = []  # by twice the time, and one more for what does not come first
         self._scheduled = 0
         self._cancelled = 0
         self._running = False
@@ -55,6 +68,12 @@ class VirtualClock(VirtualTimeScheduler):
         """The same as a datetime, counted from the Unix epoch."""
         return UTC_ZERO + timedelta(microseconds=self._now)
 
+    @property
+    def busy_until(self) -> float | None:
+        """When the last of what is scheduled so far is due, in virtual seconds; None if nothing is."""
+        last = max((rank for rank, _, action in self._heap if not action.cancelled), default=None)
+        return None if last is None else (last >> 1) / 1_000_000
+
     def schedule(self, action: ScheduledAction[_TState], state: _TState | None = None) -> DisposableBase:
         return self._add(self._now, action, state)
 
@@ -62,6 +81,12 @@ class VirtualClock(VirtualTimeScheduler):
         self, duetime: RelativeTime, action: ScheduledAction[_TState], state: _TState | None = None
     ) -> DisposableBase:
         return self._add(self._now + _microseconds(duetime), action, state)
+
+    def schedule_first(
+        self, duetime: RelativeTime, action: ScheduledAction[_TState], state: _TState | None = None
+    ) -> DisposableBase:
+        """As :meth:`schedule_relative`, but before what else is due at that moment."""
+        return self._add(self._now + _microseconds(duetime), action, state, first=True)
 
     def schedule_absolute(
         self, duetime: AbsoluteTime, action: ScheduledAction[_TState], state: _TState | None = None
@@ -108,16 +133,22 @@ class VirtualClock(VirtualTimeScheduler):
     def _run(self, until: int | None) -> None:
         if self._running:
             raise WouldDeadlock("an action of a virtual clock cannot run that clock; schedule what is to happen then")
+        with delivering_here():
+            self._run_actions(until)
+
+    def _run_actions(self, until: int | None) -> None:
         self._running = True
         heap = self._heap
+        last_rank = None if until is None else 2 * until + 1
         rounds, last = 0, self._scheduled
         try:
-            while self._running and heap and (until is None or heap[0][0] <= until):
-                due, number, action = heappop(heap)
+            while self._running and heap and (last_rank is None or heap[0][0] <= last_rank):
+                rank, number, action = heappop(heap)
                 if action.cancelled:
                     self._cancelled -= 1
                     continue
                 action.queued = False
+                due = rank >> 1
                 if due > self._now:
                     self._now = due
                     rounds, last = 0, self._scheduled
@@ -136,10 +167,10 @@ class VirtualClock(VirtualTimeScheduler):
         finally:
             self._running = False
 
-    def _add(self, due: int, action: ScheduledAction[Any], state: Any) -> DisposableBase:
+    def _add(self, due: int, action: ScheduledAction[Any], state: Any, *, first: bool = False) -> DisposableBase:
         self._scheduled = number = self._scheduled + 1
         scheduled = _Action(self, action, state)
-        heappush(self._heap, (max(due, self._now), number, scheduled))
+        heappush(self._heap, (2 * max(due, self._now) + (not first), number, scheduled))
         return scheduled
 
     def _count_cancelled(self) -> None:

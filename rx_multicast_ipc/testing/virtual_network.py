@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections import deque
 from collections.abc import Generator, Iterable
 from contextlib import contextmanager
 from typing import Unpack
@@ -19,6 +20,7 @@ from ..transport.opening import opened_by
 from ..transport.virtual.host import VirtualHost
 from ..transport.virtual.link import Link, LinkOptions
 from ..transport.virtual.network import Datagram, Traffic, Wire
+from .virtual_clock import check_virtual_clock
 
 
 class VirtualNetwork:
@@ -49,11 +51,14 @@ class VirtualNetwork:
         mtu: bytes of the largest packet, 1500 if not given; larger datagrams go in fragments.
 
     Raises:
-        InvalidOption: a value out of its range.
+        InvalidOption: a value out of its range, or no virtual clock.
     """
 
     def __init__(self, scheduler: VirtualTimeScheduler, *, seed: int | str = 0, **link: Unpack[LinkOptions]) -> None:
         self._datagrams: HotSource[Datagram] = HotSource(lambda: None)
+        self._to_tell: deque[Datagram] = deque()
+        self._telling = False
+        check_virtual_clock(scheduler)
         self._wire = Wire(scheduler, Link(**link), seed, self._sent)
 
     @property
@@ -91,7 +96,8 @@ class VirtualNetwork:
             port, group: as for :func:`rx_multicast_ipc.open_channel`.
             host: the host's numeric address, which exists by being named. None adds a host of the channel's own:
                 10.0.0.1, 10.0.0.2, ... (fd00::1, ... for an IPv6 group).
-            **options: see :class:`rx_multicast_ipc.ChannelOptions`. Without an interface it is the whole network.
+            **options: see :class:`rx_multicast_ipc.ChannelOptions`. Without an interface it is the whole network; a
+                host has the interfaces ``"lo"`` and ``"eth0"``.
 
         Raises:
             InvalidAddress: no address that a host can have.
@@ -102,9 +108,18 @@ class VirtualNetwork:
         opener = VirtualHost(self._wire, self._wire.new_host(joined.family) if host is None else host)
         return Channel(joined, opener, checked)
 
-    def add_host(self, host: str) -> str:
-        """A host that may do nothing but be sent to; returns its address. Raises ``InvalidAddress``."""
-        return self._wire.add_host(host)
+    def add_host(self, host: str, *, interface: str | None = None) -> str:
+        """A host that may do nothing but be sent to; returns its address.
+
+        Args:
+            host: its numeric address.
+            interface: what its network interface is called: ``"eth0"``, if it was never named.
+
+        Raises:
+            InvalidAddress: no address that a host can have.
+            InvalidInterface: no name that an interface can have.
+        """
+        return self._wire.add_host(host, interface)
 
     @contextmanager
     def this_process(self, host: str | None = None) -> Generator[str]:
@@ -185,5 +200,14 @@ class VirtualNetwork:
         self._wire.resume(host)
 
     def _sent(self, datagram: Datagram) -> None:
-        if self._datagrams.observed:
-            self._datagrams.emit((datagram,))
+        if not self._datagrams.observed:
+            return
+        self._to_tell.append(datagram)
+        if self._telling:  # who is told may send, and all are told in the order of sending
+            return
+        self._telling = True
+        try:
+            while self._to_tell:
+                self._datagrams.emit((self._to_tell.popleft(),))
+        finally:
+            self._telling = False

@@ -18,7 +18,11 @@ from ..message import Address, Message
 from ..subscriber_errors import on_delivering_thread
 
 Deliver = Callable[[list[Message]], None]
-"""Takes what one read brought: at least one message, in arrival order."""
+"""Takes what one read brought: at least one message, in arrival order.
+
+It may have a method ``awaited() -> bool`` that tells, on any thread, whether anybody waits for messages now. While
+nobody does, an end need not hurry with its own messages.
+"""
 
 Ended = Callable[[Exception | None], None]
 """Takes the fault that ended the transport, or None if it was closed."""

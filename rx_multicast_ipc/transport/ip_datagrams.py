@@ -23,6 +23,8 @@ def check_ip_destination(address: str, group: Group) -> str | None:
     ip = Ip.parse(address)
     if ip is None:
         return None
+    if ip.is_mapped:
+        raise InvalidAddress(f"{address} is an IPv4 address: send to {ip.unmapped} from a channel in an IPv4 group")
     if ip.family != group.family:
         raise InvalidAddress(f"{address} is an {ip.family} address, but this channel's group is {group.family}")
     if group.is_loopback and not (ip.is_loopback or ip.is_multicast):

@@ -1,14 +1,114 @@
-"""Checks of arguments that several calls share."""
+"""Checks of arguments that several calls share: each refuses a mistake at once, and says what to write instead."""
 
 from __future__ import annotations
 
+import enum
+import inspect
+from collections.abc import Callable
 from math import inf, isfinite
-from typing import Any
+from types import BuiltinFunctionType, FunctionType, MethodType
+from typing import Any, TypeVar, cast
+
+from reactivex import Observable
 
 from ..errors import InvalidOption
 
 _LARGEST_BUFFER = 2**31 - 1
 """Bytes: setsockopt(2) takes a C int."""
+
+_ASYNC = inspect.CO_COROUTINE | inspect.CO_ASYNC_GENERATOR | inspect.CO_ITERABLE_COROUTINE
+"""Flags of code that answers only when it is awaited."""
+
+_SUBSCRIBE = "for example stream.subscribe(print)"
+
+_LONGEST_SHOWN = 80
+"""Characters of a wrong argument that an error shows."""
+
+_Function = TypeVar("_Function", bound=Callable[..., Any])
+_Choice = TypeVar("_Choice", bound=enum.Enum)
+
+
+def check_callable(name: str, value: _Function, takes: tuple[str, ...], advice: str) -> _Function:
+    """``value``, if it is a plain function that can be called with so many arguments; raises ``InvalidOption``.
+
+    A function whose signature cannot be known, as of some that are written in C, is taken.
+
+    Args:
+        name: the argument's, for people.
+        value: what was given.
+        takes: names of what it is called with.
+        advice: what to write, after "for example" or the like.
+    """
+    if _surely_takes(value, len(takes)):
+        return value
+    called_with = " and ".join(takes) or "no argument"
+    if not callable(value):
+        raise InvalidOption(f"{name} is a function of {called_with}, not {shown(value)}{_hint(value)}; {advice}")
+    if _is_async(value):
+        raise InvalidOption(
+            f"{name} is a plain function of {called_with}, and {_name(value)} is an async one, whose answer would come "
+            "too late: decide without await; or pass it to operators.map_async in a pipe; or leave Rx, with async for "
+            "over to_async_iterable(...), and await there"
+        )
+    if not _takes(value, len(takes)):
+        npm = (
+            "; what the npm package gave besides is in the message: m.data, m.text, m.address, m.port"
+            if takes == ("a message",)
+            else ""
+        )
+        raise InvalidOption(
+            f"{name} is called with {called_with}, which {_name(value)}{inspect.signature(value)} cannot be{npm}; "
+            f"{advice}"
+        )
+    return value
+
+
+def check_predicate(predicate: Callable[[Any], object]) -> None:
+    """Raise ``InvalidOption`` unless it can choose messages."""
+    number = isinstance(predicate, int | float)
+    example = f"timeout={predicate!r} waits so many seconds" if number else 'lambda m: m.text == "pong"'
+    check_callable("predicate", predicate, ("a message",), example)
+
+
+def check_observable(name: str, value: Observable[Any], advice: str) -> Any:
+    """``value``, if it is an Observable; raises ``InvalidOption``.
+
+    Args:
+        name: what takes it, for people.
+        value: what was given.
+        advice: what to write instead.
+    """
+    if not isinstance(value, Observable):
+        raise InvalidOption(f"{name} an Observable, not {shown(value)}{_hint(value)}; {advice}")
+    return value
+
+
+def check_subscriber(on_next: Any, on_error: Any = None, on_completed: Any = None) -> None:
+    """Raise ``InvalidOption`` unless each is None or a plain function that can be called with what it gets."""
+    if on_next is not None and not _surely_takes(on_next, 1):
+        check_callable("on_next", on_next, ("what is delivered",), _SUBSCRIBE)
+    if on_error is not None and not _surely_takes(on_error, 1):
+        check_callable("on_error", on_error, ("an error",), _SUBSCRIBE)
+    if on_completed is not None and not _surely_takes(on_completed, 0):
+        check_callable("on_completed", on_completed, (), _SUBSCRIBE)
+
+
+def check_choice(name: str, value: object, choices: type[_Choice]) -> _Choice:
+    """``value`` as one of ``choices``, a member or its value; raises ``InvalidOption``, which lists them."""
+    try:
+        return choices(value)
+    except ValueError:
+        names = ", ".join(f"{choices.__name__}.{choice.name}" for choice in choices)
+        raise InvalidOption(f"{name} is one of {names}, not {shown(value)}") from None
+
+
+def shown(value: object) -> str:
+    """``value`` for an error's text: what its repr begins with."""
+    try:
+        text = repr(value)
+    except Exception:  # a stranger's repr is no reason for another error
+        text = object.__repr__(value)
+    return text if len(text) <= _LONGEST_SHOWN else f"{text[:_LONGEST_SHOWN]}..."
 
 
 def check_timeout(timeout: float | None) -> float | None:
@@ -58,6 +158,73 @@ def check_flag(name: str, value: bool) -> bool:
     if not isinstance(value, bool):
         raise InvalidOption(f"{name} is True or False, not {value!r}")
     return value
+
+
+def check_send_from(name: str, value: str) -> str:
+    """``value``, if it says from which port to send; raises ``InvalidOption``."""
+    if value not in ("own", "group"):
+        raise InvalidOption(
+            f'{name} is "own", a port of the channel\'s own, or "group", the group\'s port; not {value!r}'
+        )
+    return value
+
+
+def _hint(value: Any) -> str:
+    """What a wrong argument was perhaps meant to be."""
+    if inspect.iscoroutine(value):
+        value.close()  # it is told of here, and need not warn besides that nobody awaited it
+        return ", a coroutine, which is awaited instead"
+    if isinstance(value, Observable):
+        return ", which is made once: a function makes a new one each time"
+    if callable(value):
+        return ", a function: call it" if not _is_async(value) else ", an async function, which is awaited instead"
+    if isinstance(inspect.getattr_static(value, "messages", None), property):
+        return ": did you mean its .messages?"
+    return ""
+
+
+def _is_async(value: Any) -> bool:
+    """Whether calling it gives something to await or to loop over with ``async for``, not an answer."""
+    return any(
+        test(function)
+        for function in (value, value.__class__.__call__)
+        for test in (inspect.iscoroutinefunction, inspect.isasyncgenfunction)
+    )
+
+
+def _surely_takes(value: object, count: int) -> bool:
+    """Whether it is a plain function that takes so many arguments, told in a fraction of a microsecond."""
+    kind = type(value)
+    function: Any = value
+    if kind is MethodType:
+        function, count = function.__func__, count + 1
+        kind = type(cast("object", function))
+    if kind is not FunctionType:
+        return kind is BuiltinFunctionType
+    code = function.__code__
+    most = code.co_argcount
+    if code.co_flags & _ASYNC or code.co_kwonlyargcount or count > most:
+        return False
+    return count == most or count >= most - len(function.__defaults__ or ())
+
+
+def _takes(value: Callable[..., Any], count: int) -> bool:
+    """Whether it can be called with so many arguments, as far as that can be known."""
+    if hasattr(value, "__signature__"):  # what a decorator says of it, which need not be so
+        return True
+    try:
+        signature = inspect.signature(value, follow_wrapped=False)
+    except (ValueError, TypeError):
+        return True
+    try:
+        signature.bind(*range(count))
+    except TypeError:
+        return False
+    return True
+
+
+def _name(value: Any) -> str:
+    return getattr(value, "__name__", None) or shown(value)
 
 
 def _is_number(value: Any) -> bool:

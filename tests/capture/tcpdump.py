@@ -38,6 +38,7 @@ def capture_with_tcpdump(path: Path, *options: str) -> None:
 
 def talk(path: str, options: tuple[str, ...]) -> None:
     """In the namespace: talk until tcpdump has written all of it."""
+    ipc.open_channel().close()  # the first one tries the kernel's features, with datagrams on loopback
     tcpdump = subprocess.Popen(
         ["tcpdump", "-Z", "root", "-U", "-n", "-w", path, *options, "udp"], stderr=subprocess.PIPE, text=True
     )

@@ -34,6 +34,7 @@ with ipc.open_channel(61088, echo=False) as channel, ipc.open_channel(61090) as 
     print("ready", flush=True)
     for number in range(2000):
         ipc.run(channel.broadcast(f"join:Player {number}"))
+        ipc.run(channel.topic("robot/pose").publish({"x": number}))
         ipc.run(other.broadcast(f"join:Player {number}"))
         time.sleep(0.02)
 """
@@ -60,7 +61,7 @@ WITH_FILES = {"record", "replay"}
 """Commands whose examples need files, and are tested with them."""
 
 
-DOCUMENTS = [ROOT / "README.md", ROOT / "docs" / "command-line.md"]
+DOCUMENTS = [ROOT / "README.md", ROOT / "docs" / "command-line.md", ROOT / "docs" / "topics.md"]
 
 
 def examples() -> list[tuple[str, str]]:

@@ -124,7 +124,7 @@ def test_the_wire_format_is_the_one_that_is_documented() -> None:
     assert data.startswith(b'{"rx-multicast-ipc":"ping","id":"9f86d081","sequence":1,"time":1767225600.123456')
 
 
-@given(st.text(), st.integers(1, 2**40), st.floats(0, 1e11), st.integers(0, 65_507))
+@given(st.text(max_size=64), st.integers(1, 2**40), st.floats(0, 1e11), st.integers(0, 65_507))
 def test_every_ping_comes_back_as_it_was(identity: str, sequence: int, time: float, size: int) -> None:
     data = encode_ping(Ping(identity, sequence, time), size)
     assert is_ping(data)

@@ -126,7 +126,12 @@ def test_a_loop_that_is_gone_is_no_error_of_anybody(channel: ipc.Channel) -> Non
             stream.subscribe(lambda _: None, lambda _: None, scheduler=scheduler())
 
     busy, go_on = threading.Event(), threading.Event()
-    channel.messages.subscribe(lambda _: (busy.set(), go_on.wait(PATIENCE)))
+
+    def work(_: ipc.Message) -> None:
+        busy.set()
+        go_on.wait(PATIENCE)
+
+    channel.messages.subscribe(work)
     ipc.run(channel.broadcast("x"))
     assert busy.wait(PATIENCE)
     asyncio.run(main())  # its loop is closed before the channel is

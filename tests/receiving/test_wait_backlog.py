@@ -3,6 +3,8 @@ from __future__ import annotations
 import logging
 import threading
 import time
+from collections.abc import Callable
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -10,6 +12,7 @@ import reactivex as rx
 from reactivex import operators as ops
 
 import rx_multicast_ipc as ipc
+from rx_multicast_ipc.receiving.wait_backlog import Backlog
 from rx_multicast_ipc.testing import VirtualClock, VirtualNetwork
 
 from ..helpers import Seen, divide_by_zero, raw_sender, read_all, wait_until
@@ -210,20 +213,23 @@ def test_an_error_that_is_raised_again_and_again_does_not_grow(channel: ipc.Chan
     assert len(lengths) == 1
 
 
-def test_closing_in_a_predicate_leaves_the_rest_of_the_batch_to_nobody(channel: ipc.Channel, port: int) -> None:
-    offered: list[str] = []
+def test_nothing_of_a_batch_is_offered_once_another_thread_closed() -> None:
+    def call(action: Callable[[], None]) -> None:
+        action()
 
-    def is_last(message: ipc.Message) -> bool:
-        offered.append(message.text)
-        channel.close(wait=False)
+    transport: Any = SimpleNamespace(closed=False, payload_limit=65_507, scheduler=VirtualClock(), call=call)
+    backlog = Backlog(transport, 10)
+    offered: list[bytes] = []
+
+    def offer(message: ipc.Message) -> bool:
+        offered.append(message.data)
+        transport.closed = True  # its end comes after the batch
         return False
 
-    seen = Seen(channel.wait_for_message(is_last))
-    wait_until(lambda: waits_of(channel) == 1)
-    with ipc.open_channel(port) as sender:
-        ipc.run(sender.broadcast_all(["x"] * 64))
-        assert isinstance(seen.wait_for_end().error, ipc.ChannelClosed)
-    assert offered == ["x"]
+    backlog.wait(offer, None).subscribe()
+    backlog.put([ipc.Message(b"1"), ipc.Message(b"2")])
+    backlog.put([ipc.Message(b"3")])
+    assert offered == [b"1"]
 
 
 def test_thousands_of_waits_begin_and_end_in_the_time_of_as_many_few(channel: ipc.Channel) -> None:

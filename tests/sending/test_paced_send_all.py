@@ -21,6 +21,7 @@ from rx_multicast_ipc.sending.paced_send_all import send_all
 from rx_multicast_ipc.transport import WouldBlock
 
 from ..helpers import Seen, finish, nothing_left_behind, python, wait_until
+from ..interposed_lock import InterposedLock, Moment
 from ..wall_clock import WallClock
 
 PAYLOADS = [number.to_bytes(4) for number in range(500)]
@@ -171,10 +172,9 @@ def test_a_step_of_the_wall_clock_changes_no_rate(
 ) -> None:
     began = time.monotonic()
     steps: list[float] = []
-    now = type(channel.scheduler).now.fget  # pyright: ignore
-    monkeypatch.setattr(
-        type(channel.scheduler), "now", property(lambda self: now(self) + timedelta(seconds=sum(steps)))
-    )
+    scheduler: Any = type(channel.scheduler)
+    now = scheduler.now.fget
+    monkeypatch.setattr(scheduler, "now", property(lambda self: now(self) + timedelta(seconds=sum(steps))))
     source = iter(PAYLOADS) if kind == "iterable" else rx.from_iterable(PAYLOADS)
     sending = Seen(channel.broadcast_all(source, rate=1000))
     wait_until(lambda: channel.statistics.sent > 50)
@@ -235,3 +235,70 @@ assert len(counts) == 2, counts
 print(counts[0] == pushed, counts[1] == pushed)
 """
     assert finish(python(code, port)) == "True True\n"
+
+
+def test_a_paced_transfer_of_an_observable_completes_with_its_last_payload() -> None:
+    scheduler = TestScheduler()
+    transport: Any = Stuck()
+    transport.waiting.append(lambda: None)  # takes everything
+    source: Subject[bytes] = Subject()
+    sending = Seen(send_all(transport, source, 10, scheduler))
+    source.on_next(b"1")
+    source.on_next(b"2")
+    source.on_completed()
+    scheduler.advance_to(0.05)
+    assert (transport.sent, sending.completed) == ([b"1"], False)
+    scheduler.advance_to(0.15)
+    assert (transport.sent, sending.values, sending.completed) == ([b"1", b"2"], [2], True)
+
+
+@pytest.mark.parametrize("rate", [None, 10])
+@pytest.mark.parametrize("moment", ["before", "after"])
+def test_what_arrives_as_the_turn_is_given_back_is_sent_in_order(
+    monkeypatch: pytest.MonkeyPatch, moment: str, rate: float | None
+) -> None:
+    scheduler = TestScheduler()
+    transport: Any = Stuck()
+    source: Subject[bytes] = Subject()
+    reached = Moment(lambda: source.on_next(b"2"))
+    monkeypatch.setattr(
+        paced_send_all,
+        "Lock",
+        lambda: InterposedLock(*((reached, lambda: None) if moment == "before" else (lambda: None, reached))),
+    )
+    sending = Seen(send_all(transport, source, rate, scheduler))
+    source.on_next(b"1")
+    scheduler.advance_to(0.05)
+    reached.armed = True
+    transport.waiting[0]()
+    scheduler.advance_to(1)
+    source.on_completed()
+    scheduler.advance_to(2)
+    assert transport.sent == [b"1", b"2"]
+    assert sending.values == [2]
+
+
+def test_what_arrives_as_the_pace_falls_asleep_wakes_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    scheduler = TestScheduler()
+    transport: Any = Stuck()
+    transport.waiting.append(lambda: None)  # takes everything
+    source: Subject[bytes] = Subject()
+    reached = Moment(lambda: source.on_next(b"2"))
+    monkeypatch.setattr("rx_multicast_ipc.sending.paced_send_all._Pace.__init__", with_lock(reached))
+    Seen(send_all(transport, source, 10, scheduler))
+    reached.armed = True
+    source.on_next(b"1")
+    scheduler.advance_to(1)
+    assert transport.sent == [b"1", b"2"]
+
+
+def with_lock(before_release: Callable[[], None]) -> Callable[..., None]:
+    """The initialiser of a pace whose lock is an interposed one."""
+    pace: Any = paced_send_all._Pace  # pyright: ignore[reportPrivateUsage]
+    initialise = pace.__init__
+
+    def initialise_with_lock(self: Any, *arguments: Any) -> None:
+        initialise(self, *arguments)
+        self._awake = InterposedLock(before_release, lambda: None)
+
+    return initialise_with_lock

@@ -14,7 +14,7 @@ import pytest
 
 from rx_multicast_ipc import CannotOpen, ChannelOptions, Group
 from rx_multicast_ipc.testing.conformance import RULES, BrokenPromise, Rig, Rule
-from rx_multicast_ipc.testing.conformance.rule import expect, raises
+from rx_multicast_ipc.testing.conformance.broken_promise import expect, raises
 from rx_multicast_ipc.transport import Hears, Transport
 
 from ..transport_rigs import Wrap, udp, virtual

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import asyncio
 import errno
 import threading
 from itertools import pairwise
@@ -12,7 +13,7 @@ from reactivex.testing import TestScheduler
 
 import rx_multicast_ipc as ipc
 from rx_multicast_ipc.message import Family
-from rx_multicast_ipc.testing import Datagram, Event, Marbles, VirtualNetwork
+from rx_multicast_ipc.testing import Datagram, Event, Marbles, VirtualClock, VirtualNetwork
 from rx_multicast_ipc.transport.virtual.link import Link
 
 
@@ -515,3 +516,97 @@ def test_hundreds_of_hosts_at_one_moment_do_not_move_the_clock(network: VirtualN
     ipc.run(network.open_channel().broadcast("x"))
     marbles.scheduler.start()
     assert {event.time for recording in recordings for event in recording.events} == {0.2}
+
+
+@pytest.fixture
+def exact() -> VirtualNetwork:
+    """On a clock of this package's own."""
+    return VirtualNetwork(VirtualClock(), latency=0.2)
+
+
+def test_what_arrives_at_the_moment_of_a_time_out_is_in_time(exact: VirtualNetwork) -> None:
+    speaker, waiting = (exact.open_channel(host=f"10.0.0.{number}") for number in (1, 2))
+    outcome: list[object] = []
+    waiting.wait_for_message(timeout=0.2).subscribe(lambda m: outcome.append(m.text), outcome.append)
+    texts(waiting).pipe(ops.timeout(0.2, rx.just("late"), scheduler=exact.scheduler)).subscribe(outcome.append)
+    speaker.broadcast("in time").subscribe()
+    exact.scheduler.advance_by(0.2)
+    assert outcome == ["in time", "in time"]
+
+
+def test_who_sees_a_datagram_and_sends_does_not_change_what_others_see(exact: VirtualNetwork) -> None:
+    channel = exact.open_channel()
+    seen: list[str] = []
+
+    def answer(datagram: Datagram) -> None:
+        if datagram.payload in (b"1", b"2"):
+            channel.broadcast(str(int(datagram.payload) + 1)).subscribe()
+
+    exact.datagrams.subscribe(answer)
+    exact.datagrams.subscribe(lambda datagram: seen.append(datagram.payload.decode()))
+    heard: list[str] = []
+    channel.messages.subscribe(lambda m: heard.append(m.text))
+    channel.broadcast("1").subscribe()
+    exact.scheduler.advance_by(1)
+    assert (seen, heard) == (["1", "2", "3"], ["1", "2", "3"])
+
+
+def test_a_hosts_interface_is_called_as_it_is_where_the_program_runs(exact: VirtualNetwork) -> None:
+    exact.add_host("10.0.0.1", interface="wlan0")
+    channel = exact.open_channel(host="10.0.0.1", interface=["lo", "wlan0"])
+    heard: list[str] = []
+    channel.messages.subscribe(lambda m: heard.append(m.interface))
+    channel.broadcast("x").subscribe()
+    exact.open_channel(host="10.0.0.2").broadcast("y").subscribe()
+    exact.scheduler.advance_by(1)
+    assert heard == ["lo", "wlan0", "wlan0"]
+    with pytest.raises(ipc.InvalidInterface, match=r'no interface \'eth0\' on .* add_host\("10.0.0.1", interface='):
+        exact.open_channel(host="10.0.0.1", interface="eth0")
+    for name in ("", 5, "10.0.0.9"):
+        with pytest.raises(ipc.InvalidInterface, match="an interface has a name"):
+            exact.add_host("10.0.0.1", interface=name)  # pyright: ignore[reportArgumentType]
+
+
+def test_ctrl_c_in_a_subscriber_is_for_who_moves_the_clock(exact: VirtualNetwork) -> None:
+    channel = exact.open_channel()
+    heard: list[str] = []
+
+    def interrupted(_: ipc.Message) -> None:
+        raise KeyboardInterrupt
+
+    channel.messages.subscribe(interrupted)
+    channel.messages.subscribe(lambda m: heard.append(m.text))
+    channel.broadcast("x").subscribe()
+    with pytest.raises(KeyboardInterrupt):
+        exact.scheduler.advance_by(1)
+    channel.broadcast("y").subscribe()
+    exact.scheduler.advance_by(1)
+    assert heard == ["y"]
+
+
+def test_one_of_several_interfaces_that_is_down_refuses_and_the_other_sends(exact: VirtualNetwork) -> None:
+    channel = exact.open_channel(host="10.0.0.1", interface=["lo", "eth0"])
+    heard: list[str] = []
+    channel.messages.subscribe(lambda m: heard.append(m.interface))
+    exact.take_down("10.0.0.1")
+    channel.broadcast("x").subscribe()
+    exact.scheduler.advance_by(1)
+    assert heard == ["lo"]
+    assert (channel.statistics.sent, channel.statistics.refused) == (1, 1)
+
+
+def test_an_event_loop_may_move_the_clock_and_nothing_waits_for_itself(exact: VirtualNetwork) -> None:
+    channel = exact.open_channel()
+    heard: list[str] = []
+    after_the_first = channel.messages.pipe(
+        ops.take(1), ops.flat_map(lambda _: channel.wait_for_message(lambda m: m.text == "two", timeout=5))
+    )
+    after_the_first.subscribe(lambda m: heard.append(m.text))
+
+    async def main() -> None:
+        for text in ("one", "two"):
+            channel.broadcast(text).subscribe()
+            exact.scheduler.advance_by(1)
+
+    asyncio.run(main())
+    assert heard == ["two"]

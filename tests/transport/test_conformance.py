@@ -8,7 +8,7 @@ import pytest
 
 from rx_multicast_ipc.testing import FaultyTransport
 from rx_multicast_ipc.testing.conformance import RULES, Rig, Rule
-from rx_multicast_ipc.transport.udp import batch, io_thread
+from rx_multicast_ipc.transport.udp import io_thread, kernel_features
 
 from ..transport_rigs import udp, virtual
 
@@ -32,6 +32,7 @@ def faultless_virtual() -> Rig:
 )
 def test_the_transport_keeps_the_promise(rig: Callable[[], Rig], rule: Rule, monkeypatch: pytest.MonkeyPatch) -> None:
     if rig is udp_one_by_one:
-        monkeypatch.setattr(batch, "HAS_BATCHES", False)
+        monkeypatch.setattr(kernel_features, "find", lambda: kernel_features.PLAIN)
+        monkeypatch.setattr(kernel_features, "_current", kernel_features.PLAIN)
         monkeypatch.setattr(io_thread, "_new_poller", io_thread._Selector)  # pyright: ignore[reportPrivateUsage]
     rule(rig())

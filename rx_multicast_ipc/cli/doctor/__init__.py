@@ -1,12 +1,13 @@
 """``doctor``: finds out why multicast does not work, and prints what mends it.
 
-Each check is a function of its own that looks at an :class:`.examination.Examination` and yields
+Each check is a function of its own that looks at a :class:`.check_context.Examination` and yields
 :class:`.finding.Finding` records; :func:`examine` runs them all.
 """
 
 from __future__ import annotations
 
 from argparse import ArgumentParser, Namespace
+from collections import deque
 from collections.abc import Iterator
 from contextlib import ExitStack
 from functools import partial
@@ -22,8 +23,8 @@ from ..output import Output, reader_gone, tell
 from ..shared_arguments import add_form, add_group, add_receive_buffer, examples, interval, seconds
 from .check_context import Examination
 from .delivery_check import check_delivery, check_loopback
-from .environment_checks import check_surroundings
-from .finding import Finding, Severity
+from .environment_checks import check_fast_path, check_surroundings
+from .finding import Finding, Severity, note
 from .finding_printer import Printer
 from .interface_checks import check_interface, check_reverse_path, check_route, check_ttl
 from .peer_exchange import Exchange, Silence
@@ -33,6 +34,9 @@ from .system_facts import System
 
 _LOOK = 0.1
 """Seconds between two looks at whether an exchange is over."""
+
+_SILENCES = 1_000
+"""Silences that are told of at the end, the latest."""
 
 
 def configure(parser: ArgumentParser) -> None:
@@ -106,6 +110,7 @@ def run(options: Namespace, output: Output) -> int:
 def examine(examination: Examination) -> Iterator[Finding]:
     """Everything that one machine can find out by itself."""
     yield from check_surroundings(examination)
+    yield from check_fast_path()
     yield from check_receive_buffer(examination)
     yield from check_port(examination)
     yield from check_loopback(examination)
@@ -124,11 +129,13 @@ def examine(examination: Examination) -> Iterator[Finding]:
 def _meet(examination: Examination, options: Namespace, printer: Printer) -> None:
     """Exchange pings with others on each interface, until the time is over or Ctrl-C."""
     between = options.interval or (0.1 if options.peer else 2.0)
+    if all(interface.loopback for interface in examination.chosen):
+        printer.show(_only_this_machine())
     with ExitStack() as stack:
-        met: list[tuple[str, Exchange, list[Silence]]] = []
+        met: list[tuple[str, Exchange, deque[Silence]]] = []
         for name in [interface.name for interface in examination.chosen] or [LOOPBACK]:
             channel = stack.enter_context(Channel(examination.group(name), options={"backlog": 1, "echo": False}))
-            silences: list[Silence] = []
+            silences: deque[Silence] = deque(maxlen=_SILENCES)
             exchange = Exchange(channel, between, None if options.peer else partial(_note, name, silences))
             stack.enter_context(exchange.begin())
             met.append((name, exchange, silences))
@@ -147,7 +154,17 @@ def _meet(examination: Examination, options: Namespace, printer: Printer) -> Non
                     printer.show(finding)
 
 
-def _note(interface: str, silences: list[Silence], silence: Silence) -> None:
+def _only_this_machine() -> Finding:
+    return note(
+        "loopback-only",
+        LOOPBACK,
+        "peers are looked for on loopback, which ends at this machine",
+        "no other machine can be found, whatever runs there",
+        "rx-multicast-ipc doctor --peer --interface NAME  # on both machines; ip address lists the names",
+    )
+
+
+def _note(interface: str, silences: deque[Silence], silence: Silence) -> None:
     silences.append(silence)
     what = "is heard again" if silence.again else "fell silent"
     way = "to" if silence.outgoing else "from"

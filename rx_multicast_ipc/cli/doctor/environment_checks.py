@@ -6,8 +6,10 @@ import os
 from collections.abc import Iterator
 
 from ...group import INTERFACE_VARIABLE, Ip
+from ...transport.udp import kernel_features
+from ...transport.udp.platform import PLATFORM
 from .check_context import Examination
-from .finding import Finding, note, warning
+from .finding import Finding, note, ok, warning
 
 
 def check_surroundings(examination: Examination) -> Iterator[Finding]:
@@ -43,6 +45,26 @@ def check_surroundings(examination: Examination) -> Iterator[Finding]:
             "programs that name no interface use it; it was not examined, since that sends to the network",
             *(f"rx-multicast-ipc doctor --interface {name.strip()}" for name in named.split(",")),
         )
+
+
+def check_fast_path() -> Iterator[Finding]:
+    """What of the kernel's fast path works here, found out by trying it."""
+    try:
+        features = kernel_features.find()
+    except OSError as error:
+        yield warning(
+            "fast-path", "kernel", f"it cannot be tried: {error}", "no channel can be opened", "ulimit -n 4096"
+        )
+        return
+    if features.missing and PLATFORM == "linux":
+        yield note(
+            "fast-path",
+            "kernel",
+            f"without {', '.join(features.missing)}: the kernel, or a sandbox, refuses it; used: {features}",
+            "everything works, at a higher cost for each message",
+        )
+    else:
+        yield ok("fast-path", "kernel", f"used: {features}")
 
 
 def _is_dockers(address: str) -> bool:

@@ -41,7 +41,9 @@ class Printer:
         if self._output.is_json:
             self._output.records([msgspec.to_builtins(finding)])
         else:
-            self._output.lines(_lines(finding))
+            word, colour = _MARKS[finding.severity]
+            mark = f"\x1b[{colour}m{word:>7}\x1b[0m" if is_terminal() else f"{word:>7}"
+            self._output.lines(_lines(finding), mark)
 
     def end(self) -> None:
         """Say how it stands, to people."""
@@ -59,10 +61,8 @@ def _count(count: int, name: str) -> str:
 
 
 def _lines(finding: Finding) -> Iterator[str]:
-    word, colour = _MARKS[finding.severity]
-    mark = f"\x1b[{colour}m{word:>7}\x1b[0m" if is_terminal() else f"{word:>7}"
     seen = textwrap.wrap(f"{finding.subject}: {finding.seen}", _WIDTH, break_on_hyphens=False)
-    yield f"{mark}  {seen[0]}"
+    yield f"  {seen[0]}"
     yield from (f"{_INDENT}{line}" for line in seen[1:])
     if finding.means:
         yield from textwrap.wrap(

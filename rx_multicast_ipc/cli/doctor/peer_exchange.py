@@ -7,13 +7,16 @@ Who hears another's pings, or its reports, tells it directly what was heard, as 
 
 ``heard`` of the pings ``first`` to ``last`` of the asker ``of`` arrived; ``sent`` is how many the teller sent itself.
 So each side learns of both directions, even if one of them is dead, as long as unicast is alive.
+
+Any of it may come from a forged address, whose owner must not be flooded: a peer is told something only for a sign of
+it, a few times for each; it is asked directly only if it has proved that it hears what is sent to it; and all of it is
+limited (:class:`...strangers.rate_limit.AnswerLimit`), as is the number of peers.
 """
 
 from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from contextlib import suppress
 from typing import Final, NamedTuple
 from uuid import uuid4
 
@@ -24,7 +27,10 @@ from reactivex.disposable import CompositeDisposable
 from ...channel import Channel
 from ...group import Group
 from ...message import Address, Message
-from ..ping_protocol import Ping, answer_pings, decode_ping, decode_pong, encode_ping
+from ...strangers.bounded_map import BoundedMap
+from ...strangers.decoding import decode_or_none
+from ...strangers.rate_limit import AnswerLimit
+from ..ping_protocol import Count, Identity, Ping, answer_pings, decode_ping, decode_pong, encode_ping
 
 _REPORT: Final = b'{"rx-multicast-ipc":"report",'
 _DIRECT: Final = "-direct"
@@ -34,15 +40,29 @@ PATIENCE: Final = 8
 """Intervals without a sign until a way counts as silent: more than bad luck, even where a third is lost."""
 
 
+_PEERS: Final = 200
+"""Peers that are told apart; beyond it, who has been silent longest is forgotten."""
+
+_REMEMBERED: Final = 10_000
+"""Numbers of one peer that are kept to tell a duplicate from a new one."""
+
+_TIMES: Final = 2
+"""Reports that one sign of a peer is worth: more than one, for they may be lost."""
+
+
 class Report(msgspec.Struct, frozen=True):
     """What one heard of another's pings. See the module."""
 
-    id: str
-    of: str
-    first: int
-    last: int
-    heard: int
-    sent: int
+    id: Identity
+    of: Identity
+    first: Count
+    last: Count
+    heard: Count
+    sent: Count
+
+    def __post_init__(self) -> None:
+        if self.heard > (self.last - self.first + 1 if self.last else 0):
+            raise ValueError("more was heard than there was")
 
 
 _decode_report: Final = msgspec.json.Decoder(Report).decode
@@ -64,6 +84,31 @@ class Silence(NamedTuple):
     again: bool
     after: float
     alive: bool
+
+
+class Numbers:
+    """Which numbers came, each counted once.
+
+    Attributes:
+        first, last: the lowest and the highest; 0 if none came.
+        count: how many.
+    """
+
+    def __init__(self) -> None:
+        self.first = self.last = self.count = 0
+        self._latest: BoundedMap[int, None] = BoundedMap(_REMEMBERED)
+
+    def add(self, number: int) -> None:
+        if number not in self._latest:
+            self.first = min(self.first or number, number)
+            self.last = max(self.last, number)
+            self.count = min(self.count + 1, self.span)
+        self._latest.use(number, lambda _: None)
+
+    @property
+    def span(self) -> int:
+        """How many there are from the first to the last."""
+        return self.last - self.first + 1 if self.last else 0
 
 
 class Way:
@@ -95,22 +140,29 @@ class Peer:
         report: the latest that it told, if it tells.
         answered: which of our pings to the group it answered.
         there, here: the ways to it and from it.
-        alive_at: when it last answered directly or told anything.
+        alive_at: when it last answered directly or told anything; None if it never did.
+        owed: reports that it is still to be sent, for its latest sign.
     """
 
     def __init__(self, address: Address) -> None:
         self.address = address
         self.id = ""
-        self.heard: set[int] = set()
+        self.heard = Numbers()
         self.report: Report | None = None
-        self.answered: set[int] = set()
+        self.answered = Numbers()
         self.there, self.here = Way(), Way()
-        self.alive_at = 0.0
+        self.alive_at: float | None = None
+        self.owed = 0
+
+    @property
+    def proved(self) -> bool:
+        """Whether it ever heard what was sent to it; else its address may be forged."""
+        return self.alive_at is not None
 
     def report_of_it(self, own_id: str, sent: int) -> bytes:
         """What was heard of it, as a datagram to it."""
-        first, last = (min(self.heard), max(self.heard)) if self.heard else (0, 0)
-        report = Report(own_id, self.id, first, last, len(self.heard), sent)
+        heard = self.heard
+        report = Report(own_id, self.id, heard.first, heard.last, heard.count, sent)
         return _REPORT + msgspec.json.encode(report)[1:]
 
 
@@ -126,7 +178,7 @@ class Exchange:
     def __init__(self, channel: Channel, interval: float, tell: Callable[[Silence], None] | None = None) -> None:
         self.id = uuid4().hex[:8]
         self.sent = 0
-        self.peers: dict[Address, Peer] = {}
+        self.peers: BoundedMap[Address, Peer] = BoundedMap(_PEERS)
         self.met_at: float | None = None
         """When the first peer was met, in seconds since it began."""
         self._channel = channel
@@ -134,11 +186,12 @@ class Exchange:
         self._patience = PATIENCE * interval
         self._tell = tell
         self._started = self._clock()
+        self._limit = AnswerLimit(self._clock)
 
     def begin(self) -> DisposableBase:
         """Start; disposing ends it."""
         return CompositeDisposable(
-            answer_pings(self._channel),
+            answer_pings(self._channel, self._limit),
             self._channel.messages.subscribe(self._hear),
             self._channel.scheduler.schedule_periodic(self._interval, self._tick),
         )
@@ -162,9 +215,10 @@ class Exchange:
         self._broadcast(encode_ping(Ping(self.id, self.sent, time.time())))
         now = self.elapsed
         for peer in list(self.peers.values()):
-            if peer.id:
+            if peer.id and peer.owed:
+                peer.owed -= 1
                 self._send(peer, peer.report_of_it(self.id, self.sent))
-            if self._tell is not None:
+            if self._tell is not None and peer.proved:
                 for way in (peer.there, peer.here):
                     self._watch(peer, way, now, self._tell)
 
@@ -179,7 +233,7 @@ class Exchange:
                 tell(Silence(peer.address, way is peer.there, True, now, True))
             way.silent_since, way.told = None, False
         elif not way.told:  # is it the group, or the peer?
-            alive = peer.alive_at > way.noticed_at
+            alive = peer.alive_at is not None and peer.alive_at > way.noticed_at
             if alive or now - way.noticed_at > self._patience:
                 way.told = True
                 tell(Silence(peer.address, way is peer.there, False, way.silent_since, alive))
@@ -187,33 +241,46 @@ class Exchange:
                 self._send(peer, encode_ping(Ping(self.id + _DIRECT, self.sent, time.time())))
 
     def _hear(self, message: Message) -> None:
+        if not message.port:  # nobody who takes part: it could not be answered
+            return
         data, now = message.data, self.elapsed
         ping = decode_ping(data)
         if ping is not None:
             if not message.direct and not ping.id.endswith(_DIRECT):
-                peer = self._peer(message)
-                peer.id = ping.id
-                peer.heard.add(ping.sequence)
-                peer.here.sign(now)
+                self._take_ping(message, ping, now)
             return
         pong = decode_pong(data)
         if pong is not None:
-            if pong.id == self.id:
-                peer = self._peer(message)
-                peer.answered.add(pong.sequence)
-                peer.there.sign(now)
-            elif pong.id == self.id + _DIRECT:
-                self._peer(message).alive_at = now
+            self._take_pong(message, pong, now)
         elif data.startswith(_REPORT):
-            with suppress(msgspec.MsgspecError):
-                self._take(message, _decode_report(data), now)
+            report = decode_or_none(_decode_report, data)
+            if report is not None and report.of in (self.id, ""):
+                self._take_report(message, report, now)
 
-    def _take(self, message: Message, report: Report, now: float) -> None:
-        if report.of not in (self.id, ""):
+    def _take_ping(self, message: Message, ping: Ping, now: float) -> None:
+        peer = self._peer(message)
+        peer.id = ping.id
+        peer.owed = _TIMES
+        peer.heard.add(ping.sequence)
+        peer.here.sign(now)
+
+    def _take_pong(self, message: Message, pong: Ping, now: float) -> None:
+        if pong.sequence > self.sent:
             return
+        if pong.id == self.id:
+            peer = self._peer(message)
+            peer.answered.add(pong.sequence)
+            peer.alive_at = now
+            peer.there.sign(now)
+        elif pong.id == self.id + _DIRECT:
+            self._peer(message).alive_at = now
+
+    def _take_report(self, message: Message, report: Report, now: float) -> None:
         peer = self._peer(message)
         peer.id = report.id
-        peer.alive_at = now
+        peer.owed = _TIMES
+        if report.of == self.id:
+            peer.alive_at = now
         if peer.report is not None and report.last > peer.report.last:
             peer.there.sign(now)
         peer.report = report
@@ -221,14 +288,15 @@ class Exchange:
     def _peer(self, message: Message) -> Peer:
         if self.met_at is None:
             self.met_at = self.elapsed
-        return self.peers.setdefault(message.sender, Peer(message.sender))
+        return self.peers.use(message.sender, Peer)
 
     def _broadcast(self, data: bytes) -> None:
         self._channel.broadcast(data).subscribe(on_error=_ignore)
 
     def _send(self, peer: Peer, data: bytes) -> None:
         address, port = peer.address
-        self._channel.send(data, port, address).subscribe(on_error=_ignore)
+        if self._limit.allows(address, len(data)):
+            self._channel.send(data, port, address).subscribe(on_error=_ignore)
 
 
 def _ignore(_: Exception) -> None:

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator
 from typing import Final
 
 from ..output import host_port
 from .finding import Finding, Severity, fault, note, ok, warning
-from .peer_exchange import Exchange, Peer, Silence
+from .peer_exchange import PATIENCE, Exchange, Peer, Silence
 
 _SNOOPING: Final = (
     "a switch on the way forgot who listens: one that snoops (IGMP) drops a group after about 260 s if nobody asks for "
@@ -24,7 +24,7 @@ _MEND_ONE_WAY: Final = (
 )
 
 
-def findings_of(exchange: Exchange, silences: Sequence[Silence], subject: str) -> Iterator[Finding]:
+def findings_of(exchange: Exchange, silences: Collection[Silence], subject: str) -> Iterator[Finding]:
     """What was found out about each peer, by name of the interface."""
     if not exchange.peers:
         yield fault(
@@ -67,21 +67,26 @@ def _of_silence(silence: Silence) -> Finding:
 def _of_ways(exchange: Exchange, peer: Peer, name: str, subject: str, *, silent: bool) -> Iterator[Finding]:
     report = peer.report
     if report is None and not peer.id:  # it only answers
-        answered = len(peer.answered)
-        asked = max(peer.answered) - min(peer.answered) + 1 if peer.answered else exchange.sent
+        answered = peer.answered.count
+        asked = peer.answered.span or exchange.sent
         yield ok("peer", name, f"it answered {answered} of {asked} pings on {subject}, and sends none itself")
+        return
+    if not peer.proved and peer.heard.count < PATIENCE:
+        seen = f"{peer.heard.count} of its messages came on {subject}, and it answered nothing that was sent to it"
+        yield note("unproved", name, seen, "it has only just come or already gone, or its address is forged")
         return
     # The last ones may be on their way.
     out_sent = report.last - report.first + 1 if report is not None and report.heard else exchange.sent
     out_heard = report.heard if report is not None else 0
-    in_sent = max(peer.heard) - min(peer.heard) + 1 if peer.heard else (report.sent if report is not None else 0)
-    in_heard = len(peer.heard)
+    in_sent = peer.heard.span or (report.sent if report is not None else 0)
+    in_heard = peer.heard.count
     figures = {"sent": out_sent, "heard_there": out_heard, "sent_there": in_sent, "heard": in_heard}
     if not silent:
         yield from _of_way(out_heard, out_sent, "from here to there", name)
         yield from _of_way(in_heard, in_sent, "from there to here", name)
     seen = f"it heard {out_heard} of our {out_sent} messages on {subject}, and we {in_heard} of its {in_sent}"
-    yield Finding("peer", Severity.OK, name, seen, figures=figures)
+    both = out_heard > 0 and in_heard > 0
+    yield Finding("peer", Severity.OK if both else Severity.NOTE, name, seen, figures=figures)
 
 
 def _of_way(heard: int, sent: int, way: str, name: str) -> Iterator[Finding]:

@@ -10,7 +10,9 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Final, NamedTuple
 
+from ...strangers.printable_text import printable
 from ...transport.udp import interface_watch
+from ...transport.udp.interfaces import all_links
 from ...transport.udp.platform import PLATFORM
 
 _GET_FLAGS: Final = 0x8913  # SIOCGIFFLAGS of netdevice(7)
@@ -35,6 +37,10 @@ _TUNNELS: Final = (
     "cscotun",
 )
 """How the interfaces of VPNs are called."""
+
+
+_WORD: Final = 80
+"""Characters of a word of a command line that are told."""
 
 
 class Interface(NamedTuple):
@@ -90,13 +96,16 @@ class System:
     def interfaces(self) -> list[Interface]:
         """Every interface there is; what the platform does not tell is taken for well."""
         links: list[interface_watch.Link] = []
-        if PLATFORM == "linux":
-            with suppress(OSError):  # some sandboxes have no netlink
-                links = interface_watch.links()
+        with suppress(OSError):  # some sandboxes have no netlink
+            links = all_links()
         if not links:
             return [Interface(number, name, loopback=name in ("lo", "lo0")) for number, name in socket.if_nameindex()]
         found: list[Interface] = []
         for link in links:
+            if PLATFORM != "linux":
+                known = (link.number, link.name, link.up, link.up, link.multicast, link.loopback)
+                found.append(Interface(*known, link.name.startswith(_TUNNELS), link.addresses))
+                continue
             flags = _flags(link.name)
             tunnel = link.name.startswith(_TUNNELS) or bool(flags & _POINT_TO_POINT)
             found.append(
@@ -199,7 +208,7 @@ class System:
 
     def _read(self, path: str) -> str:
         with suppress(OSError):
-            return (self._root / path).read_text()
+            return (self._root / path).read_text(errors="backslashreplace")
         return ""
 
 
@@ -213,8 +222,10 @@ def _flags(name: str) -> int:
 
 
 def _command(process: Path) -> str:
-    words: Sequence[str] = (process / "cmdline").read_text().rstrip("\0").split("\0")
-    program = Path(words[0]).name
+    """What a process was started as; its program chose the bytes, which may be in any encoding."""
+    line = (process / "cmdline").read_text(errors="backslashreplace")
+    words: Sequence[str] = [printable(word, limit=_WORD) for word in line.rstrip("\0").split("\0")]
+    program = Path(words[0]).name or "a program"
     return " ".join([program, *words[1:4]]) if program.startswith(("python", "node")) else program
 
 

@@ -8,7 +8,7 @@ from ...channel import Channel
 from ...errors import MissingExtra, Unsupported
 from ..output import Output, is_terminal
 from ..ping_protocol import answer_pings
-from ..shared_arguments import add_group, add_receive_buffer, examples, group_of
+from ..shared_arguments import add_group, add_receive_buffer, examples, group_of, pattern
 
 
 def configure(parser: ArgumentParser) -> None:
@@ -20,7 +20,7 @@ def configure(parser: ArgumentParser) -> None:
         "rx-multicast-ipc spy  # until Ctrl-C",
         "rx-multicast-ipc spy --port 61090 --filter '^join:'  # until Ctrl-C",
     )
-    parser.add_argument("--filter", default="", metavar="REGEX", help="begin with this filter")
+    parser.add_argument("--filter", type=pattern, metavar="REGEX", help="begin with this filter")
     add_group(parser)
     add_receive_buffer(parser)
 
@@ -36,4 +36,4 @@ def run(options: Namespace, output: Output) -> int:
         raise MissingExtra("spy", "textual", "cli") from error
     with Channel(group_of(options), options={"receive_buffer": options.receive_buffer, "backlog": 1}) as channel:
         answer_pings(channel)
-        return SpyApp(channel, options.filter).run() or 0
+        return SpyApp(channel, options.filter.pattern if options.filter else "").run() or 0

@@ -20,23 +20,21 @@ from ...channel import Channel
 from ...channel_events import NetworkEvent
 from ...errors import ChannelClosed
 from ...message import Address
+from ...strangers.printable_text import printable, printable_bytes
 from .. import exit_codes
-from ..output import clock, host_port, printable
+from ..output import clock, host_port
 from .log_notices import Notices
 from .message_table import Column, Table
 from .payload_views import View, view_of
-from .traffic import Heard, Sender, Traffic
+from .traffic import PREVIEW, Heard, Sender, Traffic
 
 _REFRESH: Final = 0.25
 """Seconds between two looks: 4 a second is quick for an eye, and little for a slow connection."""
 
-_PREVIEW: Final = 400
-"""Bytes of a payload that a line is made of."""
-
 _VIEWS: Final[tuple[View, ...]] = ("auto", "text", "json", "hex")
 
 _SENDERS: Final = (
-    Column("sender", 21),
+    Column("sender", 21, whole=True),
     Column("messages", 10, right=True),
     Column("msg/s", 9, right=True, optional=True),
     Column("bytes", 9, right=True, optional=True),
@@ -47,7 +45,7 @@ _SENDERS: Final = (
 _MESSAGES: Final = (
     Column("#", 7, right=True, optional=True),
     Column("time", 15, optional=True),
-    Column("sender", 21),
+    Column("sender", 21, whole=True),
     Column("size", 6, right=True),
     Column("payload"),
 )
@@ -90,6 +88,7 @@ class SpyApp(App[int]):
         self._payload = Static(id="payload", markup=False)
         self._filter = Input(placeholder="regular expression, in payload or sender; Esc leaves", id="filter")
         self._search = search
+        self._mistake = ""
         self._only: Address | None = None
         self._view: View = "auto"
         self._sort_by, self._descending = 1, True
@@ -210,10 +209,13 @@ class SpyApp(App[int]):
     def _choose(self, search: str) -> None:
         try:
             pattern = re.compile(search) if search else None
-        except re.error:
+        except re.error as error:
             self._filter.add_class("wrong")  # and the last one that was right stays
+            self._mistake = f"{search} is no regular expression: {error}"
+            self.look()
             return
         self._filter.remove_class("wrong")
+        self._mistake = ""
         self._search = search
         self.traffic.choose(pattern, self._only)
         self.look()
@@ -240,20 +242,24 @@ class SpyApp(App[int]):
             f"{total.message_rate:,.0f}/s",
             f"{_size(total.byte_rate)}/s",
         ]
+        if self.traffic.senders.forgotten:
+            parts.append(f"{self.traffic.senders.forgotten:,} senders forgotten")
         lost = (statistics.dropped or 0) + statistics.discarded
         parts.append(f"[b white on $error]{lost:,} dropped[/]" if lost else "0 dropped")
         if self.traffic.paused:
             parts.append("[b black on $warning] paused [/]")
+        if self._mistake:
+            parts.append(f"[b white on $error]{escape(printable(self._mistake))}[/]")
         if self._search:
-            parts.append(f"filter [b]{escape(self._search)}[/b]")
+            parts.append(f"filter [b]{escape(printable(self._search))}[/b]")
         if self._only is not None:
             parts.append(f"only [b]{escape(host_port(self._only))}[/b]")
         if self._fault is not None:
-            parts.append(f"[b white on $error]{escape(str(self._fault))}[/]")
+            parts.append(f"[b white on $error]{escape(printable(str(self._fault)))}[/]")
         return " │ ".join(parts)
 
     def _sender_cells(self, sender: Sender) -> Sequence[str]:
-        ago = max(0.0, time.time() - sender.last.received_at)
+        ago = max(0.0, time.time() - sender.last_at)
         return (
             host_port(sender.address),
             f"{sender.messages:,}",
@@ -261,7 +267,7 @@ class SpyApp(App[int]):
             _size(sender.bytes),
             f"{_size(sender.byte_rate)}",
             f"{ago:.0f} s" if ago < 600 else f"{ago / 60:.0f} m",
-            printable(sender.last.data[:_PREVIEW]),
+            printable_bytes(sender.last),
         )
 
     def _sort_key(self, sender: Sender) -> Any:
@@ -271,12 +277,12 @@ class SpyApp(App[int]):
             sender.message_rate,
             sender.bytes,
             sender.byte_rate,
-            -sender.last.received_at,
-            sender.last.data,
+            -sender.last_at,
+            sender.last,
         )[self._sort_by]
 
     def _tell(self, event: NetworkEvent) -> None:
-        self.notify(escape(f"{event.interface}: {event.change}"), title="network", severity="warning")
+        self.notify(escape(printable(f"{event.interface}: {event.change}")), title="network", severity="warning")
 
     def _ended(self, fault: Exception | None = None) -> None:
         self._fault = fault or ChannelClosed()
@@ -290,7 +296,7 @@ def _message_cells(heard: Heard) -> Sequence[str]:
         clock(message.received_at),
         host_port(message.sender),
         str(len(message.data)),
-        ("→ me  " if message.direct else "") + printable(message.data[:_PREVIEW]),
+        ("→ me  " if message.direct else "") + printable_bytes(message.data[:PREVIEW]),
     )
 
 

@@ -16,17 +16,17 @@ class Notices(logging.Handler):
     def __init__(self, app: App[Any]) -> None:
         super().__init__(logging.WARNING)
         self._app = app
-        self._noticesger = logging.getLogger("rx_multicast_ipc")
+        self._logger = logging.getLogger("rx_multicast_ipc")
         self._replaced: list[logging.Handler] = []
         self._loop: asyncio.AbstractEventLoop | None = None
 
     def take_over(self) -> None:
         self._loop = asyncio.get_running_loop()
-        self._replaced, self._noticesger.handlers = self._noticesger.handlers, [self]
+        self._replaced, self._logger.handlers = self._logger.handlers, [self]
 
     def give_back(self) -> None:
         if self._loop is not None:
-            self._noticesger.handlers = self._replaced
+            self._logger.handlers = self._replaced
             self._loop = None
 
     def emit(self, record: logging.LogRecord) -> None:

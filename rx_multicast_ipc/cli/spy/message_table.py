@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Hashable, Sequence
-from itertools import accumulate
+from itertools import accumulate, islice
 from typing import Any, ClassVar, Final, Generic, NamedTuple, Protocol, TypeVar
 
-from rich.cells import set_cell_size
+from rich.cells import cell_len, set_cell_size
 from rich.segment import Segment
 from textual.binding import Binding, BindingType
 from textual.events import Click, Resize
@@ -35,12 +35,14 @@ class Column(NamedTuple):
     width: cells; 0 takes what the others leave.
     right: whether it is aligned to the right.
     optional: whether it goes where there is little room.
+    whole: whether it widens to the widest of its cells on the screen, so that none is cut.
     """
 
     title: str
     width: int = 0
     right: bool = False
     optional: bool = False
+    whole: bool = False
 
 
 class Table(ScrollView, Generic[_R], can_focus=True):
@@ -94,6 +96,7 @@ class Table(ScrollView, Generic[_R], can_focus=True):
         self._key: Hashable = None
         self._index = 0
         self._drawn: list[Strip] = []
+        self._wide = [column.width for column in columns]
         self.marked: tuple[int, str] | None = None
         """A column, and what is put behind its title."""
 
@@ -172,10 +175,19 @@ class Table(ScrollView, Generic[_R], can_focus=True):
 
     def _draw(self) -> None:
         """Have the lines drawn that look different now: a slow connection is grateful."""
+        self._fit()
         before, self._drawn = self._drawn, [self.render_line(y) for y in range(self.size.height)]
         changed = [y for y, line in enumerate(self._drawn) if y >= len(before) or line != before[y]]
         if changed:
             self.refresh(*(Region(0, y, self.size.width, 1) for y in changed))
+
+    def _fit(self) -> None:
+        """Widen the columns whose cells are shown whole."""
+        top = round(self.scroll_y)
+        cells = [self._cells(row) for row in islice(self._rows, top, top + max(0, self.size.height - 1))]
+        for number, column in enumerate(self._columns):
+            if column.whole:
+                self._wide[number] = max([column.width, *(cell_len(texts[number]) for texts in cells)])
 
     def _moved(self) -> None:
         selected = self.selected
@@ -186,12 +198,12 @@ class Table(ScrollView, Generic[_R], can_focus=True):
 
     def _widths(self) -> list[tuple[int, int]]:
         """The number and width of every column that there is room for."""
-        shown = list(enumerate(self._columns))
+        wide, shown = self._wide, list(enumerate(self._columns))
         while True:
-            rest = self.size.width - sum(column.width + 2 for _, column in shown) + 1
+            rest = self.size.width - sum(wide[number] + 2 for number, _ in shown) + 1
             optional = [pair for pair in shown if pair[1].optional]
             if rest >= _LEAST_REST or not optional:
-                return [(number, column.width or max(1, rest)) for number, column in shown]
+                return [(number, wide[number] or max(1, rest)) for number, _ in shown]
             shown.remove(optional[-1])
 
     def _column_at(self, x: int) -> int:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import Final, Literal
 
-import msgspec
+from ...strangers.decoding import indented_json_or_none, leading_text_or_none
+from ...strangers.printable_text import printable_bytes, printable_json
 
 View = Literal["auto", "text", "json", "hex"]
 
@@ -13,6 +14,9 @@ _HEX_WIDTH: Final = 71
 
 SHOWN: Final = 8192
 """Bytes of a payload that are shown."""
+
+_LAID_OUT: Final = 16 * SHOWN
+"""Characters of JSON on lines that are shown; nested deep, a payload becomes many times as long by its indentation."""
 
 
 def view_of(data: bytes, view: View, width: int = 80) -> tuple[View, str]:
@@ -45,29 +49,19 @@ def hex_dump(data: bytes, width: int = 16) -> str:
 def _json(data: bytes) -> str | None:
     if len(data) > SHOWN:
         return None
-    try:
-        msgspec.json.decode(data)
-        return _printable(msgspec.json.format(data, indent=2).decode())
-    except (msgspec.MsgspecError, UnicodeDecodeError):
+    lines = indented_json_or_none(data)
+    if lines is None or len(lines) > _LAID_OUT:
         return None
+    return printable_json(lines)
 
 
 def _is_text(data: bytes) -> bool:
-    try:
-        text = data[:SHOWN].decode()
-    except UnicodeDecodeError as error:
-        return len(data) > SHOWN and error.end == SHOWN  # a character was cut in half
-    return all(char.isprintable() or char in "\n\r\t" for char in text)
+    text = leading_text_or_none(data, SHOWN)
+    return text is not None and all(char.isprintable() or char in "\n\r\t" for char in text)
 
 
 def _text(data: bytes) -> str:
-    return _printable(data[:SHOWN].decode("utf-8", "backslashreplace")) + _rest(data)
-
-
-def _printable(text: str) -> str:
-    return "".join(
-        char if char.isprintable() or char == "\n" else char.encode("unicode_escape").decode() for char in text
-    )
+    return printable_bytes(data[:SHOWN], keep="\n") + _rest(data)
 
 
 def _rest(data: bytes) -> str:

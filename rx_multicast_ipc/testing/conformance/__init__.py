@@ -13,7 +13,8 @@ checked on this transport raises ``unittest.SkipTest``, which pytest and unittes
 """
 
 from . import closing_rules, delivery_rules, io_thread_rules, sending_rules
-from .rule import ALL_RULES, BrokenPromise, Rule
+from .broken_promise import BrokenPromise
+from .rule import ALL_RULES, Rule
 from .transport_rig import End, Rig
 
 RULES: tuple[Rule, ...] = tuple(ALL_RULES)

@@ -11,7 +11,8 @@ from unittest import SkipTest
 from ...errors import CannotOpen, ChannelClosed, InvalidInterface
 from ...message import Message
 from ...transport import Hears
-from .rule import expect, raises, rule
+from .broken_promise import expect, raises
+from .rule import rule
 from .transport_rig import End, Rig
 
 

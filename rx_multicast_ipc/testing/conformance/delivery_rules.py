@@ -9,7 +9,8 @@ from ...message import Message
 from ...subscriber_errors import set_unhandled_error_hook
 from ...transport import Hears
 from .awkward_payloads import awkward
-from .rule import expect, rule
+from .broken_promise import expect
+from .rule import rule
 from .transport_rig import Rig, free_port
 
 _CLOCK_SLACK = 0.1

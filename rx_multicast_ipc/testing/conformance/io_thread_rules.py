@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from ...subscriber_errors import set_unhandled_error_hook
 from ...transport import Hears
-from .rule import expect, rule
+from .broken_promise import expect
+from .rule import rule
 from .transport_rig import Rig
 
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 from ...errors import ChannelClosed, InvalidAddress, SendFailed, Unsupported
 from ...transport import Hears
 from .awkward_payloads import runs
-from .rule import expect, raises, rule
+from .broken_promise import expect, raises
+from .rule import rule
 from .transport_rig import Rig
 
 

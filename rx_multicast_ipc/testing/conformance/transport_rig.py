@@ -13,7 +13,7 @@ from ...channel_options import complete
 from ...group import Group
 from ...message import Message
 from ...transport import Hears, OpenTransport, Transport
-from .rule import BrokenPromise
+from .broken_promise import BrokenPromise
 
 RECEIVE_BUFFER = 1 << 20
 """Bytes that ends ask for. Systems may grant 208 KiB: no rule has more on the way."""

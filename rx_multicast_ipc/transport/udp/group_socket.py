@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 from ...group import Group
 from ...message import Address
-from . import batch, own_filter, socket_options
+from . import kernel_features, own_filter, socket_options
 from .interfaces import Nic
 
 
@@ -39,6 +39,7 @@ class Listener:
         address: where datagrams that leave there come from; ``""`` if none can.
         in_doubt: whether the last look found no address any more.
         socket: to be read.
+        only: the index of the interface, if the socket also gives what came by others; else 0.
         filters_own: whether the socket itself keeps this transport's own datagrams out.
     """
 
@@ -47,8 +48,7 @@ class Listener:
         self.nic = nic
         self.address = socket_options.source_address(group, nic)
         self.in_doubt = False
-        plan = socket_options.receive_plan(group, nic, receive_buffer, trains=trains and batch.HAS_BATCHES)
-        self.socket: socket.socket = socket_options.open_socket(group, plan)
+        self.socket, self.only = _open(group, nic, receive_buffer, trains)
         self._keeps_batches = _keeps_batches(self.socket)
         self._own_before: OwnSends | None = None
         self.filters_own = False
@@ -88,9 +88,26 @@ class Listener:
             socket_options.apply(self.socket, socket_options.membership(self._group, self.nic, leave=True))
 
 
+def _open(group: Group, nic: Nic, receive_buffer: int, trains: bool) -> tuple[socket.socket, int]:
+    """The socket, and the one interface to hear if it gives what came by others, too."""
+    features = kernel_features.current()
+    apart = features.multicast_all(group.family) and not group.is_broadcast  # which every interface brings
+    plan = socket_options.receive_plan(
+        group, nic, receive_buffer, trains=trains and apart and features.udp_gro, tells=not apart
+    )
+    opened = socket_options.open_socket(group, plan)
+    if not apart:
+        return opened, nic.number
+    if socket_options.hears_others(opened, group):  # a sandbox since then
+        opened.close()
+        kernel_features.give_up("ip_multicast_all" if group.family == "IPv4" else "ipv6_multicast_all")
+        return _open(group, nic, receive_buffer, trains)
+    return opened, 0
+
+
 def _keeps_batches(opened: socket.socket) -> bool:
     """Whether a GSO batch reaches the socket as one packet (udp(7), UDP_GRO)."""
     try:
-        return bool(opened.getsockopt(batch.SOL_UDP, batch.UDP_GRO))
+        return bool(opened.getsockopt(kernel_features.SOL_UDP, kernel_features.UDP_GRO))
     except OSError:
         return False

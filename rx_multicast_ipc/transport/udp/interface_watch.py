@@ -29,6 +29,7 @@ _MULTI: Final = 0x2
 _LINK_NAME: Final = 3
 _ADDRESS_ADDRESS: Final = 1
 _ADDRESS_LOCAL: Final = 2
+_ADDRESS_BROADCAST: Final = 4
 _ROUTE_DESTINATION: Final = 1
 _ROUTE_INTERFACE: Final = 4
 
@@ -53,6 +54,7 @@ class Link(NamedTuple):
         multicast: able to.
         loopback: the host's own.
         addresses: of both families, those that can be used.
+        broadcasts: those that go to all hosts of one of its networks.
     """
 
     number: int
@@ -61,17 +63,23 @@ class Link(NamedTuple):
     multicast: bool
     loopback: bool
     addresses: tuple[str, ...]
+    broadcasts: tuple[str, ...] = ()
 
 
 def links() -> list[Link]:
     """Every interface there is. Raises ``OSError``."""
     addresses: dict[int, list[str]] = {}
+    broadcasts: dict[int, list[str]] = {}
     for kind, body in _ask(_GET_ADDRESS, _DUMP, _ADDRESS.pack(0, 0, 0, 0, 0)):
-        family, _, flags, _, number = _ADDRESS.unpack_from(body)
+        family, prefix, flags, _, number = _ADDRESS.unpack_from(body)
         found = _attributes(body, _ADDRESS.size)
         packed = found.get(_ADDRESS_LOCAL) or found.get(_ADDRESS_ADDRESS)
         if kind == _NEW_ADDRESS and packed and family in (socket.AF_INET, socket.AF_INET6) and not flags & _TENTATIVE:
             addresses.setdefault(number, []).append(socket.inet_ntop(family, packed))
+            if family == socket.AF_INET and prefix < 31:
+                of_network = struct.unpack("!I", packed)[0] | (0xFFFFFFFF >> prefix)
+                both = (struct.pack("!I", of_network), found.get(_ADDRESS_BROADCAST))
+                broadcasts.setdefault(number, []).extend(socket.inet_ntoa(each) for each in dict.fromkeys(both) if each)
     result: list[Link] = []
     for kind, body in _ask(_GET_LINK, _DUMP, _LINK.pack(0, 0, 0, 0, 0)):
         _, _, number, flags, _ = _LINK.unpack_from(body)
@@ -81,7 +89,7 @@ def links() -> list[Link]:
             result.append(
                 Link(
                     *(number, name, up, bool(flags & _MULTICAST), bool(flags & _LOOPBACK)),
-                    tuple(addresses.get(number, ())),
+                    *(tuple(addresses.get(number, ())), tuple(broadcasts.get(number, ()))),
                 )
             )
     return result

@@ -9,12 +9,12 @@ import time
 from collections.abc import Callable, Iterable
 from contextlib import suppress
 from functools import partial
-from typing import Final
+from typing import Final, NamedTuple
 
 from reactivex.abc import DisposableBase
 
 from ...channel_events import NetworkChange, NetworkEvent
-from ...errors import MulticastError
+from ...errors import MulticastError, NoRoute
 from ...group import ALL_INTERFACES, Group
 from ...message import Address
 from . import interfaces, socket_options
@@ -31,9 +31,26 @@ _SETTLING: Final = 0.02
 _LOOK_AGAIN: Final = 0.5
 """Seconds until another look, where a change could not be followed yet or the platform gives no notice."""
 
+_LONGEST_PAUSE: Final = 60.0
+"""Seconds, to which the pauses between two tries grow at an interface that refuses."""
+
 _REJOIN: Final = 125.0
 """Seconds between two reports of the membership: the query interval of RFC 2236 and RFC 3376. A switch that no router
 asks forgets a group after 260."""
+
+
+class _Refusal(NamedTuple):
+    """An interface that could not be joined.
+
+    Attributes:
+        nic: how it was then.
+        pause: seconds until the next try.
+        until: when that is, by the monotonic clock.
+    """
+
+    nic: Nic
+    pause: float
+    until: float
 
 
 class Memberships:
@@ -61,14 +78,18 @@ class Memberships:
         self._lock = threading.RLock()
         self._readers: dict[int, Reader] = {}
         self._dropped_before = 0
+        self._refusals: dict[int, _Refusal] = {}
         self._notices: socket.socket | None = None
         self._look: DisposableBase | None = None
+        self._look_due = 0.0
         self._next_rejoin: DisposableBase | None = None
         self._closed = False
         self.nics: dict[int, Nic] = {
             nic.number: nic for interface in group.interfaces for nic in interfaces.find_nics(interface, group)
         }
         self._listeners: dict[int, Listener] = {}
+        for nic in self.nics.values():
+            _check_loopback(group, nic)
         try:
             if listen:
                 self._open_all()
@@ -165,12 +186,17 @@ class Memberships:
             pass
         except OSError:  # more notices than fit: a change all the same
             pass
+        self._refusals.clear()  # what refused may do so no more
         self._look_in(_SETTLING)
         return 0
 
     def _look_in(self, seconds: float) -> None:
-        if self._look is None:
-            self._look = self._thread.scheduler.schedule_relative(seconds, self._look_around)
+        due = time.monotonic() + seconds
+        if self._look is not None:
+            if self._look_due <= due:
+                return
+            self._look.dispose()
+        self._look, self._look_due = self._thread.scheduler.schedule_relative(seconds, self._look_around), due
 
     def _look_around(self, _scheduler: object, _state: object) -> None:
         """Be on the interfaces that there are now, and off those that are gone."""
@@ -198,7 +224,7 @@ class Memberships:
         for number, nic in found.items():
             listener = self._listeners.get(number)
             if listener is None:
-                self._join(nic, events)
+                self._try_to_join(nic, events)
             else:
                 self._follow(listener, nic, events)
         if self._closed:  # by what the last messages from an interface brought
@@ -209,7 +235,13 @@ class Memberships:
         for event in events:
             _log.info("%s: %s %s %s", self._group, event.interface, event.change, event.address)
             self._changed(event)
-        if self._notices is None or len(self.nics) < len(found):
+        self._refusals = {number: refusal for number, refusal in self._refusals.items() if number in found}
+        if self._notices is None:
+            self._look_in(_LOOK_AGAIN)
+        elif self._refusals:
+            next_try = min(refusal.until for refusal in self._refusals.values())
+            self._look_in(max(_SETTLING, next_try - time.monotonic()))
+        elif len(self.nics) < len(found):
             self._look_in(_LOOK_AGAIN)
 
     def _leave(self, number: int, events: list[NetworkEvent]) -> None:
@@ -226,12 +258,21 @@ class Memberships:
             listener.socket.close()
         events.append(self._event(NetworkChange.LEFT, listener))
 
-    def _join(self, nic: Nic, events: list[NetworkEvent]) -> None:
+    def _try_to_join(self, nic: Nic, events: list[NetworkEvent]) -> None:
+        """Join, unless it refused a short while ago and did not change since."""
+        before = self._refusals.pop(nic.number, None)
+        if before is not None and before.nic == nic and time.monotonic() < before.until:
+            self._refusals[nic.number] = before
+            return
         try:
-            listener = Listener(self._group, nic, self._receive_buffer, self._trains)
+            self._join(nic, events)
         except MulticastError as error:
             _log.debug("%s: cannot join on %s yet: %s", self._group, nic.name, error)
-            return
+            pause = _LOOK_AGAIN if before is None or before.nic != nic else min(2 * before.pause, _LONGEST_PAUSE)
+            self._refusals[nic.number] = _Refusal(nic, pause, time.monotonic() + pause)
+
+    def _join(self, nic: Nic, events: list[NetworkEvent]) -> None:
+        listener = Listener(self._group, nic, self._receive_buffer, self._trains)
         with self._lock:
             self._listeners[nic.number] = listener
             reader = self._readers[nic.number] = self._reader_of(listener)
@@ -271,3 +312,12 @@ class Memberships:
             for listener in self._listeners.values():
                 listener.rejoin()
             self._next_rejoin = self._thread.scheduler.schedule_relative(_REJOIN, self._rejoin)
+
+
+def _check_loopback(group: Group, nic: Nic) -> None:
+    """Raise ``NoRoute`` where nothing could ever be sent: Linux has no IPv6 multicast route on loopback by itself."""
+    if nic.loopback and group.family == "IPv6" and nic.up and not socket_options.source_address(group, nic):
+        raise NoRoute(
+            f"cannot open {group}: no route leads IPv6 multicast over {nic.name}; use an IPv4 group with "
+            f'interface="loopback", or make one: ip -6 route add ff00::/8 dev {nic.name} table local'
+        )

@@ -5,6 +5,16 @@ from __future__ import annotations
 import sys
 from typing import Final, Literal
 
-Platform = Literal["linux", "darwin", "win32"]
+Platform = Literal["linux", "darwin", "win32", "other"]
+"""Linux (and Android, whose kernel it is), macOS and Windows; what is none of them cannot open UDP sockets here."""
 
-PLATFORM: Final[Platform] = "win32" if sys.platform == "win32" else "darwin" if sys.platform == "darwin" else "linux"
+
+def platform_of(name: str) -> Platform:
+    """The platform that Python calls ``name``."""
+    if name == "win32" or name == "darwin":
+        return name
+    return "linux" if name in ("linux", "android") else "other"
+
+
+PLATFORM_NAME: Final = sys.platform
+PLATFORM: Final = platform_of(PLATFORM_NAME)

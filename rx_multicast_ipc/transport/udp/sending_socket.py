@@ -21,7 +21,7 @@ from ...message import Address
 from ...subscriber_errors import report
 from ..base import WouldBlock, may_wait
 from ..own_messages import OwnMessages
-from . import batch, socket_options
+from . import batch_sending, socket_options
 from .error_advice import send_failed
 from .group_socket import OwnSends
 from .interfaces import Nic
@@ -51,6 +51,7 @@ class Outlet:
         receive_buffer: bytes to ask for, for the replies that come to this socket.
         thread: runs what waited for room.
         own: takes what is sent to the group, before anybody can answer it.
+        from_group: whether to send from the group's port.
         hear_own: called where something was put there without a send of the caller's.
 
     Attributes:
@@ -70,6 +71,8 @@ class Outlet:
         thread: IoThread,
         own: OwnMessages | None = None,
         hear_own: Callable[[], None] = lambda: None,
+        *,
+        from_group: bool = False,
     ) -> None:
         self._group = group
         self._destination: Address = group.address, group.port
@@ -87,7 +90,8 @@ class Outlet:
         self._hear_own = hear_own
         self.sent_to_group = OwnSends()
         self.socket = socket_options.open_socket(
-            group, socket_options.send_plan(group, next(iter(nics.values()), None), receive_buffer)
+            group,
+            socket_options.send_plan(group, next(iter(nics.values()), None), receive_buffer, from_group=from_group),
         )
         self._port: int = self.socket.getsockname()[1]
         self._nics: tuple[Nic, ...] = ()
@@ -242,7 +246,7 @@ class Outlet:
             own.put(payloads, sender, self._name)
         done = 0
         try:
-            done, packets = batch.send_many(self.socket, payloads, self._destination)
+            done, packets = batch_sending.send_many(self.socket, payloads, self._destination)
         finally:
             if own is not None and done < len(payloads):
                 own.put_back(payloads)

@@ -11,19 +11,19 @@ import socket
 import struct
 from collections.abc import Sequence
 from contextlib import suppress
-from typing import Final, NamedTuple
+from typing import Any, Final, NamedTuple
 
 from ...errors import InvalidAddress
 from ...group import DEFAULT_INTERFACE, LOOPBACK, Group
-from ...message import Address
+from ...message import Address, Family
 from .error_advice import cannot_open
-from .interfaces import Nic
+from .interfaces import Nic, choices
 from .platform import PLATFORM, Platform
 
 SEND_BUFFER: Final = 1 << 20
 """Bytes of send buffer to ask for. macOS starts with 9216, less than one large datagram."""
 
-_MISSING: Final[dict[Platform, dict[str, int]]] = {
+MISSING: Final[dict[Platform, dict[str, int]]] = {
     "linux": {
         "IP_MULTICAST_ALL": 49,
         "IPV6_MULTICAST_ALL": 29,
@@ -40,24 +40,61 @@ _MISSING: Final[dict[Platform, dict[str, int]]] = {
         "IP_MULTICAST_IFINDEX": 66,
         "IP_PKTINFO": 26,
         "IPV6_RECVPKTINFO": 61,
+        "IP_ADD_SOURCE_MEMBERSHIP": 70,
+        "IP_DROP_SOURCE_MEMBERSHIP": 71,
         "MCAST_JOIN_SOURCE_GROUP": 82,
         "MCAST_LEAVE_SOURCE_GROUP": 83,
     },
-    "win32": {"IP_UNICAST_IF": 31, "MCAST_JOIN_SOURCE_GROUP": 45, "MCAST_LEAVE_SOURCE_GROUP": 46},
+    "win32": {
+        "IP_UNICAST_IF": 31,
+        "IPV6_UNICAST_IF": 31,
+        "IP_ADD_SOURCE_MEMBERSHIP": 15,
+        "IP_DROP_SOURCE_MEMBERSHIP": 16,
+        "MCAST_JOIN_SOURCE_GROUP": 45,
+        "MCAST_LEAVE_SOURCE_GROUP": 46,
+    },
+    "other": {},
 }
-"""Options that the ``socket`` module does not name."""
+"""Options that the ``socket`` module does not name, in some of the versions of Python that are supported."""
+
+_SIO_UDP_CONNRESET: Final = 0x9800000C
+"""Whether a datagram that nobody took ends the next read with an error (Winsock IOCTLs)."""
+
+_SMALLEST_BUFFER: Final = 1 << 16
+"""Bytes below which a buffer is left as the system made it."""
+
+_MULTICAST_ALL: Final[dict[Family, tuple[str, str]]] = {
+    "IPv4": ("IPPROTO_IP", "IP_MULTICAST_ALL"),
+    "IPv6": ("IPPROTO_IPV6", "IPV6_MULTICAST_ALL"),
+}
+
+_POINTER: Final = struct.calcsize("P")
 
 _MEMINFO_WORDS: Final = 9
 _MEMINFO_DROPS: Final = 8
 
 
 class Option(NamedTuple):
-    """One ``setsockopt``. A best-effort one may fail: an older kernel, or the lack of a privilege."""
+    """One ``setsockopt``. A best-effort one may fail: an older kernel, or the lack of a privilege.
+
+    Attributes:
+        level, name, value: its arguments.
+        best_effort: whether it may fail.
+        or_less: whether half as much is asked for, and so on, where it fails.
+    """
 
     level: str
     name: str
     value: int | bytes
     best_effort: bool = False
+    or_less: bool = False
+
+
+class Ioctl(NamedTuple):
+    """One ``WSAIoctl`` that takes a boolean, on Windows; it may fail."""
+
+    code: int
+    value: bool
 
 
 class Bind(NamedTuple):
@@ -68,23 +105,35 @@ class Bind(NamedTuple):
     scope: int = 0
 
 
-Plan = Sequence[Option | Bind]
+Step = Option | Bind | Ioctl
+Plan = Sequence[Step]
 
 
 def receive_plan(
-    group: Group, nic: Nic, receive_buffer: int, platform: Platform = PLATFORM, *, trains: bool = False
+    group: Group,
+    nic: Nic,
+    receive_buffer: int,
+    platform: Platform = PLATFORM,
+    *,
+    trains: bool = False,
+    tells: bool = False,
 ) -> Plan:
-    """How the socket that listens to the group is set up; with ``trains`` it may be given many datagrams as one."""
-    plan: list[Option | Bind] = [*_sharing(platform)]
+    """How the socket that listens to the group is set up.
+
+    Args:
+        group, nic: where.
+        receive_buffer: bytes to ask for.
+        platform: whose calls.
+        trains: whether it may be given many datagrams as one.
+        tells: whether it says by which interface each came.
+    """
+    plan: list[Step] = [*_sharing(platform)]
     if group.family == "IPv6":
         plan.append(Option("IPPROTO_IPV6", "IPV6_V6ONLY", 1))
     plan += _receive_buffer(receive_buffer, platform)
     if platform == "linux":
         # Else it also gets what other processes joined on this port (ip(7), IP_MULTICAST_ALL).
-        if group.family == "IPv4":
-            plan.append(Option("IPPROTO_IP", "IP_MULTICAST_ALL", 0))
-        else:
-            plan.append(Option("IPPROTO_IPV6", "IPV6_MULTICAST_ALL", 0, best_effort=True))
+        plan.append(Option(*_MULTICAST_ALL[group.family], 0, best_effort=True))
     if platform == "win32":
         plan += _loop(group)  # there, looping back is the receiver's choice
     # Bound to the group it takes no unicast from others on the port. Windows cannot bind to a group.
@@ -92,6 +141,8 @@ def receive_plan(
         plan.append(Bind("", group.port))
     else:
         plan.append(Bind(group.address, group.port, nic.number if group.family == "IPv6" else 0))
+    if tells:
+        plan += tell_interfaces(group, platform)
     plan += membership(group, nic, platform)
     if trains:
         plan.append(Option("IPPROTO_UDP", "UDP_GRO", 1, best_effort=True))
@@ -100,6 +151,12 @@ def receive_plan(
 
 def membership(group: Group, nic: Nic, platform: Platform = PLATFORM, *, leave: bool = False) -> list[Option]:
     """How a socket that listens joins the group on an interface, or leaves it."""
+    if group.is_broadcast:
+        return []  # there is nothing to join
+    if group.sources and nic.address and platform in ("darwin", "win32"):  # by address, as it joins without sources
+        name = "IP_DROP_SOURCE_MEMBERSHIP" if leave else "IP_ADD_SOURCE_MEMBERSHIP"
+        request = [_packed(group.address) + _packed(source) + _packed(nic.address) for source in group.sources]
+        return [Option("IPPROTO_IP", name, value) for value in request]
     if group.sources:
         name = "MCAST_LEAVE_SOURCE_GROUP" if leave else "MCAST_JOIN_SOURCE_GROUP"
         level = "IPPROTO_IP" if group.family == "IPv4" else "IPPROTO_IPV6"
@@ -114,24 +171,39 @@ def membership(group: Group, nic: Nic, platform: Platform = PLATFORM, *, leave: 
     return [Option("IPPROTO_IP", name, packed + _mreqn_tail(nic))]
 
 
-def send_plan(group: Group, nic: Nic | None, receive_buffer: int, platform: Platform = PLATFORM) -> Plan:
-    """How the socket that sends, and hears direct replies, is set up; without an interface yet if there is none."""
-    plan: list[Option | Bind] = [*_sharing(platform)] if platform == "darwin" else []
+def send_plan(
+    group: Group, nic: Nic | None, receive_buffer: int, platform: Platform = PLATFORM, *, from_group: bool = False
+) -> Plan:
+    """How the socket that sends, and hears direct replies, is set up.
+
+    Args:
+        group: where to.
+        nic: by which interface; None if there is none yet.
+        receive_buffer: bytes to ask for.
+        platform: whose calls.
+        from_group: whether it sends from the group's port, which it shares.
+    """
+    plan: list[Step] = []
+    if from_group:
+        plan += _sharing(platform)
+        if platform == "linux":  # else it would hear every group that anybody joined on its port
+            plan.append(Option(*_MULTICAST_ALL[group.family], 0))
     if group.family == "IPv6":
         plan.append(Option("IPPROTO_IPV6", "IPV6_V6ONLY", 1))
     plan += _receive_buffer(receive_buffer, platform)
-    plan.append(Option("SOL_SOCKET", "SO_SNDBUF", SEND_BUFFER, best_effort=True))
+    plan.append(Option("SOL_SOCKET", "SO_SNDBUF", SEND_BUFFER, best_effort=True, or_less=True))
+    if platform == "win32":
+        plan.append(Ioctl(_SIO_UDP_CONNRESET, False))
     if nic is not None:
         plan += outgoing(group, nic, platform)
-    if group.has_several_interfaces and platform != "win32":  # which has no recvmsg() in Python
-        level, name = ("IPPROTO_IP", "IP_PKTINFO") if group.family == "IPv4" else ("IPPROTO_IPV6", "IPV6_RECVPKTINFO")
-        plan.append(Option(level, name, 1))
+    if group.has_several_interfaces:
+        plan += tell_interfaces(group, platform)
     if group.family == "IPv4":
         plan.append(Option("IPPROTO_IP", "IP_MULTICAST_TTL", group.ttl))
     else:
         plan.append(Option("IPPROTO_IPV6", "IPV6_MULTICAST_HOPS", group.ttl))
     plan += _loop(group)
-    plan.append(Bind("127.0.0.1" if group.is_loopback else "", 0))
+    plan.append(Bind("127.0.0.1" if group.is_loopback else "", group.port if from_group else 0))
     if platform == "win32" and group.is_loopback and nic is not None:
         plan += membership(group, nic, platform)  # else the first send finds no route
     return plan
@@ -142,11 +214,14 @@ def outgoing(group: Group, nic: Nic, platform: Platform = PLATFORM) -> list[Opti
     if not nic.number and not nic.address:
         return []
     plan: list[Option] = []
+    if group.is_broadcast:
+        plan.append(Option("SOL_SOCKET", "SO_BROADCAST", 1))
     named = not {DEFAULT_INTERFACE, LOOPBACK} & {*group.interfaces} and not group.has_several_interfaces
     if named and nic.number and platform != "darwin":
         # What goes to one address stays on the interface that was asked for, too.
         level, name = ("IPPROTO_IP", "IP_UNICAST_IF") if group.family == "IPv4" else ("IPPROTO_IPV6", "IPV6_UNICAST_IF")
-        plan.append(Option(level, name, struct.pack("!I", nic.number), best_effort=True))
+        order = "=" if platform == "win32" and group.family == "IPv6" else "!"
+        plan.append(Option(level, name, struct.pack(f"{order}I", nic.number), best_effort=True))
     if group.family == "IPv6":
         return [*plan, Option("IPPROTO_IPV6", "IPV6_MULTICAST_IF", nic.number)]
     if platform == "linux":
@@ -167,22 +242,46 @@ def open_socket(group: Group, plan: Plan) -> socket.socket:
     """A non-blocking socket set up by ``plan``; raises ``CannotOpen``, with nothing left open."""
     try:
         opened = socket.socket(_family(group), socket.SOCK_DGRAM)
-    except OSError as error:
+    except (OSError, MemoryError) as error:
         raise cannot_open(group, error) from error
+    doing = ""
     try:
         for step in plan:
             if isinstance(step, Bind):
+                doing = "bind"
                 opened.bind(_socket_address(group, step))
+            elif isinstance(step, Ioctl):
+                _control(opened, step)
             else:
+                doing = step.name
                 _set(opened, step)
         opened.setblocking(False)
-    except OSError as error:
+    except (OSError, MemoryError) as error:
         opened.close()
-        raise cannot_open(group, error) from error
+        raise cannot_open(group, error, doing) from error
     except BaseException:
         opened.close()
         raise
     return opened
+
+
+def hears_others(opened: socket.socket, group: Group) -> bool:
+    """Whether the kernel also gives a socket what others joined elsewhere, because IP_MULTICAST_ALL was refused."""
+    if PLATFORM != "linux":
+        return False
+    level, name = _MULTICAST_ALL[group.family]
+    try:
+        return opened.getsockopt(_number(level), _number(name)) != 0
+    except OSError:
+        return True
+
+
+def tell_interfaces(group: Group, platform: Platform = PLATFORM) -> list[Option]:
+    """How a socket is made to say by which interface each datagram came."""
+    if platform == "win32":  # which has no recvmsg() in Python
+        return []
+    level, name = ("IPPROTO_IP", "IP_PKTINFO") if group.family == "IPv4" else ("IPPROTO_IPV6", "IPV6_RECVPKTINFO")
+    return [Option(level, name, 1)]
 
 
 def source_address(group: Group, nic: Nic, platform: Platform = PLATFORM) -> str:
@@ -212,9 +311,18 @@ def ipv6_text(address: str, scope: int) -> str:
 
 
 def ipv6_destination(destination: Address) -> tuple[str, int, int, int]:
-    """The opposite: what the system calls take. A 2-tuple would lose the link."""
+    """The opposite: what the system calls take. A 2-tuple would lose the link. ``InvalidAddress``: the link is gone."""
     address, _, scope = destination[0].partition("%")
-    return address, destination[1], 0, int(scope) if scope.isdigit() else socket.if_nametoindex(scope) if scope else 0
+    return address, destination[1], 0, _scope(destination[0], scope) if scope else 0
+
+
+def _scope(address: str, scope: str) -> int:
+    if scope.isdecimal() and scope.isascii() and len(scope) < 10:
+        return int(scope)
+    try:
+        return socket.if_nametoindex(scope)
+    except (OSError, ValueError) as error:  # ValueError: a NUL
+        raise InvalidAddress(f"{address} names a link that is not here; {choices()}") from error
 
 
 def is_local(address: str) -> bool:
@@ -272,7 +380,7 @@ def _sharing(platform: Platform) -> list[Option]:
 
 
 def _receive_buffer(size: int, platform: Platform) -> list[Option]:
-    ask = [Option("SOL_SOCKET", "SO_RCVBUF", size, best_effort=True)]
+    ask = [Option("SOL_SOCKET", "SO_RCVBUF", size, best_effort=True, or_less=True)]  # macOS takes no more than it has
     if platform == "linux":
         ask.append(Option("SOL_SOCKET", "SO_RCVBUFFORCE", size, best_effort=True))  # root may go past rmem_max
     return ask
@@ -284,9 +392,10 @@ def _loop(group: Group) -> list[Option]:
     return [Option("IPPROTO_IPV6", "IPV6_MULTICAST_LOOP", 1)]
 
 
-def _source_request(group: str, source: str, nic: Nic, platform: Platform) -> bytes:
-    """``struct group_source_req`` (RFC 3678)."""
-    return struct.pack("=I" if platform == "darwin" else "=I4x", nic.number) + b"".join(
+def _source_request(group: str, source: str, nic: Nic, platform: Platform, pointer: int = _POINTER) -> bytes:
+    """``struct group_source_req`` (RFC 3678), where the addresses are aligned as each system aligns them."""
+    packed = platform == "darwin" or (platform == "linux" and pointer == 4)
+    return struct.pack("=I" if packed else "=I4x", nic.number) + b"".join(
         _sockaddr(address, platform).ljust(128, b"\0") for address in (group, source)
     )
 
@@ -296,7 +405,7 @@ def _sockaddr(address: str, platform: Platform) -> bytes:
     packed = _packed(address)
     is_ipv6 = len(packed) == 16
     body = struct.pack("!HI16sI", 0, 0, packed, 0) if is_ipv6 else struct.pack("!H4s8x", 0, packed)
-    family = {"linux": 10, "darwin": 30, "win32": 23}[platform] if is_ipv6 else 2
+    family = {"linux": 10, "darwin": 30, "win32": 23}.get(platform, socket.AF_INET6) if is_ipv6 else 2
     return (struct.pack("BB", 2 + len(body), family) if platform == "darwin" else struct.pack("=H", family)) + body
 
 
@@ -314,12 +423,28 @@ def _ip_or_index(nic: Nic) -> bytes:
 
 
 def _number(name: str) -> int:
-    return _MISSING[PLATFORM].get(name) or getattr(socket, name)
+    return MISSING[PLATFORM].get(name) or getattr(socket, name)
 
 
 def _set(opened: socket.socket, option: Option) -> None:
-    try:
-        opened.setsockopt(_number(option.level), _number(option.name), option.value)
-    except OSError:
-        if not option.best_effort:
-            raise
+    value = option.value
+    while True:
+        try:
+            opened.setsockopt(_number(option.level), _number(option.name), value)
+        except OSError:
+            if option.or_less and isinstance(value, int) and value > _SMALLEST_BUFFER:
+                value //= 2
+                continue
+            if not option.best_effort:
+                raise
+        return
+
+
+def _control(opened: socket.socket, ioctl: Ioctl) -> None:
+    """``socket.ioctl`` knows other codes only."""
+    import ctypes
+
+    library: Any = ctypes.CDLL("ws2_32")
+    value, length = ctypes.c_uint32(ioctl.value), ctypes.c_uint32()
+    code, handle = ctypes.c_uint32(ioctl.code), ctypes.c_void_p(opened.fileno())
+    library.WSAIoctl(handle, code, ctypes.byref(value), 4, None, 0, ctypes.byref(length), None, None)

@@ -26,7 +26,7 @@ from ..base import Changed, Deliver, Ended, Hears
 from ..ip_datagrams import PAYLOAD_LIMITS, check_ip_destination
 from ..latch import Latch
 from ..own_messages import OwnMessages
-from . import batch, socket_options
+from . import datagram_readers, kernel_features, socket_options
 from .error_advice import cannot_open, is_transient
 from .group_socket import Listener
 from .io_thread import IoThread, Reader
@@ -61,49 +61,64 @@ class UdpTransport:
         self._gone = Latch()
         self._end_lock = threading.RLock()
         self._started = False
-        self._reader: batch.Reader = batch.PlainReader(group.family)
+        self._reader: datagram_readers.Reader = datagram_readers.PlainReader(group.family)
         self._direct_reader = self._reader
+        self._filtering: dict[int, datagram_readers.Reader] = {}
         self._deliver: Deliver | None = None
         self._ended: Ended | None = None
         self._changed: Changed | None = None
         self._fault: Exception | None = None
         self._received = self._own_bytes = 0
-        self._own = OwnMessages(receive_buffer) if listen and options["echo"] else None
+        # From a port that others of this machine have too, nothing tells whose a message is: the echo is then read.
+        self._from_group = options["send_from"] == "group"
+        self._hears_all = self._from_group and options["echo"]
+        self._own = OwnMessages(receive_buffer) if listen and options["echo"] and not self._from_group else None
         self._drops_reported = 0
         self._drop_check: DisposableBase | None = None
         self._final: Statistics | None = None
         self._thread = IoThread(f"rx_multicast_ipc {group}", _OwnDelivery(self._own, self._deliver_own), self._fail)
+        try:
+            kernel_features.find()
+        except OSError as error:
+            raise cannot_open(group, error) from error
         with ExitStack() as undo:
             # First those that listen: on Windows a send needs somebody who joined.
             self._memberships = Memberships(group, receive_buffer, self._thread, listen=listen, trains=trains)
             undo.callback(self._memberships.close)
             self._outlet = Outlet(
-                group, self._memberships.nics, receive_buffer, self._thread, self._own, self._hear_itself
+                *(group, self._memberships.nics, receive_buffer, self._thread, self._own, self._hear_itself),
+                from_group=self._from_group,
             )
             undo.callback(self._outlet.socket.close)
-            self._memberships.ignore(self._outlet.addresses, self._outlet.sent_to_group)
+            self._ignore_own()
             self._receive_buffer = socket_options.granted_receive_buffer(self._outlet.socket)
             undo.pop_all()
 
     def start(self, deliver: Deliver, ended: Ended, changed: Changed | None = None) -> None:
         self._deliver = deliver
+        self._awaited: Callable[[], bool] = getattr(deliver, "awaited", lambda: True)
         self._ended = ended
         self._changed = changed
         self._started = True  # from here on it ends on the thread
         close_at_exit.add(self)
         family = self.group.family
-        self._reader = self._direct_reader = batch.reader(family)
-        if self.group.has_several_interfaces:
-            self._direct_reader = batch.interface_reader(family)
-        self._read_direct = partial(self._read, self._direct_reader, self._outlet.socket, True, "")
         try:
+            self._reader = self._direct_reader = datagram_readers.group_reader(self.group)
+            if isinstance(self._reader, datagram_readers.LocalReader):
+                self._direct_reader = datagram_readers.reader(family)
+            if self.group.has_several_interfaces:
+                self._direct_reader = datagram_readers.interface_reader(family)
+            self._read_direct = partial(self._read, self._direct_reader, self._outlet.socket, True, "")
             self._memberships.start(self._reader_of, self._turn, self._tell, lambda: self._outlet.sent_to_group)
             self._thread.watch({self._outlet.socket: self._read_direct})
-        except OSError as error:
+        except (OSError, MemoryError, RuntimeError) as error:  # the last: no thread can be started
             raise cannot_open(self.group, error) from error
         if self._own is not None:
             self._own.wanted = True
             self._hear_itself()
+
+    def __repr__(self) -> str:
+        return f"<UdpTransport {self.group} by {kernel_features.current()}>"
 
     @property
     def sender_address(self) -> Address:
@@ -217,9 +232,10 @@ class UdpTransport:
         direct = socket_options.kernel_drops(self._outlet.socket)
         group = self._memberships.dropped(self._outlet.sent_to_group)
         own = 0 if self._own is None else self._own.dropped
+        readers = {self._reader, self._direct_reader, *self._filtering.values()}
         return Statistics(
             received=self._received,
-            received_bytes=sum(reader.bytes_read for reader in {self._reader, self._direct_reader}) + self._own_bytes,
+            received_bytes=sum(reader.bytes_read for reader in readers) + self._own_bytes,
             sent=self._outlet.sent,
             sent_bytes=self._outlet.sent_bytes,
             refused=self._outlet.refused,
@@ -229,11 +245,20 @@ class UdpTransport:
 
     def _reader_of(self, listener: Listener) -> Reader:
         interface = listener.nic.name if self.group.has_several_interfaces else ""
-        return partial(self._read, self._reader, listener.socket, False, interface, listener)
+        reader = self._reader
+        if listener.only:
+            reader = self._filtering.setdefault(
+                listener.only, datagram_readers.interface_reader(self.group.family, listener.only)
+            )
+        return partial(self._read, reader, listener.socket, False, interface, listener)
 
     def _turn(self) -> None:
         with self._outlet.lock:  # nothing is sent before it is ignored
             self._outlet.turn_to(self._memberships.nics)
+            self._ignore_own()
+
+    def _ignore_own(self) -> None:
+        if not self._from_group:
             self._memberships.ignore(self._outlet.addresses, self._outlet.sent_to_group)
 
     def _tell(self, event: NetworkEvent) -> None:
@@ -243,7 +268,7 @@ class UdpTransport:
     def _hear_itself(self) -> None:
         """Have what waits of its own messages delivered, as soon as nothing else is."""
         if self._own is not None and self._own.pending:
-            self._thread.run_soon()
+            self._thread.run_soon(hurry=self._awaited())
 
     def _deliver_own(self) -> int:
         """Deliver its own messages that wait, and return how many there were; on the I/O thread."""
@@ -260,7 +285,7 @@ class UdpTransport:
     def _without_own(self, batch: list[Message], listener: Listener) -> list[Message]:
         """The messages of others, where the socket did not keep its own out."""
         port = self._outlet.address[1]
-        if port not in [message.port for message in batch]:
+        if self._hears_all or port not in [message.port for message in batch]:
             return batch
         own = self._outlet.addresses
         if listener.filters_own:  # so what came through has a source that is new, or is of another host
@@ -273,7 +298,7 @@ class UdpTransport:
 
     def _read(
         self,
-        reader: batch.Reader,
+        reader: datagram_readers.Reader,
         opened: socket.socket,
         direct: bool,
         interface: str,

@@ -11,13 +11,14 @@ from reactivex.scheduler import VirtualTimeScheduler
 from ...channel_events import NetworkChange, NetworkEvent
 from ...channel_options import ChannelOptions
 from ...channel_statistics import Statistics
-from ...errors import ChannelClosed, InvalidAddress, SendFailed
-from ...group import Group
+from ...errors import ChannelClosed, InvalidAddress, SendFailed, Unsupported
+from ...group import DEFAULT_INTERFACE, Group
 from ...message import Address, Message
-from ...subscriber_errors import report
+from ...subscriber_errors import HERE, delivering_here, report
 from ..base import Changed, Deliver, Ended, Hears
 from ..ip_datagrams import PAYLOAD_LIMITS, check_ip_destination, no_names
 from ..udp.error_advice import send_failed
+from .host_interfaces import Interface, interfaces_of
 from .network import Wire
 
 _RECORD_COST = 256
@@ -26,6 +27,9 @@ _HEADROOM = 352
 _LARGEST_SLAB = 32_768
 _PAGE = 4096
 """What Linux charges to a receive buffer for a datagram, in bytes, as measured on loopback."""
+
+_LEAST_BUFFER = 1152
+"""Bytes of receive buffer that Linux grants at least."""
 
 
 class VirtualHost:
@@ -47,22 +51,40 @@ class VirtualHost:
             raise InvalidAddress(
                 f"host {self.address} cannot join an {group.family} group; name a host with an {group.family} address"
             )
-        return MemoryTransport(self._wire, self.address, group, options, hears)
+        interfaces = interfaces_of(group, self.address, self._wire.interface_name(self.address))
+        return MemoryTransport(self._wire, self.address, group, interfaces, options, hears)
 
 
 class MemoryTransport:
     """One end of a group on a virtual network. See :class:`rx_multicast_ipc.transport.base.Transport`."""
 
-    def __init__(self, wire: Wire, host: str, group: Group, options: ChannelOptions, hears: Hears) -> None:
+    def __init__(
+        self,
+        wire: Wire,
+        host: str,
+        group: Group,
+        interfaces: tuple[Interface, ...],
+        options: ChannelOptions,
+        hears: Hears,
+    ) -> None:
+        if options["send_from"] == "group":
+            raise Unsupported(
+                'a virtual network has no shared ports to send from: leave send_from="group" out, or use UDP'
+            )
         self.group = group
         self.host = host
-        self.sender_address: Address = ("127.0.0.1" if group.is_loopback else host, wire.free_port(host))
+        self.interfaces = interfaces
+        self.names_interfaces = group.has_several_interfaces
+        self.is_bound_to_interface = not self.names_interfaces and group.interfaces != (DEFAULT_INTERFACE,)
+        port = wire.free_port(host)
+        self.sender_address: Address = interfaces[0].address, port
+        self.own_addresses = frozenset((interface.address, port) for interface in interfaces)
         self._wire = wire
         self._deliver: Deliver | None = None
         self._ended: Ended | None = None
         self._changed: Changed | None = None
         self._closed = False
-        self._receive_buffer = options["receive_buffer"]
+        self._receive_buffer = max(options["receive_buffer"], _LEAST_BUFFER)
         self.hears_itself = options["echo"]
         self._waiting: list[Message] = []
         self._waiting_cost = 0
@@ -80,10 +102,6 @@ class MemoryTransport:
     @property
     def ended(self) -> bool:
         return self._closed
-
-    @property
-    def own_addresses(self) -> frozenset[Address]:
-        return frozenset((self.sender_address,))
 
     def start(self, deliver: Deliver, ended: Ended, changed: Changed | None = None) -> None:
         self._deliver = deliver
@@ -110,7 +128,7 @@ class MemoryTransport:
         try:
             if len(payload) > self.payload_limit:
                 raise OSError(errno.EMSGSIZE, os.strerror(errno.EMSGSIZE))
-            self._wire.carry(self, payload, destination or (self.group.address, self.group.port))
+            self._refused += self._wire.carry(self, payload, destination)
         except OSError as error:
             self._refused += 1
             raise send_failed(self.group, destination, error) from error
@@ -154,8 +172,9 @@ class MemoryTransport:
 
     def turn(self, change: NetworkChange) -> None:
         """Tell what became of the host's interface."""
-        if self._changed is not None and not self._closed and not self.group.is_loopback:
-            self._changed(NetworkEvent(change, self.group.interface, self.host, self._wire.now))
+        network = [interface.name for interface in self.interfaces if not interface.is_loopback]
+        if self._changed is not None and not self._closed and network:
+            self._changed(NetworkEvent(change, network[0], self.host, self._wire.now))
 
     def arrive(self, batch: list[Message]) -> None:
         """Take what the wire brings into the receive buffer, as far as it has room, and read it if anybody does."""
@@ -165,7 +184,7 @@ class MemoryTransport:
         waiting, cost = self._waiting, self._waiting_cost
         for message in batch:
             with_it = cost + _cost(len(message.data))
-            if with_it > room:
+            if with_it > room and cost:  # an empty buffer takes any datagram
                 self._dropped += 1
             else:
                 waiting.append(message)
@@ -182,7 +201,11 @@ class MemoryTransport:
         for message in batch:
             self._received_bytes += len(message.data)
         try:
-            self._deliver(batch)
+            if HERE.delivering:  # the clock said so for all that it runs
+                self._deliver(batch)
+            else:
+                with delivering_here():
+                    self._deliver(batch)
         except Exception as error:
             report(error)
 

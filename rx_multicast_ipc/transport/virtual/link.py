@@ -1,9 +1,12 @@
-"""What a link between two hosts of a virtual network does to datagrams."""
+"""What the links of a virtual network do to datagrams: latency, loss, duplication, order, and partitions."""
 
 from __future__ import annotations
 
 import math
+from collections import defaultdict
+from collections.abc import Collection, Iterable
 from functools import lru_cache
+from random import Random
 from typing import Final, NamedTuple, TypedDict
 
 import msgspec
@@ -96,6 +99,124 @@ class Passage(NamedTuple):
     jitter: float
     duplication: float
     reordering: float
+
+
+class Links:
+    """The links between every two hosts, and what cuts them: each host's interface that is down, and a partition.
+
+    Every link is of one kind unless it was given one of its own. What stays on a host takes no time and is not lost.
+
+    Args:
+        link: what every link is like at first.
+        seed: of everything that is drawn.
+
+    Attributes:
+        lost: copies of datagrams that were lost so far.
+        duplicated: those that were made more of.
+        cut: those that a partition, or an interface that was down, stopped.
+    """
+
+    def __init__(self, link: Link, seed: int | str) -> None:
+        self.lost = self.duplicated = self.cut = 0
+        self._draw = Random(seed).random
+        self._usual = link
+        self._own: dict[tuple[str, str], Link] = {}
+        self._sides: dict[str, int] = {}
+        self._down: set[str] = set()
+        self._free: defaultdict[str, dict[str, float]] = defaultdict(dict)
+        self._last_arrival: defaultdict[str, dict[str, float]] = defaultdict(dict)
+
+    def change(self, hosts: Collection[str], one_way: bool, options: LinkOptions) -> None:
+        """Change the link between two hosts, or, with no hosts, every link that has none of its own."""
+        if not hosts:
+            if one_way:
+                raise InvalidOption("one_way needs the two hosts of a link, from the first of which it leads")
+            self._usual = msgspec.structs.replace(self._usual, **options)
+            return
+        if len(hosts) != 2:
+            raise InvalidOption(f"a link joins two hosts, not {len(hosts)}; name two, or none for every link")
+        one, other = hosts
+        for pair in ((one, other),) if one_way else ((one, other), (other, one)):
+            self._own[pair] = msgspec.structs.replace(self._own.get(pair, self._usual), **options)
+
+    def partition(self, sides: Iterable[Iterable[str]]) -> None:
+        """Cut the network into sides; hosts that are in none are together on one of their own."""
+        placed: dict[str, int] = {}
+        for number, side in enumerate(sides, start=1):
+            for host in side:
+                if placed.setdefault(host, number) != number:
+                    raise InvalidOption(f"host {host} cannot be on two sides of a partition")
+        self._sides = placed
+
+    def heal(self) -> None:
+        """Make the network whole again."""
+        self._sides = {}
+
+    def take_down(self, host: str) -> bool:
+        """Take a host's interface down; whether it was up."""
+        was_up = host not in self._down
+        self._down.add(host)
+        return was_up
+
+    def bring_up(self, host: str) -> bool:
+        """Bring a host's interface up; whether it was down."""
+        was_down = host in self._down
+        self._down.discard(host)
+        return was_down
+
+    def is_down(self, host: str) -> bool:
+        return host in self._down
+
+    @property
+    def are_cut(self) -> bool:
+        """Whether any is."""
+        return bool(self._sides or self._down)
+
+    def is_cut(self, source: str, target: str) -> bool:
+        """Whether the link between two hosts is."""
+        return target in self._down or source in self._down or self._sides.get(source, 0) != self._sides.get(target, 0)
+
+    def usual_passage(self, size: int, family: Family) -> Passage:
+        """What a link without anything of its own does to datagrams with so many bytes of payload."""
+        return self._usual.passage(size, family)
+
+    def arrivals(
+        self, source: str, target: str, usual: Passage, size: int, family: Family, now: float
+    ) -> tuple[float, ...]:
+        """When the copies of one datagram that is sent now arrive: none if it is lost, two if it is doubled."""
+        if source == target:
+            return (now,)
+        if (self._sides or self._down) and self.is_cut(source, target):
+            self.cut += 1
+            return ()
+        link = self._own.get((source, target)) if self._own else None
+        passage = usual if link is None else link.passage(size, family)
+        departure = now
+        if passage.seconds:
+            free = self._free[source]
+            departure = free[target] = max(now, free.get(target, 0.0)) + passage.seconds
+        draw = self._draw
+        if passage.survival < 1.0 and draw() >= passage.survival:
+            self.lost += 1
+            return ()
+        if not passage.duplication or draw() >= passage.duplication:
+            return (self._arrival(passage, source, target, departure),)
+        self.duplicated += 1
+        return self._arrival(passage, source, target, departure), self._arrival(passage, source, target, departure)
+
+    def _arrival(self, passage: Passage, source: str, target: str, departure: float) -> float:
+        arrival = departure + passage.latency
+        if not passage.jitter and not passage.reordering:
+            return round(arrival, 6)
+        draw = self._draw
+        if passage.jitter:
+            arrival += draw() * passage.jitter
+        if passage.reordering and draw() < passage.reordering:
+            return round(arrival + draw() * (passage.latency + passage.jitter), 6)
+        if passage.jitter:
+            last = self._last_arrival[source]
+            arrival = last[target] = max(arrival, last.get(target, 0.0))
+        return round(arrival, 6)
 
 
 @lru_cache(maxsize=1024)  # as costly as all else that is done for a datagram

@@ -1,4 +1,4 @@
-"""What joins the hosts of a virtual network: who hears a datagram, when, and whether at all."""
+"""What joins the hosts of a virtual network: who hears a datagram."""
 
 from __future__ import annotations
 
@@ -7,18 +7,18 @@ import os
 from collections import defaultdict
 from collections.abc import Callable, Collection, Iterable, Iterator
 from itertools import chain, count, takewhile
-from random import Random
 from typing import Final, NamedTuple, Protocol
 
 import msgspec
 from reactivex.scheduler import VirtualTimeScheduler
 
 from ...channel_events import NetworkChange
-from ...errors import CannotOpen, InvalidAddress, InvalidOption
+from ...errors import CannotOpen, InvalidAddress, InvalidInterface
 from ...group import Group, Ip
 from ...message import Address, Family, Message
 from ..base import Hears
-from .link import Link, LinkOptions, Passage
+from .host_interfaces import LOOPBACK_ADDRESSES, NETWORK_INTERFACE, Interface
+from .link import Link, LinkOptions, Links
 
 _EPHEMERAL_PORTS: Final = range(49_152, 65_536)
 """The ports that a system gives out by itself (RFC 6335, section 6)."""
@@ -26,6 +26,9 @@ _EPHEMERAL_PORTS: Final = range(49_152, 65_536)
 
 _Room = tuple[str, int, bool]
 """A group's address and port, on loopback or not: whom those hear that are there."""
+
+_Copy = tuple[Interface, Iterable["End"]]
+"""One way that a datagram goes, and who hears it there."""
 
 _NOBODY: Final[dict[End, tuple[str, ...]]] = {}
 
@@ -74,6 +77,19 @@ class End(Protocol):
     def host(self) -> str: ...
 
     @property
+    def interfaces(self) -> tuple[Interface, ...]: ...
+
+    @property
+    def names_interfaces(self) -> bool:
+        """Whether its messages say which interface they came by."""
+        ...
+
+    @property
+    def is_bound_to_interface(self) -> bool:
+        """Whether what it sends to one address goes by its one interface, and not where the routes lead."""
+        ...
+
+    @property
     def sender_address(self) -> Address: ...
 
     @property
@@ -89,10 +105,7 @@ class End(Protocol):
 
 
 class Wire:
-    """The hosts of a virtual network and the links between them.
-
-    Every link between two hosts is of one kind unless it was given one of its own. What stays on a host
-    takes no time and is not lost.
+    """The hosts of a virtual network, on the links between them.
 
     Args:
         scheduler: its clock.
@@ -109,20 +122,18 @@ class Wire:
         on_send: Callable[[Datagram], object] | None = None,
     ) -> None:
         self.scheduler = scheduler
+        # What arrives at one moment with a time-out is in time, as it is for a thread that reads before it looks at
+        # its timers. reactivex's own clocks know no such order.
+        self._schedule: Callable[..., object] = getattr(scheduler, "schedule_first", scheduler.schedule_relative)
         self._on_send = on_send
-        self._random = Random(seed)
-        self._link = link or Link()
-        self._links: dict[tuple[str, str], Link] = {}
+        self._links = Links(link or Link(), seed)
         self._hosts: dict[str, dict[int, End]] = {}
+        self._interface_names: dict[str, str] = {}
         self._listeners: defaultdict[_Room, dict[End, tuple[str, ...]]] = defaultdict(dict)
         self._new_hosts = {"IPv4": count(1), "IPv6": count(1)}
-        self._sides: dict[str, int] = {}
-        self._down: set[str] = set()
         self.paused: set[str] = set()
         self._arrivals: dict[float, list[tuple[End, Message]]] = {}
-        self._link_free: defaultdict[str, dict[str, float]] = defaultdict(dict)
-        self._last_arrival: defaultdict[str, dict[str, float]] = defaultdict(dict)
-        self._sent = self._delivered = self._lost = self._duplicated = self._cut = 0
+        self._sent = self._delivered = 0
 
     @property
     def now(self) -> float:
@@ -132,16 +143,25 @@ class Wire:
     @property
     def traffic(self) -> Traffic:
         """What was counted so far."""
-        return Traffic(self._sent, self._delivered, self._lost, self._duplicated, self._cut)
+        links = self._links
+        return Traffic(self._sent, self._delivered, links.lost, links.duplicated, links.cut)
 
-    def add_host(self, address: str) -> str:
-        """The host of that address, from now on if there was none."""
+    def add_host(self, address: str, interface: str | None = None) -> str:
+        """The host of that address, from now on if there was none; and what its network interface is called."""
         ip = Ip.parse(address) if isinstance(address, str) else None
         if ip is None or ip.is_multicast or ip.is_loopback:
             raise InvalidAddress(f'a virtual host has a numeric address of its own such as "10.0.0.1", not {address!r}')
         host = str(ip)
+        if interface is not None and (not isinstance(interface, str) or not interface or Ip.parse(interface)):
+            raise InvalidInterface(f'an interface has a name such as "eth0", not {interface!r}')
         self._hosts.setdefault(host, {})
+        if interface is not None:
+            self._interface_names[host] = interface
         return host
+
+    def interface_name(self, host: str) -> str:
+        """What the network interface of a host is called."""
+        return self._interface_names.get(host, NETWORK_INTERFACE)
 
     def new_host(self, family: Family) -> str:
         """A host that was not there before: 10.0.0.1, 10.0.0.2, ..."""
@@ -163,53 +183,39 @@ class Wire:
     def attach(self, end: End, hears: Hears) -> None:
         self._hosts[end.host][end.sender_address[1]] = end
         if hears is Hears.ALL:
-            self._listeners[_room(end.group)][end] = end.group.sources
+            for interface in end.interfaces:
+                self._listeners[_room(end.group, interface)][end] = end.group.sources
 
     def detach(self, end: End) -> None:
         del self._hosts[end.host][end.sender_address[1]]
-        self._listeners[_room(end.group)].pop(end, None)
+        for interface in end.interfaces:
+            self._listeners[_room(end.group, interface)].pop(end, None)
 
     def ends(self, host: str) -> list[End]:
         """What is open on ``host``, in the order in which it was opened."""
         return list(self._hosts[host].values())
 
     def set_link(self, hosts: Collection[str], one_way: bool, options: LinkOptions) -> None:
-        """Change the link between two hosts, or, with no hosts, every link that has none of its own."""
-        if not hosts:
-            if one_way:
-                raise InvalidOption("one_way needs the two hosts of a link, from the first of which it leads")
-            self._link = msgspec.structs.replace(self._link, **options)
-            return
-        if len(hosts) != 2:
-            raise InvalidOption(f"a link joins two hosts, not {len(hosts)}; name two, or none for every link")
-        one, other = (self._known(host) for host in hosts)
-        for pair in ((one, other),) if one_way else ((one, other), (other, one)):
-            self._links[pair] = msgspec.structs.replace(self._links.get(pair, self._link), **options)
+        """See :meth:`Links.change`."""
+        self._links.change([self._known(host) for host in hosts], one_way, options)
 
-    def partition(self, sides: Iterable[Iterable[str]]) -> None:
-        """Cut the network into sides; hosts that are in none are together on one of their own."""
-        placed: dict[str, int] = {}
-        for number, side in enumerate(sides, start=1):
-            if isinstance(side, str):
-                side = (side,)
-            for host in side:
-                if placed.setdefault(self._known(host), number) != number:
-                    raise InvalidOption(f"host {host} cannot be on two sides of a partition")
-        self._sides = placed
+    def partition(self, sides: Iterable[str | Iterable[str]]) -> None:
+        """See :meth:`Links.partition`; a side may be one host."""
+        self._links.partition(
+            [[self._known(host) for host in ((side,) if isinstance(side, str) else side)] for side in sides]
+        )
 
     def heal(self) -> None:
         """Make the network whole again."""
-        self._sides = {}
+        self._links.heal()
 
     def take_down(self, host: str) -> None:
         """Cut one host off, so that it notices: its sends fail."""
-        if self._known(host) not in self._down:
-            self._down.add(host)
+        if self._links.take_down(self._known(host)):
             self._turn(host, NetworkChange.DOWN)
 
     def bring_up(self, host: str) -> None:
-        if self._known(host) in self._down:
-            self._down.remove(host)
+        if self._links.bring_up(self._known(host)):
             self._turn(host, NetworkChange.UP)
 
     def pause(self, host: str) -> None:
@@ -221,95 +227,98 @@ class Wire:
         for end in self.ends(host):
             end.resume()
 
-    def carry(self, sender: End, payload: bytes, destination: Address) -> None:
-        """Schedule the delivery of one datagram at every end that hears it; raises ``OSError`` as ``sendto`` does."""
-        hearers = self._hearers(sender, destination)
+    def carry(self, sender: End, payload: bytes, destination: Address | None) -> int:
+        """Schedule the delivery of one datagram at every end that hears it; None is the sender's group.
+
+        Returns:
+            By how many of several interfaces it could not go, because they are down.
+
+        Raises:
+            OSError: as ``sendto`` raises it.
+        """
+        ip = None if destination is None else Ip.parse(destination[0])
+        direct = ip is not None and not ip.is_multicast
+        if destination is None:
+            destination = sender.group.address, sender.group.port
+            copies, refused = self._to_group(sender, destination, sender.interfaces)
+        elif ip is None or ip.is_multicast:
+            copies, refused = self._to_group(sender, (str(ip), destination[1]), sender.interfaces[:1])
+        else:
+            copies, refused = [self._to_one(sender, ip, destination[1])], 0
         self._sent += 1
         now = self.now
-        if self._on_send is not None:
+        for interface, hearers in copies:
+            self._spread(sender, payload, interface, hearers, direct, now)
+        if self._on_send is not None:  # last, for it may send, too
             self._on_send(Datagram(now, sender.sender_address, destination, payload))
-        direct = not _is_multicast(destination[0])
-        host, (address, port), family = sender.host, sender.sender_address, sender.group.family
-        usual = self._link.passage(len(payload), family)
-        schedule, deliver = self.scheduler.schedule_relative, self._deliver
+        return refused
+
+    def _spread(
+        self, sender: End, payload: bytes, interface: Interface, hearers: Iterable[End], direct: bool, now: float
+    ) -> None:
+        """Send by one interface."""
+        host, address, port, family = sender.host, interface.address, sender.sender_address[1], sender.group.family
+        size = len(payload)
+        usual = self._links.usual_passage(size, family)
+        arrivals_of = self._links.arrivals
         message: Message | None = None
         passed: dict[str, tuple[float, ...]] = {}
         for end in hearers:
-            times = passed.get(end.host)
+            target = end.host
+            times = passed.get(target)
             if times is None:  # it comes to a host once, however many hear it there
-                times = passed[end.host] = self._passed(host, end.host, usual, len(payload), family, now)
+                times = passed[target] = arrivals_of(host, target, usual, size, family, now)
             for arrival in times:
                 if message is None or message.received_at != arrival:
                     message = Message(payload, address, port, family, arrival, direct)
+                heard = message
+                if end.names_interfaces:
+                    name = interface.name if interface.is_loopback else self.interface_name(target)
+                    heard = msgspec.structs.replace(message, interface=name)
                 arrivals = self._arrivals.get(arrival)
                 if arrivals is None:  # all that arrives at one moment is one action
-                    self._arrivals[arrival] = [(end, message)]
-                    schedule(arrival - now, deliver, arrival)
+                    self._arrivals[arrival] = [(end, heard)]
+                    self._schedule(arrival - now, self._deliver, arrival)
                 else:
-                    arrivals.append((end, message))
+                    arrivals.append((end, heard))
 
-    def _hearers(self, sender: End, destination: Address) -> Iterable[End]:
-        address, port = destination
-        on_loopback = sender.group.is_loopback
-        if not on_loopback and sender.host in self._down:
+    def _to_group(self, sender: End, group: Address, by: tuple[Interface, ...]) -> tuple[list[_Copy], int]:
+        up = by
+        if self._links.is_down(sender.host):
+            up = tuple(interface for interface in by if interface.is_loopback)
+            if not up:
+                raise OSError(errno.ENETUNREACH, os.strerror(errno.ENETUNREACH))
+        return [(interface, self._members(sender, group, interface)) for interface in up], len(by) - len(up)
+
+    def _to_one(self, sender: End, ip: Ip, port: int) -> _Copy:
+        """Who has an address, and by which interface of the sender's it is reached."""
+        only = sender.interfaces[0] if sender.is_bound_to_interface else None
+        if ip.is_loopback and only is not None and not only.is_loopback:
+            return only, ()  # loopback's addresses do not pass a network
+        address = str(ip)
+        local = ip.is_loopback or (only is not None and only.is_loopback)
+        if local:
+            way = Interface("lo", LOOPBACK_ADDRESSES[ip.family] if ip.is_loopback else sender.host, True)
+        elif self._links.is_down(sender.host):
             raise OSError(errno.ENETUNREACH, os.strerror(errno.ENETUNREACH))
-        ip = Ip.parse(address)
-        if ip is None or ip.is_multicast:
-            return self._members(sender, (str(ip), port))
-        local = ip.is_loopback
-        ends = self._hosts.get(sender.host if local else str(ip))
+        else:
+            way = Interface(self.interface_name(sender.host), sender.host, False)
+        ends = self._hosts.get(sender.host if local else address)
         if ends is None:
             raise OSError(errno.EHOSTUNREACH, os.strerror(errno.EHOSTUNREACH))
         end = ends.get(port)
-        return () if end is None or (end.group.is_loopback and not local) else (end,)
+        if end is None or (end.group.is_loopback and address != end.interfaces[0].address):
+            return way, ()
+        return way, (end,)
 
-    def _members(self, sender: End, group: Address) -> Iterator[End]:
-        address, _ = sender.sender_address
-        on_loopback = sender.group.is_loopback
-        stays = on_loopback or sender.group.ttl == 0
-        for end, sources in self._listeners.get((*group, on_loopback), _NOBODY).items():
+    def _members(self, sender: End, group: Address, interface: Interface) -> Iterator[End]:
+        address, host = interface.address, sender.host
+        stays = interface.is_loopback or sender.group.ttl == 0
+        for end, sources in self._listeners.get((*group, interface.is_loopback), _NOBODY).items():
             if end is sender and not sender.hears_itself:
                 continue
-            if (not stays or end.host == sender.host) and (not sources or address in sources):
+            if (not stays or end.host == host) and (not sources or address in sources):
                 yield end
-
-    def _passed(
-        self, source: str, target: str, usual: Passage, size: int, family: Family, now: float
-    ) -> tuple[float, ...]:
-        """When the copies of one datagram arrive."""
-        if source == target:
-            return (now,)
-        if (self._sides or self._down) and self._is_cut(source, target):
-            self._cut += 1
-            return ()
-        link = self._links.get((source, target)) if self._links else None
-        passage = usual if link is None else link.passage(size, family)
-        departure = now
-        if passage.seconds:
-            free = self._link_free[source]
-            departure = free[target] = max(now, free.get(target, 0.0)) + passage.seconds
-        draw = self._random.random
-        if passage.survival < 1.0 and draw() >= passage.survival:
-            self._lost += 1
-            return ()
-        if not passage.duplication or draw() >= passage.duplication:
-            return (self._arrival(passage, source, target, departure),)
-        self._duplicated += 1
-        return self._arrival(passage, source, target, departure), self._arrival(passage, source, target, departure)
-
-    def _arrival(self, passage: Passage, source: str, target: str, departure: float) -> float:
-        arrival = departure + passage.latency
-        if not passage.jitter and not passage.reordering:
-            return round(arrival, 6)
-        draw = self._random.random
-        if passage.jitter:
-            arrival += draw() * passage.jitter
-        if passage.reordering and draw() < passage.reordering:
-            return round(arrival + draw() * (passage.latency + passage.jitter), 6)
-        if passage.jitter:
-            last = self._last_arrival[source]
-            arrival = last[target] = max(arrival, last.get(target, 0.0))
-        return round(arrival, 6)
 
     def _deliver(self, _scheduler: object, at: float | None) -> None:
         """What arrives at this moment: one batch for each end."""
@@ -321,20 +330,18 @@ class Wire:
                 batches[end] = [message]
             else:
                 batch.append(message)
+        links = self._links
         for end, batch in batches.items():
-            if self._sides or self._down:  # what was on its way when the link broke
+            if links.are_cut:  # what was on its way when the link broke
                 whole, batch = batch, [one for one in batch if not self._is_broken(one, end)]
-                self._cut += len(whole) - len(batch)
+                links.cut += len(whole) - len(batch)
             if batch:
                 self._delivered += len(batch)
                 end.arrive(batch)
 
     def _is_broken(self, message: Message, end: End) -> bool:
         source = message.address
-        return source != end.host and source in self._hosts and self._is_cut(source, end.host)
-
-    def _is_cut(self, source: str, target: str) -> bool:
-        return target in self._down or source in self._down or self._sides.get(source, 0) != self._sides.get(target, 0)
+        return source != end.host and source in self._hosts and self._links.is_cut(source, end.host)
 
     def _turn(self, host: str, change: NetworkChange) -> None:
         for end in self.ends(host):
@@ -347,10 +354,5 @@ class Wire:
         return host
 
 
-def _room(group: Group) -> _Room:
-    return group.address, group.port, group.is_loopback
-
-
-def _is_multicast(address: str) -> bool:
-    ip = Ip.parse(address)
-    return ip is not None and ip.is_multicast
+def _room(group: Group, interface: Interface) -> _Room:
+    return group.address, group.port, interface.is_loopback

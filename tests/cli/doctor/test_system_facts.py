@@ -8,10 +8,14 @@ from pathlib import Path
 import pytest
 
 from rx_multicast_ipc.cli.doctor.check_context import Examination
-from rx_multicast_ipc.cli.doctor.environment_checks import check_surroundings
+from rx_multicast_ipc.cli.doctor.environment_checks import check_fast_path, check_surroundings
 from rx_multicast_ipc.cli.doctor.finding import Finding, Severity
 from rx_multicast_ipc.cli.doctor.port_checks import check_receive_buffer
 from rx_multicast_ipc.cli.doctor.system_facts import Holder, Interface, System
+from rx_multicast_ipc.transport.udp import kernel_features
+from rx_multicast_ipc.transport.udp.kernel_features import KernelFeatures
+
+from ...helpers import needs_linux
 
 UDP = """\
    sl  local_address rem_address   st tx_queue rx_queue tr tm->when retrnsmt   uid  timeout inode ref pointer drops
@@ -152,3 +156,20 @@ def test_strict_filters_are_read(root: Path) -> None:
         path.parent.mkdir(parents=True)
         path.write_text(f"{value}\n")
     assert [System(root).strict_filter(name) for name in ("eth0", "eth1")] == [True, False]
+
+
+@needs_linux
+@pytest.mark.parametrize(
+    ("features", "severity", "seen"),
+    [
+        (KernelFeatures(*[True] * len(KernelFeatures._fields)), Severity.OK, "used: recvmsg, recvmmsg, sendmmsg"),
+        (KernelFeatures(recvmsg=True, sendmmsg=True), Severity.NOTE, "without recvmmsg, UDP_SEGMENT, UDP_GRO"),
+    ],
+)
+def test_what_of_the_fast_path_works_is_told(
+    features: KernelFeatures, severity: Severity, seen: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(kernel_features, "find", lambda: features)
+    (found,) = check_fast_path()
+    assert (found.name, found.severity) == ("fast-path", severity)
+    assert found.seen.startswith(seen)

@@ -16,6 +16,7 @@ from textual.widgets import Static
 from rx_multicast_ipc.cli import spy
 from rx_multicast_ipc.cli.main import main
 from rx_multicast_ipc.cli.spy.app import SpyApp
+from rx_multicast_ipc.testing import VirtualClock, VirtualNetwork
 
 from ...helpers import PATIENCE, ipc, needs_linux
 
@@ -311,3 +312,54 @@ def test_without_textual_it_says_what_to_install(
 def test_in_a_pipe_it_refuses_and_names_listen(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["spy"]) == 3
     assert "use listen in scripts and pipes" in capsys.readouterr().err
+
+
+@use
+async def test_no_payload_ends_it(channel: ipc.Channel, other: ipc.Channel) -> None:
+    payloads = [b"[" * 8_000, b'{"a":' * 1_600, b"\xff", b"9" * 8_000, b"\x91" * 9_000, b"", bytes(range(256)), b"NaN"]
+    payloads += [b"[" * 900 + b"]" * 900, b'"\\ud800"', "\u202e\u009b\x7f".encode()]
+    async with screen(channel) as on:
+        for count, payload in enumerate(payloads, 1):
+            say(other, payload)
+            await on.heard(count)
+            for _ in range(4):  # every view
+                await on.press("v")
+                text = on.text("payload")
+                assert all(char.isprintable() or char == "\n" for char in text)
+        assert len(on.lines("messages")) == len(payloads)
+
+
+@use
+async def test_a_bad_filter_is_told_and_the_last_good_one_stays(channel: ipc.Channel, other: ipc.Channel) -> None:
+    async with screen(channel) as on:
+        say(other, "one", "two")
+        await on.heard(2)
+        await on.press("slash", "o", "n")
+        await on.press("[")
+        assert "on[ is no regular expression: unterminated character set" in on.text("status")
+        assert [line.split()[-1] for line in on.lines("messages")] == ["one"]
+        await on.press("backspace")
+        assert "regular expression" not in on.text("status")
+
+
+def test_a_bad_filter_on_the_command_line_is_a_mistake(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["spy", "--filter", "["]) == 2
+    assert "a regular expression, not '['" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("width", [80, 120])
+@pytest.mark.parametrize(
+    "address", ["2001:db8:1234:5678:9abc:def0:1234:5678", "fe80::1234:5678:9abc:def0%eth0", "1.2.3.4"]
+)
+def test_addresses_and_ports_are_shown_whole(address: str, width: int) -> None:
+    async def test() -> None:
+        with VirtualNetwork(VirtualClock()).open_channel() as channel:
+            async with screen(channel, size=(width, 40)) as on:
+                on.app.traffic.add([ipc.Message(b"payload", address, 65_535, received_at=1.0)])
+                await on.heard(1)
+                whole = f"[{address}]:65535" if ":" in address else f"{address}:65535"
+                assert whole in on.lines("senders")[0]
+                assert whole in on.lines("messages")[0]
+                assert "payload"[:5] in on.lines("messages")[0]
+
+    asyncio.run(test())

@@ -13,14 +13,15 @@ import pytest
 
 import rx_multicast_ipc as ipc
 from rx_multicast_ipc import Message
-from rx_multicast_ipc.transport.udp import batch
-from rx_multicast_ipc.transport.udp.batch import BatchReader, PlainReader, Reader
+from rx_multicast_ipc.group import Group
+from rx_multicast_ipc.transport.udp import batch_sending, datagram_readers, kernel_features
+from rx_multicast_ipc.transport.udp.datagram_readers import BatchReader, MessageReader, PlainReader, Reader
 
 from ...helpers import needs_linux, nothing_left_behind
 
 pytestmark = [
     needs_linux,
-    pytest.mark.skipif(not batch.HAS_BATCHES, reason="this machine has no batch system calls"),
+    pytest.mark.skipif(not kernel_features.find().recvmmsg, reason="this machine has no batch system calls"),
 ]
 
 UDP_GRO = 104
@@ -31,7 +32,7 @@ def receiver(request: pytest.FixtureRequest) -> Iterator[socket.socket]:
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as opened:
         opened.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4 << 20)
         if request.param:
-            opened.setsockopt(batch.SOL_UDP, UDP_GRO, 1)
+            opened.setsockopt(kernel_features.SOL_UDP, UDP_GRO, 1)
         opened.bind(("127.0.0.1", 0))
         opened.setblocking(False)
         yield opened
@@ -51,8 +52,8 @@ def read_all(reader: Reader, receiver: socket.socket) -> list[Message]:
     return messages
 
 
-@pytest.mark.parametrize("kind", [BatchReader, PlainReader])
-def test_a_message_has_all_its_fields(kind: type[BatchReader | PlainReader], sender: socket.socket) -> None:
+@pytest.mark.parametrize("kind", [BatchReader, MessageReader, PlainReader])
+def test_a_message_has_all_its_fields(kind: type[PlainReader], sender: socket.socket) -> None:
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as receiver:
         receiver.bind(("127.0.0.1", 0))
         receiver.setblocking(False)
@@ -64,16 +65,46 @@ def test_a_message_has_all_its_fields(kind: type[BatchReader | PlainReader], sen
         assert before <= message.received_at <= time.time()
 
 
-def test_sizes_that_change_back_and_forth_arrive_whole(receiver: socket.socket, sender: socket.socket) -> None:
-    reader = BatchReader("IPv4")
+def test_on_windows_a_loopback_channel_drops_what_does_not_come_from_loopback(
+    port: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(datagram_readers, "PLATFORM", "win32")
+    heard = [
+        *((b"one", ("192.0.2.9", 5)), (b"two", ("127.0.0.1", 5)), (b"three", ("192.0.2.9", 5))),
+        *((b"four", ("127.8.0.1", 6)), (b"five", ("10.0.0.1", 7))),
+    ]
+
+    class Wire:
+        def recvfrom(self, _size: int) -> tuple[bytes, tuple[str, int]]:
+            if not heard:
+                raise BlockingIOError
+            return heard.pop(0)
+
+    wire: Any = Wire()
+    reader = datagram_readers.group_reader(Group.of(port))
+    messages = reader.read(wire, False)
+    assert [message.data for message in messages] == [b"two", b"four"]
+    assert reader.bytes_read == 7
+    heard.append((b"six", ("192.0.2.9", 5)))
+    assert reader.read(wire, False) == []
+    assert type(datagram_readers.group_reader(Group.of(port, interface="eth0"))) is type(
+        datagram_readers.reader("IPv4")
+    )
+
+
+@pytest.mark.parametrize("kind", [BatchReader, MessageReader])
+def test_sizes_that_change_back_and_forth_arrive_whole(
+    receiver: socket.socket, sender: socket.socket, kind: type[MessageReader]
+) -> None:
+    reader = kind("IPv4")
     for size in (10, 60_000, 10, 8192, 8193, 0, 65_507, 1, 1, 30_000, 5):
         payloads = [bytes([size % 251]) * size for _ in range(20)]
-        assert batch.send_many(sender, payloads, receiver.getsockname()).payloads == 20
+        assert batch_sending.send_many(sender, payloads, receiver.getsockname()).payloads == 20
         assert [message.data for message in read_all(reader, receiver)] == payloads
 
 
 def test_a_train_with_a_shorter_last_datagram_comes_apart_right(receiver: socket.socket, sender: socket.socket) -> None:
-    control = [(batch.SOL_UDP, batch.UDP_SEGMENT, (100).to_bytes(2, "little"))]
+    control = [(kernel_features.SOL_UDP, kernel_features.UDP_SEGMENT, (100).to_bytes(2, "little"))]
     sender.sendmsg([b"a" * 100 + b"b" * 100 + b"c" * 7], control, 0, receiver.getsockname())
     assert [message.data for message in read_all(BatchReader("IPv4"), receiver)] == [b"a" * 100, b"b" * 100, b"c" * 7]
 
@@ -81,7 +112,7 @@ def test_a_train_with_a_shorter_last_datagram_comes_apart_right(receiver: socket
 def test_more_senders_than_are_remembered_are_told_apart(
     receiver: socket.socket, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(batch, "_SENDERS", 4)
+    monkeypatch.setattr(datagram_readers, "_SENDERS", 4)
     senders = [socket.socket(socket.AF_INET, socket.SOCK_DGRAM) for _ in range(20)]
     for opened in senders:
         opened.bind(("127.0.0.1", 0))
@@ -100,15 +131,15 @@ def test_ipv6_addresses_are_those_that_the_socket_module_gives() -> None:
         receiver.bind(("::1", 0))
         receiver.setblocking(False)
         sender.bind(("::1", 0))
-        batch.send_many(sender, [b"a", b"bc", b"de"], receiver.getsockname())
-        messages = BatchReader("IPv6").read(receiver, False)
+        batch_sending.send_many(sender, [b"a", b"bc", b"de"], receiver.getsockname())
+        messages = read_all(BatchReader("IPv6"), receiver)
         assert [message.data for message in messages] == [b"a", b"bc", b"de"]
         assert {(message.sender, message.family) for message in messages} == {(sender.getsockname()[:2], "IPv6")}
 
 
 def test_one_small_message_keeps_nothing_of_its_batch_alive(receiver: socket.socket, sender: socket.socket) -> None:
     reader = BatchReader("IPv4")
-    batch.send_many(sender, [b"small"] + [bytes(1000)] * 50, receiver.getsockname())
+    batch_sending.send_many(sender, [b"small"] + [bytes(1000)] * 50, receiver.getsockname())
     kept = read_all(reader, receiver)[0]
     assert type(kept.data) is bytes
     assert gc.get_referents(kept.data) == []
@@ -116,7 +147,7 @@ def test_one_small_message_keeps_nothing_of_its_batch_alive(receiver: socket.soc
 
 def test_reading_in_turns_takes_everything(receiver: socket.socket, sender: socket.socket) -> None:
     payloads = [b"%d" % number for number in range(300)]
-    batch.send_many(sender, payloads, receiver.getsockname())
+    batch_sending.send_many(sender, payloads, receiver.getsockname())
     assert [message.data for message in read_all(BatchReader("IPv4"), receiver)] == payloads
 
 
@@ -142,20 +173,20 @@ class NoSegmentation:
 def test_where_a_link_takes_no_trains_datagrams_go_one_by_one(receiver: socket.socket, sender: socket.socket) -> None:
     payloads = [b"%03d" % number for number in range(200)]
     link: Any = NoSegmentation(sender)
-    assert batch.send_many(link, payloads, receiver.getsockname()).payloads == 200
+    assert batch_sending.send_many(link, payloads, receiver.getsockname()).payloads == 200
     assert [message.data for message in read_all(BatchReader("IPv4"), receiver)] == payloads
 
 
 def test_a_send_that_fails_says_how_many_went_before_it(receiver: socket.socket, sender: socket.socket) -> None:
     payloads = [b"a", b"bb", bytes(65_508), b"c"]
-    assert batch.send_many(sender, payloads, receiver.getsockname()) == (2, 2)
+    assert batch_sending.send_many(sender, payloads, receiver.getsockname()).payloads == 2
 
 
 def test_a_failed_transfer_says_how_many_were_sent(port: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    def send_three(*_: object) -> tuple[int, int]:
-        return 3, 3
+    def send_three(*_: object) -> batch_sending.SentMany:
+        return batch_sending.SentMany(3, 3)
 
-    monkeypatch.setattr(batch, "send_many", send_three)
+    monkeypatch.setattr(batch_sending, "send_many", send_three)
     with ipc.open_channel(port) as channel:
         transport: Any = channel.transport
 

@@ -18,13 +18,13 @@ GROUP6 = Group.of(61088, "ff02::1:7", interface="eth0")
 @needs_linux
 def test_loopback_is_found_by_each_of_its_names() -> None:
     number = socket.if_nametoindex("lo")
-    found = [Nic(number, "127.0.0.1", "lo")]
+    found = [Nic(number, "127.0.0.1", "lo", loopback=True)]
     assert find_nics("loopback", GROUP4) == find_nics("lo", GROUP4) == find_nics("127.0.0.1", GROUP4) == found
     assert (
         find_nics("lo", GROUP6)
         == find_nics("fe80::1%lo", GROUP6)
         == find_nics("::1", GROUP6)
-        == [Nic(number, "", "lo")]
+        == [Nic(number, "", "lo", loopback=True)]
     )
 
 
@@ -83,7 +83,8 @@ def test_without_netlink_interfaces_are_found_as_elsewhere(monkeypatch: pytest.M
     monkeypatch.setattr("rx_multicast_ipc.transport.udp.interface_watch.links", refuse)
     monkeypatch.setattr("rx_multicast_ipc.transport.udp.interface_watch.change_notices", refuse)
     number = socket.if_nametoindex("lo")
-    assert find_nics("lo", GROUP4) == find_nics("loopback", GROUP4) == [Nic(number, "127.0.0.1", "lo")]
+    found = [Nic(number, "127.0.0.1", "lo", loopback=True)]
+    assert find_nics("lo", GROUP4) == find_nics("loopback", GROUP4) == found
     assert find_nics("127.0.0.1", GROUP4) == [Nic(0, "127.0.0.1", "127.0.0.1")]
     assert find_nics("default", GROUP4) == [Nic(name="default")]
     assert change_notices() is None

@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
+import errno
 import ipaddress
 import socket
 import struct
+from typing import Any
 
 import pytest
 
 from rx_multicast_ipc.group import Group
 from rx_multicast_ipc.transport.udp import socket_options
 from rx_multicast_ipc.transport.udp.interfaces import Nic, find_nics
-from rx_multicast_ipc.transport.udp.platform import Platform
-from rx_multicast_ipc.transport.udp.socket_options import Bind, Option, membership, receive_plan, send_plan
+from rx_multicast_ipc.transport.udp.platform import PLATFORM, Platform
+from rx_multicast_ipc.transport.udp.socket_options import Bind, Ioctl, Option, Step, membership, receive_plan, send_plan
 
 from ...helpers import needs_linux
+from .socket_names import NAMES_OF_PYTHON
 
 LOOPBACK4 = Group.of(61088)
 NETWORK4 = Group.of(61088, interface="eth0", ttl=3)
@@ -39,9 +42,10 @@ def index(number: int) -> bytes:
 
 REUSE = Option("SOL_SOCKET", "SO_REUSEADDR", 1)
 REUSE_PORT = Option("SOL_SOCKET", "SO_REUSEPORT", 1)
-RCVBUF = Option("SOL_SOCKET", "SO_RCVBUF", 4096, best_effort=True)
+RCVBUF = Option("SOL_SOCKET", "SO_RCVBUF", 4096, best_effort=True, or_less=True)
 RCVBUFFORCE = Option("SOL_SOCKET", "SO_RCVBUFFORCE", 4096, best_effort=True)
-SNDBUF = Option("SOL_SOCKET", "SO_SNDBUF", 1 << 20, best_effort=True)
+SNDBUF = Option("SOL_SOCKET", "SO_SNDBUF", 1 << 20, best_effort=True, or_less=True)
+NO_RESET = Ioctl(0x9800000C, False)  # SIO_UDP_CONNRESET
 LOOP4 = Option("IPPROTO_IP", "IP_MULTICAST_LOOP", 1)
 LOOP6 = Option("IPPROTO_IPV6", "IPV6_MULTICAST_LOOP", 1)
 V6ONLY = Option("IPPROTO_IPV6", "IPV6_V6ONLY", 1)
@@ -68,7 +72,8 @@ def ttl4(ttl: int) -> Option:
     return Option("IPPROTO_IP", "IP_MULTICAST_TTL", ttl)
 
 
-LINUX_RECEIVES = [REUSE, RCVBUF, RCVBUFFORCE, Option("IPPROTO_IP", "IP_MULTICAST_ALL", 0), Bind("224.0.2.1", 61088)]
+ALL4 = Option("IPPROTO_IP", "IP_MULTICAST_ALL", 0, best_effort=True)
+LINUX_RECEIVES = [REUSE, RCVBUF, RCVBUFFORCE, ALL4, Bind("224.0.2.1", 61088)]
 LINUX_SENDS = [RCVBUF, RCVBUFFORCE, SNDBUF]
 
 
@@ -97,12 +102,12 @@ LINUX_SENDS = [RCVBUF, RCVBUFFORCE, SNDBUF]
             [REUSE, REUSE_PORT, RCVBUF, Bind("224.0.2.1", 61088), join4(b"\xc0\0\x02\x07")],
         ),
         ("darwin", NETWORK6, ETH0, [REUSE, REUSE_PORT, V6ONLY, RCVBUF, Bind("ff02::1:7", 61088, 2), JOIN6]),
-        ("win32", LOOPBACK4, Nic(0, "127.0.0.1"), [REUSE, RCVBUF, LOOP4, Bind("", 61088), join4(HOME)]),
+        ("win32", LOOPBACK4, Nic(1, "127.0.0.1"), [REUSE, RCVBUF, LOOP4, Bind("", 61088), join4(HOME)]),
         ("win32", NETWORK4, ETH0, [REUSE, RCVBUF, LOOP4, Bind("", 61088), join4(b"\0\0\0\x02")]),
         ("win32", NETWORK6, ETH0, [REUSE, V6ONLY, RCVBUF, LOOP6, Bind("", 61088), JOIN6]),
     ],
 )
-def test_how_the_group_is_listened_to(platform: Platform, group: Group, nic: Nic, plan: list[Option | Bind]) -> None:
+def test_how_the_group_is_listened_to(platform: Platform, group: Group, nic: Nic, plan: list[Step]) -> None:
     assert receive_plan(group, nic, 4096, platform) == plan
 
 
@@ -133,24 +138,38 @@ def test_how_the_group_is_listened_to(platform: Platform, group: Group, nic: Nic
         ),
         (
             *("darwin", LOOPBACK4, LO),
-            [REUSE, REUSE_PORT, RCVBUF, SNDBUF, out4(HOME), ttl4(0), LOOP4, Bind("127.0.0.1", 0)],
+            [RCVBUF, SNDBUF, out4(HOME), ttl4(0), LOOP4, Bind("127.0.0.1", 0)],
         ),
         (
             *("darwin", NETWORK4, ETH0),
             [
-                *(REUSE, REUSE_PORT, RCVBUF, SNDBUF, Option("IPPROTO_IP", "IP_MULTICAST_IFINDEX", 2)),
+                *(RCVBUF, SNDBUF, Option("IPPROTO_IP", "IP_MULTICAST_IFINDEX", 2)),
                 *(ttl4(3), LOOP4, Bind("", 0)),
             ],
         ),
         (
-            *("win32", LOOPBACK4, Nic(0, "127.0.0.1")),
-            [RCVBUF, SNDBUF, out4(HOME), ttl4(0), LOOP4, Bind("127.0.0.1", 0), join4(HOME)],
+            *("win32", LOOPBACK4, Nic(1, "127.0.0.1")),
+            [RCVBUF, SNDBUF, NO_RESET, out4(HOME), ttl4(0), LOOP4, Bind("127.0.0.1", 0), join4(HOME)],
         ),
-        ("win32", NETWORK4, ETH0, [RCVBUF, SNDBUF, unicast4(2), out4(b"\0\0\0\x02"), ttl4(3), LOOP4, Bind("", 0)]),
-        ("win32", SEVERAL4, ETH0, [RCVBUF, SNDBUF, out4(b"\0\0\0\x02"), ttl4(1), LOOP4, Bind("", 0)]),
+        (
+            *("win32", NETWORK6, ETH0),
+            [
+                *(V6ONLY, RCVBUF, SNDBUF, NO_RESET),
+                Option("IPPROTO_IPV6", "IPV6_UNICAST_IF", struct.pack("=I", 2), best_effort=True),
+                *(Option("IPPROTO_IPV6", "IPV6_MULTICAST_IF", 2), Option("IPPROTO_IPV6", "IPV6_MULTICAST_HOPS", 1)),
+                *(LOOP6, Bind("", 0)),
+            ],
+        ),
+        (
+            "win32",
+            NETWORK4,
+            ETH0,
+            [RCVBUF, SNDBUF, NO_RESET, unicast4(2), out4(b"\0\0\0\x02"), ttl4(3), LOOP4, Bind("", 0)],
+        ),
+        ("win32", SEVERAL4, ETH0, [RCVBUF, SNDBUF, NO_RESET, out4(b"\0\0\0\x02"), ttl4(1), LOOP4, Bind("", 0)]),
     ],
 )
-def test_how_datagrams_are_sent(platform: Platform, group: Group, nic: Nic, plan: list[Option | Bind]) -> None:
+def test_how_datagrams_are_sent(platform: Platform, group: Group, nic: Nic, plan: list[Step]) -> None:
     assert send_plan(group, nic, 4096, platform) == plan
 
 
@@ -222,13 +241,69 @@ def test_a_group_is_left_with_what_it_was_joined_with(platform: Platform) -> Non
         assert (join.name, leave.name) in NAMES
 
 
-@needs_linux
-def test_every_option_has_a_number_here() -> None:
-    plans = [receive_plan(group, ETH0, 4096) for group in (NETWORK4, NETWORK6)]
-    plans += [send_plan(group, ETH0, 4096) for group in (NETWORK4, NETWORK6, SEVERAL4)]
-    names = {step.name for plan in plans for step in plan if isinstance(step, Option)}
-    names |= {"MCAST_JOIN_SOURCE_GROUP", "MCAST_LEAVE_SOURCE_GROUP"}
-    assert all(socket_options._number(name) > 0 for name in names)  # pyright: ignore[reportPrivateUsage]
+GROUPS = [
+    LOOPBACK4,
+    NETWORK4,
+    ADDRESS4,
+    DEFAULT4,
+    SEVERAL4,
+    Group.of(interface="all"),
+    Group.of(interface="eth0", sources=["10.0.0.1"]),
+    Group.of(sources=["127.0.0.1"]),
+    NETWORK6,
+    Group.of(address="ff05::1:7", interface="default"),
+    Group.of(address="ff05::1:7", interface=["eth0", "eth1"]),
+    Group.of(address="ff35::1:7", interface="eth0", sources=["fe80::1"]),
+]
+
+
+@pytest.mark.parametrize("platform", ["linux", "darwin", "win32"])
+@pytest.mark.parametrize("group", GROUPS, ids=str)
+def test_every_name_in_every_plan_is_known_on_its_platform(platform: Platform, group: Group) -> None:
+    unknown: set[str] = set()
+    for nic in (ETH0, Nic(), LO, BY_ADDRESS) if group.family == "IPv4" else (ETH0, Nic()):
+        plans = [
+            receive_plan(group, nic, 4096, platform, trains=platform == "linux", tells=True),
+            send_plan(group, nic, 4096, platform),
+            membership(group, nic, platform, leave=True),
+        ]
+        steps = [step for plan in plans for step in plan if isinstance(step, Option)]
+        names = {name for step in steps for name in (step.level, step.name)}
+        unknown |= names - NAMES_OF_PYTHON[platform] - set(socket_options.MISSING[platform])
+    assert not unknown
+
+
+def test_the_list_of_names_is_that_of_this_python() -> None:
+    assert {name for name in NAMES_OF_PYTHON[PLATFORM] if not hasattr(socket, name)} == set()
+
+
+def test_where_a_buffer_is_too_large_half_of_it_is_asked_for() -> None:
+    asked: list[int] = []
+
+    class Frugal:
+        def setsockopt(self, _level: int, _name: int, value: int) -> None:
+            asked.append(value)
+            if value > 8 << 20:
+                raise OSError(errno.ENOBUFS, "No buffer space available")
+
+    opened: Any = Frugal()
+    socket_options.apply(opened, [Option("SOL_SOCKET", "SO_RCVBUF", 64 << 20, best_effort=True, or_less=True)])
+    assert asked == [64 << 20, 32 << 20, 16 << 20, 8 << 20]
+
+
+def test_on_32_bits_a_source_is_not_aligned_to_eight_bytes() -> None:
+    request = socket_options._source_request  # pyright: ignore[reportPrivateUsage]
+    sizes = {bits: len(request("224.0.2.1", "10.0.0.2", ETH0, "linux", bits // 8)) for bits in (32, 64)}
+    assert sizes == {32: 260, 64: 264}
+    assert len(request("224.0.2.1", "10.0.0.2", ETH0, "win32", 4)) == 264
+
+
+@pytest.mark.parametrize("platform", ["darwin", "win32"])
+def test_sources_are_joined_at_the_address_that_the_group_is(platform: Platform) -> None:
+    group = Group.of(61088, sources=["127.0.0.1"])
+    request = GROUP4 + socket.inet_aton("127.0.0.1") + HOME
+    assert membership(group, LO, platform) == [Option("IPPROTO_IP", "IP_ADD_SOURCE_MEMBERSHIP", request)]
+    assert membership(group, LO, platform, leave=True) == [Option("IPPROTO_IP", "IP_DROP_SOURCE_MEMBERSHIP", request)]
 
 
 @needs_linux

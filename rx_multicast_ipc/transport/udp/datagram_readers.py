@@ -1,38 +1,38 @@
-"""Many datagrams a system call: recvmmsg(2), sendmmsg(2) and UDP segmentation offload, where the kernel has them.
+"""What has arrived at a socket, as messages: many datagrams a system call, where the kernel does that.
 
-How this works. *Reading:* recvmmsg fills an arena of 64 KiB slots. With UDP_GRO a slot may hold a whole train of
+How this works. recvmmsg fills an arena of 64 KiB slots. With UDP_GRO a slot may hold a whole train of
 equal datagrams that one UDP_SEGMENT send made; a control message says how long each is. Payloads are copied out of
 the arena at once, by one precompiled ``struct`` where their sizes are alike, so that no message keeps it alive.
 Above ``_LARGE`` bytes a datagram the copy dominates, and one recvmsg each into memory of its own is cheaper.
 
-*Sending:* a run of equal payloads becomes one UDP_SEGMENT send; what is not equal goes by sendmmsg.
-
-The C library is called with the interpreter lock held (``PyDLL``), for no call here ever blocks, and giving the lock up
-to a busy thread would cost more than the call. Sources: recvmmsg(2), sendmmsg(2), udp(7), cmsg(3); struct layouts of
-64-bit Linux.
+What of this is used is what :mod:`.kernel_features` found to work; what is refused later is given up there. Sources:
+recvmmsg(2), udp(7), cmsg(3).
 """
 
 from __future__ import annotations
 
 import ctypes
 import errno
+import logging
 import mmap
 import os
 import socket
 import struct
 import time
 from collections.abc import Sequence
+from contextlib import suppress
 from functools import lru_cache
-from itertools import groupby, repeat
-from typing import Any, Final, NamedTuple, Protocol
+from itertools import repeat
+from typing import Any, Final, Protocol
 
+from ...group import Group
 from ...message import Address, Family, Message
-from . import socket_options
+from . import kernel_features, socket_options
+from .kernel_features import SOL_UDP, UDP_GRO
 from .platform import PLATFORM
+from .system_calls import DONTWAIT, IOVEC, MMSGHDR, REFUSED, address_of, recvmmsg
 
-SOL_UDP: Final = 17
-UDP_SEGMENT: Final = 103
-UDP_GRO: Final = 104
+_log = logging.getLogger("rx_multicast_ipc")
 
 _SLOT: Final = 65_536
 """Bytes a slot: no datagram and no train is longer."""
@@ -47,19 +47,17 @@ _LARGE: Final = 8_192
 _CRAMPED: Final = 4_096
 """Bytes a slot above which fewer slots are used, to stay within the processor's cache and 1 MiB."""
 
-_TRAIN: Final = 64
-"""Datagrams that one UDP_SEGMENT send may make, on every kernel that has it."""
-
-_TRAIN_BYTES: Final = 65_507
-_DONTWAIT: Final = 0x40  # MSG_DONTWAIT, which the socket module has on Unix only
 _NAME: Final = 28  # sizeof(struct sockaddr_in6)
 _CONTROL: Final = 32
-_HEADER: Final = struct.Struct("=QI4xQQQQi4xI4x")  # struct mmsghdr
-_VECTOR: Final = struct.Struct("=QQ")  # struct iovec
-_SEGMENT_SIZE: Final = struct.Struct("=H")
 _GRO_SIZE: Final = struct.Struct("=i")
 _GRO_OFFSET: Final = 16  # behind struct cmsghdr
 _PKTINFO_SPACE: Final = 64
+_LONE_READS: Final = 2
+"""Reads in a row that brought one datagram, after which recvmsg reads the next: ctypes and recvmmsg cost 10 µs more."""
+
+_BURST: Final = 50e-6
+"""Seconds between two datagrams that are worth a recvmmsg."""
+
 _SENDERS: Final = 1024
 """Senders whose addresses are kept decoded."""
 
@@ -87,7 +85,7 @@ class PlainReader:
 
     def __init__(self, family: Family) -> None:
         self._family: Family = family
-        self.bytes_read = 0
+        self.bytes_read: int = 0
 
     def read(self, opened: socket.socket, direct: bool, interface: str = "") -> list[Message]:
         batch: list[Message] = []
@@ -106,42 +104,101 @@ class PlainReader:
         return batch
 
 
-class InterfaceReader:
-    """One recvmsg a datagram, which says by which interface it came: for direct messages, on several interfaces.
+class LocalReader(PlainReader):
+    """Drops what does not come from a loopback address, as no packet from the wire does (RFC 1122 section 3.2.1.3).
+
+    For the group of a loopback channel where no socket can be bound to it: it hears what the network sends to its port.
+
+    Args:
+        family: of the sockets that are read.
+    """
+
+    def read(self, opened: socket.socket, direct: bool, interface: str = "") -> list[Message]:
+        while batch := super().read(opened, direct, interface):
+            local = [message for message in batch if message.address.startswith("127.")]
+            self.bytes_read -= sum(len(message.data) for message in batch) - sum(len(message.data) for message in local)
+            if local:
+                return local
+        return []
+
+
+class MessageReader(PlainReader):
+    """One recvmsg a datagram, or a train of them: where UDP_GRO works and recvmmsg does not.
+
+    Args:
+        family: of the sockets that are read.
+    """
+
+    def read(self, opened: socket.socket, direct: bool, interface: str = "") -> list[Message]:
+        batch: list[Message] = []
+        try:
+            self._read_each(batch, opened, direct, interface)
+        except OSError as error:
+            if not batch and error.errno in REFUSED:
+                kernel_features.give_up("recvmsg")
+                _take_apart(opened)
+                return super().read(opened, direct, interface)
+            if not batch and not isinstance(error, BlockingIOError):
+                raise
+        return batch
+
+    def _read_each(
+        self, batch: list[Message], opened: socket.socket, direct: bool, interface: str, above: int = -1
+    ) -> None:
+        """Add what arrived to ``batch``, until a datagram is not ``above`` so many bytes. Raises ``OSError``."""
+        now = 0.0
+        for _ in range(_FEW_SLOTS):
+            data, ancillary, _, sender = opened.recvmsg(_SLOT, _CONTROL)
+            now = now or time.time()
+            self.bytes_read += len(data)
+            each = _GRO_SIZE.unpack_from(ancillary[0][2])[0] if ancillary else len(data)
+            payloads = _packed(each, len(data)).unpack(data) if ancillary else (data,)
+            fields = (_host(sender), sender[1], self._family, now, direct, interface)
+            batch += map(Message, payloads, *map(repeat, fields))
+            if each <= above:
+                break
+
+
+class InterfaceReader(PlainReader):
+    """One recvmsg a datagram, which says by which interface it came.
+
+    For direct messages on several interfaces; and for a group whose socket also hears what others joined elsewhere.
 
     Args:
         family: of the sockets that are read, which were set up to tell (IP_PKTINFO; RFC 3542 for IPv6).
+        only: the index of the one interface to hear; 0 for all, whose names the messages then have.
     """
 
-    def __init__(self, family: Family) -> None:
-        self._family: Family = family
-        self.bytes_read = 0
+    def __init__(self, family: Family, only: int = 0) -> None:
+        super().__init__(family)
+        self._only = only
 
     def read(self, opened: socket.socket, direct: bool, interface: str = "") -> list[Message]:
         batch: list[Message] = []
         try:
             for _ in range(_SLOTS):
                 data, ancillary, _, sender = opened.recvmsg(_SLOT, _PKTINFO_SPACE)
-                self.bytes_read += len(data)
-                by = next((name for _, _, info in ancillary if (name := self._name(info))), interface)
-                batch.append(Message(data, _host(sender), sender[1], self._family, time.time(), direct, by))
+                number = self._number(ancillary)
+                if number == self._only or not self._only:
+                    by = interface if self._only else _name(number) or interface
+                    self.bytes_read += len(data)
+                    batch.append(Message(data, _host(sender), sender[1], self._family, time.time(), direct, by))
         except BlockingIOError:
             pass
-        except OSError:
+        except OSError as error:
+            if not batch and error.errno in REFUSED:
+                return super().read(opened, direct, interface)
             if not batch:
                 raise
         return batch
 
-    def _name(self, info: bytes) -> str:
-        """The interface in a ``struct in_pktinfo`` or ``in6_pktinfo``."""
-        (number,) = struct.unpack_from("=I", info, 0 if self._family == "IPv4" else 16)
-        try:
-            return socket.if_indextoname(number)
-        except OSError:  # gone since
-            return ""
+    def _number(self, ancillary: list[tuple[int, int, bytes]]) -> int:
+        """The interface in a ``struct in_pktinfo`` or ``in6_pktinfo``; 0 if there is none."""
+        at = 0 if self._family == "IPv4" else 16
+        return next((struct.unpack_from("=I", info, at)[0] for _, _, info in ancillary), 0)
 
 
-class BatchReader:
+class BatchReader(MessageReader):
     """One recvmmsg for up to 64 datagrams, or trains of them: on 64-bit Linux.
 
     Args:
@@ -149,49 +206,60 @@ class BatchReader:
     """
 
     def __init__(self, family: Family) -> None:
-        self._family: Family = family
-        self.bytes_read = 0
+        super().__init__(family)
         self._arena = mmap.mmap(-1, _SLOT * _SLOTS, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS)
         self._names = bytearray(_NAME * _SLOTS)
         self._controls = bytearray(_CONTROL * _SLOTS)
-        arena, names, controls = map(_address_of, (self._arena, self._names, self._controls))
-        self._vectors = bytearray().join(_VECTOR.pack(arena + _SLOT * slot, _SLOT) for slot in range(_SLOTS))
-        vectors = _address_of(self._vectors)
+        arena, names, controls = map(address_of, (self._arena, self._names, self._controls))
+        self._vectors = bytearray().join(IOVEC.pack(arena + _SLOT * slot, _SLOT) for slot in range(_SLOTS))
+        vectors = address_of(self._vectors)
         self._fresh = b"".join(
-            _HEADER.pack(
-                *(names + _NAME * slot, _NAME, vectors + _VECTOR.size * slot, 1),
+            MMSGHDR.pack(
+                *(names + _NAME * slot, _NAME, vectors + IOVEC.size * slot, 1),
                 *(controls + _CONTROL * slot, _CONTROL, 0, 0),
             )
             for slot in range(_SLOTS)
         )
         self._headers = bytearray(self._fresh)
-        self._at = _address_of(self._headers)
+        self._at = address_of(self._headers)
         self._sizes = memoryview(self._headers).cast("I")[14::16]
         self._control_sizes = memoryview(self._headers).cast("Q")[5::8]
         self._used = 0
         self._slots = _FEW_SLOTS
         self._large = False
+        self._lone = _LONE_READS
+        self._slot = memoryview(self._arena)[:_SLOT]
+        self._read_at = 0.0
+        self._refused = False
         self._senders: dict[bytes, Address] = {}
 
     def read(self, opened: socket.socket, direct: bool, interface: str = "") -> list[Message]:
         if self._large:
             return self._read_large(opened, direct, interface)
+        if self._lone >= _LONE_READS:
+            return self._read_one(opened, direct, interface)
         self._headers[: self._used] = self._fresh[: self._used]
-        count = _recvmmsg(opened.fileno(), self._at, self._slots, _DONTWAIT, None)
-        self._used = _HEADER.size * count
+        count = recvmmsg(opened.fileno(), self._at, self._slots, DONTWAIT, None)
+        self._used = MMSGHDR.size * count
         if count <= 0:
             self._used = 0
             number = ctypes.get_errno()
             if count == 0 or number in (errno.EAGAIN, errno.EINTR):
                 return []
+            if number in REFUSED:
+                kernel_features.give_up("recvmmsg")
+                self._large = self._refused = True
+                return self._read_large(opened, direct, interface)
             raise OSError(number, os.strerror(number))
         now = time.time()
         if count == 1 and not self._control_sizes[0]:
             size = self._sizes[0]
             self.bytes_read += size
             self._large = size > _LARGE
+            self._lone += 1
             address, port = self._sender(bytes(self._names[:_NAME]))
             return [Message(self._arena[:size], address, port, self._family, now, direct, interface)]
+        self._lone = 0
         sizes = self._sizes[:count].tolist()
         payloads, counts = self._payloads(sizes)
         self._adapt(sizes, len(payloads))
@@ -207,6 +275,30 @@ class BatchReader:
             Message(data, address, port, self._family, now, direct, interface)
             for data, (address, port) in zip(payloads, senders, strict=True)
         ]
+
+    def _read_one(self, opened: socket.socket, direct: bool, interface: str) -> list[Message]:
+        """One datagram, or one GSO batch; several at a time again as soon as they come quickly."""
+        try:
+            size, ancillary, _, sender = opened.recvmsg_into((self._slot,), _CONTROL)
+        except BlockingIOError:
+            return []
+        except OSError as error:
+            if error.errno not in REFUSED:
+                raise
+            self._large = self._refused = True
+            return self._read_large(opened, direct, interface)
+        now = time.time()
+        if ancillary or now - self._read_at < _BURST:
+            self._lone = 0
+        self._read_at = now
+        self.bytes_read += size
+        fields = (_host(sender), sender[1], self._family, now, direct, interface)
+        if not ancillary:
+            self._large = size > _LARGE
+            return [Message(self._arena[:size], *fields)]
+        (each,) = _GRO_SIZE.unpack_from(ancillary[0][2])
+        self._large = each > _LARGE
+        return list(map(Message, _packed(each, size).unpack_from(self._arena), *map(repeat, fields)))
 
     def _payloads(self, sizes: list[int]) -> tuple[Sequence[bytes], list[int] | None]:
         """The payloads, and how many each slot held where any held more than one."""
@@ -241,25 +333,15 @@ class BatchReader:
             self._slots = _SLOTS
 
     def _read_large(self, opened: socket.socket, direct: bool, interface: str) -> list[Message]:
+        if self._refused:
+            return super().read(opened, direct, interface)
         batch: list[Message] = []
-        now = 0.0
         try:
-            for _ in range(_FEW_SLOTS):
-                data, ancillary, _, sender = opened.recvmsg(_SLOT, _CONTROL)
-                now = now or time.time()
-                self.bytes_read += len(data)
-                each = _GRO_SIZE.unpack_from(ancillary[0][2])[0] if ancillary else len(data)
-                self._large = each > _LARGE
-                payloads = _packed(each, len(data)).unpack(data) if ancillary else (data,)
-                fields = (_host(sender), sender[1], self._family, now, direct, interface)
-                batch += map(Message, payloads, *map(repeat, fields))
-                if not self._large:
-                    break
-        except BlockingIOError:
-            pass
-        except OSError:
-            if not batch:
+            self._read_each(batch, opened, direct, interface, above=_LARGE)
+        except OSError as error:
+            if not batch and not isinstance(error, BlockingIOError):
                 raise
+        self._large = not batch or len(batch[-1].data) > _LARGE
         return batch
 
     def _sender(self, name: bytes) -> Address:
@@ -272,92 +354,20 @@ class BatchReader:
 
 
 def reader(family: Family) -> Reader:
-    """The best reader that this machine has."""
-    return BatchReader(family) if HAS_BATCHES else PlainReader(family)
+    """The best reader of messages to one address that works here."""
+    features = kernel_features.current()
+    kind = BatchReader if features.recvmmsg else MessageReader if features.udp_gro else PlainReader
+    return kind(family)
 
 
-def interface_reader(family: Family) -> Reader:
-    """A reader that tells interfaces, where Python can."""
-    return InterfaceReader(family) if hasattr(socket.socket, "recvmsg") else PlainReader(family)
+def group_reader(group: Group) -> Reader:
+    """The best reader of a group's messages that works here."""
+    return LocalReader("IPv4") if PLATFORM == "win32" and group.is_loopback else reader(group.family)
 
 
-class SentMany(NamedTuple):
-    """What became of many payloads.
-
-    Attributes:
-        payloads: how many were sent: all of them, or those before one that failed, which is then to be sent alone.
-        packets: how many the kernel saw: a GSO batch is one.
-    """
-
-    payloads: int
-    packets: int
-
-
-def send_many(opened: socket.socket, payloads: Sequence[bytes], destination: Any) -> SentMany:
-    """Send ``payloads``, in order, in as few system calls as possible."""
-    sent = packets = 0
-    if HAS_BATCHES:
-        unequal: list[bytes] = []
-        for size, run in groupby(payloads, len):
-            equal = list(run)
-            if len(equal) < 2 or not 0 < size <= _TRAIN_BYTES // 2:
-                unequal += equal
-                continue
-            if unequal:
-                done = _send_unequal(opened, unequal, destination)
-                sent += done
-                packets += done
-                if done < len(unequal):
-                    return SentMany(sent, packets)
-                unequal.clear()
-            batch = _send_equal(opened, equal, size, destination)
-            sent += batch.payloads
-            packets += batch.packets
-            if batch.payloads < len(equal):
-                return SentMany(sent, packets)
-        done = _send_unequal(opened, unequal, destination)
-        return SentMany(sent + done, packets + done)
-    try:
-        for payload in payloads:
-            opened.sendto(payload, destination)
-            sent += 1
-    except OSError:
-        pass  # told by the one that is then sent alone
-    return SentMany(sent, sent)
-
-
-def _send_equal(opened: socket.socket, payloads: list[bytes], size: int, destination: Any) -> SentMany:
-    length = min(_TRAIN, _TRAIN_BYTES // size)
-    control = [(SOL_UDP, UDP_SEGMENT, _SEGMENT_SIZE.pack(size))]
-    for start in range(0, len(payloads), length):
-        train = payloads[start : start + length]
-        try:
-            opened.sendmsg((b"".join(train),), control if len(train) > 1 else (), 0, destination)
-        except OSError as error:
-            if error.errno in (errno.EINVAL, errno.EIO, errno.EMSGSIZE, errno.ENOPROTOOPT):
-                # The link has a smaller MTU, or its driver no checksum offload: datagram by datagram works.
-                done = _send_unequal(opened, payloads[start:], destination)
-                return SentMany(start + done, start // length + done)
-            return SentMany(start, start // length)
-    return SentMany(len(payloads), -(-len(payloads) // length))
-
-
-def _send_unequal(opened: socket.socket, payloads: list[bytes], destination: Any) -> int:
-    name = _encode_name(opened.family, destination)
-    at_name = _address_of(name)
-    for start in range(0, len(payloads), _SLOTS):
-        some = payloads[start : start + _SLOTS]
-        pointers = (ctypes.c_char_p * len(some))(*some)
-        addresses = memoryview(pointers).cast("B").cast("Q")
-        vectors = bytearray().join(map(_VECTOR.pack, addresses, map(len, some)))
-        at = _address_of(vectors)
-        headers = bytearray().join(
-            _HEADER.pack(at_name, len(name), at + _VECTOR.size * number, 1, 0, 0, 0, 0) for number in range(len(some))
-        )
-        done = _sendmmsg(opened.fileno(), _address_of(headers), len(some), _DONTWAIT)
-        if done < len(some):
-            return start + max(done, 0)
-    return len(payloads)
+def interface_reader(family: Family, only: int = 0) -> Reader:
+    """A reader that tells interfaces, where the system does. See :class:`InterfaceReader`."""
+    return InterfaceReader(family, only) if kernel_features.current().recvmsg else PlainReader(family)
 
 
 @lru_cache(maxsize=1024)
@@ -373,8 +383,28 @@ def _packed(each: int, size: int) -> struct.Struct:
     return struct.Struct(f"{each}s" * count + (f"{rest}s" if rest or not count else ""))
 
 
-def _address_of(buffer: Any) -> int:
-    return ctypes.addressof(ctypes.c_char.from_buffer(buffer))
+def _take_apart(opened: socket.socket) -> None:
+    """Let no trains arrive any more, which recvfrom could not tell from datagrams; those that did are lost.
+
+    Raises ``OSError`` where that is refused, too: then nothing can be read right.
+    """
+    if not opened.getsockopt(SOL_UDP, UDP_GRO):
+        return
+    opened.setsockopt(SOL_UDP, UDP_GRO, 0)
+    lost = 0
+    with suppress(BlockingIOError):
+        while True:
+            opened.recv(_SLOT)
+            lost += 1
+    if lost:
+        _log.warning("%d messages or more were lost: recvmsg, which tells where they end, is refused now", lost)
+
+
+def _name(number: int) -> str:
+    try:
+        return socket.if_indextoname(number)
+    except OSError:  # gone since
+        return ""
 
 
 def _host(sender: tuple[Any, ...]) -> str:
@@ -390,30 +420,3 @@ def _decode_name(name: bytes) -> Address:
         return socket.inet_ntoa(name[4:8]), port
     address = socket.inet_ntop(socket.AF_INET6, name[8:24])
     return socket_options.ipv6_text(address, struct.unpack_from("=I", name, 24)[0]), port
-
-
-def _encode_name(family: int, destination: Any) -> bytearray:
-    if family == socket.AF_INET:
-        return bytearray(
-            struct.pack("=H", family) + struct.pack("!H4s8x", destination[1], socket.inet_aton(destination[0]))
-        )
-    address, port, *more = destination
-    flow, scope = more or (0, 0)
-    packed = socket.inet_pton(socket.AF_INET6, address)
-    return bytearray(struct.pack("=H", family) + struct.pack("!HI16s", port, flow, packed) + struct.pack("=I", scope))
-
-
-def _load(name: str, *types: Any) -> Any:
-    try:
-        function = getattr(ctypes.PyDLL(None, use_errno=True), name)
-    except (AttributeError, OSError, TypeError):
-        return None
-    function.argtypes = types
-    return function
-
-
-_recvmmsg = _load("recvmmsg", ctypes.c_int, ctypes.c_void_p, ctypes.c_uint, ctypes.c_int, ctypes.c_void_p)
-_sendmmsg = _load("sendmmsg", ctypes.c_int, ctypes.c_void_p, ctypes.c_uint, ctypes.c_int)
-
-HAS_BATCHES: Final = bool(_recvmmsg and _sendmmsg) and PLATFORM == "linux" and struct.calcsize("P") == 8
-"""Whether this machine's C library and struct layouts are those that the batch calls need."""

@@ -10,12 +10,15 @@ from contextlib import suppress
 from typing import Generic, TypeVar
 
 from reactivex import Observable
+from reactivex.abc import DisposableBase, ObserverBase, SchedulerBase
 from reactivex.disposable import SerialDisposable
+from reactivex.typing import OnCompleted, OnError, OnNext
 
-from .channel_scheduler import LoopScheduler
-from .receiving.bounded_queue import QUEUE_BYTES, BoundedQueue
-from .receiving.overflow import Overflow
-from .validation.arguments import check_count
+from ..channel_scheduler import LoopScheduler
+from ..validation.arguments import check_choice, check_count, check_observable, check_subscriber
+from ..validation.stream import Stream
+from .bounded_queue import QUEUE_BYTES, BoundedQueue
+from .overflow import Overflow, OverflowName
 
 _T = TypeVar("_T")
 
@@ -26,7 +29,7 @@ def to_async_iterable(
     source: Observable[_T],
     *,
     capacity: int = 1024,
-    overflow: Overflow = Overflow.DROP_OLDEST,
+    overflow: Overflow | OverflowName = Overflow.DROP_OLDEST,
     capacity_bytes: int = QUEUE_BYTES,
 ) -> AsyncIterable[_T]:
     """``async for`` over ``source``: each loop subscribes on its event loop, and disposes when it is left.
@@ -41,13 +44,34 @@ def to_async_iterable(
         capacity_bytes: bytes that wait for it.
 
     Raises:
-        InvalidOption: at once, for a capacity under 1.
+        InvalidOption: at once, for what is no Observable, a capacity under 1, or no Overflow.
         BufferOverflow: in the loop, with ``Overflow.ERROR``, after the items that did fit.
         Exception: in the loop, whatever ``source`` ended with.
     """
+    check_observable("to_async_iterable() takes", source, "to_async_iterable(channel.messages)")
     check_count("capacity", capacity, "items")
     check_count("capacity_bytes", capacity_bytes, "bytes")
-    return _Iterable(source, capacity, Overflow(overflow), capacity_bytes)
+    return _Iterable(source, capacity, check_choice("overflow", overflow, Overflow), capacity_bytes)
+
+
+class HotObservable(Stream[_T]):
+    """A hot Observable that ``async for`` takes as it is: see :func:`to_async_iterable`, whose defaults hold."""
+
+    def subscribe(
+        self,
+        on_next: ObserverBase[_T] | OnNext[_T] | None = None,
+        on_error: OnError | None = None,
+        on_completed: OnCompleted | None = None,
+        *,
+        scheduler: SchedulerBase | None = None,
+    ) -> DisposableBase:
+        """As every Observable's; what is no plain function, such as a coroutine function, is refused."""
+        if not hasattr(on_next, "on_next"):
+            check_subscriber(on_next, on_error, on_completed)
+        return super().subscribe(on_next, on_error, on_completed, scheduler=scheduler)
+
+    def __aiter__(self) -> AsyncIterator[_T]:
+        return aiter(to_async_iterable(self))
 
 
 class _Iterable(AsyncIterable[_T]):

@@ -1,0 +1,116 @@
+"""Names of topics, patterns of names, and how a name stands in a datagram: ``name\\0payload``, the name as UTF-8."""
+
+from __future__ import annotations
+
+from typing import Final, Generic, TypeVar
+
+from ..errors import InvalidTopic
+
+_T = TypeVar("_T")
+
+LONGEST_NAME: Final = 128
+"""Bytes of UTF-8."""
+
+ONE_LEVEL: Final = "*"
+REST: Final = "**"
+
+_EXAMPLE: Final = 'a topic\'s name has levels between "/", such as "robot/pose"'
+
+
+def check_name(name: str) -> bytes:
+    """``name`` as UTF-8; raises ``InvalidTopic`` for what is no topic's name."""
+    encoded = _check_levels(name)
+    if ONE_LEVEL in name:
+        raise InvalidTopic(
+            f'"*" stands in patterns, and {name!r} is to be the name of one topic; '
+            f"leave it out, or look at all topics that match with channel.topics({name!r})"
+        )
+    return encoded
+
+
+def check_pattern(pattern: str) -> tuple[str, ...]:
+    """The levels of ``pattern``; raises ``InvalidTopic``."""
+    _check_levels(pattern)
+    levels = tuple(pattern.split("/"))
+    for level in levels:
+        if ONE_LEVEL in level and level not in (ONE_LEVEL, REST):
+            raise InvalidTopic(
+                f'{level!r} in {pattern!r}: "*" stands for one whole level and "**" for the rest, '
+                'such as "robot/*/pose" or "robot/**"; choose among what they let through with ops.filter'
+            )
+    if REST in levels[:-1]:
+        raise InvalidTopic(f'"**" stands for the rest, so it must be the last level, unlike in {pattern!r}')
+    return levels
+
+
+def name_end(data: bytes) -> int:
+    """How long the name is that ``data`` begins with; 0 or less for a datagram of no topic."""
+    return data.find(0, 0, LONGEST_NAME + 1)
+
+
+def read_name(name: bytes) -> str | None:
+    """The name as text; None for what cannot be a topic's, so that a stranger's bytes are no topic by chance."""
+    try:
+        text = name.decode()
+        check_name(text)
+    except (UnicodeDecodeError, InvalidTopic):
+        return None
+    return text
+
+
+class PatternTree(Generic[_T]):
+    """Finds what belongs to the patterns that a name matches: at the cost of the name's levels, not of the patterns."""
+
+    def __init__(self) -> None:
+        self._below: dict[str, PatternTree[_T]] = {}
+        self._here: list[_T] = []
+        self._rest: list[_T] = []
+
+    def add(self, levels: tuple[str, ...], value: _T) -> None:
+        node = self
+        for level in levels:
+            if level == REST:
+                node._rest.append(value)
+                return
+            node = node._below.setdefault(level, PatternTree())
+        node._here.append(value)
+
+    def find(self, name: str) -> list[_T]:
+        """The values of all patterns that match, in no particular order."""
+        found: list[_T] = []
+        nodes = [self]
+        for level in name.split("/"):
+            for node in nodes:
+                found += node._rest
+            nodes = [below for node in nodes for key in (level, ONE_LEVEL) if (below := node._below.get(key))]
+        for node in nodes:
+            found += node._here
+            found += node._rest
+        return found
+
+
+def _check_levels(name: str) -> bytes:
+    if not isinstance(name, str):
+        raise InvalidTopic(f"{_EXAMPLE}; {name!r} is no text")
+    if not name:
+        raise InvalidTopic(f"{_EXAMPLE}; it cannot be empty")
+    if "\0" in name:
+        raise InvalidTopic(f"{name!r} holds a NUL, which ends a topic's name in a datagram; leave it out")
+    try:
+        encoded = name.encode()
+    except UnicodeEncodeError as error:
+        raise InvalidTopic(f"{name!r} is text that UTF-8 cannot encode: {error}") from error
+    if len(encoded) > LONGEST_NAME:
+        raise InvalidTopic(
+            f"a topic's name has at most {LONGEST_NAME} bytes of UTF-8, and {name[:32]!r}... has {len(encoded)}; "
+            "shorten it, or put what varies into the payload"
+        )
+    if "" in name.split("/"):
+        raise InvalidTopic(
+            f'{name!r} has a level without a name; "/" stands between levels alone: {_without_empty_levels(name)}'
+        )
+    return encoded
+
+
+def _without_empty_levels(name: str) -> str:
+    return repr("/".join(level for level in name.split("/") if level) or "robot/pose")

@@ -1,0 +1,40 @@
+"""Observables that refuse to be looped over."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Final, NoReturn, TypeVar
+
+from reactivex import Observable
+
+from ..errors import NotIterable
+
+_ADVICE: Final = (
+    "a stream cannot be looped over like a list: subscribe to it; or take a list of what comes in some seconds with "
+    "rx_multicast_ipc.notebook.collect(stream, 5), or of all with run(stream.pipe(ops.to_list())) if it ends; on "
+    "asyncio, use async for over to_async_iterable(stream)"
+)
+
+_T_co = TypeVar("_T_co", covariant=True)
+
+
+class Stream(Observable[_T_co]):
+    """An Observable for which ``for``, ``list()``, ``in``, ``*`` and the like are errors.
+
+    reactivex gives Observables ``stream[3:5]``, and Python takes what has that for a sequence: without this, a loop
+    over a stream gets one Observable after the other, never ends and fills the memory. What is piped from a stream
+    is one, too. A pipeline that begins with an Observable of others is not: whose it is, nobody can tell.
+    """
+
+    def __contains__(self, _: object) -> NoReturn:
+        raise NotIterable(_ADVICE)
+
+    def __iter__(self) -> NoReturn:
+        raise NotIterable(_ADVICE)
+
+    if not TYPE_CHECKING:  # it has the types of every Observable's
+
+        def pipe(self, *operators: Any) -> Any:
+            made = super().pipe(*operators)
+            if type(made) is Observable:  # made this moment by the last operator
+                made.__class__ = Stream
+            return made
