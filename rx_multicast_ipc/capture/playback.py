@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
+import time
 from collections.abc import Callable, Iterator
 from math import inf
 from typing import Final
@@ -21,6 +22,7 @@ from ..transport.udp.io_thread import IoThread
 from ..validation.arguments import check_callable
 from ..validation.stream import Stream
 from .captured_datagram import Datagram
+from .gaps import DEFAULT_LONGEST_GAP, Gaps
 from .packet_dissector import LOST
 from .reader import Progress, Reader, check_filter, check_path
 
@@ -40,6 +42,7 @@ def read(
     path: str | os.PathLike[str],
     *,
     speed: float | None = 1.0,
+    longest_gap: float | None = DEFAULT_LONGEST_GAP,
     port: int | None = None,
     group: str | None = None,
     scheduler: SchedulerBase | None = None,
@@ -51,9 +54,14 @@ def read(
     ``received_at`` is when it was captured, to the nearest of about 240 ns that a float can tell. What of a file is
     whole is emitted before the error that tells where it is cut or damaged.
 
+    Steps of the clock of the capturing machine stop nothing: ahead, they are gaps and no longer than ``longest_gap``;
+    what was captured at an earlier time than the message before it comes at once. Packets without a time, as in
+    pcapng's Simple Packet Blocks, have that of the packet before them, or 0 if there is none, and come at once too.
+
     Args:
         path: the file.
         speed: how many times as fast as it was captured: 1 keeps the gaps, 2 halves them; None is as fast as it goes.
+        longest_gap: seconds in the capture's time; a gap that is longer counts as this long. None keeps every gap.
         port: emit what was sent to this UDP port only.
         group: emit what was sent to this multicast group only.
         scheduler: keeps the time, real or virtual. If None: the subscription's (``run`` and ``await`` bring one), or
@@ -67,6 +75,7 @@ def read(
     path = check_path(path)
     check_filter(port, group)
     pace = _check_speed(speed)
+    longest = _check_longest_gap(longest_gap)
     if on_progress is not None:
         check_callable("on_progress", on_progress, ("a Progress",), "on_progress=print")
 
@@ -80,7 +89,7 @@ def read(
         if where is None:
             where = CurrentThreadScheduler.singleton() if pace == inf else IoThread(f"reading {path}").scheduler
         receiver = observer if where is given else at_home_of(given, observer)
-        return _Playing(path, reader, receiver, where, pace, on_progress).begin()
+        return _Playing(path, reader, receiver, where, pace, Gaps(longest), on_progress).begin()
 
     return Stream(subscribe)
 
@@ -88,7 +97,7 @@ def read(
 class _Playing:
     """One subscription: emits what is due, then sleeps until the next is.
 
-    Due times are counted from the first message, so that being late once does not delay all that follow.
+    Due times are counted from one another, so that being late once does not delay all that follow.
     """
 
     def __init__(
@@ -98,6 +107,7 @@ class _Playing:
         observer: ObserverBase[Message],
         scheduler: SchedulerBase,
         speed: float,
+        gaps: Gaps,
         on_progress: Callable[[Progress], None] | None,
     ) -> None:
         self._path = path
@@ -106,10 +116,13 @@ class _Playing:
         self._observer = observer
         self._scheduler = scheduler
         self._speed = speed
+        self._gaps = gaps
         self._on_progress = on_progress
-        self._run = inf if isinstance(scheduler, VirtualTimeScheduler) else _RUN
+        virtual = isinstance(scheduler, VirtualTimeScheduler)
+        self._run = inf if virtual else _RUN
+        self._clock = self._virtual_time if virtual else time.monotonic
         self._next: Message | None = None
-        self._first: tuple[float, float] | None = None
+        self._due: float | None = None
         self._now = 0.0
         self._turns = SerialDisposable()
 
@@ -131,8 +144,11 @@ class _Playing:
         emitted, pause = 0, 0.0
         try:
             while emitted < self._run and not self._turns.is_disposed:
-                message = self._next = self._next or next(self._datagrams).message
-                pause = self._until(message)
+                message = self._next
+                if message is None:
+                    message = self._next = next(self._datagrams).message
+                    self._schedule(message)
+                pause = self._until_due()
                 if pause > _SHORTEST_PAUSE:
                     break
                 self._next = None
@@ -150,20 +166,24 @@ class _Playing:
         except Exception as error:
             self._end(error)
 
-    def _until(self, message: Message) -> float:
-        """Seconds until it is due; 0 or less if it is."""
+    def _schedule(self, message: Message) -> None:
+        """Set when it is due."""
         if self._speed == inf:
-            return 0.0
-        if self._first is None:
-            self._now = self._clock()
-            self._first = self._now, message.received_at
-        started, captured = self._first
-        due = started + (message.received_at - captured) / self._speed
-        if due > self._now:  # else it is, by the clock as last seen
-            self._now = self._clock()
-        return due - self._now
+            return
+        gap = self._gaps.before(message.received_at)
+        if self._due is None:
+            self._due = self._now = self._clock()
+        self._due += gap / self._speed
 
-    def _clock(self) -> float:
+    def _until_due(self) -> float:
+        """Seconds until the next message is due; 0 or less if it is."""
+        if self._due is None:
+            return 0.0
+        if self._due > self._now:  # else it is, by the clock as last seen
+            self._now = self._clock()
+        return self._due - self._now
+
+    def _virtual_time(self) -> float:
         return self._scheduler.to_seconds(self._scheduler.now)
 
     def _end(self, error: Exception | None = None) -> None:
@@ -208,3 +228,14 @@ def _check_speed(speed: float | None) -> float:
             f"speed is how many times as fast as captured, more than 0, not {speed!r}; None is as fast as it goes"
         )
     return float(speed)
+
+
+def _check_longest_gap(longest_gap: float | None) -> float:
+    """``longest_gap``, infinite for None; raises ``InvalidOption``."""
+    if longest_gap is None:
+        return inf
+    if not isinstance(longest_gap, int | float) or isinstance(longest_gap, bool) or not longest_gap >= 0:
+        raise InvalidOption(
+            f"longest_gap is a number of seconds, 0 or more, or None to keep every gap, not {longest_gap!r}"
+        )
+    return float(longest_gap)

@@ -11,6 +11,7 @@ from reactivex import operators as ops
 
 from ..blocking_run import run as run_to_end
 from ..capture import Progress, read
+from ..capture.gaps import DEFAULT_LONGEST_GAP
 from ..capture.packet_dissector import LOST
 from ..channel_options import complete
 from ..errors import MulticastError
@@ -21,7 +22,7 @@ from ..transport.udp.transport import UdpTransport
 from . import exit_codes
 from .output import Output, tell
 from .progress_line import Status, amount, bar
-from .shared_arguments import add_form, add_group, add_other_name, examples, group_of, natural, rate
+from .shared_arguments import add_form, add_group, add_other_name, examples, group_of, natural, rate, seconds
 
 _UNUSED_BUFFER: Final = 4096
 _DIRECT: Final = "sent to one address, not to a group"
@@ -44,6 +45,13 @@ def configure(parser: ArgumentParser) -> None:
     speed = parser.add_mutually_exclusive_group()
     speed.add_argument("--speed", type=rate, default=1.0, metavar="X", help="X times as fast as captured (default: 1)")
     speed.add_argument("--topspeed", action="store_true", help="without any gaps; receivers may lose messages")
+    parser.add_argument(
+        "--longest-gap",
+        type=seconds,
+        default=DEFAULT_LONGEST_GAP,
+        metavar="SECONDS",
+        help="a gap in the capture that is longer, as where its clock was set, counts as this long (default: 60)",
+    )
     parser.add_argument("--loop", type=natural, default=1, metavar="N", help="replay it N times; 0: for ever")
     chosen = parser.add_argument_group("which datagrams; all of these must hold")
     chosen.add_argument("--from-port", type=int, metavar="PORT", help="those that were sent to this port")
@@ -94,6 +102,7 @@ class _Replay:
         messages = read(
             path,
             speed=None if options.topspeed else options.speed,
+            longest_gap=options.longest_gap,
             port=options.from_port,
             group=options.from_group,
             on_progress=self._report,
@@ -119,12 +128,12 @@ class _Replay:
         """Print what became of it."""
         self._status.clear()
         sent = transport.statistics.sent
-        seconds = time.monotonic() - self._started
+        took = time.monotonic() - self._started
         if output.is_json:
-            record = {"event": "end", "file": self._path, "sent": sent, "seconds": seconds, "skipped": self.skipped}
+            record = {"event": "end", "file": self._path, "sent": sent, "seconds": took, "skipped": self.skipped}
             output.records([record])
             return
-        lines = [f"sent {amount(sent, 'message')} in {seconds:.1f} s"]
+        lines = [f"sent {amount(sent, 'message')} in {took:.1f} s"]
         lines += [f"skipped {amount(count, 'packet')}: {reason}" for reason, count in self.skipped.items()]
         output.lines(lines)
 

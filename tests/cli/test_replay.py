@@ -99,6 +99,12 @@ def test_at_top_speed_gaps_do_not_matter(tmp_path: Path, port: int, heard: Seen[
     assert data(heard.wait_for_count(2)) == [b"a", b"b"]
 
 
+def test_the_longest_gap_can_be_chosen(tmp_path: Path, port: int, heard: Seen[ipc.Message]) -> None:
+    path = capture(tmp_path, [b"a", b"b"], 1e6)
+    assert command("replay", path, "--port", port, "--longest-gap", 0.01)[0] == 0
+    assert data(heard.wait_for_count(2)) == [b"a", b"b"]
+
+
 def test_it_loops(tmp_path: Path, port: int, heard: Seen[ipc.Message]) -> None:
     path = capture(tmp_path, [b"a", b"b"])
     code, out, _ = command("replay", path, "--port", port, "--loop", 3)
