@@ -38,6 +38,13 @@ class Source:
         self.read = self._file.read
         """Takes a number of bytes and returns them, fewer at the end of the file only; raises ``OSError``."""
 
+    def skip(self, size: int) -> int:
+        """Read so many bytes and keep none; returns how many there were."""
+        left = size
+        while left and (passed := len(self.read(min(left, _BUFFER)))):
+            left -= passed
+        return size - left
+
     def corrupt(self, reason: str) -> CaptureCorrupt:
         """The error that ends the reading at the record that is next."""
         return CaptureCorrupt(self.path, self.position, reason)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import struct
+import tracemalloc
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -258,6 +259,39 @@ def test_a_damaged_file_is_told_with_the_place(tmp_path: Path, content: bytes, o
     with pytest.raises(ipc.CaptureCorrupt, match=reason) as raised:
         read(tmp_path, content)
     assert (raised.value.offset, raised.value.path) == (offset, str(tmp_path / "given.pcap"))
+
+
+HUGE = struct.pack("<IIII", 0, 0, 3_000_000_000, 3_000_000_000)
+"""The header of a record that claims 3 GB."""
+
+
+@pytest.mark.parametrize("snaplen", [0, 262_144, 0x7FFF_FFFF, 0xFFFF_FFFF])
+def test_a_record_that_claims_gigabytes_is_told_with_the_place_whatever_the_header_allows(
+    tmp_path: Path, snaplen: int
+) -> None:
+    header = struct.pack("<IHHiIII", 0xA1B2C3D4, 2, 4, 0, 0, snaplen, RAW)
+    with pytest.raises(ipc.CaptureCorrupt, match="claims 3000000000 bytes") as raised:
+        read(tmp_path, header + pcap(HELLO)[24:] + HUGE + bytes(100))
+    assert raised.value.offset == 24 + 16 + len(HELLO)
+
+
+@pytest.mark.parametrize("claimed", [100_000_000, 128 << 20])
+def test_a_claim_takes_no_more_memory_than_a_packet_of_a_network(tmp_path: Path, claimed: int) -> None:
+    header = struct.pack("<IHHiIII", 0xA1B2C3D4, 2, 4, 0, 0, claimed, RAW)
+    path = saved(tmp_path, header + struct.pack("<IIII", 0, 0, claimed, claimed) + bytes(3_000_000))
+    tracemalloc.start()
+    try:
+        with pytest.raises(ipc.CaptureCorrupt, match=f"cut after 3000000 of {claimed} bytes"), Reader(path) as reader:
+            next(reader)
+        _, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert peak < 8 << 20
+
+
+def test_a_record_that_is_longer_than_any_packet_of_a_network_costs_itself_alone(tmp_path: Path) -> None:
+    content = pcap(bytes(1_000_000), HELLO, snaplen=2_000_000)
+    assert payloads(tmp_path, content) == [b"hello"]
 
 
 @settings(deadline=None)
