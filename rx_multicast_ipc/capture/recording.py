@@ -30,6 +30,7 @@ def write(
     *,
     port: int = DEFAULT_PORT,
     group: str = DEFAULT_GROUP,
+    replace: bool = True,
 ) -> Callable[[Observable[_Item]], Observable[_Item]]:
     """Write every message to a pcap file, and pass it on when the operating system has it. See :class:`Writer`.
 
@@ -44,6 +45,7 @@ def write(
         channel: whose ``messages``, or ``batches`` (at half the cost), are written.
         port: the UDP port that messages were sent to, if no channel is given.
         group: the group's address, if no channel is given.
+        replace: False refuses a file that exists.
 
     Raises:
         InvalidOption, InvalidPort, InvalidGroup: a mistake in the call, at once.
@@ -69,7 +71,7 @@ def write(
 
         def subscribe(observer: ObserverBase[_Item], scheduler: SchedulerBase | None = None) -> DisposableBase:
             try:
-                writer = Writer(path)
+                writer = Writer(path, replace=replace)
             except Exception as error:
                 observer.on_error(error)
                 return Disposable()

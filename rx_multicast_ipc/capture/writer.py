@@ -50,8 +50,12 @@ class Writer:
     ``received_at``, the file holds nanoseconds; a float holds today's to about 240 of them. It has no place for
     ``interface``, nor for the link that an IPv6 address is on (``%eth0``).
 
+    A file that it makes is its owner's alone to read and write (mode 0600), for it holds what others said. A symbolic
+    link is followed to a file that exists, but no file is made where it points to.
+
     Args:
         path: the file. What it held is replaced.
+        replace: False refuses a file that exists.
 
     Attributes:
         written: how many messages are in it.
@@ -61,13 +65,15 @@ class Writer:
         CaptureFailed: it cannot be written.
     """
 
-    def __init__(self, path: str | os.PathLike[str]) -> None:
+    def __init__(self, path: str | os.PathLike[str], *, replace: bool = True) -> None:
         self._path = check_path(path)
         self._lock = Lock()
         self._flows: dict[tuple[str, int, Address], _Flow] = {}
         self.written = 0
         try:
-            self._file = open(self._path, "wb", buffering=0)  # noqa: SIM115
+            self._file = open(self._path, "wb", buffering=0, opener=_replace if replace else _make)  # noqa: SIM115
+        except FileExistsError as error:
+            raise CaptureFailed(_why_it_is_there(self._path)) from error
         except OSError as error:
             raise self._failed(error) from error
         header = struct.pack(f"!{FILE_HEADER}", NANOSECOND_MAGIC, 2, 4, 0, 0, LONGEST, RAW)
@@ -182,3 +188,24 @@ class Writer:
         return CaptureFailed(
             f"cannot write {self._path}: {error.strerror or error}; {self.written} messages are in it, whole"
         )
+
+
+def _replace(path: str, flags: int) -> int:
+    """Open what is there, or else make a file. In two steps, so that none is made at the end of a symbolic link."""
+    try:
+        return os.open(path, flags & ~os.O_CREAT)
+    except FileNotFoundError:
+        return _make(path, flags)
+
+
+def _make(path: str, flags: int) -> int:
+    return os.open(path, flags | os.O_CREAT | os.O_EXCL, 0o600)
+
+
+def _why_it_is_there(path: str) -> str:
+    if os.path.islink(path) and not os.path.exists(path):
+        return (
+            f"{path} is a symbolic link to a file that does not exist, and none is made there; remove the link, or "
+            f"name the file that it points to: {os.path.realpath(path)}"
+        )
+    return f"{path} exists; choose another name, or remove it"
