@@ -2,25 +2,30 @@
 
 from __future__ import annotations
 
+import gzip
 import os
 import stat
-from typing import Final
+import zlib
+from io import BufferedReader, FileIO
+from typing import Any, Final, cast
 
 from ..errors import CaptureCorrupt, CaptureFailed
 
 _BUFFER: Final = 1 << 20
 """Bytes that are read at once: all that is ever held of a file, but for one record."""
 
+_GZIP: Final = b"\x1f\x8b"
+
 
 class Source:
-    """An open capture file, and where its next record begins.
+    """An open capture file, and where its next record begins. One that gzip(1) made is unpacked on the way.
 
     Args:
         path: the file. What cannot be rewound, such as ``/dev/stdin``, can be read too.
 
     Attributes:
-        position: bytes from the start of the file to the record that is next.
-        size: bytes of the whole file; None if it has no end that is known.
+        position: bytes from the start of the file, as unpacked, to the record that is next.
+        size: bytes of the whole file; None if that is not known, as of a pipe or of what is compressed.
 
     Raises:
         CaptureFailed: it cannot be opened.
@@ -30,13 +35,19 @@ class Source:
         self.path = path
         self.position = 0
         try:
-            self._file = open(path, "rb", buffering=_BUFFER)  # noqa: SIM115
-            about = os.fstat(self._file.fileno())
+            self._file = BufferedReader(FileIO(path, "rb"), _BUFFER)
         except OSError as error:
             raise self.failed(error) from error
-        self.size = about.st_size if stat.S_ISREG(about.st_mode) else None
-        self.read = self._file.read
+        try:
+            about = os.fstat(self._file.fileno())
+            packed = self._file.peek(len(_GZIP))[: len(_GZIP)] == _GZIP
+        except OSError as error:
+            self._file.close()
+            raise self.failed(error) from error
+        self.size = about.st_size if stat.S_ISREG(about.st_mode) and not packed else None
+        self.read = self._unpack if packed else self._file.read
         """Takes a number of bytes and returns them, fewer at the end of the file only; raises ``OSError``."""
+        self._unpacked = BufferedReader(cast(Any, gzip.GzipFile(fileobj=self._file)), _BUFFER) if packed else None
 
     def skip(self, size: int) -> int:
         """Read so many bytes and keep none; returns how many there were."""
@@ -52,6 +63,13 @@ class Source:
     def failed(self, error: OSError) -> CaptureFailed:
         """``error`` as one of this library's."""
         return CaptureFailed(f"cannot read {self.path}: {error.strerror or error}; check the path and its permissions")
+
+    def _unpack(self, size: int) -> bytes:
+        assert self._unpacked is not None
+        try:
+            return self._unpacked.read(size)
+        except (EOFError, gzip.BadGzipFile, zlib.error) as error:
+            raise self.corrupt(f"the compressed file is cut or damaged here: {error}") from error
 
     def close(self) -> None:
         """Let go of the file."""

@@ -1,29 +1,22 @@
 """From the bytes of a captured frame to the UDP datagram in it.
 
-Sources: the link types of draft-ietf-opsawg-pcaplinktype (tcpdump.org/linktypes.html); IEEE 802.1Q; RFC 791 (IPv4),
-RFC 8200 (IPv6) with RFC 4302 (AH), RFC 768 (UDP). Only the checksums of datagrams that came in fragments are verified:
-where a network card computes them, what is captured whole on the sending machine has none yet.
+Sources: RFC 791 (IPv4), RFC 8200 (IPv6) with RFC 4302 (AH), RFC 768 (UDP). Only the checksums of datagrams that came in
+fragments are verified: where a network card computes them, what is captured whole on the sending machine has none yet.
 """
 
 from __future__ import annotations
 
 import socket
 import struct
-from collections.abc import Callable, Hashable
+from collections.abc import Hashable
 from functools import lru_cache
 from typing import Final, NamedTuple
 
 from .ip_reassembly import INCOMPLETE, OVERLAPPING, Fragment, Reassembly
-
-ETHERNET: Final = 1
-RAW: Final = 101
+from .link_types import NOT_UDP, Inside, find, way
+from .tunnels import TUNNELS, in_ip, to_ip
 
 UDP: Final = 17
-
-_VLAN_TAGS: Final = (0x8100, 0x88A8, 0x9100)
-_IP: Final = (0x0800, 0x86DD)
-_LOOPBACK_FAMILIES: Final = frozenset({2, 10, 24, 28, 30})
-"""AF_INET, and AF_INET6 of Linux, NetBSD and OpenBSD, FreeBSD, macOS."""
 
 _IPV4: Final = struct.Struct("!B x HHH x B 2x 4s 4s")  # version and length, total length, id, fragment, protocol
 _IPV6: Final = struct.Struct("!4x H B x 16s 16s")  # payload length, next header
@@ -36,13 +29,19 @@ _EXTENSIONS: Final = frozenset({0, 43, 60, 135, 139, 140})
 """Hop-by-hop, routing, destination options, mobility, HIP, shim6: all of the layout of RFC 6564."""
 _FRAGMENT: Final = 44
 _AUTHENTICATION: Final = 51
+_FRAGMENTED: Final = _EXTENSIONS | TUNNELS | {UDP, _AUTHENTICATION}
+"""What in fragments is put together."""
 
-NOT_UDP: Final = "not UDP"
 CUT: Final = "cut short when captured (snaplen)"
 MALFORMED: Final = "malformed"
 WRONG_CHECKSUM: Final = "put together from pieces with a wrong checksum"
-LOST: Final = (CUT, MALFORMED, INCOMPLETE, OVERLAPPING, WRONG_CHECKSUM)
-"""Reasons for which what may have been a message is none."""
+_LOST: Final = (CUT, MALFORMED, INCOMPLETE, OVERLAPPING, WRONG_CHECKSUM)
+"""Reasons for which a datagram is missing."""
+_UNREAD: Final = "link type ", "tunnel "
+
+_DEEPEST: Final = 8
+"""Tunnels in one another that are opened."""
+TOO_DEEP: Final = "tunnel in too many others"
 
 _WAITING: Final = ""
 
@@ -75,6 +74,7 @@ class Dissector:
         self._reassembly = Reassembly()
         self._time = 0
         self._interface: Hashable = 0
+        self._depth = 0
 
     def dissect(self, link: int, data: bytes, length: int, time: int = 0, interface: int = 0) -> Found | None:
         """The datagram of a frame.
@@ -87,14 +87,11 @@ class Dissector:
             interface: its number in the capture.
         """
         self._time = time
-        self._interface = interface, *_way(link, data)
+        self._interface = interface, *way(link, data)
+        self._depth = 0
         try:
-            find_ip = _links.get(link)
-            if find_ip is None:
-                found = f"link type {link}"
-            else:
-                at = find_ip(data)
-                found = NOT_UDP if at is None else self._ip(data, at)
+            inside = find(link, data)
+            found = inside if isinstance(inside, str) else self._inside(inside, data)
         except (struct.error, IndexError):
             found = CUT if len(data) < length else MALFORMED
         if isinstance(found, Found):
@@ -114,48 +111,43 @@ class Dissector:
             lost[INCOMPLETE] = lost.get(INCOMPLETE, 0) + incomplete
         return self.skipped | lost
 
-    def _ip(self, data: bytes, at: int) -> Found | str:
+    def _inside(self, inside: Inside, data: bytes, *, reassembled: bool = False) -> Found | str:
+        at = to_ip(inside, data)
+        if isinstance(at, str):
+            return at
         version = data[at] >> 4
         if version == 4:
-            return self._ipv4(data, at)
+            return self._ipv4(data, at, reassembled)
         if version == 6:
-            return self._ipv6(data, at)
+            return self._ipv6(data, at, reassembled)
         return MALFORMED
 
-    def _ipv4(self, data: bytes, at: int) -> Found | str:
+    def _ipv4(self, data: bytes, at: int, reassembled: bool) -> Found | str:
         head, total, identification, fragment, protocol, source, destination = _IPV4.unpack_from(data, at)
-        if protocol != UDP:
+        if protocol != UDP and protocol not in TUNNELS:
             return NOT_UDP
-        start, end = at + (head & 0x0F) * 4, at + total
+        start, end = at + (head & 0x0F) * 4, at + total if total else len(data)  # 0: cut up by the network card
         if not fragment & 0x3FFF:
-            return _udp(data, start, end, source, destination)
+            return self._payload(protocol, data, start, end, source, destination, reassembled)
         if end > len(data):
             raise IndexError
         piece = Fragment((fragment & 0x1FFF) * 8, bool(fragment & 0x2000), data[start:end], protocol)
         return self._piece((source, destination, identification, protocol), piece, source, destination)
 
-    def _ipv6(self, data: bytes, at: int) -> Found | str:
+    def _ipv6(self, data: bytes, at: int, reassembled: bool) -> Found | str:
         size, kind, source, destination = _IPV6.unpack_from(data, at)
-        start, end = at + 40, at + 40 + size
-        return self._behind_extensions(kind, data, start, end, source, destination)
+        return self._payload(kind, data, at + 40, at + 40 + size, source, destination, reassembled)
 
-    def _behind_extensions(
-        self,
-        kind: int,
-        data: bytes,
-        start: int,
-        end: int,
-        source: bytes,
-        destination: bytes,
-        *,
-        reassembled: bool = False,
+    def _payload(
+        self, kind: int, data: bytes, start: int, end: int, source: bytes, destination: bytes, reassembled: bool
     ) -> Found | str:
+        """What is in an IP packet, behind its extension headers."""
         while kind != UDP:
             if kind in _EXTENSIONS:
                 kind, start = data[start], start + 8 + data[start + 1] * 8
             elif kind == _AUTHENTICATION:
                 kind, start = data[start], start + 8 + data[start + 1] * 4
-            elif kind == _FRAGMENT and not reassembled:
+            elif kind == _FRAGMENT:
                 kind, position, identification = struct.unpack_from("!BxHI", data, start)
                 start += 8
                 if position & 0xFFF9:
@@ -163,28 +155,38 @@ class Dissector:
                         raise IndexError
                     piece = Fragment(position & 0xFFF8, bool(position & 1), data[start:end], kind)
                     return self._piece((source, destination, identification), piece, source, destination)
+            elif kind in TUNNELS:
+                if not self._deeper():
+                    return TOO_DEEP
+                data = data[start:end]
+                inside = in_ip(kind, data)
+                return inside if isinstance(inside, str) else self._inside(inside, data, reassembled=reassembled)
             else:
                 return NOT_UDP
         found = _udp(data, start, end, source, destination)
         return _checked(found, data, start) if reassembled else found
 
+    def _deeper(self) -> bool:
+        self._depth += 1
+        return self._depth <= _DEEPEST
+
     def _piece(self, datagram: Hashable, piece: Fragment, source: bytes, destination: bytes) -> Found | str:
-        if piece.protocol != UDP and piece.protocol not in _EXTENSIONS and piece.protocol != _AUTHENTICATION:
+        if piece.protocol not in _FRAGMENTED:
             return NOT_UDP
         if (piece.more and len(piece.data) % 8) or piece.offset + len(piece.data) > _LONGEST:
             return MALFORMED
         whole = self._reassembly.add(datagram, self._interface, self._time, piece)
         if whole is None:
             return _WAITING
+        if not self._deeper():
+            return TOO_DEEP
         kind, data = whole
-        return self._behind_extensions(kind, data, 0, len(data), source, destination, reassembled=True)
+        return self._payload(kind, data, 0, len(data), source, destination, reassembled=True)
 
 
-def _way(link: int, data: bytes) -> tuple[bytes, ...]:
-    """What cooked frames tell of the interface, and whether they came or went."""
-    if link == 276:
-        return (data[4:8], data[10:11])
-    return (data[:2],) if link == 113 else ()
+def may_be_messages(reason: str) -> bool:
+    """Whether packets that were skipped for this reason may have been messages."""
+    return reason in _LOST or reason.startswith(_UNREAD)
 
 
 def _udp(data: bytes, start: int, end: int, source: bytes, destination: bytes) -> Found | str:
@@ -211,48 +213,3 @@ def _checked(found: Found | str, data: bytes, start: int) -> Found | str:
 def address_text(packed: bytes) -> str:
     """A packed address as text. The link that a link-local one belongs to is not in a packet."""
     return socket.inet_ntop(socket.AF_INET if len(packed) == 4 else socket.AF_INET6, packed)
-
-
-def _ethernet(data: bytes) -> int | None:
-    return _behind_tags(data, 12, 14)
-
-
-def _cooked(data: bytes) -> int | None:
-    return _behind_tags(data, 14, 16)
-
-
-def _cooked2(data: bytes) -> int | None:
-    return _behind_tags(data, 0, 20)
-
-
-def _behind_tags(data: bytes, at: int, start: int) -> int | None:
-    """Where the IP header begins, given where its protocol stands and where, but for VLAN tags, the payload begins."""
-    protocol = data[at] << 8 | data[at + 1]
-    while protocol in _VLAN_TAGS:
-        protocol = data[start + 2] << 8 | data[start + 3]
-        start += 4
-    return start if protocol in _IP else None
-
-
-def _raw(_: bytes) -> int | None:
-    return 0
-
-
-def _loopback(data: bytes) -> int | None:
-    family = data[:4]
-    known = {int.from_bytes(family, "big"), int.from_bytes(family, "little")} & _LOOPBACK_FAMILIES
-    return 4 if known else None
-
-
-_links: Final[dict[int, Callable[[bytes], int | None]]] = {
-    0: _loopback,  # NULL
-    ETHERNET: _ethernet,
-    12: _raw,  # RAW, as BSD numbers it
-    14: _raw,  # RAW, as OpenBSD numbers it
-    RAW: _raw,
-    108: _loopback,  # LOOP
-    113: _cooked,  # LINUX_SLL
-    228: _raw,  # IPV4
-    229: _raw,  # IPV6
-    276: _cooked2,  # LINUX_SLL2
-}

@@ -23,7 +23,6 @@ from ..validation.arguments import check_callable
 from ..validation.stream import Stream
 from .captured_datagram import Datagram
 from .gaps import DEFAULT_LONGEST_GAP, Gaps
-from .packet_dissector import LOST
 from .reader import Progress, Reader, check_filter, check_path
 
 _log = logging.getLogger("rx_multicast_ipc")
@@ -206,13 +205,12 @@ class _Playing:
 
     def _warn(self) -> None:
         """Tell what was in the capture and is not in the stream."""
-        skipped = self._reader.progress.skipped
-        if missing := {reason: skipped[reason] for reason in LOST if reason in skipped}:
+        if unread := self._reader.progress.unread:
             _log.warning(
                 "%s: %d datagrams are missing: %s",
                 self._path,
-                sum(missing.values()),
-                ", ".join(f"{reason}: {count}" for reason, count in missing.items()),
+                sum(unread.values()),
+                ", ".join(f"{reason}: {count}" for reason, count in unread.items()),
             )
 
     def _report(self) -> None:

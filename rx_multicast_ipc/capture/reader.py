@@ -15,21 +15,28 @@ from ..message import Message
 from . import pcap, pcapng
 from .captured_datagram import Datagram
 from .file_source import Source
-from .packet_dissector import Dissector, address_text
+from .packet_dissector import Dissector, address_text, may_be_messages
 
 _OTHER: Final = "another port or group"
-_GZIP: Final = b"\x1f\x8b"
+_COMPRESSED: Final = {
+    b"\x28\xb5\x2f\xfd": "unzstd",
+    b"\xfd7zX": "unxz",
+    b"\x04\x22\x4d\x18": "unlz4",
+    b"BZh": "bunzip2",
+}
+"""How a compressed file begins, and what unpacks it."""
 
 
 class Progress(msgspec.Struct, frozen=True):
     """How far the reading of a capture has come.
 
     Attributes:
-        position: bytes of the file that were read.
-        size: bytes of the whole file; None if that is not known, as of a pipe.
+        position: bytes of the file, as unpacked, that were read.
+        size: bytes of the whole file; None if that is not known, as of a pipe or of what is compressed.
         messages: datagrams that were taken.
-        skipped: packets that were not, by reason: not UDP, another port or group, a link of an unknown type, cut
-            short by the snaplen of the capture, malformed; and datagrams of which pieces are missing.
+        skipped: packets that were not, by reason: not UDP, another port or group, a link of an unknown type, a tunnel
+            that is not opened, cut short by the snaplen of the capture, malformed; and datagrams that could not be
+            put together from their fragments.
     """
 
     position: int
@@ -37,14 +44,22 @@ class Progress(msgspec.Struct, frozen=True):
     messages: int
     skipped: dict[str, int]
 
+    @property
+    def unread(self) -> dict[str, int]:
+        """Of what was skipped, that which was or may have been messages, by reason."""
+        return {reason: count for reason, count in self.skipped.items() if may_be_messages(reason)}
+
 
 class Reader(Iterator[Datagram]):
     """The UDP datagrams of a capture file, one after the other; a context manager that closes the file.
 
     Takes pcap (either byte order, microseconds or nanoseconds) and pcapng (any number of sections and interfaces), from
-    Ethernet (VLAN tags too), Linux cooked (v1, v2), loopback and raw IP links; IPv4 and IPv6, put together where
-    they were fragmented. Everything else is skipped and counted. So is a datagram that was cut short when it was
-    captured. No more than a megabyte of the file is held at a time.
+    Ethernet, Linux cooked (v1, v2), loopback, raw IP, PPP, IEEE 802.11 (plain, radiotap, AVS, Prism, PPI), NFLOG, pktap
+    and some other links, as they are or packed by gzip; IPv4 and IPv6, put together where they were fragmented, behind
+    VLAN tags, MPLS and PPPoE, and in GRE, IP-in-IP and EtherIP tunnels. Everything else is skipped and counted, as
+    encrypted tunnels and links of an unknown type are (``progress.unread``). So is a datagram that was cut short when
+    it was captured. A datagram in a tunnel over UDP, as of VXLAN, stays that of the tunnel. No more than a megabyte of
+    the file is held at a time.
 
     Fragments are put together only if they were captured within 30 s, do not overlap, and the checksum of the whole
     holds. Two things a capture does not tell. The checksums of what came whole are not verified, for where a network
@@ -115,8 +130,8 @@ class Reader(Iterator[Datagram]):
             return pcapng.frames(source, magic)
         if not magic:
             raise source.corrupt("the file is empty; a capture has a header")
-        if magic.startswith(_GZIP):
-            raise source.corrupt("the file is compressed; unpack it first, with gunzip")
+        if program := _COMPRESSED.get(magic) or _COMPRESSED.get(magic[:3]):
+            raise source.corrupt(f"the file is compressed; unpack it first, with {program}")
         raise source.corrupt("this is neither a pcap nor a pcapng file; make one with tcpdump -w, or capture.write()")
 
     def _read(self) -> Generator[Datagram]:

@@ -13,7 +13,8 @@ from ..errors import CaptureFailed, InvalidAddress, InvalidOption, PayloadTooLar
 from ..group import Ip
 from ..message import Address, Message
 from ..transport.ip_datagrams import PAYLOAD_LIMITS
-from .packet_dissector import RAW, UDP
+from .link_types import RAW
+from .packet_dissector import UDP
 from .pcap import FILE_HEADER, LONGEST, NANOSECOND_MAGIC, RECORD_HEADER
 from .reader import check_path
 

@@ -12,7 +12,6 @@ from reactivex import operators as ops
 from ..blocking_run import run as run_to_end
 from ..capture import Progress, read
 from ..capture.gaps import DEFAULT_LONGEST_GAP
-from ..capture.packet_dissector import LOST
 from ..channel_options import complete
 from ..errors import MulticastError
 from ..message import Message
@@ -31,7 +30,7 @@ _DIRECT: Final = "sent to one address, not to a group"
 def configure(parser: ArgumentParser) -> None:
     parser.description = (
         "Send the payloads that a capture file holds to a group, in order and with the gaps that they were captured "
-        "with. Takes what record, tcpdump, Wireshark and others write: pcap and pcapng, IPv4 and IPv6. Whatever was "
+        "with. Takes what record, tcpdump, Wireshark and others write: pcap and pcapng, also packed by gzip. What was "
         "sent to a multicast group is replayed, unless --from-port or --from-group choose; other packets are "
         "skipped and counted. Of a damaged file it sends what is whole, and then tells where it is damaged."
     )
@@ -39,7 +38,7 @@ def configure(parser: ArgumentParser) -> None:
         "rx-multicast-ipc replay today.pcap",
         "rx-multicast-ipc replay today.pcap --speed 10 --loop 3",
         "rx-multicast-ipc replay tcpdump.pcapng --from-port 61088 --port 61089",
-        "gunzip -c old.pcap.gz | rx-multicast-ipc replay - --topspeed --json",
+        "rx-multicast-ipc replay old.pcap.gz --topspeed --json",
     )
     parser.add_argument("file", metavar="FILE", help='the capture file ("-": standard input)')
     speed = parser.add_mutually_exclusive_group()
@@ -122,7 +121,7 @@ class _Replay:
     @property
     def lost(self) -> bool:
         """Whether there was more in the capture, which could not be read."""
-        return any(reason in self._progress.skipped for reason in LOST)
+        return bool(self._progress.unread)
 
     def tell(self, transport: Transport, output: Output) -> None:
         """Print what became of it."""
@@ -134,7 +133,10 @@ class _Replay:
             output.records([record])
             return
         lines = [f"sent {amount(sent, 'message')} in {took:.1f} s"]
-        lines += [f"skipped {amount(count, 'packet')}: {reason}" for reason, count in self.skipped.items()]
+        unread = self._progress.unread
+        for reason, count in self.skipped.items():
+            lost = "; there may have been messages in them" if reason in unread else ""
+            lines.append(f"skipped {amount(count, 'packet')}: {reason}{lost}")
         output.lines(lines)
 
     def _is_to_group(self, message: Message) -> bool:
