@@ -16,6 +16,7 @@ Inside = tuple[int, int]
 ETHERNET: Final = 1
 RAW: Final = 101
 LINUX_SLL: Final = 113
+PKTAP: Final = 258
 LINUX_SLL2: Final = 276
 
 IPV4: Final = 0x0800
@@ -50,6 +51,19 @@ def way(link: int, data: bytes) -> tuple[bytes, ...]:
     if link == LINUX_SLL2:
         return data[4:8], data[10:11]
     return (data[:2],) if link == LINUX_SLL else ()
+
+
+def is_to_many(link: int, data: bytes) -> bool:
+    """Whether the link says that a frame is a broadcast or a multicast."""
+    if link == ETHERNET:
+        return bool(data[0] & 1)
+    if link in (LINUX_SLL, LINUX_SLL2):
+        packet_type = data[1] if link == LINUX_SLL else data[10]
+        return packet_type in (1, 2)
+    if link == PKTAP:
+        size, _, inner = struct.unpack_from("<III", data)
+        return inner == ETHERNET and bool(data[size] & 1)
+    return False
 
 
 def ethernet(data: bytes, at: int = 0) -> Inside | str:
@@ -234,9 +248,9 @@ _links: Final[dict[int, Callable[[bytes], Inside | str]]] = {
     228: _raw,  # IPV4
     229: _raw,  # IPV6
     239: _nflog,
-    258: _pktap,
+    PKTAP: _pktap,
     LINUX_SLL2: _cooked2,
 }
 
-_wrapped: Final = frozenset({192, 258})
+_wrapped: Final = frozenset({192, PKTAP})
 """Links that name another, which is none of these."""

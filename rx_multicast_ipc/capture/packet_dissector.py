@@ -13,7 +13,7 @@ from functools import lru_cache
 from typing import Final, NamedTuple
 
 from .ip_reassembly import INCOMPLETE, OVERLAPPING, Fragment, Reassembly
-from .link_types import NOT_UDP, Inside, find, way
+from .link_types import NOT_UDP, Inside, find, is_to_many, way
 from .tunnels import TUNNELS, in_ip, to_ip
 
 UDP: Final = 17
@@ -38,6 +38,9 @@ WRONG_CHECKSUM: Final = "put together from pieces with a wrong checksum"
 _LOST: Final = (CUT, MALFORMED, INCOMPLETE, OVERLAPPING, WRONG_CHECKSUM)
 """Reasons for which a datagram is missing."""
 _UNREAD: Final = "link type ", "tunnel "
+
+_BROADCAST: Final = bytes([255] * 4)
+"""To all hosts of a link (RFC 919). What else is a broadcast, the link has to tell."""
 
 _DEEPEST: Final = 8
 """Tunnels in one another that are opened."""
@@ -67,10 +70,12 @@ class Dissector:
 
     Attributes:
         skipped: how many frames held no datagram, by reason.
+        in_tunnel: whether the last datagram was in a tunnel.
     """
 
     def __init__(self) -> None:
         self.skipped: dict[str, int] = {}
+        self.in_tunnel = False
         self._reassembly = Reassembly()
         self._time = 0
         self._interface: Hashable = 0
@@ -89,6 +94,7 @@ class Dissector:
         self._time = time
         self._interface = interface, *way(link, data)
         self._depth = 0
+        self.in_tunnel = False
         try:
             inside = find(link, data)
             found = inside if isinstance(inside, str) else self._inside(inside, data)
@@ -99,6 +105,12 @@ class Dissector:
         if found:
             self.skip(found)
         return None
+
+    def is_direct(self, link: int, data: bytes, destination: bytes) -> bool:
+        """Whether the datagram that was found last in ``data`` was sent to one host alone, as far as can be told."""
+        if destination[0] >> 4 == 0xE if len(destination) == 4 else destination[0] == 0xFF:
+            return False
+        return destination != _BROADCAST and (self.in_tunnel or not is_to_many(link, data))
 
     def skip(self, reason: str) -> None:
         """Count a frame as skipped."""
@@ -158,6 +170,7 @@ class Dissector:
             elif kind in TUNNELS:
                 if not self._deeper():
                     return TOO_DEEP
+                self.in_tunnel = True
                 data = data[start:end]
                 inside = in_ip(kind, data)
                 return inside if isinstance(inside, str) else self._inside(inside, data, reassembled=reassembled)

@@ -49,9 +49,10 @@ def read(
 ) -> Observable[Message]:
     """Cold: each subscription reads the file, and emits its messages with the gaps that they were captured with.
 
-    It takes whatever :class:`Reader` does. ``direct`` is true for what was sent to no multicast group, and
-    ``received_at`` is when it was captured, to the nearest of about 240 ns that a float can tell. What of a file is
-    whole is emitted before the error that tells where it is cut or damaged.
+    It takes whatever :class:`Reader` does. ``direct`` is true for what was sent neither to a multicast group nor as a
+    broadcast (of a network, as far as the link tells), and ``received_at`` is when it was captured, to the nearest of
+    about 240 ns that a float can tell. What of a file is whole is emitted before the error that tells where it is cut
+    or damaged.
 
     Steps of the clock of the capturing machine stop nothing: ahead, they are gaps and no longer than ``longest_gap``;
     what was captured at an earlier time than the message before it comes at once. Packets without a time, as in

@@ -148,14 +148,13 @@ class Reader(Iterator[Datagram]):
                     dissector.skip(_OTHER)
                     continue
                 self._messages += 1
-                is_ipv4 = len(destination) == 4
                 message = Message(
                     data,
                     address_text(source),
                     source_port,
-                    "IPv4" if is_ipv4 else "IPv6",
+                    "IPv4" if len(destination) == 4 else "IPv6",
                     time / 1_000_000_000,
-                    not (destination[0] >> 4 == 0xE if is_ipv4 else destination[0] == 0xFF),
+                    dissector.is_direct(link, frame, destination),
                 )
                 yield Datagram(message, (address_text(destination), to_port))
         except OSError as error:

@@ -31,8 +31,8 @@ def configure(parser: ArgumentParser) -> None:
     parser.description = (
         "Send the payloads that a capture file holds to a group, in order and with the gaps that they were captured "
         "with. Takes what record, tcpdump, Wireshark and others write: pcap and pcapng, also packed by gzip. What was "
-        "sent to a multicast group is replayed, unless --from-port or --from-group choose; other packets are "
-        "skipped and counted. Of a damaged file it sends what is whole, and then tells where it is damaged."
+        "sent to a multicast group, or to all as a broadcast, is replayed, unless --from-port or --from-group choose; "
+        "other packets are skipped and counted. Of a damaged file it sends what is whole, and tells where that ends."
     )
     parser.epilog = examples(
         "rx-multicast-ipc replay today.pcap",

@@ -161,11 +161,41 @@ def test_every_link_and_header_that_ipv6_comes_in(tmp_path: Path, link: int, fra
     assert destination == (GROUP6, PORT)
 
 
+BROADCAST_MAC = bytes([255] * 6)
+
+
 @pytest.mark.parametrize(
-    ("destination", "direct"), [(GROUP, False), ("239.255.0.1", False), ("10.0.0.2", True), ("255.255.255.255", True)]
+    ("destination", "direct"),
+    [(GROUP, False), ("239.255.0.1", False), ("10.0.0.2", True), ("255.255.255.255", False), ("0.0.0.0", True)],
 )
-def test_a_message_is_direct_if_it_was_not_sent_to_a_group(tmp_path: Path, destination: str, direct: bool) -> None:
+def test_a_message_is_direct_if_it_was_sent_neither_to_a_group_nor_to_all(
+    tmp_path: Path, destination: str, direct: bool
+) -> None:
     ((message, _),), _ = read(tmp_path, pcap(ipv4(udp(b""), destination=destination)))
+    assert message.direct is direct
+
+
+TO_NETWORK = ipv4(udp(b"x"), destination="10.0.0.255")
+
+
+@pytest.mark.parametrize(
+    ("link", "frame", "direct"),
+    [
+        (ETHERNET, BROADCAST_MAC + ethernet(TO_NETWORK)[6:], False),
+        (ETHERNET, b"\x01" + ethernet(TO_NETWORK)[1:], False),
+        (ETHERNET, ethernet(TO_NETWORK), True),
+        (ETHERNET, BROADCAST_MAC + ethernet(TO_NETWORK, 0x8100)[6:], False),
+        (SLL, b"\0\1" + cooked(TO_NETWORK)[2:], False),
+        (SLL, b"\0\0" + cooked(TO_NETWORK)[2:], True),
+        (SLL2, cooked2(TO_NETWORK)[:10] + b"\1" + cooked2(TO_NETWORK)[11:], False),
+        (SLL2, cooked2(TO_NETWORK)[:10] + b"\0" + cooked2(TO_NETWORK)[11:], True),
+        (258, struct.pack("<III", 12, 1, ETHERNET) + BROADCAST_MAC + ethernet(TO_NETWORK)[6:], False),
+        (258, struct.pack("<III", 12, 1, ETHERNET) + ethernet(TO_NETWORK), True),
+        (ETHERNET, BROADCAST_MAC + ethernet(ipv4(ipv4(udp(b"x"), destination="10.0.0.2"), protocol=4))[6:], True),
+    ],
+)
+def test_the_link_tells_of_a_broadcast_of_a_network(tmp_path: Path, link: int, frame: bytes, direct: bool) -> None:
+    ((message, _),), _ = read(tmp_path, pcap(frame, link=link))
     assert message.direct is direct
 
 
