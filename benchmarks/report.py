@@ -15,7 +15,7 @@ NAMES = {
     "c": "C, sendto and recvmmsg",
     "asyncio_endpoint": "asyncio datagram endpoint",
     "zeromq": "ZeroMQ, TCP",
-    "zenoh_tcp": "Zenoh, TCP",
+    "zenoh_tcp": "Zenoh, TCP (shared memory from 3072 B up)",
     "lcm_udpm": "LCM",
     "node_dgram": "Node dgram",
     "npm_multicast_ipc": "npm multicast-ipc",

@@ -23,21 +23,25 @@ def main() -> None:
     with ipc.open_channel(PORT, raw.GROUP, backlog=1) as channel, held(channel):
         channel.messages.pipe(ops.filter(lambda m: m.port > 0), ops.map(lambda m: m.data)).subscribe()
         transport: Any = channel.transport
-        listener, sender, reader = transport._listener, transport._sender, transport._reader
+        (opened,) = transport._memberships._listeners.values()
+        listener, sender, reader = opened.socket, transport._outlet.socket, transport._reader
+        group = (raw.GROUP, PORT)
         payload = bytes(64)
         batch = [ipc.Message(payload, "127.0.0.1", 1)]
         ready = select.epoll()
         ready.register(listener, select.EPOLLIN)
 
+        plain = raw.sender_socket()  # another's: a channel's own messages come to it from memory
+
         def send() -> None:
-            transport.send(payload)
+            plain.sendto(payload, group)
 
         def read() -> None:
             reader.read(listener, False)
 
         steps: dict[str, tuple[Callable[[], Any], Callable[[], Any]]] = {
-            "sendto": (lambda: sender.sendto(payload, transport._destination), read),
-            "broadcast(x).subscribe(), sendto in it": (lambda: channel.broadcast(payload).subscribe(), read),
+            "sendto": (lambda: sender.sendto(payload, group), lambda: None),
+            "broadcast(x).subscribe(), sendto in it": (lambda: channel.broadcast(payload).subscribe(), lambda: None),
             "epoll, ready": (lambda: ready.poll(0), lambda: None),
             "recvfrom": (lambda: listener.recvfrom(65_535), send),
             "recvmmsg of one, and its record": (read, send),

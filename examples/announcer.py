@@ -1,5 +1,7 @@
 """Announcer bot: tells everyone when somebody joins, until the arena closes."""
 
+from contextlib import suppress
+
 import reactivex as rx
 from reactivex import operators as ops
 
@@ -21,4 +23,5 @@ def announcer(channel: ipc.Channel) -> rx.Observable[None]:
 
 
 if __name__ == "__main__":
-    ipc.run(ipc.with_socket(announcer))
+    with suppress(KeyboardInterrupt):
+        ipc.run(ipc.with_socket(announcer))

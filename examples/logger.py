@@ -1,5 +1,7 @@
 """Logger bot: prints what everyone says to the group, until the arena closes."""
 
+from contextlib import suppress
+
 import reactivex as rx
 from reactivex import operators as ops
 
@@ -20,4 +22,5 @@ def logger(channel: ipc.Channel) -> rx.Observable[str]:
 
 
 if __name__ == "__main__":
-    ipc.run(ipc.with_socket(logger, echo=False))
+    with suppress(KeyboardInterrupt):
+        ipc.run(ipc.with_socket(logger, echo=False))

@@ -38,8 +38,8 @@ def main() -> int:
 
 
 if __name__ == "__main__":
-    if sys.argv[1:] == ["pong"]:
-        with suppress(KeyboardInterrupt):
+    with suppress(KeyboardInterrupt):
+        if sys.argv[1:] == ["pong"]:
             ipc.run(ipc.with_socket(pong))
-    else:
-        sys.exit(main())
+        else:
+            sys.exit(main())

@@ -1,6 +1,7 @@
 """A player joins, is welcomed directly and announced to everyone: `python examples/player.py Ann`."""
 
 import sys
+from contextlib import suppress
 
 import reactivex as rx
 from reactivex import operators as ops
@@ -18,7 +19,7 @@ def player(channel: ipc.Channel, name: str) -> rx.Observable[list[str]]:
 
 if __name__ == "__main__":
     name = sys.argv[1] if len(sys.argv) > 1 else "Ann"
-    with ipc.open_channel() as channel:
+    with suppress(KeyboardInterrupt), ipc.open_channel() as channel:
         print(f"{name} -> everyone: join:{name}", flush=True)
         alone, with_everyone = ipc.run(player(channel, name))
         print(f"{name} hears, alone: {alone}", flush=True)

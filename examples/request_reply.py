@@ -4,6 +4,7 @@ Any number of clients ask the group; the service answers each one directly. A nu
 """
 
 import sys
+from contextlib import suppress
 from itertools import count
 
 from reactivex import operators as ops
@@ -41,7 +42,8 @@ def ask(a: int, b: int) -> None:
 numbers = count(1)
 
 if __name__ == "__main__":
-    if sys.argv[1:2] == ["serve"]:
-        serve(requests=int(sys.argv[2]) if len(sys.argv) > 2 else 1_000_000)
-    else:
-        ask(*(int(word) for word in sys.argv[2:4] or (6, 7)))
+    with suppress(KeyboardInterrupt):
+        if sys.argv[1:2] == ["serve"]:
+            serve(requests=int(sys.argv[2]) if len(sys.argv) > 2 else 1_000_000)
+        else:
+            ask(*(int(word) for word in sys.argv[2:4] or (6, 7)))

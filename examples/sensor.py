@@ -2,6 +2,7 @@
 
 import math
 import sys
+from contextlib import suppress
 
 import msgspec
 import reactivex as rx
@@ -44,7 +45,8 @@ def watch() -> None:
 
 
 if __name__ == "__main__":
-    if sys.argv[1:] == ["watch"]:
-        watch()
-    else:
-        publish()
+    with suppress(KeyboardInterrupt):
+        if sys.argv[1:] == ["watch"]:
+            watch()
+        else:
+            publish()

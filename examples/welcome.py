@@ -1,5 +1,7 @@
 """Welcome bot: greets whoever joins, directly: nobody else hears it. Until the arena closes."""
 
+from contextlib import suppress
+
 import reactivex as rx
 from reactivex import operators as ops
 
@@ -21,4 +23,5 @@ def welcome(channel: ipc.Channel) -> rx.Observable[None]:
 
 
 if __name__ == "__main__":
-    ipc.run(ipc.with_socket(welcome))
+    with suppress(KeyboardInterrupt):
+        ipc.run(ipc.with_socket(welcome))

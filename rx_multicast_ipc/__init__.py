@@ -30,7 +30,7 @@ from typing import TYPE_CHECKING
 from . import operators
 from .blocking_run import run
 from .channel import Channel, open_channel, with_socket
-from .channel_events import ChannelEvent, NetworkChange, NetworkEvent
+from .channel_events import ChannelEvent, Gap, NetworkChange, NetworkEvent
 from .channel_options import ChannelOptions
 from .channel_statistics import Statistics
 from .errors import (
@@ -49,6 +49,7 @@ from .errors import (
     InvalidPort,
     InvalidTopic,
     InvalidTTL,
+    MessagesMissing,
     MessageTimeout,
     MissingExtra,
     MulticastError,
@@ -66,6 +67,7 @@ from .group import DEFAULT_GROUP, DEFAULT_PORT, Group
 from .message import Message, Received
 from .receiving.async_iteration import to_async_iterable
 from .receiving.overflow import Overflow
+from .reliable import Acknowledged, Reliable
 from .repeat_loops import repeat_for, repeat_while
 from .shared_channels import broadcast, messages, send
 from .strangers import safe_log
@@ -81,6 +83,7 @@ if TYPE_CHECKING:
 __all__ = [
     "DEFAULT_GROUP",
     "DEFAULT_PORT",
+    "Acknowledged",
     "BufferOverflow",
     "CannotOpen",
     "CaptureCorrupt",
@@ -90,6 +93,7 @@ __all__ = [
     "ChannelEvent",
     "ChannelOptions",
     "DecodeFailed",
+    "Gap",
     "Group",
     "InvalidAddress",
     "InvalidArgument",
@@ -102,6 +106,7 @@ __all__ = [
     "InvalidTopic",
     "Message",
     "MessageTimeout",
+    "MessagesMissing",
     "MissingExtra",
     "MulticastError",
     "NetworkChange",
@@ -113,6 +118,7 @@ __all__ = [
     "PayloadTooLarge",
     "PortInUse",
     "Received",
+    "Reliable",
     "SendFailed",
     "Statistics",
     "Topic",

@@ -5,7 +5,7 @@ from __future__ import annotations
 import warnings
 from collections.abc import Callable
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Self, TypeVar, Unpack, overload
+from typing import TYPE_CHECKING, Any, Literal, Self, TypeVar, Unpack, overload
 
 import msgspec
 from reactivex import Observable
@@ -15,7 +15,7 @@ from reactivex.scheduler import VirtualTimeScheduler
 from reactivex.scheduler.periodicscheduler import PeriodicScheduler
 
 from ._html import html_table
-from .channel_events import ChannelEvent
+from .channel_events import ChannelEvent, Gap
 from .channel_options import ChannelOptions, complete, group_of, takes_channel_options
 from .channel_statistics import Statistics
 from .cold_observable import ColdObservable
@@ -28,6 +28,8 @@ from .receiving.async_iteration import HotObservable
 from .receiving.event_loop_delivery import at_home_of, loop_of
 from .receiving.inbox import Inbox
 from .receiving.wait_backlog import Predicate
+from .reliable import Acknowledged
+from .sending.acknowledged_send import send_acknowledged
 from .sending.cold_send import Send, end_of, send_to, shown_payload
 from .sending.paced_send_all import Payloads, send_all
 from .sending.responding import answers
@@ -36,6 +38,7 @@ from .topics.topic_message import TopicMessage
 from .topics.topic_name import check_pattern
 from .topics.topic_router import TopicRouter
 from .transport import OpenTransport, Transport
+from .transport.opening import as_options_say
 from .transport.opening import open_transport as open_current
 from .validation.arguments import (
     check_callable,
@@ -72,7 +75,7 @@ class Channel:
             raise InvalidOption(f"a Channel is made by open_channel(port, group), not of {shown(group)}")
         checked = complete(options or {})
         self._inbox = Inbox(group)
-        self._inbox.open(group, open_transport, checked)
+        self._inbox.open(group, as_options_say(open_transport, checked), checked)
         self._transport = self._inbox.transport
         self._topics = TopicRouter(self._inbox.messages)
         self._payload_limit = self._transport.payload_limit
@@ -94,10 +97,17 @@ class Channel:
     def events(self) -> HotObservable[ChannelEvent]:
         """Hot: what happens to the channel's network, once the channel has dealt with it; completes on close.
 
+        A reliable channel tells of each :class:`Gap` here, before the next message of the same sender.
+
         Links that go down, interfaces that vanish and come back and addresses that change do not end ``messages``:
         the channel is back as soon as they are, within a second.
         """
         return self._inbox.events
+
+    @property
+    def deliveries(self) -> HotObservable[Message | Gap]:
+        """Hot: every message, and in its place each :class:`Gap`, which only a reliable channel has."""
+        return self._inbox.deliveries
 
     @property
     def group(self) -> Group:
@@ -132,20 +142,41 @@ class Channel:
         """Whether the channel was closed."""
         return self._transport.closed
 
-    def broadcast(self, data: Payload) -> Observable[None]:
+    @overload
+    def broadcast(self, data: Payload, *, acknowledged: Literal[False] = False) -> Observable[None]: ...
+
+    @overload
+    def broadcast(
+        self, data: Payload, *, acknowledged: Literal[True], timeout: float | None = None
+    ) -> Observable[Acknowledged]: ...
+
+    def broadcast(
+        self, data: Payload, *, acknowledged: bool = False, timeout: float | None = None
+    ) -> Observable[None] | Observable[Acknowledged]:
         """Cold: each subscription sends ``data`` to everyone in the group, this channel too, and emits None.
 
         Args:
-            data: text (sent as UTF-8) or bytes-like, 65 507 bytes at most (IPv6: 65 527).
+            data: text (sent as UTF-8) or bytes-like, 65 507 bytes at most (IPv6: 65 527); on a reliable channel as
+                many as its ``largest``.
+            acknowledged: on a reliable channel: emit an :class:`Acknowledged` instead, once all other ends that were
+                there when it was sent have it, or left.
+            timeout: seconds to wait for that; None waits as long as it takes. One who is silent for 30 s has left.
 
         Raises:
-            InvalidPayload, PayloadTooLarge: at once.
+            InvalidPayload, PayloadTooLarge, InvalidOption: at once.
+            Unsupported: at once, for an acknowledgement on a channel that is not reliable.
             ChannelClosed: at once, or from the Observable if closed before it was subscribed.
             SendFailed: from the Observable.
+            MessageTimeout: from the Observable; it names those whose acknowledgement is missing.
         """
         transport = self._transport
         if transport.closed:
             raise ChannelClosed
+        if acknowledged or timeout is not None:
+            if not acknowledged:
+                raise InvalidOption("timeout= limits the wait for acknowledgements; pass acknowledged=True with it")
+            payload, seconds = as_payload(data, self._payload_limit), check_timeout(timeout)
+            return send_acknowledged(transport, payload, seconds, self._inbox.closing)
         return Send(transport, as_payload(data, self._payload_limit))
 
     @overload

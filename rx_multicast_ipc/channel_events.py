@@ -43,5 +43,21 @@ class NetworkEvent(msgspec.Struct, frozen=True):
     at: float
 
 
-ChannelEvent: TypeAlias = NetworkEvent
+class Gap(msgspec.Struct, frozen=True):
+    """Something that a reliable channel did not get, and that will not come any more.
+
+    Attributes:
+        sender: whose messages are missing.
+        count: numbered packets that are missing. Each held one message, several small ones, or a part of a large one.
+        reason: why, for people.
+        at: seconds since the Unix epoch.
+    """
+
+    sender: tuple[str, int]
+    count: int
+    reason: str
+    at: float = 0.0
+
+
+ChannelEvent: TypeAlias = NetworkEvent | Gap
 """Whatever ``Channel.events`` may tell."""

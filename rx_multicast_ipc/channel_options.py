@@ -7,6 +7,7 @@ from typing import Annotated, Any, Final, Literal, NamedTuple, TypedDict, TypeVa
 
 from .errors import UnknownOption
 from .group import Group, Interfaces
+from .reliable import Reliable, check_reliable
 from .validation.arguments import check_backlog, check_flag, check_receive_buffer, check_send_from
 
 _F = TypeVar("_F", bound=Callable[..., Any])
@@ -46,6 +47,9 @@ class ChannelOptions(TypedDict, total=False):
             and NTP. It is shared: what is sent to one machine there reaches one of the programs that have the port,
             most often the last to open it, so answer to the group. Nor can programs of one machine be told from each
             other by their address: ``echo=False`` and ``request`` leave out what any of them sends from that port.
+        reliable: True, or a :class:`Reliable` that says how: what is sent is repaired where it gets lost, arrives in
+            order, may be large, and waits for slow receivers; what cannot be repaired is told as a :class:`Gap`. All
+            who are to hear it must open their channels so. Not if not given.
     """
 
     interface: Annotated[Interfaces | None, Option(None)]
@@ -55,6 +59,7 @@ class ChannelOptions(TypedDict, total=False):
     backlog: Annotated[int, Option(1024, check_backlog)]
     echo: Annotated[bool, Option(True, check_flag)]
     send_from: Annotated[Literal["own", "group"], Option("own", check_send_from)]
+    reliable: Annotated[bool | Reliable | None, Option(None, check_reliable)]
 
 
 _HINTS: Final = get_type_hints(ChannelOptions, include_extras=True)

@@ -22,6 +22,12 @@ class Statistics(msgspec.Struct, frozen=True, kw_only=True):
             behind ``on_backpressure_buffer`` or in ``to_async_iterable`` did not keep up; and those that came between
             two waits, beyond what ``backlog`` keeps. (A queue behind merged channels counts for each of them.)
         receive_buffer: bytes of receive buffer that the kernel granted to each socket.
+        repaired: packets that a reliable channel got because it asked for them again.
+        asked: requests for repairs that it sent.
+        repeated: packets that it sent again because others had asked.
+        gaps: holes that it told of. See :class:`Gap`.
+        foreign: datagrams that were no packets of a reliable channel, or of more senders than it hears.
+        unacknowledged: packets that somebody had not acknowledged when it closed.
     """
 
     received: int = 0
@@ -32,3 +38,9 @@ class Statistics(msgspec.Struct, frozen=True, kw_only=True):
     dropped: int | None = None
     discarded: int = 0
     receive_buffer: int = 0
+    repaired: int = 0
+    asked: int = 0
+    repeated: int = 0
+    gaps: int = 0
+    foreign: int = 0
+    unacknowledged: int = 0

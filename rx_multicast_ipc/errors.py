@@ -18,6 +18,7 @@
      │   └─ NoRoute                   the interface is down, or nothing leads to the group
      ├─ ChannelClosed                 the channel was closed, by you or by a fault
      ├─ SendFailed                    the operating system refused a datagram
+     ├─ MessagesMissing               a reliable channel did not get something that will not come any more
      ├─ MessageTimeout (TimeoutError) nothing matched in time
      ├─ DecodeFailed                  a datagram is not what its reader expects
      ├─ BufferOverflow                a bounded queue with Overflow.ERROR is full
@@ -37,7 +38,12 @@ from typing import TYPE_CHECKING, Any, Final
 from .strangers.printable_text import printable
 
 if TYPE_CHECKING:
+    from .channel_events import Gap
     from .message import Message
+
+
+_DATAGRAM = 65_527
+"""Bytes that one UDP datagram carries at most."""
 
 
 class MulticastError(Exception):
@@ -81,7 +87,8 @@ class PayloadTooLarge(InvalidArgument):
 
     Attributes:
         size: bytes that were to be sent.
-        limit: bytes that one datagram carries: 65 507 over IPv4, 65 527 over IPv6 (RFC 768).
+        limit: bytes that one datagram carries: 65 507 over IPv4, 65 527 over IPv6 (RFC 768); on a reliable channel,
+            those of its ``largest`` message.
     """
 
     def __init__(self, size: int, limit: int) -> None:
@@ -90,6 +97,8 @@ class PayloadTooLarge(InvalidArgument):
         super().__init__(size, limit)
 
     def __str__(self) -> str:
+        if self.limit > _DATAGRAM:
+            return f"a message of {self.size} bytes is more than the {self.limit} that Reliable(largest=) allows"
         return (
             f"a payload of {self.size} bytes does not fit in one datagram, which carries {self.limit} at most; "
             "split it, or send a reference to it"
@@ -152,6 +161,26 @@ class SendFailed(MulticastError):
     """
 
     sent: int = 0
+
+
+class MessagesMissing(MulticastError):
+    """A reliable channel did not get something that will not come any more. See ``operators.fail_on_gap``.
+
+    Attributes:
+        gap: what is missing.
+    """
+
+    def __init__(self, gap: Gap) -> None:
+        self.gap = gap
+        super().__init__(gap)
+
+    def __str__(self) -> str:
+        gap = self.gap
+        address, port = gap.sender
+        return (
+            f"{gap.count} packets of {address}:{port} are missing ({gap.reason}); ask the sender for its state anew, "
+            "or go on with channel.messages, which passes over gaps"
+        )
 
 
 class MessageTimeout(MulticastError, TimeoutError):

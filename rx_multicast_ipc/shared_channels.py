@@ -228,7 +228,8 @@ class _SharedSender:
         with _lock:
             for key, shared in _channels.items():
                 joined = msgspec.structs.replace(key.group, sources=())  # whom it hears does not matter here
-                if (joined, key.opened_by) == (self.group, current()) and not shared.channel.closed:
+                is_raw = not dict(key.options).get("reliable")  # else raw peers would not hear it
+                if (joined, key.opened_by) == (self.group, current()) and is_raw and not shared.channel.closed:
                     return shared.channel.transport
         return None
 

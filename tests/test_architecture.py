@@ -24,7 +24,7 @@ LAYERS = (
     {"validation"},
     {"subscriber_errors"},
     {"channel_scheduler", "cold_observable", "deadlocks"},
-    {"group"},
+    {"group", "reliable"},
     {"channel_options"},
     {"transport"},
     {"receiving"},
@@ -43,13 +43,22 @@ LAYERS = (
 
 NARROW = {
     "operators": {
-        *("channel_scheduler", "errors", "message", "payload_format", "receiving", "strangers", "subscriber_errors"),
+        *(
+            "channel_events",
+            "channel_scheduler",
+            "errors",
+            "message",
+            "payload_format",
+            "receiving",
+            "strangers",
+            "subscriber_errors",
+        ),
         "validation",
     },
     "repeat_loops": {"errors", "validation"},
     "transport": {
         *("channel_events", "channel_options", "channel_scheduler", "channel_statistics", "errors", "group", "message"),
-        *("subscriber_errors", "validation"),
+        *("reliable", "subscriber_errors", "validation"),
     },
     "notebook": {"blocking_run", "channel", "errors", "message", "receiving", "testing", "validation"},
     "testing": {

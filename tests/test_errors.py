@@ -20,6 +20,7 @@ ARGUMENTS: dict[str, tuple[Any, ...]] = {
     "PayloadTooLarge": (70_000, 65_507),
     "UnknownOption": ("iface", ("interface", "ttl"), "interface"),
     "MessageTimeout": (2.5, "answer"),
+    "MessagesMissing": (ipc.Gap(("192.0.2.1", 5), 3, "the sender left"),),
     "DecodeFailed": (MESSAGE, ValueError("bad")),
     "BufferOverflow": (10,),
     "MissingExtra": ("live()", "anywidget", "notebook"),

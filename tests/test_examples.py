@@ -160,6 +160,28 @@ def test_ctrl_c_ends_the_chat_without_a_traceback() -> None:
         output(ann, "\n")
 
 
+@pytest.mark.skipif(sys.platform == "win32", reason="POSIX signals")
+@pytest.mark.parametrize("bot", ["announcer", "welcome", "logger"])
+def test_ctrl_c_ends_a_bot_without_a_traceback(bot: str) -> None:
+    with ipc.open_channel() as channel, example(bot) as process:
+        ipc.run(channel.wait_for_message(lambda m: m.text == f"ready:{bot}", timeout=PATIENCE))
+        process.send_signal(signal.SIGINT)
+        output(process)
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="POSIX signals")
+@pytest.mark.parametrize(
+    ("name", "arguments"),
+    [("sensor", ["watch"]), ("request_reply", ["serve"]), ("player", ["Ann"]), ("election", ["1"]), ("arena", [])],
+)
+def test_ctrl_c_ends_an_example_without_a_traceback(name: str, arguments: list[str]) -> None:
+    with example(name, *arguments) as process:
+        assert read_line(process)
+        process.send_signal(signal.SIGINT)
+        _, err = process.communicate(timeout=PATIENCE)
+    assert "Traceback" not in err
+
+
 def test_examples_are_short() -> None:
     for path in EXAMPLES.glob("*.py"):
         assert len(path.read_text(encoding="utf-8").splitlines()) <= 60, path.name

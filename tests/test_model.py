@@ -255,7 +255,9 @@ class ChannelsAsTheModel(RuleBasedStateMachine):
     def watch_the_network(self, channel: Opened) -> Pair:
         expected = model.Stream()
         channel.expected.watchers.append(expected)
-        return self.watch(Record(channel.actual.events.pipe(ops.map(lambda event: str(event.change)))), expected)
+        return self.watch(
+            Record(channel.actual.events.pipe(ops.map(lambda event: str(getattr(event, "change", event))))), expected
+        )
 
     @rule(pair=consumes(pairs))
     def dispose(self, pair: Pair) -> None:

@@ -7,10 +7,11 @@ from collections.abc import Callable
 from itertools import count
 from typing import Any
 
-from rx_multicast_ipc import ChannelOptions, Group
+from rx_multicast_ipc import ChannelOptions, Group, Reliable
 from rx_multicast_ipc.testing import VirtualClock
 from rx_multicast_ipc.testing.conformance import Rig
 from rx_multicast_ipc.transport import Hears, OpenTransport, Transport, TransportWrapper
+from rx_multicast_ipc.transport.framed.open_framed import OpenFramed
 from rx_multicast_ipc.transport.udp.transport import UdpTransport
 from rx_multicast_ipc.transport.virtual.host import VirtualHost
 from rx_multicast_ipc.transport.virtual.link import Link
@@ -48,6 +49,12 @@ def virtual(wrap: Wrap | None = None) -> Rig:
         concurrent=False,
         disturb=disturb,
     )
+
+
+def framed(rig: Rig) -> Rig:
+    """Reliable ends around those of another rig."""
+    rig.open_transport = OpenFramed(rig.open_transport, Reliable(largest=100_000))
+    return rig
 
 
 def _wrapped(open_transport: OpenTransport, wrap: Wrap | None) -> OpenTransport:

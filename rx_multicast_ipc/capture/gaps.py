@@ -8,6 +8,9 @@ from typing import Final
 DEFAULT_LONGEST_GAP: Final = 60.0
 """Seconds. What is longer in a capture is more often a clock that was set than silence worth waiting for."""
 
+_STEP: Final = 86_400.0
+"""Seconds. A gap of more than a day is a step of the capture's clock, of which nobody knows how long it took."""
+
 _DISORDER: Final = 0.1
 """Seconds by which packets of several queues or processors may be captured out of order."""
 
@@ -20,7 +23,8 @@ class Gaps:
     are mixed in one file, the gap is counted from the latest time that there was.
 
     Args:
-        longest: seconds; a longer gap counts as this long.
+        longest: seconds; a longer gap counts as this long, and one of more than a day is none. If infinite, every gap
+            is kept.
     """
 
     def __init__(self, longest: float = inf) -> None:
@@ -38,5 +42,10 @@ class Gaps:
         self._last = time
         if time > latest:
             self._latest = time
-            return min(time - latest, self._longest) if latest else 0.0
-        return min(max(0.0, time - last), self._longest)
+            return self._bounded(time - latest) if latest else 0.0
+        return self._bounded(time - last)
+
+    def _bounded(self, gap: float) -> float:
+        if gap <= 0 or (gap > _STEP and self._longest < inf):
+            return 0.0
+        return min(gap, self._longest)

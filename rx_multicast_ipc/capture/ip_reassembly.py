@@ -47,8 +47,8 @@ class Reassembly:
 
     What waits is bounded in time, in number and in bytes, so that a fragment never meets those of a later datagram
     with the same identification. A datagram whose fragments overlap is given up, and so is what still comes of
-    it (RFC 5722). The very same fragment may come again: a capture may see each packet twice, and then the datagram
-    comes out twice; a copy that stays incomplete is no loss.
+    it (RFC 5722). The very same fragment may come again, for a capture may see each packet twice: a copy that stays
+    incomplete is no loss.
 
     Attributes:
         lost: how many datagrams were given up, by reason.
@@ -98,10 +98,7 @@ class Reassembly:
             if whole is None:
                 return self._refuse(waiting)
             self._waiting_bytes -= waiting.bytes_kept
-            waiting.forget_one_of_each()
-            self._waiting_bytes += waiting.bytes_kept
-            if not waiting.pieces:
-                del self._waiting[key]
+            del self._waiting[key]
             self._remember(datagram, whole[1])
             return whole
         while len(self._waiting) > _MOST or self._waiting_bytes > _MOST_BYTES:
@@ -125,7 +122,7 @@ class Reassembly:
             return False
         whole = self._done.get(key[0])
         return whole is None or any(
-            whole[offset : offset + len(data)] != data for offset, (data, _) in waiting.pieces.items()
+            whole[offset : offset + len(data)] != data for offset, data in waiting.pieces.items()
         )
 
     def _remember(self, datagram: Hashable, whole: bytes) -> None:
@@ -139,12 +136,12 @@ class Reassembly:
 
 
 class _Waiting:
-    """What has come of one datagram: its fragments by their offset, and how often each came."""
+    """What has come of one datagram: its fragments by their offset."""
 
     def __init__(self, since: int) -> None:
         self.since = since
         self.refused = False
-        self.pieces: dict[int, tuple[bytes, int]] = {}
+        self.pieces: dict[int, bytes] = {}
         self.received = 0
         self.size = _UNKNOWN
         self.protocol = 0
@@ -156,40 +153,32 @@ class _Waiting:
     def contradicts(self, piece: Fragment) -> bool:
         """Whether the fragment cannot be of this datagram. Other overlaps show when it should be whole."""
         known = self.pieces.get(piece.offset)
-        if known is not None and known[0] != piece.data:
+        if known is not None and known != piece.data:
             return True
         return not piece.more and self.size not in (_UNKNOWN, piece.offset + len(piece.data))
 
     def add(self, piece: Fragment) -> bool:
         """Keep it; tells whether it is one that had not come before."""
-        data, times = self.pieces.get(piece.offset, (piece.data, 0))
-        self.pieces[piece.offset] = data, times + 1
+        if piece.offset in self.pieces:
+            return False
+        self.pieces[piece.offset] = piece.data
+        self.received += len(piece.data)
         if not piece.more:
-            self.size = piece.offset + len(data)
+            self.size = piece.offset + len(piece.data)
         if piece.offset == 0:
             self.protocol = piece.protocol
-        if not times:
-            self.received += len(data)
-        return not times
+        return True
 
     def take_whole(self) -> tuple[int, bytes] | None:
         """The payload, of which as many bytes came as it has; None if they overlap."""
         parts: list[bytes] = []
         end = 0
-        for offset, (data, _) in sorted(self.pieces.items()):
+        for offset, data in sorted(self.pieces.items()):
             if offset != end:
                 return None
             parts.append(data)
             end += len(data)
         return (self.protocol, b"".join(parts)) if end == self.size else None
-
-    def forget_one_of_each(self) -> None:
-        """What is left is of the next copy of the datagram."""
-        last = max(self.pieces)
-        self.pieces = {offset: (data, times - 1) for offset, (data, times) in self.pieces.items() if times > 1}
-        self.received = sum([len(data) for data, _ in self.pieces.values()])
-        if last not in self.pieces:
-            self.size = _UNKNOWN
 
     def refuse(self) -> None:
         self.refused = True

@@ -46,7 +46,7 @@ class _Interface(NamedTuple):
 def frames(source: Source, magic: bytes) -> Iterator[Frame]:
     """The packets of a file of which ``magic`` has been read.
 
-    A Simple Packet Block has no time: its packet gets that of the packet before it, or 0.
+    A Simple Packet Block has no time, and its packet gets none: 0.
 
     Raises:
         CaptureCorrupt: where the file is cut or damaged.
@@ -54,7 +54,6 @@ def frames(source: Source, magic: bytes) -> Iterator[Frame]:
     """
     order = "<"
     interfaces: list[_Interface] = []
-    time = 0
     kind = magic
     while kind:
         if len(kind) < 4:
@@ -68,9 +67,8 @@ def frames(source: Source, magic: bytes) -> Iterator[Frame]:
             body = _rest(source, order, size, 8)
             try:
                 read = _blocks.get(struct.unpack(f"{order}I", kind)[0])
-                if read is not None and (frame := read(order, body, interfaces, time)):
-                    time = frame[1]
-                    if not 0 <= time < _LAST:
+                if read is not None and (frame := read(order, body, interfaces)):
+                    if not 0 <= frame[1] < _LAST:
                         raise source.corrupt("a packet's time is out of range; the file is damaged")
                     yield frame
             except (struct.error, IndexError) as error:
@@ -105,7 +103,7 @@ def _take(source: Source, size: int) -> bytes:
     return data
 
 
-def _interface(order: str, body: bytes, interfaces: list[_Interface], time: int) -> None:
+def _interface(order: str, body: bytes, interfaces: list[_Interface]) -> None:
     link, snaplen = struct.unpack_from(f"{order}H2xI", body)
     found = _Interface(link, snaplen)
     at = 8
@@ -122,8 +120,8 @@ def _interface(order: str, body: bytes, interfaces: list[_Interface], time: int)
     interfaces.append(found)
 
 
-def _packet(layout: str) -> Callable[[str, bytes, list[_Interface], int], Frame]:
-    def read(order: str, body: bytes, interfaces: list[_Interface], _: int) -> Frame:
+def _packet(layout: str) -> Callable[[str, bytes, list[_Interface]], Frame]:
+    def read(order: str, body: bytes, interfaces: list[_Interface]) -> Frame:
         number: int
         number, high, low, captured, length = struct.unpack_from(order + layout, body)
         interface = interfaces[number]
@@ -136,16 +134,16 @@ def _packet(layout: str) -> Callable[[str, bytes, list[_Interface], int], Frame]
     return read
 
 
-def _simple_packet(order: str, body: bytes, interfaces: list[_Interface], time: int) -> Frame:
+def _simple_packet(order: str, body: bytes, interfaces: list[_Interface]) -> Frame:
     (length,) = struct.unpack_from(f"{order}I", body)
     captured = min(length, interfaces[0].snaplen or length)
     data = body[4 : 4 + captured]
     if len(data) < captured:
         raise IndexError
-    return interfaces[0].link, time, data, length, 0
+    return interfaces[0].link, 0, data, length, 0
 
 
-_blocks: Final[dict[int, Callable[[str, bytes, list[_Interface], int], Frame | None]]] = {
+_blocks: Final[dict[int, Callable[[str, bytes, list[_Interface]], Frame | None]]] = {
     _INTERFACE: _interface,
     _PACKET: _packet("H2xIIII"),
     _SIMPLE_PACKET: _simple_packet,

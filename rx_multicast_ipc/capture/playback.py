@@ -54,14 +54,15 @@ def read(
     about 240 ns that a float can tell. What of a file is whole is emitted before the error that tells where it is cut
     or damaged.
 
-    Steps of the clock of the capturing machine stop nothing: ahead, they are gaps and no longer than ``longest_gap``;
-    what was captured at an earlier time than the message before it comes at once. Packets without a time, as in
-    pcapng's Simple Packet Blocks, have that of the packet before them, or 0 if there is none, and come at once too.
+    Steps of the clock of the capturing machine stop nothing. Ahead, they are gaps, no longer than ``longest_gap``, or
+    none if they are of more than a day. What was captured at an earlier time than the message before it comes at once.
+    So does what has no time, as in pcapng's Simple Packet Blocks; its ``received_at`` is 0.
 
     Args:
         path: the file.
         speed: how many times as fast as it was captured: 1 keeps the gaps, 2 halves them; None is as fast as it goes.
-        longest_gap: seconds in the capture's time; a gap that is longer counts as this long. None keeps every gap.
+        longest_gap: seconds in the capture's time; a gap that is longer counts as this long. None keeps every gap, also
+            those of more than a day.
         port: emit what was sent to this UDP port only.
         group: emit what was sent to this multicast group only.
         scheduler: keeps the time, real or virtual. If None: the subscription's (``run`` and ``await`` bring one), or

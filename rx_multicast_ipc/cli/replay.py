@@ -49,7 +49,7 @@ def configure(parser: ArgumentParser) -> None:
         type=seconds,
         default=DEFAULT_LONGEST_GAP,
         metavar="SECONDS",
-        help="a gap in the capture that is longer, as where its clock was set, counts as this long (default: 60)",
+        help="a longer gap in the capture counts as this long; steps of its clock by days are none (default: 60)",
     )
     parser.add_argument("--loop", type=natural, default=1, metavar="N", help="replay it N times; 0: for ever")
     chosen = parser.add_argument_group("which datagrams; all of these must hold")

@@ -3,6 +3,7 @@
 from ..payload_format import Codec, Format
 from .backpressure_buffer import on_backpressure_buffer
 from .codec import OnDecodeError, decode, encode
+from .fail_on_gap import fail_on_gap
 from .map_async import map_async
 from .retry_backoff import retry_with_backoff
 from .waiting import wait_for_message
@@ -13,6 +14,7 @@ __all__ = [
     "OnDecodeError",
     "decode",
     "encode",
+    "fail_on_gap",
     "map_async",
     "on_backpressure_buffer",
     "retry_with_backoff",

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from functools import partial
+from typing import Any
 
-from ..channel_events import ChannelEvent
+from ..channel_events import ChannelEvent, Gap
 from ..channel_options import ChannelOptions
 from ..deadlocks import deadlock
 from ..errors import ChannelClosed
@@ -27,7 +28,7 @@ class Inbox:
 
     Attributes:
         transport: the transport, once it is open.
-        batches, messages, events: the channel's hot streams.
+        batches, messages, deliveries, events: the channel's hot streams.
         backlog: what nobody waited for yet.
         closing: tells of the end.
     """
@@ -39,6 +40,7 @@ class Inbox:
         self.batches: HotSource[list[Message]] = HotSource(self._refusal, f"batches of {group}")
         self.messages: HotSource[Message] = HotSource(self._refusal, f"messages of {group}", self.batches)
         self.events: HotSource[ChannelEvent] = HotSource(self._refusal, f"events of {group}")
+        self.deliveries: HotSource[Message | Gap] = HotSource(self._refusal, f"deliveries of {group}")
         self.closing = ClosedNotice()
 
     def open(self, group: Group, open_transport: OpenTransport, options: ChannelOptions) -> None:
@@ -59,17 +61,23 @@ class Inbox:
     @property
     def discarded(self) -> int:
         """Messages that were lost on the way from here to who subscribed or waits."""
-        return self.messages.discarded + self.batches.discarded + self.backlog.discarded
+        return sum([each.discarded for each in (self.messages, self.batches, self.deliveries, self.backlog)])
 
     def stop(self) -> None:
         """Deliver nothing more than the call under way; from any thread."""
-        for source in (self.batches, self.messages, self.events):
+        for source in self._streams:
             source.stop()
+
+    @property
+    def _streams(self) -> tuple[HotSource[Any], ...]:
+        return self.batches, self.messages, self.deliveries, self.events
 
     def _refusal(self) -> Exception | None:
         return ChannelClosed() if self.transport.closed else deadlock(self.transport.scheduler)
 
     def _tell(self, event: ChannelEvent) -> None:
+        if isinstance(event, Gap) and self.deliveries.observed:
+            self.deliveries.emit((event,))
         self.events.emit((event,))
 
     def _end(self, fault: Exception | None) -> None:
@@ -78,7 +86,7 @@ class Inbox:
 
         tell_all(
             [
-                *(partial(source.end, fault) for source in (self.batches, self.messages, self.events)),
+                *(partial(source.end, fault) for source in self._streams),
                 partial(self.backlog.end, why),
                 partial(self.closing.tell, why),
             ]
@@ -91,6 +99,7 @@ class _Delivery:
     def __init__(self, inbox: Inbox) -> None:
         self._batches = inbox.batches
         self._messages = inbox.messages
+        self._deliveries = inbox.deliveries
         self._backlog = inbox.backlog
 
     def __call__(self, batch: list[Message]) -> None:
@@ -98,8 +107,11 @@ class _Delivery:
             self._batches.emit((batch,))
         if self._messages.observed:
             self._messages.emit(batch)
+        if self._deliveries.observed:
+            self._deliveries.emit(batch)
         self._backlog.put(batch)
 
     def awaited(self) -> bool:
         """Whether anybody is subscribed or waits."""
-        return self._messages.observed or self._batches.observed or self._backlog.awaited
+        messages, batches, deliveries = self._messages, self._batches, self._deliveries
+        return messages.observed or batches.observed or deliveries.observed or self._backlog.awaited

@@ -7,6 +7,7 @@ from contextlib import contextmanager
 
 from ..channel_options import ChannelOptions
 from ..group import Group
+from ..reliable import Reliable
 from .base import Hears, OpenTransport, Transport
 from .udp.transport import UdpTransport
 
@@ -21,6 +22,16 @@ def current() -> OpenTransport:
 def open_transport(group: Group, options: ChannelOptions, hears: Hears = Hears.ALL) -> Transport:
     """See :class:`rx_multicast_ipc.transport.OpenTransport`."""
     return _current(group, options, hears)
+
+
+def as_options_say(open_transport: OpenTransport, options: ChannelOptions) -> OpenTransport:
+    """What opens ends with the layers that ``options`` ask for around those of ``open_transport``."""
+    reliable = options.get("reliable")
+    if not isinstance(reliable, Reliable):
+        return open_transport
+    from .framed.open_framed import OpenFramed
+
+    return OpenFramed(open_transport, reliable)
 
 
 @contextmanager

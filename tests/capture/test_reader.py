@@ -105,9 +105,9 @@ def test_a_pcapng_may_have_sections_in_both_byte_orders_and_blocks_that_say_noth
     assert [datagram.destination for datagram in read(tmp_path, content)[0]] == [(GROUP, PORT), (GROUP6, PORT)]
 
 
-def test_a_simple_packet_has_the_time_of_the_packet_before_it(tmp_path: Path) -> None:
+def test_a_simple_packet_has_no_time_and_none_is_made_up(tmp_path: Path) -> None:
     content = section() + interface(RAW) + simple(HELLO) + enhanced(HELLO, 5_000_000) + simple(HELLO)
-    assert [datagram.message.received_at for datagram in read(tmp_path, content)[0]] == [0.0, 5.0, 5.0]
+    assert [datagram.message.received_at for datagram in read(tmp_path, content)[0]] == [0.0, 5.0, 0.0]
 
 
 @pytest.mark.parametrize(

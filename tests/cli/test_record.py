@@ -189,3 +189,13 @@ def test_on_a_terminal_it_tells_people(path: Path, port: int) -> None:
     os.close(ours)
     assert f"wrote 2 messages (6 bytes) to {path} in " in shown
     assert "missed none" in shown
+
+
+@pytest.mark.parametrize("force", [[], ["--force"]])
+def test_it_follows_no_symbolic_link_and_writes_for_its_owner_alone(path: Path, port: int, force: list[str]) -> None:
+    elsewhere = path.with_name("elsewhere")
+    path.symlink_to(elsewhere)
+    assert command("record", path, "--port", port, "--duration", 0, *force)[0] in (2, 3)
+    assert not elsewhere.exists()
+    assert command("record", elsewhere, "--port", port, "--duration", 0)[0] == 0
+    assert elsewhere.stat().st_mode & 0o777 == 0o600

@@ -92,8 +92,9 @@ def test_no_fields_of_a_stranger_break_what_is_found(kind: bytes, fields: dict[s
         network.scheduler.advance_by(1.1)
         address, port = channel.sender_address
         body = msgspec.json.encode(fields)[1:]
-        for send in (stranger.broadcast, lambda data: stranger.send(data, port, address)):
-            send(datagram(kind, body)).subscribe()
+        data = datagram(kind, body)
+        for send in (stranger.broadcast(data), stranger.send(data, port, address)):
+            send.subscribe()
         network.scheduler.advance_by(20)
         assert exchange.sent == 42
         for finding in findings_of(exchange, [], "eth0"):

@@ -9,6 +9,8 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
+from reactivex import Observable
+from reactivex import operators as ops
 
 import rx_multicast_ipc as ipc
 from rx_multicast_ipc import NetworkChange
@@ -27,13 +29,23 @@ def host() -> Iterator[Host]:
         yield host
 
 
+def changes(channel: ipc.Channel) -> Observable[ipc.NetworkEvent]:
+    """What happens to its network."""
+    return channel.events.pipe(ops.filter(lambda event: isinstance(event, ipc.NetworkEvent)), ops.map(_as_change))
+
+
+def _as_change(event: ipc.ChannelEvent) -> ipc.NetworkEvent:
+    assert isinstance(event, ipc.NetworkEvent)
+    return event
+
+
 def told(seen: Seen[ipc.NetworkEvent], count: int) -> list[tuple[str, str, str]]:
     return [(event.change, event.interface, event.address) for event in seen.wait_for_count(count)]
 
 
 def test_a_link_that_goes_down_and_up(host: Host) -> None:
     with channel_on(host) as channel:
-        seen, messages = Seen(channel.events), Seen(channel.messages)
+        seen, messages = Seen(changes(channel)), Seen(channel.messages)
         host.link_down()
         assert told(seen, 1) == [("down", "eth0", "10.77.0.1")]
         host.link_up()
@@ -61,7 +73,7 @@ def test_a_first_look_that_is_over_before_the_channel_is_open_is_not_the_last(
 
     monkeypatch.setattr(DeliveringScheduler, "schedule_relative", return_late)
     with channel_on(host) as channel:
-        seen = Seen(channel.events)
+        seen = Seen(changes(channel))
         host.link_down()
         assert told(seen, 1) == [("down", "eth0", "10.77.0.1")]
 
@@ -69,7 +81,7 @@ def test_a_first_look_that_is_over_before_the_channel_is_open_is_not_the_last(
 def test_an_interface_that_goes_and_comes_back(host: Host) -> None:
     address = host.address()
     with channel_on(host) as channel:
-        seen = Seen(channel.events)
+        seen = Seen(changes(channel))
         host.recreate()
         seen.wait_for(lambda seen: len(seen.values) > 1 and seen.values[-1].address == address)
         assert [event.change for event in seen.values][:2] == [NetworkChange.LEFT, NetworkChange.JOINED]
@@ -81,7 +93,7 @@ def test_what_a_vanished_ipv6_link_brought_is_still_delivered_and_the_channel_go
     group = "ff02::1:7"
     reading, go_on = threading.Event(), threading.Event()
     with hosts(2) as (host, peer), channel_on(host, group) as channel:
-        seen, events = Seen(channel.messages), Seen(channel.events)
+        seen, events = Seen(channel.messages), Seen(changes(channel))
 
         def keep_from_reading(_scheduler: object, _state: object) -> None:
             reading.set()
@@ -102,7 +114,7 @@ def test_what_a_vanished_ipv6_link_brought_is_still_delivered_and_the_channel_go
 
 def test_an_address_that_changes(host: Host) -> None:
     with channel_on(host) as channel:
-        seen = Seen(channel.events)
+        seen = Seen(changes(channel))
         host.change_address("eth0", "10.77.0.77/24")
         seen.wait_for(lambda seen: seen.values and seen.values[-1].address == "10.77.0.77")
         assert {event.change for event in seen.values} == {NetworkChange.MOVED}
@@ -111,7 +123,7 @@ def test_an_address_that_changes(host: Host) -> None:
 
 def test_an_address_that_is_taken_away_and_given_back(host: Host) -> None:
     with channel_on(host) as channel:
-        seen = Seen(channel.events)
+        seen = Seen(changes(channel))
         host.namespace.ip("address del 10.77.0.1/24 dev eth0")
         assert told(seen, 1) == [("moved", "eth0", "")]
         host.namespace.ip("address add 10.77.0.1/24 dev eth0")
@@ -121,7 +133,7 @@ def test_an_address_that_is_taken_away_and_given_back(host: Host) -> None:
 def test_a_default_route_that_moves(host: Host) -> None:
     host.add_interface("eth1", segment=1)
     with channel_on(host, interface="default") as channel:
-        seen = Seen(channel.events)
+        seen = Seen(changes(channel))
         host.route_by_default("eth1")
         assert told(seen, 2) == [("left", "eth0", "10.77.0.1"), ("joined", "eth1", "10.77.1.1")]
         assert channel.sender_address[0] == "10.77.1.1"
@@ -129,7 +141,7 @@ def test_a_default_route_that_moves(host: Host) -> None:
 
 def test_interfaces_that_come_and_go_while_a_channel_is_on_all(host: Host) -> None:
     with channel_on(host, interface="all") as channel:
-        seen = Seen(channel.events)
+        seen = Seen(changes(channel))
         host.add_interface("eth1", segment=1)
         assert told(seen, 1) == [("joined", "eth1", "10.77.1.1")]
         host.remove_interface("eth1")
@@ -149,7 +161,7 @@ def test_a_channel_that_has_no_descriptor_to_look_with_stays_where_it_is(
         return links()
 
     with channel_on(host) as channel:
-        seen = Seen(channel.events)
+        seen = Seen(changes(channel))
         monkeypatch.setattr(interface_watch, "links", fail_at_first)
         host.namespace.ip("address add 192.0.2.1/24 dev lo")  # a reason to look
         assert looked.wait(PATIENCE)
@@ -175,7 +187,7 @@ def test_messages_say_what_an_interface_is_called_now(host: Host) -> None:
 def test_an_interface_that_is_named_by_its_address_is_found_wherever_that_goes(host: Host) -> None:
     host.add_interface("eth1", segment=1)
     with channel_on(host, interface="10.77.0.1") as channel:
-        seen = Seen(channel.events)
+        seen = Seen(changes(channel))
         host.change_address("eth0", "10.77.0.99/24")
         assert told(seen, 1) == [("left", "eth0", "10.77.0.1")]
         with pytest.raises(ipc.SendFailed, match="as soon as it is back"):

@@ -13,7 +13,6 @@ import reactivex as rx
 
 from rx_multicast_ipc.operators import OnDecodeError, codec
 from rx_multicast_ipc.strangers.rate_limit import LogLimit
-from rx_multicast_ipc.subscriber_errors import report
 
 from ..helpers import ipc
 
@@ -30,6 +29,11 @@ def log(unhandled: list[BaseException]) -> Iterator[io.StringIO]:
     logger.addHandler(handler)
     yield out
     logger.removeHandler(handler)
+
+
+def report(error: BaseException) -> None:
+    """As the library logs what a subscriber raised."""
+    logging.getLogger("rx_multicast_ipc").error("a subscriber raised and was detached", exc_info=error)
 
 
 @pytest.fixture(autouse=True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 
 import pytest
 
@@ -10,7 +11,7 @@ from rx_multicast_ipc.testing import FaultyTransport
 from rx_multicast_ipc.testing.conformance import RULES, Rig, Rule
 from rx_multicast_ipc.transport.udp import io_thread, kernel_features
 
-from ..transport_rigs import udp, virtual
+from ..transport_rigs import framed, udp, virtual
 
 
 def udp_one_by_one() -> Rig:
@@ -26,9 +27,31 @@ def faultless_virtual() -> Rig:
     return virtual(FaultyTransport)
 
 
+def framed_udp() -> Rig:
+    return framed(udp())
+
+
+def framed_virtual() -> Rig:
+    return framed(virtual())
+
+
+def framed_bad_udp() -> Rig:
+    """Live UDP of which a tenth gets lost, and a tenth comes twice."""
+    return framed(udp(partial(FaultyTransport, loss=0.1, duplication=0.1, seed=1)))
+
+
+def framed_bad_virtual() -> Rig:
+    return framed(virtual(partial(FaultyTransport, loss=0.1, duplication=0.1, reordering=0.1, seed=1)))
+
+
 @pytest.mark.parametrize("rule", RULES, ids=str)
 @pytest.mark.parametrize(
-    "rig", [udp, udp_one_by_one, virtual, faultless_udp, faultless_virtual], ids=lambda rig: rig.__name__
+    "rig",
+    [
+        *(udp, udp_one_by_one, virtual, faultless_udp, faultless_virtual),
+        *(framed_udp, framed_virtual, framed_bad_udp, framed_bad_virtual),
+    ],
+    ids=lambda rig: rig.__name__,
 )
 def test_the_transport_keeps_the_promise(rig: Callable[[], Rig], rule: Rule, monkeypatch: pytest.MonkeyPatch) -> None:
     if rig is udp_one_by_one:

@@ -17,7 +17,7 @@ from textual.containers import Container, VerticalScroll
 from textual.widgets import Footer, Input, Static
 
 from ...channel import Channel
-from ...channel_events import NetworkEvent
+from ...channel_events import ChannelEvent, Gap
 from ...errors import ChannelClosed
 from ...message import Address
 from ...strangers.printable_text import printable, printable_bytes
@@ -281,7 +281,11 @@ class SpyApp(App[int]):
             sender.last,
         )[self._sort_by]
 
-    def _tell(self, event: NetworkEvent) -> None:
+    def _tell(self, event: ChannelEvent) -> None:
+        if isinstance(event, Gap):
+            lost = f"{host_port(event.sender)}: {event.count} packets are missing: {event.reason}"
+            self.notify(escape(printable(lost)), title="gap", severity="warning")
+            return
         self.notify(escape(printable(f"{event.interface}: {event.change}")), title="network", severity="warning")
 
     def _ended(self, fault: Exception | None = None) -> None:

@@ -8,7 +8,7 @@ import time
 from collections.abc import Callable, Iterable
 from unittest import SkipTest
 
-from ...channel_events import NetworkEvent
+from ...channel_events import ChannelEvent
 from ...channel_options import complete
 from ...group import Group
 from ...message import Message
@@ -50,7 +50,7 @@ class Rig:
     ) -> None:
         self.group = group or Group.of(free_port())
         self.concurrent = concurrent
-        self._open = open_transport
+        self.open_transport = open_transport
         self._pass_time = pass_time
         self._cannot_open = cannot_open
         self._break_down = break_down
@@ -60,7 +60,7 @@ class Rig:
     def open(self, hears: Hears = Hears.ALL, *, group: Group | None = None, echo: bool = True) -> Transport:
         """An end that was not started."""
         options = complete({"receive_buffer": RECEIVE_BUFFER, "echo": echo})
-        transport = self._open(group or self.group, options, hears)
+        transport = self.open_transport(group or self.group, options, hears)
         self._opened.append(transport)
         return transport
 
@@ -152,7 +152,7 @@ class End:
         self.transport = transport
         self.messages: list[Message] = []
         self.batches: list[int] = []
-        self.changes: list[NetworkEvent] = []
+        self.changes: list[ChannelEvent] = []
         self.ends: list[Exception | None] = []
         self.log: list[str] = []
         self.threads: set[int] = set()
@@ -193,7 +193,7 @@ class End:
             if alone:
                 self._inside.release()
 
-    def _changed(self, event: NetworkEvent) -> None:
+    def _changed(self, event: ChannelEvent) -> None:
         self.log.append("changed")
         self.visit()
         self.changes.append(event)

@@ -1,0 +1,95 @@
+"""Messages on their way into packets: several small ones together, a large one in parts."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Sequence
+from typing import Final
+
+from .packets import BEGIN, END, LENGTH_SIZE, MOST_IN_BUNDLE, first_fragment, whole_body
+
+_CAPACITY: Final = 256 * 1024
+"""Bytes that may wait before a sender has to: enough to fill the packets that go next."""
+
+_LENGTH_COST: Final = 2
+"""Bytes that a message in a bundle takes beside its own."""
+
+Body = tuple[int, int, bytes]
+"""Flags, count and bytes of a DATA packet."""
+
+
+class MessageQueue:
+    """What is to be sent and has not gone out.
+
+    Args:
+        body_size: bytes of the largest body.
+
+    Attributes:
+        taken: messages that came in so far.
+        gone_out: messages that went out whole so far.
+    """
+
+    def __init__(self, body_size: int) -> None:
+        self.taken = self.gone_out = 0
+        self._body_size = body_size
+        self._messages: deque[bytes] = deque()
+        self._size = 0
+        self._part_at = 0
+
+    def __bool__(self) -> bool:
+        return bool(self._messages)
+
+    @property
+    def has_room(self) -> bool:
+        """Whether it takes another message."""
+        return self._size < _CAPACITY
+
+    def put(self, messages: Sequence[bytes], *, all_of_them: bool = False) -> int:
+        """Take messages as long as there is room, or in any case ``all_of_them``; returns how many."""
+        before = self.taken
+        for message in messages:
+            if self._size >= _CAPACITY and not all_of_them:
+                break
+            self._messages.append(message)
+            self._size += len(message) + _LENGTH_COST
+            self.taken += 1
+        return self.taken - before
+
+    def next_body(self) -> Body:
+        """The body of the next packet; not to be called when empty."""
+        message = self._messages[0]
+        body = self._next_part(message) if len(message) > self._body_size else self._next_bundle()
+        if not self._messages:
+            self._size = 0
+        return body
+
+    def _next_bundle(self) -> Body:
+        messages, size = self._messages, self._body_size
+        some = [messages.popleft()]
+        used = len(some[0]) + _LENGTH_COST
+        while messages and len(some) < MOST_IN_BUNDLE:
+            cost = len(messages[0]) + _LENGTH_COST
+            if used + cost > size:
+                break
+            used += cost
+            some.append(messages.popleft())
+        self._size -= used
+        self.gone_out += len(some)
+        return whole_body(some)
+
+    def _next_part(self, message: bytes) -> Body:
+        at = self._part_at
+        if not at:
+            self._part_at = self._body_size - LENGTH_SIZE
+            self._size -= self._part_at
+            return BEGIN, 0, first_fragment(len(message), message[: self._part_at])
+        part = message[at : at + self._body_size]
+        self._part_at += len(part)
+        self._size -= len(part)
+        if self._part_at < len(message):
+            return 0, 0, part
+        self._part_at = 0
+        self._size -= _LENGTH_COST
+        self.gone_out += 1
+        self._messages.popleft()
+        return END, 0, part

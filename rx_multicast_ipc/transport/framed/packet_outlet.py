@@ -1,0 +1,89 @@
+"""Packets on their way out: in order, together where that is cheaper, as far as the send buffer takes them."""
+
+from __future__ import annotations
+
+import logging
+from collections import deque
+from collections.abc import Callable, Iterable
+from typing import Final
+
+from ...errors import ChannelClosed, MulticastError, SendFailed
+from ..base import Transport, WouldBlock
+from .endpoint import Datagram
+
+_log = logging.getLogger("rx_multicast_ipc")
+
+_FULL: Final = 256
+"""Packets that may wait for the send buffer before more are made."""
+
+
+class PacketOutlet:
+    """Sends packets through a transport. All of it is used with the lock of its owner held.
+
+    Args:
+        transport: sends them.
+        on_room: called on the I/O thread, where a full send buffer kept packets, once it may take more; it is to call
+            :meth:`go_on`.
+    """
+
+    def __init__(self, transport: Transport, on_room: Callable[[], None]) -> None:
+        self._transport = transport
+        self._on_room = on_room
+        self._packets: deque[Datagram] = deque()
+        self._sending = self._stuck = self._failing = False
+
+    @property
+    def is_full(self) -> bool:
+        """Whether so many packets wait that no more should be made."""
+        return len(self._packets) >= _FULL
+
+    def put(self, packets: Iterable[Datagram]) -> None:
+        """Add packets, to be sent with the next :meth:`send`."""
+        self._packets.extend(packets)
+
+    def clear(self) -> None:
+        self._packets.clear()
+
+    def go_on(self) -> None:
+        """The send buffer may take more."""
+        self._stuck = False
+        self.send()
+
+    def send(self) -> None:
+        """Send what waits, as far as the send buffer takes it."""
+        if self._sending or self._stuck or not self._packets:
+            return
+        self._sending = True
+        try:
+            while self._packets and not self._stuck:
+                self._send(self._next_batch())
+        finally:
+            self._sending = False
+
+    def _send(self, batch: list[Datagram]) -> None:
+        try:
+            if len(batch) > 1:
+                self._transport.send_many([packet for packet, _ in batch])
+            else:
+                self._transport.send(*batch[0])
+        except WouldBlock as error:
+            self._packets.extendleft(reversed(batch[error.sent :]))
+            self._stuck = True
+            self._transport.when_room(self._on_room)
+        except ChannelClosed:
+            self._packets.clear()
+        except MulticastError as error:  # as if it had been lost on the way: it will be repaired
+            sent = error.sent if isinstance(error, SendFailed) else 0  # else: its interface is gone
+            self._packets.extendleft(reversed(batch[sent + 1 :]))
+            if not self._failing:
+                self._failing = True
+                _log.warning("%s: a packet cannot be sent, and will be sent again: %s", self._transport.group, error)
+        else:
+            self._failing = False
+
+    def _next_batch(self) -> list[Datagram]:
+        """The next packet, or those to the group in a row."""
+        batch = [self._packets.popleft()]
+        while self._packets and batch[0][1] is None and self._packets[0][1] is None:
+            batch.append(self._packets.popleft())
+        return batch

@@ -1,0 +1,101 @@
+"""Messages out of packets that are in order: those of a bundle apart, the parts of a large one together."""
+
+from __future__ import annotations
+
+from typing import Any, Final, NamedTuple
+
+from .packets import BEGIN, END, LENGTH_SIZE, WHOLE, Data, MalformedPacket, messages_of, total_length
+
+_BROKEN_OFF: Final = "the sender broke off"
+
+
+class Delivery(NamedTuple):
+    """Messages in their place.
+
+    Attributes:
+        origin: what was passed in with their last packet.
+        messages: each whole, one at least.
+    """
+
+    origin: Any
+    messages: list[bytes]
+
+
+class Hole(NamedTuple):
+    """Something that will not come, in its place.
+
+    Attributes:
+        packets: how many.
+        reason: why.
+    """
+
+    packets: int
+    reason: str
+
+
+class Reassembly:
+    """Puts the messages of one stream together.
+
+    Args:
+        largest: bytes of the largest message that is taken.
+
+    Attributes:
+        events: what came out; whoever takes it empties the list.
+        size: bytes of the message whose parts are coming in.
+    """
+
+    def __init__(self, largest: int) -> None:
+        self.events: list[Delivery | Hole] = []
+        self.size = 0
+        self._largest = largest
+        self._parts: list[bytes] | None = None
+        self._total = 0
+
+    @property
+    def is_amid_a_message(self) -> bool:
+        """Whether parts of a message are still to come."""
+        return self._parts is not None
+
+    def take(self, data: Data, origin: Any) -> None:
+        """The next packet in order."""
+        flags = data.flags
+        if flags & WHOLE == WHOLE:
+            if self._parts is not None:
+                self.break_off(_BROKEN_OFF)
+            try:
+                self.events.append(Delivery(origin, messages_of(data)))
+            except MalformedPacket:
+                self.events.append(Hole(1, "malformed"))
+        elif flags == BEGIN:
+            self.break_off(_BROKEN_OFF)
+            self._total = total_length(data)
+            if self._total > self._largest:
+                self.events.append(Hole(1, f"a message of {self._total} bytes is more than is taken"))
+            else:
+                self._parts = [data.body[LENGTH_SIZE:]]
+                self.size = len(self._parts[0])
+        elif self._parts is not None:
+            self._parts.append(data.body)
+            self.size += len(data.body)
+            if self.size > self._total or (flags == END and self.size != self._total):
+                self.break_off("malformed")
+            elif flags == END:
+                whole = b"".join(self._parts)
+                self._forget_parts()
+                self.events.append(Delivery(origin, [whole]))
+        # else: of a message whose beginning was before this end joined, or in a hole that was told
+
+    def break_off(self, reason: str) -> None:
+        """The rest of the message will not come."""
+        if self._parts is not None:
+            self._forget_parts()
+            self.events.append(Hole(1, reason))
+
+    def tell_hole(self, packets: int, reason: str) -> None:
+        """The next packets will not come."""
+        if packets > 0:
+            self._forget_parts()
+            self.events.append(Hole(packets, reason))
+
+    def _forget_parts(self) -> None:
+        self._parts, self.size = None, 0
