@@ -1,170 +1,187 @@
-"""IP datagrams that came in pieces, put together again: RFC 791; RFC 8200, section 4.5; RFC 5722.
-
-Pieces wait in the time of the capture, and what is kept of them is bounded in datagrams and bytes. What is known of a
-datagram that is over stays for as long, so that a piece that was captured twice is told from one of another datagram.
-"""
+"""IP datagrams that came in fragments, put together again."""
 
 from __future__ import annotations
 
-from typing import Final
+from collections import OrderedDict
+from collections.abc import Hashable
+from typing import Final, NamedTuple
+
+INCOMPLETE: Final = "a piece is missing"
+OVERLAPPING: Final = "pieces overlap"
 
 _PATIENCE: Final = 30 * 1_000_000_000
-"""Nanoseconds that pieces of one datagram may be apart; its identification may be used again after that."""
+"""Nanoseconds, by the capture's clock, that a datagram's fragments are waited for, as Linux does. RFC 791 and RFC 8200
+allow 60 s at most."""
 
 _MOST: Final = 1024
-"""Datagrams that are put together at a time; beyond it the oldest is given up."""
+"""Datagrams that are put together at a time, and that are remembered after it; beyond it the oldest goes."""
 
 _MOST_BYTES: Final = 16 << 20
-"""Bytes that wait, with what it costs to keep each piece."""
+"""Bytes that are kept for each of these purposes; beyond it the oldest goes."""
 
-_PIECE_COST: Final = 200
-_LONGEST: Final = 65_535
+_OVERHEAD: Final = 200
+"""Bytes of memory that a fragment takes beside its own."""
+
+_UNKNOWN: Final = 1 << 17
+"""A size that no payload has, until the last fragment tells."""
 
 
-class Fragments:
-    """Collects the pieces of datagrams.
-
-    A piece may come twice. Pieces that overlap and agree are one datagram over IPv4; all others that overlap cost the
-    whole datagram.
+class Fragment(NamedTuple):
+    """A part of a datagram's payload.
 
     Attributes:
-        lost: how many datagrams were given up.
+        offset: bytes of the payload before it.
+        more: whether the payload goes on behind it.
+        data: its bytes.
+        protocol: the IP protocol number of what the payload is. The first fragment's counts (RFC 8200, section 4.5).
+    """
+
+    offset: int
+    more: bool
+    data: bytes
+    protocol: int
+
+
+class Reassembly:
+    """Collects the fragments of datagrams, as RFC 791 and RFC 8200, section 4.5, have it.
+
+    What waits is bounded in time, in number and in bytes, so that a fragment never meets those of a later datagram
+    with the same identification. A datagram whose fragments overlap is given up, and so is what still comes of
+    it (RFC 5722). The very same fragment may come again, for a capture may see each packet twice: a copy that stays
+    incomplete is no loss.
+
+    Attributes:
+        lost: how many datagrams were given up, by reason.
     """
 
     def __init__(self) -> None:
-        self.lost = 0
-        self._waiting: dict[object, _Pieces] = {}
-        self._over: dict[object, _Pieces] = {}
-        self._cost = 0
-        self._over_cost = 0
+        self.lost: dict[str, int] = {}
+        self._waiting: OrderedDict[tuple[Hashable, Hashable], _Waiting] = OrderedDict()
+        self._waiting_bytes = 0
+        self._done: OrderedDict[Hashable, bytes] = OrderedDict()
+        self._done_bytes = 0
 
     @property
-    def waiting(self) -> int:
-        """How many datagrams lack a piece, but for those that came before."""
-        return sum(not waiting.again for waiting in self._waiting.values())
+    def incomplete(self) -> int:
+        """How many datagrams still lack a fragment."""
+        return sum(self._is_loss(key, waiting) for key, waiting in self._waiting.items())
 
-    def add(
-        self, key: object, offset: int, more: bool, data: bytes, now: int, *, may_overlap: bool = False
-    ) -> bytes | None:
-        """The whole payload, if this was its last missing piece.
+    def add(self, datagram: Hashable, interface: Hashable, time: int, piece: Fragment) -> tuple[int, bytes] | None:
+        """The protocol and the whole payload, if this was the last missing fragment.
 
         Args:
-            key: tells the datagram from all others on their way: addresses, identification, protocol.
-            offset: bytes of its payload before this piece.
-            more: whether it goes on behind this piece.
-            data: the piece.
-            now: nanoseconds, by the capture.
-            may_overlap: whether pieces may overlap where they agree.
+            datagram: tells the datagram from all others on their way: addresses, identification, protocol.
+            interface: where it was captured. Fragments of several interfaces are put together each for itself.
+            time: nanoseconds, by the capture's clock.
+            piece: the fragment.
         """
-        if offset + len(data) > _LONGEST or (more and (len(data) % 8 or not data)):
-            self.lost += 1
-            return None
-        mark = hash((data, more))
-        over = self._over.get(key)
-        if over is not None and abs(now - over.began) > _PATIENCE:
-            over = self._forget(key)
+        key = datagram, interface
+        while self._waiting and abs(time - next(iter(self._waiting.values())).since) > _PATIENCE:
+            self._give_up(next(iter(self._waiting)))
         waiting = self._waiting.get(key)
-        if waiting is not None and abs(now - waiting.began) > _PATIENCE:
-            waiting = self._give_up(key)
-        again = False
-        if over is not None and not (waiting and not waiting.again):
-            again = over.marks.get(offset) == mark
-            if over.dead and (again or offset not in over.marks):
-                over.marks[offset] = mark
-                return None
-            if not again and waiting is not None:
-                waiting = self._give_up(key)
+        if waiting is not None and abs(time - waiting.since) > _PATIENCE:
+            self._give_up(key)
+            waiting = None
+        if waiting is not None and waiting.contradicts(piece) and not self._is_loss(key, waiting):
+            self._give_up(key)  # the rest of a copy of the datagram before
+            waiting = None
         if waiting is None:
-            waiting = self._waiting[key] = _Pieces(now, again)
-        if waiting.marks.get(offset) == mark:
+            waiting = self._waiting[key] = _Waiting(time)
+        if waiting.refused:
             return None
-        dead = offset in waiting.marks and not (may_overlap and waiting.agrees(offset, data))
-        if not dead:
-            before = waiting.pieces.get(offset, b"")
-            if len(data) >= len(before):
-                waiting.pieces[offset] = data
-                waiting.length += len(data) - len(before)
-        waiting.marks[offset] = mark
-        self._cost += len(data) + _PIECE_COST
-        waiting.cost += len(data) + _PIECE_COST
-        if not more:
-            dead = dead or waiting.size not in (offset + len(data), _LONGEST + 1)
-            waiting.size = offset + len(data)
-        if dead:
-            return self._end(key, waiting, None)
-        if waiting.length < waiting.size:
-            while len(self._waiting) > _MOST or self._cost > _MOST_BYTES:
-                self._give_up(next(iter(self._waiting)))
-            return None
-        whole = waiting.whole(may_overlap)
-        if whole is None and may_overlap and waiting.has_hole:
-            return None
-        return self._end(key, waiting, whole)
+        if waiting.contradicts(piece):
+            return self._refuse(waiting)
+        if waiting.add(piece):
+            self._waiting_bytes += len(piece.data) + _OVERHEAD
+        if waiting.received >= waiting.size:
+            whole = waiting.take_whole()
+            if whole is None:
+                return self._refuse(waiting)
+            self._waiting_bytes -= waiting.bytes_kept
+            del self._waiting[key]
+            self._remember(datagram, whole[1])
+            return whole
+        while len(self._waiting) > _MOST or self._waiting_bytes > _MOST_BYTES:
+            self._give_up(next(iter(self._waiting)))
+        return None
 
-    def _end(self, key: object, waiting: _Pieces, whole: bytes | None) -> bytes | None:
-        del self._waiting[key]
-        self._cost -= waiting.cost
-        waiting.dead = whole is None
-        self.lost += waiting.dead
-        waiting.pieces = {}
-        if key in self._over:
-            self._forget(key)
-        self._over[key] = waiting
-        waiting.cost = len(waiting.marks) * _PIECE_COST
-        self._over_cost += waiting.cost
-        while len(self._over) > _MOST or self._over_cost > _MOST_BYTES:
-            self._forget(next(iter(self._over)))
-        return whole
+    def _refuse(self, waiting: _Waiting) -> None:
+        self._count(OVERLAPPING)
+        self._waiting_bytes -= waiting.bytes_kept
+        waiting.refuse()
 
-    def _give_up(self, key: object) -> None:
+    def _give_up(self, key: tuple[Hashable, Hashable]) -> None:
         waiting = self._waiting.pop(key)
-        self._cost -= waiting.cost
-        self.lost += not waiting.again
+        self._waiting_bytes -= waiting.bytes_kept
+        if self._is_loss(key, waiting):
+            self._count(INCOMPLETE)
 
-    def _forget(self, key: object) -> None:
-        self._over_cost -= self._over.pop(key).cost
+    def _is_loss(self, key: tuple[Hashable, Hashable], waiting: _Waiting) -> bool:
+        """Whether there is something in what waits that is in no whole datagram, and is not counted yet."""
+        if waiting.refused:
+            return False
+        whole = self._done.get(key[0])
+        return whole is None or any(
+            whole[offset : offset + len(data)] != data for offset, data in waiting.pieces.items()
+        )
+
+    def _remember(self, datagram: Hashable, whole: bytes) -> None:
+        self._done_bytes += len(whole) - len(self._done.pop(datagram, b""))
+        self._done[datagram] = whole
+        while len(self._done) > _MOST or self._done_bytes > _MOST_BYTES:
+            self._done_bytes -= len(self._done.popitem(last=False)[1])
+
+    def _count(self, reason: str) -> None:
+        self.lost[reason] = self.lost.get(reason, 0) + 1
 
 
-class _Pieces:
-    """What has come of one datagram.
+class _Waiting:
+    """What has come of one datagram: its fragments by their offset."""
 
-    Attributes:
-        began: nanoseconds, by the capture.
-        again: all of it came before, as a datagram that was whole.
-        marks: what came at each offset.
-        dead: its pieces contradict each other.
-        has_hole: pieces are missing, as :meth:`whole` found.
-    """
-
-    def __init__(self, began: int, again: bool) -> None:
-        self.began = began
-        self.again = again
-        self.dead = False
-        self.has_hole = False
+    def __init__(self, since: int) -> None:
+        self.since = since
+        self.refused = False
         self.pieces: dict[int, bytes] = {}
-        self.marks: dict[int, int] = {}
-        self.length = 0
-        self.cost = 0
-        self.size = _LONGEST + 1  # more than any, until the last piece tells
+        self.received = 0
+        self.size = _UNKNOWN
+        self.protocol = 0
 
-    def agrees(self, offset: int, data: bytes) -> bool:
-        """Whether ``data`` and what is already there at its offset say the same."""
-        other = self.pieces[offset]
-        shared = min(len(other), len(data))
-        return other[:shared] == data[:shared]
+    @property
+    def bytes_kept(self) -> int:
+        return self.received + _OVERHEAD * len(self.pieces)
 
-    def whole(self, may_overlap: bool) -> bytes | None:
-        """All pieces as one; None if they contradict each other or leave a hole."""
-        whole = bytearray()
-        self.has_hole = False
-        for at, piece in sorted(self.pieces.items()):
-            if at > len(whole):
-                self.has_hole = True
+    def contradicts(self, piece: Fragment) -> bool:
+        """Whether the fragment cannot be of this datagram. Other overlaps show when it should be whole."""
+        known = self.pieces.get(piece.offset)
+        if known is not None and known != piece.data:
+            return True
+        return not piece.more and self.size not in (_UNKNOWN, piece.offset + len(piece.data))
+
+    def add(self, piece: Fragment) -> bool:
+        """Keep it; tells whether it is one that had not come before."""
+        if piece.offset in self.pieces:
+            return False
+        self.pieces[piece.offset] = piece.data
+        self.received += len(piece.data)
+        if not piece.more:
+            self.size = piece.offset + len(piece.data)
+        if piece.offset == 0:
+            self.protocol = piece.protocol
+        return True
+
+    def take_whole(self) -> tuple[int, bytes] | None:
+        """The payload, of which as many bytes came as it has; None if they overlap."""
+        parts: list[bytes] = []
+        end = 0
+        for offset, data in sorted(self.pieces.items()):
+            if offset != end:
                 return None
-            shared = len(whole) - at
-            if shared and not (may_overlap and bytes(whole[at : at + len(piece)]) == piece[:shared]):
-                return None
-            whole += piece[shared:]
-        if len(whole) < self.size:
-            self.has_hole = True
-        return bytes(whole) if len(whole) == self.size else None
+            parts.append(data)
+            end += len(data)
+        return (self.protocol, b"".join(parts)) if end == self.size else None
+
+    def refuse(self) -> None:
+        self.refused = True
+        self.pieces = {}
+        self.received = 0
+        self.size = _UNKNOWN

@@ -1,227 +1,256 @@
-"""What stands before the network layer on each type of link.
+"""From a captured frame to the protocol in it, for each type of link.
 
-Sources: draft-ietf-opsawg-pcaplinktype (tcpdump.org/linktypes.html); IEEE 802.1Q, 802.2, 802.11; radiotap.org; RFC 1661
-(PPP). Each function raises ``IndexError`` or ``struct.error`` where a frame ends before its headers do.
+Source: draft-ietf-opsawg-pcaplinktype (tcpdump.org/linktypes.html), IEEE 802.3, 802.11, radiotap.org, RFC 1661 (PPP),
+RFC 2516 (PPPoE).
 """
 
 from __future__ import annotations
 
 import struct
 from collections.abc import Callable
-from typing import Final, NamedTuple
+from typing import Final
+
+Inside = tuple[int, int]
+"""An EtherType, and where in the frame that begins which it names."""
 
 ETHERNET: Final = 1
-PPP: Final = 9
 RAW: Final = 101
-WIFI: Final = 105
+LINUX_SLL: Final = 113
+PKTAP: Final = 258
+LINUX_SLL2: Final = 276
 
 IPV4: Final = 0x0800
 IPV6: Final = 0x86DD
-ANY_IP: Final = 0
-"""In place of an EtherType: the packet says which."""
-NO_IP: Final = -1
-"""In place of an EtherType: a frame of the link itself."""
+MPLS: Final = 0x8847
+PPPOE: Final = 0x8864
 
+NOT_UDP: Final = "not UDP"
+
+_FIRST_ETHERTYPE: Final = 0x0600
+"""Below it is a length (IEEE 802.3)."""
+_SNAP: Final = bytes.fromhex("aaaa03")
 _LOOPBACK_FAMILIES: Final = frozenset({2, 10, 24, 28, 30})
 """AF_INET, and AF_INET6 of Linux, NetBSD and OpenBSD, FreeBSD, macOS."""
-_SNAP: Final = b"\xaa\xaa\x03"
-_BROADCAST: Final = b"\xff" * 6
-_PPP_PROTOCOLS: Final = {0x21: IPV4, 0x57: IPV6, 0x281: 0x8847, 0x283: 0x8848}
-_PPP_UNREAD: Final = {0x3D: "PPP multilink", 0x53: "encrypted PPP", 0xFD: "compressed PPP"}
+_PPP: Final = {0x0021: IPV4, 0x0057: IPV6, 0x0281: MPLS, 0x0283: MPLS}
+_PPP_UNREAD: Final = {0x003D: "tunnel PPP multilink", 0x00FD: "tunnel PPP, compressed", 0x0053: "tunnel PPP, encrypted"}
+_NFLOG_PAYLOAD: Final = 9
 
 
-class Payload(NamedTuple):
-    """What a link carries.
+def find(link: int, data: bytes) -> Inside | str:
+    """What is in a frame, or why nothing is read of it.
 
-    Attributes:
-        protocol: an EtherType, ``ANY_IP`` or ``NO_IP``.
-        at: where it begins.
-        broadcast: the link says that it is for everybody.
+    Raises:
+        IndexError, struct.error: it is cut.
     """
-
-    protocol: int
-    at: int
-    broadcast: bool = False
+    read = _links.get(link)
+    return f"link type {link}" if read is None else read(data)
 
 
-class Inner(NamedTuple):
-    """A frame of another link type, from ``at`` on."""
-
-    link: int
-    at: int
-
-
-class Unread(NamedTuple):
-    """It may hold datagrams, but is not looked into."""
-
-    name: str
+def way(link: int, data: bytes) -> tuple[bytes, ...]:
+    """What cooked frames tell of the interface, and whether they came or went."""
+    if link == LINUX_SLL2:
+        return data[4:8], data[10:11]
+    return (data[:2],) if link == LINUX_SLL else ()
 
 
-Link = Callable[[bytes, int], Payload | Inner | Unread]
-"""Takes a frame and where it begins."""
+def is_to_many(link: int, data: bytes) -> bool:
+    """Whether the link says that a frame is a broadcast or a multicast."""
+    if link == ETHERNET:
+        return bool(data[0] & 1)
+    if link in (LINUX_SLL, LINUX_SLL2):
+        packet_type = data[1] if link == LINUX_SLL else data[10]
+        return packet_type in (1, 2)
+    if link == PKTAP:
+        size, _, inner = struct.unpack_from("<III", data)
+        return inner == ETHERNET and bool(data[size] & 1)
+    return False
 
 
-def ethernet(data: bytes, at: int) -> Payload:
-    """IEEE 802.3."""
-    return _type_or_length(data, at + 12, at + 14, data[at : at + 6] == _BROADCAST)
+def ethernet(data: bytes, at: int = 0) -> Inside | str:
+    """An Ethernet frame that begins at ``at``."""
+    return ethertype(data, at + 12)
 
 
-def ppp(data: bytes, at: int) -> Payload | Unread:
-    """RFC 1661, with or without the HDLC address (RFC 1662), its protocol compressed or not."""
+def ethertype(data: bytes, at: int) -> Inside | str:
+    """An EtherType, and what it names behind it; or, as IEEE 802.3 has it, a length and an LLC header."""
+    protocol = data[at] << 8 | data[at + 1]
+    return _llc(data, at + 2) if protocol < _FIRST_ETHERTYPE else (protocol, at + 2)
+
+
+def ppp(data: bytes, at: int) -> Inside | str:
+    """A PPP frame, from its protocol on, or the HDLC header before it."""
     if data[at : at + 2] == b"\xff\x03":
         at += 2
-    protocol = data[at]
-    at += 1
-    if not protocol & 1:
-        protocol = protocol << 8 | data[at]
-        at += 1
-    if protocol in _PPP_UNREAD:
-        return Unread(_PPP_UNREAD[protocol])
-    return Payload(_PPP_PROTOCOLS.get(protocol, NO_IP), at)
+    protocol, size = (data[at], 1) if data[at] & 1 else (data[at] << 8 | data[at + 1], 2)
+    if protocol in _PPP:
+        return _PPP[protocol], at + size
+    return _PPP_UNREAD.get(protocol, NOT_UDP)
 
 
-def _type_or_length(data: bytes, at: int, start: int, broadcast: bool) -> Payload:
-    protocol = data[at] << 8 | data[at + 1]
-    if protocol > 1500:
-        return Payload(protocol, start, broadcast)
-    found = _llc(data, start)
-    return Payload(found.protocol, found.at, broadcast)
+def ip(data: bytes, at: int) -> Inside | str:
+    """An IP packet of either version."""
+    return (IPV6 if data[at] >> 4 == 6 else IPV4), at
 
 
-def _llc(data: bytes, at: int) -> Payload:
-    """IEEE 802.2, with the SNAP extension (RFC 1042)."""
-    if data[at : at + 3] != _SNAP:
-        return Payload(NO_IP, at)
-    return Payload(data[at + 6] << 8 | data[at + 7], at + 8)
+def _llc(data: bytes, at: int) -> Inside | str:
+    if data[at : at + 3] == _SNAP:
+        return data[at + 6] << 8 | data[at + 7], at + 8
+    _ = data[at + 2]
+    return NOT_UDP
 
 
-def _cooked(data: bytes, at: int) -> Payload:
-    return _type_or_length(data, at + 14, at + 16, data[at + 1] == 1)
+def _cooked(data: bytes) -> Inside | str:
+    return ethertype(data, 14)
 
 
-def _cooked2(data: bytes, at: int) -> Payload:
-    return _type_or_length(data, at, at + 20, data[at + 10] == 1)
+def _cooked2(data: bytes) -> Inside | str:
+    protocol = data[0] << 8 | data[1]
+    return _llc(data, 20) if protocol < _FIRST_ETHERTYPE else (protocol, 20)
 
 
-def _raw(_: bytes, at: int) -> Payload:
-    return Payload(ANY_IP, at)
+def _raw(data: bytes) -> Inside | str:
+    return ip(data, 0)
 
 
-def _loopback(data: bytes, at: int) -> Payload:
-    family = data[at : at + 4]
+def _loopback(data: bytes) -> Inside | str:
+    family = data[:4]
     known = {int.from_bytes(family, "big"), int.from_bytes(family, "little")} & _LOOPBACK_FAMILIES
-    return Payload(ANY_IP if known else NO_IP, at + 4)
+    return ip(data, 4) if known else NOT_UDP
 
 
-def _hdlc(data: bytes, at: int) -> Payload | Inner:
-    if data[at : at + 2] == b"\xff\x03":  # PPP on the same line
-        return Inner(PPP, at)
-    return Payload(data[at + 2] << 8 | data[at + 3], at + 4)
+def _ppp(data: bytes) -> Inside | str:
+    return ppp(data, 0)
 
 
-def _wifi(data: bytes, at: int, padded: bool = False) -> Payload | Unread:
-    control = data[at] | data[at + 1] << 8
-    if control & 0x0C != 0x08 or control & 0x40:
-        return Payload(NO_IP, at)  # management, control, or no data
+def _ppp_with_direction(data: bytes) -> Inside | str:
+    return ppp(data, 1)
+
+
+def _pppoe(_: bytes) -> Inside | str:
+    return PPPOE, 0
+
+
+def _cisco_hdlc(data: bytes) -> Inside | str:
+    return ethertype(data, 2)
+
+
+def _nflog(data: bytes) -> Inside | str:
+    """Netfilter's log: attributes in the byte order of the machine, of which one is the packet."""
+    order = "<" if 4 <= struct.unpack_from("<H", data, 4)[0] <= len(data) else ">"
+    at = 4
+    while at + 4 <= len(data):
+        size, kind = struct.unpack_from(f"{order}HH", data, at)
+        if size < 4:
+            raise IndexError
+        if kind & 0x7FFF == _NFLOG_PAYLOAD:
+            return ip(data, at + 4)
+        at += size + -size % 4
+    return NOT_UDP
+
+
+def _within(link: int, data: bytes, at: int) -> Inside | str:
+    """A frame of another link type in this one."""
+    if link in _wrapped:
+        raise IndexError
+    inside = find(link, data[at:])
+    return inside if isinstance(inside, str) else (inside[0], at + inside[1])
+
+
+def _pktap(data: bytes) -> Inside | str:
+    """Apple's packet tap, which says of each packet what link it was on."""
+    size, _, link = struct.unpack_from("<III", data)
+    return _within(link, data, size)
+
+
+def _ppi(data: bytes) -> Inside | str:
+    size, link = struct.unpack_from("<HI", data, 2)
+    return _within(link, data, size)
+
+
+def _radiotap(data: bytes) -> Inside | str:
+    size, present = struct.unpack_from("<HI", data, 2)
+    at, word = 8, present
+    while word & 1 << 31:
+        (word,) = struct.unpack_from("<I", data, at)
+        at += 4
+    if present & 1:  # a time, of 8 bytes
+        at += -at % 8 + 8
+    flags = data[at] if present & 2 else 0
+    return _wireless(data, size, padded=bool(flags & 0x20))
+
+
+def _avs(data: bytes) -> Inside | str:
+    return _wireless(data, struct.unpack_from(">I", data, 4)[0])
+
+
+def _prism(data: bytes) -> Inside | str:
+    return _avs(data) if data[:2] == b"\x80\x21" else _wireless(data, 144)
+
+
+def _plain_wireless(data: bytes) -> Inside | str:
+    return _wireless(data, 0)
+
+
+def _wireless(data: bytes, start: int, *, padded: bool = False) -> Inside | str:
+    """An IEEE 802.11 frame."""
+    (control,) = struct.unpack_from("<H", data, start)
+    kind, subtype = control >> 2 & 3, control >> 4 & 15
+    if kind != 2 or subtype & 4:  # no data
+        return NOT_UDP
     if control & 0x4000:
-        return Unread("encrypted 802.11")
-    to_ds, from_ds = control & 0x100, control & 0x200
-    size = 30 if to_ds and from_ds else 24
-    if control & 0x80:
-        if data[at + size] & 0x80:
-            return Unread("802.11 A-MSDU")
+        return "tunnel IEEE 802.11, encrypted"
+    if control & 0x0400 or data[start + 22] & 15:
+        return "tunnel IEEE 802.11, fragmented"
+    size = 30 if control & 0x0300 == 0x0300 else 24
+    if subtype & 8:
+        if data[start + size] & 0x80:
+            return "tunnel IEEE 802.11, aggregated"
         size += 6 if control & 0x8000 else 2
     if padded:
         size += -size % 4
-    to = data[at + 16 : at + 22] if to_ds else data[at + 4 : at + 10]
-    found = _llc(data, at + size)
-    return Payload(found.protocol, found.at, to == _BROADCAST)
+    return _llc(data, start + size)
 
 
-def _radiotap(data: bytes, at: int) -> Payload | Inner | Unread:
-    size, present = struct.unpack_from("<2xHI", data, at)
-    flags_at, more = at + 8, present
-    while more & 0x8000_0000:
-        (more,) = struct.unpack_from("<I", data, flags_at)
-        flags_at += 4
-    flags = 0
-    if present & 1:  # a time stamp, which is aligned
-        flags_at += -(flags_at - at) % 8 + 8
-    if present & 2:
-        flags = data[flags_at]
-    if size < 8 or flags & 0x40:  # the check sequence was wrong
-        raise IndexError
-    return _wifi(data, at + size, bool(flags & 0x20))
+def _pflog(data: bytes) -> Inside | str:
+    return ip(data, data[0] + -data[0] % 4)
 
 
-def _prism(data: bytes, at: int) -> Inner:
-    if data[at : at + 4] in (b"\x80\x21\x10\x01", b"\x80\x21\x10\x02"):  # AVS under the same number
-        return _avs(data, at)
-    (size,) = struct.unpack_from("<4xI", data, at)
-    return Inner(WIFI, at + size if 8 <= size <= 4096 else at + 144)
+def _enc(data: bytes) -> Inside | str:
+    return ip(data, 12)
 
 
-def _avs(data: bytes, at: int) -> Inner:
-    return Inner(WIFI, at + struct.unpack_from("!4xI", data, at)[0])
+def _firewire(data: bytes) -> Inside | str:
+    return ethertype(data, 16)
 
 
-def _ppi(data: bytes, at: int) -> Inner:
-    size, link = struct.unpack_from("<2xHI", data, at)
-    return Inner(link, at + size)
-
-
-def _nflog(data: bytes, at: int) -> Payload:
-    """LINKTYPE_NFLOG: values with type and length in the byte order of the host, the packet (type 9) among them."""
-    at += 4
-    while True:
-        size, kind = struct.unpack_from("<HH", data, at)
-        if not 4 <= size <= len(data) - at:
-            size, kind = struct.unpack_from(">HH", data, at)
-        if kind & 0x7FFF == 9:
-            return Payload(ANY_IP, at + 4)
-        if size < 4:
-            raise IndexError
-        at += size + -size % 4
-
-
-def _pktap(data: bytes, at: int) -> Payload | Inner:
-    size, kind, link = struct.unpack_from("<III", data, at)
-    if size > 0xFFFF:
-        size, kind, link = struct.unpack_from(">III", data, at)
-    if size < 12:
-        raise IndexError
-    return Inner(link, at + size) if kind == 1 else Payload(NO_IP, at)
-
-
-def _pflog(data: bytes, at: int) -> Payload:
-    return Payload(ANY_IP if data[at + 1] in _LOOPBACK_FAMILIES else NO_IP, at + (data[at] + 3) // 4 * 4)
-
-
-LINKS: Final[dict[int, Link]] = {
+_links: Final[dict[int, Callable[[bytes], Inside | str]]] = {
     0: _loopback,  # NULL
     ETHERNET: ethernet,
-    PPP: ppp,
+    9: _ppp,
     12: _raw,  # RAW, as BSD numbers it
     14: _raw,  # RAW, as OpenBSD numbers it
-    50: ppp,  # PPP_HDLC
-    51: lambda _, at: Payload(0x8864, at),  # PPP_ETHER
+    50: _ppp,  # PPP_HDLC
+    51: _pppoe,  # PPP_ETHER
     RAW: _raw,
-    104: _hdlc,  # C_HDLC
-    WIFI: _wifi,  # IEEE802_11
+    104: _cisco_hdlc,
+    105: _plain_wireless,
     108: _loopback,  # LOOP
-    109: lambda _, at: Payload(ANY_IP, at + 12),  # ENC
-    113: _cooked,  # LINUX_SLL
+    109: _enc,
+    LINUX_SLL: _cooked,
     117: _pflog,
     119: _prism,
     127: _radiotap,
-    138: lambda data, at: Payload(data[at + 16] << 8 | data[at + 17], at + 18),  # APPLE_IP_OVER_IEEE1394
-    149: _pktap,  # as Apple numbered it first
+    138: _firewire,
     163: _avs,
+    166: _ppp_with_direction,  # PPP_PPPD
     192: _ppi,
-    204: lambda data, at: ppp(data, at + 1),  # PPP_WITH_DIR
+    204: _ppp_with_direction,
     228: _raw,  # IPV4
     229: _raw,  # IPV6
     239: _nflog,
-    258: _pktap,
-    276: _cooked2,  # LINUX_SLL2
+    PKTAP: _pktap,
+    LINUX_SLL2: _cooked2,
 }
+
+_wrapped: Final = frozenset({192, PKTAP})
+"""Links that name another, which is none of these."""

@@ -1,56 +1,52 @@
-"""From the bytes of a captured frame to the UDP datagram in it, through whatever carries it.
+"""From the bytes of a captured frame to the UDP datagram in it.
 
-Sources: RFC 791 (IPv4), RFC 8200 (IPv6) with RFC 4302 (AH), RFC 768 (UDP). A checksum is looked at where pieces were
-put together, to tell those of different datagrams; elsewhere it is not: where a network card computes checksums, what
-is captured on the sending machine has none yet.
+Sources: RFC 791 (IPv4), RFC 8200 (IPv6) with RFC 4302 (AH), RFC 768 (UDP). Only the checksums of datagrams that came in
+fragments are verified: where a network card computes them, what is captured whole on the sending machine has none yet.
 """
 
 from __future__ import annotations
 
 import socket
 import struct
+from collections.abc import Hashable
 from functools import lru_cache
 from typing import Final, NamedTuple
 
-from . import tunnels
-from .ip_reassembly import Fragments
-from .link_types import ANY_IP, IPV4, IPV6, LINKS, Inner, Payload, Unread
+from .ip_reassembly import INCOMPLETE, OVERLAPPING, Fragment, Reassembly
+from .link_types import NOT_UDP, Inside, find, is_to_many, way
+from .tunnels import TUNNELS, in_ip, to_ip
 
 UDP: Final = 17
 
-_CARRIED: Final = frozenset({UDP, tunnels.GRE, *tunnels.IP_IN_IP})
-_DEEPEST: Final = 32
-"""Headers of tunnels, tags and labels in one frame."""
-
 _IPV4: Final = struct.Struct("!B x HHH x B 2x 4s 4s")  # version and length, total length, id, fragment, protocol
 _IPV6: Final = struct.Struct("!4x H B x 16s 16s")  # payload length, next header
-_UDP: Final = struct.Struct("!HHH")
+_UDP: Final = struct.Struct("!HHHH")  # ports, length, checksum
+
+_LONGEST: Final = 65_535
+"""Bytes of an IP payload."""
 
 _EXTENSIONS: Final = frozenset({0, 43, 60, 135, 139, 140})
 """Hop-by-hop, routing, destination options, mobility, HIP, shim6: all of the layout of RFC 6564."""
 _FRAGMENT: Final = 44
 _AUTHENTICATION: Final = 51
+_FRAGMENTED: Final = _EXTENSIONS | TUNNELS | {UDP, _AUTHENTICATION}
+"""What in fragments is put together."""
 
-NOT_UDP: Final = "not UDP"
 CUT: Final = "cut short when captured (snaplen)"
 MALFORMED: Final = "malformed"
-IN_PIECES: Final = "a piece is missing"
-WRONG_PIECES: Final = "pieces do not belong together"
-_LOST: Final = (CUT, MALFORMED, IN_PIECES, WRONG_PIECES)
-_UNREAD: Final = ("link type ", "tunnel: ")
+WRONG_CHECKSUM: Final = "put together from pieces with a wrong checksum"
+_LOST: Final = (CUT, MALFORMED, INCOMPLETE, OVERLAPPING, WRONG_CHECKSUM)
+"""Reasons for which a datagram is missing."""
+_UNREAD: Final = "link type ", "tunnel "
+
+_BROADCAST: Final = bytes([255] * 4)
+"""To all hosts of a link (RFC 919). What else is a broadcast, the link has to tell."""
+
+_DEEPEST: Final = 8
+"""Tunnels in one another that are opened."""
+TOO_DEEP: Final = "tunnel in too many others"
 
 _WAITING: Final = ""
-_EVERYBODY: Final = b"\xff" * 4
-
-
-def is_loss(reason: str) -> bool:
-    """Whether what was skipped for ``reason`` may have been a message."""
-    return reason in _LOST or is_unread(reason)
-
-
-def is_unread(reason: str) -> bool:
-    """Whether what was skipped for ``reason`` could not be looked into."""
-    return reason.startswith(_UNREAD)
 
 
 class Found(NamedTuple):
@@ -60,7 +56,6 @@ class Found(NamedTuple):
         source, destination: packed addresses, of 4 or 16 bytes.
         source_port, port: from and to.
         data: the payload.
-        direct: sent neither to a multicast group nor to everybody.
     """
 
     source: bytes
@@ -68,15 +63,6 @@ class Found(NamedTuple):
     source_port: int
     port: int
     data: bytes
-    direct: bool
-
-
-class _Frame(NamedTuple):
-    """What is the same for all layers of a frame: its time, whether the link is to everybody, how deep this is."""
-
-    time: int
-    broadcast: bool
-    depth: int
 
 
 class Dissector:
@@ -84,23 +70,34 @@ class Dissector:
 
     Attributes:
         skipped: how many frames held no datagram, by reason.
+        in_tunnel: whether the last datagram was in a tunnel.
     """
 
     def __init__(self) -> None:
         self.skipped: dict[str, int] = {}
-        self._fragments = Fragments()
+        self.in_tunnel = False
+        self._reassembly = Reassembly()
+        self._time = 0
+        self._interface: Hashable = 0
+        self._depth = 0
 
-    def dissect(self, link: int, data: bytes, length: int, time: int = 0) -> Found | None:
+    def dissect(self, link: int, data: bytes, length: int, time: int = 0, interface: int = 0) -> Found | None:
         """The datagram of a frame.
 
         Args:
             link: the link's type.
             data: what was captured.
             length: bytes it had on the link.
-            time: nanoseconds, when it was captured.
+            time: nanoseconds, by the capture's clock.
+            interface: its number in the capture.
         """
+        self._time = time
+        self._interface = interface, *way(link, data)
+        self._depth = 0
+        self.in_tunnel = False
         try:
-            found = self._layers(Inner(link, 0), data, _Frame(time, False, 0))
+            inside = find(link, data)
+            found = inside if isinstance(inside, str) else self._inside(inside, data)
         except (struct.error, IndexError):
             found = CUT if len(data) < length else MALFORMED
         if isinstance(found, Found):
@@ -109,74 +106,55 @@ class Dissector:
             self.skip(found)
         return None
 
+    def is_direct(self, link: int, data: bytes, destination: bytes) -> bool:
+        """Whether the datagram that was found last in ``data`` was sent to one host alone, as far as can be told."""
+        if destination[0] >> 4 == 0xE if len(destination) == 4 else destination[0] == 0xFF:
+            return False
+        return destination != _BROADCAST and (self.in_tunnel or not is_to_many(link, data))
+
     def skip(self, reason: str) -> None:
         """Count a frame as skipped."""
         self.skipped[reason] = self.skipped.get(reason, 0) + 1
 
     def counts(self) -> dict[str, int]:
         """Frames that were skipped, and datagrams of which no more than pieces came, by reason."""
-        missing = self._fragments.lost + self._fragments.waiting
-        return self.skipped | ({IN_PIECES: missing} if missing else {})
+        lost = dict(self._reassembly.lost)
+        if incomplete := self._reassembly.incomplete:
+            lost[INCOMPLETE] = lost.get(INCOMPLETE, 0) + incomplete
+        return self.skipped | lost
 
-    def _layers(self, layer: Payload | Inner | Unread, data: bytes, frame: _Frame) -> Found | str:
-        """Down to the IP header."""
-        time, broadcast, depth = frame
-        while depth < _DEEPEST:
-            depth += 1
-            if isinstance(layer, Inner):
-                read = LINKS.get(layer.link)
-                if read is None:
-                    return f"link type {layer.link}"
-                layer = read(data, layer.at)
-                broadcast = False
-            if isinstance(layer, Inner):
-                continue
-            if isinstance(layer, Unread):
-                return f"tunnel: {layer.name}"
-            protocol, at, layer_broadcast = layer
-            broadcast = broadcast or layer_broadcast
-            if protocol in (IPV4, IPV6, ANY_IP):
-                inner = _Frame(time, broadcast, depth)
-                version = data[at] >> 4
-                if version == 4:
-                    return self._ipv4(data, at, inner)
-                return self._ipv6(data, at, inner) if version == 6 else MALFORMED
-            if protocol in tunnels.VLAN_TAGS:
-                layer = Payload(data[at + 2] << 8 | data[at + 3], at + 4)
-            elif protocol in tunnels.MPLS:
-                layer = tunnels.mpls(data, at)
-            elif protocol == tunnels.PPPOE:
-                layer = tunnels.pppoe(data, at)
-            else:
-                unread = tunnels.UNREAD_TYPES.get(protocol)
-                return NOT_UDP if unread is None else f"tunnel: {unread}"
+    def _inside(self, inside: Inside, data: bytes, *, reassembled: bool = False) -> Found | str:
+        at = to_ip(inside, data)
+        if isinstance(at, str):
+            return at
+        version = data[at] >> 4
+        if version == 4:
+            return self._ipv4(data, at, reassembled)
+        if version == 6:
+            return self._ipv6(data, at, reassembled)
         return MALFORMED
 
-    def _ipv4(self, data: bytes, at: int, frame: _Frame) -> Found | str:
+    def _ipv4(self, data: bytes, at: int, reassembled: bool) -> Found | str:
         head, total, identification, fragment, protocol, source, destination = _IPV4.unpack_from(data, at)
-        if protocol not in _CARRIED:
-            return _not_carried(protocol)
-        start, end = at + (head & 0x0F) * 4, at + (total or len(data) - at)  # 0: of a card that cuts it up later
-        if start < at + 20 or start > end:
-            return MALFORMED
+        if protocol != UDP and protocol not in TUNNELS:
+            return NOT_UDP
+        start, end = at + (head & 0x0F) * 4, at + total if total else len(data)  # 0: cut up by the network card
         if not fragment & 0x3FFF:
-            return self._payload(protocol, data, start, end, source, destination, frame)
+            return self._payload(protocol, data, start, end, source, destination, reassembled)
         if end > len(data):
             raise IndexError
-        key = source, destination, protocol, identification
-        offset, more = (fragment & 0x1FFF) * 8, bool(fragment & 0x2000)
-        whole = self._fragments.add(key, offset, more, data[start:end], frame.time, may_overlap=True)
-        return self._whole(protocol, whole, source, destination, frame)
+        piece = Fragment((fragment & 0x1FFF) * 8, bool(fragment & 0x2000), data[start:end], protocol)
+        return self._piece((source, destination, identification, protocol), piece, source, destination)
 
-    def _ipv6(self, data: bytes, at: int, frame: _Frame) -> Found | str:
+    def _ipv6(self, data: bytes, at: int, reassembled: bool) -> Found | str:
         size, kind, source, destination = _IPV6.unpack_from(data, at)
-        start, end = at + 40, at + 40 + size
-        return self._behind_ipv6(kind, data, start, end, source, destination, frame)
+        return self._payload(kind, data, at + 40, at + 40 + size, source, destination, reassembled)
 
-    def _behind_ipv6(
-        self, kind: int, data: bytes, start: int, end: int, source: bytes, destination: bytes, frame: _Frame
+    def _payload(
+        self, kind: int, data: bytes, start: int, end: int, source: bytes, destination: bytes, reassembled: bool
     ) -> Found | str:
-        while kind not in _CARRIED:
+        """What is in an IP packet, behind its extension headers."""
+        while kind != UDP:
             if kind in _EXTENSIONS:
                 kind, start = data[start], start + 8 + data[start + 1] * 8
             elif kind == _AUTHENTICATION:
@@ -187,76 +165,61 @@ class Dissector:
                 if position & 0xFFF9:
                     if end > len(data):
                         raise IndexError
-                    if kind not in _CARRIED and kind not in _EXTENSIONS and kind != _AUTHENTICATION:
-                        return _not_carried(kind)
-                    key = source, destination, kind, identification
-                    offset, more = position & 0xFFF8, bool(position & 1)
-                    whole = self._fragments.add(key, offset, more, data[start:end], frame.time)
-                    return self._whole(kind, whole, source, destination, frame)
+                    piece = Fragment(position & 0xFFF8, bool(position & 1), data[start:end], kind)
+                    return self._piece((source, destination, identification), piece, source, destination)
+            elif kind in TUNNELS:
+                if not self._deeper():
+                    return TOO_DEEP
+                self.in_tunnel = True
+                data = data[start:end]
+                inside = in_ip(kind, data)
+                return inside if isinstance(inside, str) else self._inside(inside, data, reassembled=reassembled)
             else:
-                return _not_carried(kind)
-        return self._payload(kind, data, start, end, source, destination, frame)
+                return NOT_UDP
+        found = _udp(data, start, end, source, destination)
+        return _checked(found, data, start) if reassembled else found
 
-    def _whole(
-        self, protocol: int, data: bytes | None, source: bytes, destination: bytes, frame: _Frame
-    ) -> Found | str:
-        """What was put together."""
-        if data is None:
+    def _deeper(self) -> bool:
+        self._depth += 1
+        return self._depth <= _DEEPEST
+
+    def _piece(self, datagram: Hashable, piece: Fragment, source: bytes, destination: bytes) -> Found | str:
+        if piece.protocol not in _FRAGMENTED:
+            return NOT_UDP
+        if (piece.more and len(piece.data) % 8) or piece.offset + len(piece.data) > _LONGEST:
+            return MALFORMED
+        whole = self._reassembly.add(datagram, self._interface, self._time, piece)
+        if whole is None:
             return _WAITING
-        if frame.depth >= _DEEPEST:
-            return MALFORMED
-        inner = frame._replace(depth=frame.depth + 1)
-        if protocol == UDP:
-            return (
-                WRONG_PIECES
-                if _is_wrong(data, source, destination)
-                else _udp(data, 0, len(data), source, destination, frame.broadcast)
-            )
-        try:
-            if len(source) == 16:
-                return self._behind_ipv6(protocol, data, 0, len(data), source, destination, inner)
-            return self._payload(protocol, data, 0, len(data), source, destination, inner)
-        except (struct.error, IndexError):
-            return MALFORMED
-
-    def _payload(
-        self, protocol: int, data: bytes, start: int, end: int, source: bytes, destination: bytes, frame: _Frame
-    ) -> Found | str:
-        """Of an IP packet that is whole."""
-        if protocol == UDP:
-            return _udp(data, start, end, source, destination, frame.broadcast)
-        inner = frame._replace(broadcast=False)
-        if protocol == tunnels.GRE:
-            return self._layers(tunnels.gre(data, start), data, inner)
-        return self._layers(Payload(tunnels.IP_IN_IP[protocol], start), data, inner)
+        if not self._deeper():
+            return TOO_DEEP
+        kind, data = whole
+        return self._payload(kind, data, 0, len(data), source, destination, reassembled=True)
 
 
-def _not_carried(protocol: int) -> str:
-    unread = tunnels.UNREAD.get(protocol)
-    return NOT_UDP if unread is None else f"tunnel: {unread}"
+def may_be_messages(reason: str) -> bool:
+    """Whether packets that were skipped for this reason may have been messages."""
+    return reason in _LOST or reason.startswith(_UNREAD)
 
 
-def _udp(data: bytes, start: int, end: int, source: bytes, destination: bytes, broadcast: bool) -> Found | str:
-    source_port, port, size = _UDP.unpack_from(data, start)
+def _udp(data: bytes, start: int, end: int, source: bytes, destination: bytes) -> Found | str:
+    source_port, port, size, _ = _UDP.unpack_from(data, start)
     if size < 8 or start + size > end:
         return MALFORMED
     if start + size > len(data):
         raise IndexError
-    if len(destination) == 4:
-        direct = not (destination[0] >> 4 == 0xE or destination == _EVERYBODY or broadcast)
-    else:
-        direct = destination[0] != 0xFF
-    return Found(source, destination, source_port, port, data[start + 8 : start + size], direct)
+    return Found(source, destination, source_port, port, data[start + 8 : start + size])
 
 
-def _is_wrong(data: bytes, source: bytes, destination: bytes) -> bool:
-    """Whether a datagram that was put together contradicts its length or its checksum (RFC 768)."""
-    if len(data) < 8 or data[4] << 8 | data[5] != len(data):
-        return True
-    if not (data[6] or data[7]):
-        return False  # there is none
-    words = int.from_bytes(data) << (len(data) & 1) * 8
-    return (int.from_bytes(source + destination) + UDP + len(data) + words) % 0xFFFF != 0
+def _checked(found: Found | str, data: bytes, start: int) -> Found | str:
+    """``found``, if its checksum at ``start`` in ``data`` holds, or if it has none (RFC 768, RFC 6935)."""
+    if not isinstance(found, Found) or data[start + 6 : start + 8] == b"\0\0":
+        return found
+    size = 8 + len(found.data)
+    pseudo_header = found.source + found.destination + struct.pack("!HH", UDP, size)
+    # The ones' complement sum of 16-bit words (RFC 1071) is the number that they make modulo 2^16 - 1.
+    total = int.from_bytes(pseudo_header + data[start : start + size] + bytes(size & 1))
+    return WRONG_CHECKSUM if total % 0xFFFF else found
 
 
 @lru_cache(maxsize=1024)

@@ -11,9 +11,9 @@ from typing import Final
 
 from .file_source import Source
 
-Frame = tuple[int, int | None, bytes, int]
-"""Its link type, nanoseconds since the Unix epoch or None where the file has none, the
-bytes that were captured, and how many it had on the link."""
+Frame = tuple[int, int, bytes, int, int]
+"""Its link type, nanoseconds since the Unix epoch, the bytes that were captured, how many it had on the link, and the
+number of the interface in the capture."""
 
 NANOSECOND_MAGIC: Final = 0xA1B23C4D
 MICROSECOND_MAGIC: Final = 0xA1B2C3D4
@@ -21,10 +21,10 @@ FILE_HEADER: Final = "IHHiIII"  # magic, version 2.4, zone, accuracy, snaplen, l
 RECORD_HEADER: Final = "IIII"  # seconds, fraction, bytes captured, bytes on the link
 
 LONGEST: Final = 262_144
-"""Bytes of a packet; libpcap captures no more."""
+"""Bytes of a packet that libpcap captures of a network. Of one that has more, as of USB or D-Bus, so many are kept."""
 
-_BOUND: Final = 1 << 24
-"""Bytes that a packet may have where the file's header allows for more. A record that claims more is damaged."""
+_LARGEST: Final = 128 << 20
+"""Bytes of a packet that libpcap captures of anything. A record that claims more is damaged."""
 
 _NANOSECONDS: Final = {
     struct.pack(f"{order}I", magic): (order, nanoseconds)
@@ -49,7 +49,7 @@ def frames(source: Source, magic: bytes) -> Iterator[Frame]:
         raise source.corrupt("the file's header is cut")
     *_, snaplen, link = header.unpack(magic + rest)
     link &= 0xFFFF  # above it: the length of a frame check sequence
-    longest = min(max(snaplen & 0xFFFFFFFF, LONGEST), _BOUND)
+    longest = min(max(snaplen, LONGEST), _LARGEST)
     source.position = header.size
 
     record = struct.Struct(order + RECORD_HEADER)
@@ -60,8 +60,9 @@ def frames(source: Source, magic: bytes) -> Iterator[Frame]:
         seconds, fraction, captured, length = unpack(head)
         if captured > longest:
             raise source.corrupt(f"a packet claims {captured} bytes, where {longest} are the most; the file is damaged")
-        data = read(captured)
-        if len(data) < captured:
-            raise source.corrupt(f"a packet is cut after {len(data)} of {captured} bytes")
+        data = read(min(captured, LONGEST))
+        got = len(data) + (source.skip(captured - LONGEST) if captured > LONGEST else 0)
+        if got < captured:
+            raise source.corrupt(f"a packet is cut after {got} of {captured} bytes")
         source.position += size + captured
-        yield link, seconds * 1_000_000_000 + fraction * unit, data, length
+        yield link, seconds * 1_000_000_000 + fraction * unit, data, length, 0

@@ -46,7 +46,7 @@ class _Interface(NamedTuple):
 def frames(source: Source, magic: bytes) -> Iterator[Frame]:
     """The packets of a file of which ``magic`` has been read.
 
-    A Simple Packet Block has no time, and none is made up.
+    A Simple Packet Block has no time, and its packet gets none: 0.
 
     Raises:
         CaptureCorrupt: where the file is cut or damaged.
@@ -68,8 +68,7 @@ def frames(source: Source, magic: bytes) -> Iterator[Frame]:
             try:
                 read = _blocks.get(struct.unpack(f"{order}I", kind)[0])
                 if read is not None and (frame := read(order, body, interfaces)):
-                    time = frame[1]
-                    if time is not None and not 0 <= time < _LAST:
+                    if not 0 <= frame[1] < _LAST:
                         raise source.corrupt("a packet's time is out of range; the file is damaged")
                     yield frame
             except (struct.error, IndexError) as error:
@@ -130,7 +129,7 @@ def _packet(layout: str) -> Callable[[str, bytes, list[_Interface]], Frame]:
         if len(data) < captured:
             raise IndexError
         ticks = (high << 32) + low
-        return interface.link, ticks * 1_000_000_000 // interface.ticks + interface.offset, data, length
+        return interface.link, ticks * 1_000_000_000 // interface.ticks + interface.offset, data, length, number
 
     return read
 
@@ -141,7 +140,7 @@ def _simple_packet(order: str, body: bytes, interfaces: list[_Interface]) -> Fra
     data = body[4 : 4 + captured]
     if len(data) < captured:
         raise IndexError
-    return interfaces[0].link, None, data, length
+    return interfaces[0].link, 0, data, length, 0
 
 
 _blocks: Final[dict[int, Callable[[str, bytes, list[_Interface]], Frame | None]]] = {

@@ -22,16 +22,10 @@ from ..transport.udp.io_thread import IoThread
 from ..validation.arguments import check_callable
 from ..validation.stream import Stream
 from .captured_datagram import Datagram
-from .packet_dissector import is_loss, is_unread
+from .gaps import DEFAULT_LONGEST_GAP, Gaps
 from .reader import Progress, Reader, check_filter, check_path
 
 _log = logging.getLogger("rx_multicast_ipc")
-
-_STEP_AHEAD: Final = 86_400.0
-"""Seconds between two messages that are taken for a step of the capture's clock."""
-
-_DISORDER: Final = 0.02
-"""Seconds that a message may be captured before the one ahead of it without that being a step back of the clock."""
 
 _RUN: Final = 512
 """Messages without a pause, after which others on the same scheduler have their turn."""
@@ -47,26 +41,30 @@ def read(
     path: str | os.PathLike[str],
     *,
     speed: float | None = 1.0,
+    longest_gap: float | None = DEFAULT_LONGEST_GAP,
     port: int | None = None,
     group: str | None = None,
-    longest_gap: float | None = None,
     scheduler: SchedulerBase | None = None,
     on_progress: Callable[[Progress], None] | None = None,
 ) -> Observable[Message]:
     """Cold: each subscription reads the file, and emits its messages with the gaps that they were captured with.
 
-    It takes whatever :class:`Reader` does. ``direct`` is true for what was sent to no multicast group, and
-    ``received_at`` is when it was captured, to the nearest of about 240 ns that a float can tell. What of a file is
-    whole is emitted before the error that tells where it is cut or damaged.
+    It takes whatever :class:`Reader` does. ``direct`` is true for what was sent neither to a multicast group nor as a
+    broadcast (of a network, as far as the link tells), and ``received_at`` is when it was captured, to the nearest of
+    about 240 ns that a float can tell. What of a file is whole is emitted before the error that tells where it is cut
+    or damaged.
+
+    Steps of the clock of the capturing machine stop nothing. Ahead, they are gaps, no longer than ``longest_gap``, or
+    none if they are of more than a day. What was captured at an earlier time than the message before it comes at once.
+    So does what has no time, as in pcapng's Simple Packet Blocks; its ``received_at`` is 0.
 
     Args:
         path: the file.
         speed: how many times as fast as it was captured: 1 keeps the gaps, 2 halves them; None is as fast as it goes.
+        longest_gap: seconds in the capture's time; a gap that is longer counts as this long. None keeps every gap, also
+            those of more than a day.
         port: emit what was sent to this UDP port only.
         group: emit what was sent to this multicast group only.
-        longest_gap: seconds of the capture; a longer gap is played as this one. If None, all gaps are kept up to a day.
-            What is more is taken for a step of the capture's clock, of which nobody knows how long it was, and is
-            not waited for; nor is a step back. ``inf`` keeps every gap. ``received_at`` stays what the file says.
         scheduler: keeps the time, real or virtual. If None: the subscription's (``run`` and ``await`` bring one), or
             else a thread of its own, or with ``speed=None`` the subscribing one.
         on_progress: called now and then while messages are emitted, and before the end.
@@ -78,7 +76,7 @@ def read(
     path = check_path(path)
     check_filter(port, group)
     pace = _check_speed(speed)
-    limit = _check_gap(longest_gap)
+    longest = _check_longest_gap(longest_gap)
     if on_progress is not None:
         check_callable("on_progress", on_progress, ("a Progress",), "on_progress=print")
 
@@ -92,7 +90,7 @@ def read(
         if where is None:
             where = CurrentThreadScheduler.singleton() if pace == inf else IoThread(f"reading {path}").scheduler
         receiver = observer if where is given else on_its_loop(given, observer)
-        return _Playing(path, reader, receiver, where, pace, _Pauses(limit), on_progress).begin()
+        return _Playing(path, reader, receiver, where, pace, Gaps(longest), on_progress).begin()
 
     return Stream(subscribe)
 
@@ -100,7 +98,7 @@ def read(
 class _Playing:
     """One subscription: emits what is due, then sleeps until the next is.
 
-    Due times are counted from the first message, so that being late once does not delay all that follow.
+    Due times are counted from one another, so that being late once does not delay all that follow.
     """
 
     def __init__(
@@ -110,7 +108,7 @@ class _Playing:
         observer: ObserverBase[Message],
         scheduler: SchedulerBase,
         speed: float,
-        position: _Pauses,
+        gaps: Gaps,
         on_progress: Callable[[Progress], None] | None,
     ) -> None:
         self._path = path
@@ -119,12 +117,13 @@ class _Playing:
         self._observer = observer
         self._scheduler = scheduler
         self._speed = speed
+        self._gaps = gaps
         self._on_progress = on_progress
-        self._run = inf if isinstance(scheduler, VirtualTimeScheduler) else _RUN
+        virtual = isinstance(scheduler, VirtualTimeScheduler)
+        self._run = inf if virtual else _RUN
+        self._clock = self._virtual_time if virtual else time.monotonic
         self._next: Message | None = None
-        self._elapsed = position
-        self._due = 0.0
-        self._started: float | None = None
+        self._due: float | None = None
         self._now = 0.0
         self._turns = SerialDisposable()
 
@@ -149,7 +148,7 @@ class _Playing:
                 message = self._next
                 if message is None:
                     message = self._next = next(self._datagrams).message
-                    self._due = self._elapsed.at(message.received_at if self._reader.has_time else None)
+                    self._schedule(message)
                 pause = self._until_due()
                 if pause > _SHORTEST_PAUSE:
                     break
@@ -168,21 +167,25 @@ class _Playing:
         except Exception as error:
             self._end(error)
 
-    def _until_due(self) -> float:
-        """Seconds until the next is due; 0 or less if it is."""
+    def _schedule(self, message: Message) -> None:
+        """Set when it is due."""
         if self._speed == inf:
-            return 0.0
-        if self._started is None:
-            self._started = self._now = self._clock()
-        due = self._started + self._due / self._speed
-        if due > self._now:  # else it is, by the clock as last seen
-            self._now = self._clock()
-        return due - self._now
+            return
+        gap = self._gaps.before(message.received_at)
+        if self._due is None:
+            self._due = self._now = self._clock()
+        self._due += gap / self._speed
 
-    def _clock(self) -> float:
-        if isinstance(self._scheduler, VirtualTimeScheduler):
-            return self._scheduler.to_seconds(self._scheduler.now)
-        return time.monotonic()  # the clock of a live scheduler may be set meanwhile
+    def _until_due(self) -> float:
+        """Seconds until the next message is due; 0 or less if it is."""
+        if self._due is None:
+            return 0.0
+        if self._due > self._now:  # else it is, by the clock as last seen
+            self._now = self._clock()
+        return self._due - self._now
+
+    def _virtual_time(self) -> float:
+        return self._scheduler.to_seconds(self._scheduler.now)
 
     def _end(self, error: Exception | None = None) -> None:
         if self._turns.is_disposed:
@@ -204,62 +207,17 @@ class _Playing:
 
     def _warn(self) -> None:
         """Tell what was in the capture and is not in the stream."""
-        skipped = self._reader.progress.skipped
-        missing = {reason: count for reason, count in skipped.items() if is_loss(reason) and not is_unread(reason)}
-        unread = {reason: count for reason, count in skipped.items() if is_unread(reason)}
-        for what, counts in (("datagrams are missing", missing), ("packets could not be looked into", unread)):
-            if counts:
-                reasons = ", ".join(f"{reason}: {count}" for reason, count in counts.items())
-                _log.warning("%s: %d %s: %s", self._path, sum(counts.values()), what, reasons)
+        if unread := self._reader.progress.unread:
+            _log.warning(
+                "%s: %d datagrams are missing: %s",
+                self._path,
+                sum(unread.values()),
+                ", ".join(f"{reason}: {count}" for reason, count in unread.items()),
+            )
 
     def _report(self) -> None:
         if self._on_progress is not None and not self._turns.is_disposed:
             self._on_progress(self._reader.progress)
-
-
-class _Pauses:
-    """The gaps of a capture, added up, without the steps of its clock.
-
-    Args:
-        limit: seconds of the longest gap; None for the rule about steps ahead.
-    """
-
-    def __init__(self, limit: float | None) -> None:
-        self._limit = limit
-        self._last: float | None = None
-        self._elapsed = 0.0
-        self._before: float | None = None
-
-    def at(self, captured: float | None) -> float:
-        """Seconds from the first message to the one of this time; what has no time comes with the one before it."""
-        if captured is None:
-            return self._elapsed
-        last, before = self._last, self._before
-        self._before = None
-        if last is not None:
-            if before is not None and captured >= before:  # a message out of order, no step
-                last = before
-            if captured < last:
-                if last - captured <= _DISORDER:
-                    return self._elapsed
-                self._before = last
-            else:
-                self._elapsed += self._gap(captured - last)
-        self._last = captured
-        return self._elapsed
-
-    def _gap(self, seconds: float) -> float:
-        if self._limit is not None:
-            return min(seconds, self._limit)
-        return seconds if seconds <= _STEP_AHEAD else 0.0
-
-
-def _check_gap(seconds: float | None) -> float | None:
-    if seconds is None:
-        return None
-    if not isinstance(seconds, int | float) or isinstance(seconds, bool) or not seconds >= 0:
-        raise InvalidOption(f"longest_gap is seconds, 0 or more, not {seconds!r}; None keeps gaps of up to a day")
-    return float(seconds)
 
 
 def _check_speed(speed: float | None) -> float:
@@ -270,3 +228,14 @@ def _check_speed(speed: float | None) -> float:
             f"speed is how many times as fast as captured, more than 0, not {speed!r}; None is as fast as it goes"
         )
     return float(speed)
+
+
+def _check_longest_gap(longest_gap: float | None) -> float:
+    """``longest_gap``, infinite for None; raises ``InvalidOption``."""
+    if longest_gap is None:
+        return inf
+    if not isinstance(longest_gap, int | float) or isinstance(longest_gap, bool) or not longest_gap >= 0:
+        raise InvalidOption(
+            f"longest_gap is a number of seconds, 0 or more, or None to keep every gap, not {longest_gap!r}"
+        )
+    return float(longest_gap)

@@ -15,21 +15,28 @@ from ..message import Message
 from . import pcap, pcapng
 from .captured_datagram import Datagram
 from .file_source import Source
-from .packet_dissector import Dissector, address_text
+from .packet_dissector import Dissector, address_text, may_be_messages
 
 _OTHER: Final = "another port or group"
+_COMPRESSED: Final = {
+    b"\x28\xb5\x2f\xfd": "unzstd",
+    b"\xfd7zX": "unxz",
+    b"\x04\x22\x4d\x18": "unlz4",
+    b"BZh": "bunzip2",
+}
+"""How a compressed file begins, and what unpacks it."""
 
 
 class Progress(msgspec.Struct, frozen=True):
     """How far the reading of a capture has come.
 
     Attributes:
-        position: bytes of the file that were read.
-        size: bytes of the whole file; None if that is not known, as of a pipe.
+        position: bytes of the file, as unpacked, that were read.
+        size: bytes of the whole file; None if that is not known, as of a pipe or of what is compressed.
         messages: datagrams that were taken.
-        skipped: packets that were not, by reason: not UDP, another port or group, a link of an unknown type or a
-            tunnel that is not looked into, cut short by the snaplen of the capture, malformed; and datagrams of which
-            pieces are missing, or are of different ones.
+        skipped: packets that were not, by reason: not UDP, another port or group, a link of an unknown type, a tunnel
+            that is not opened, cut short by the snaplen of the capture, malformed; and datagrams that could not be
+            put together from their fragments.
     """
 
     position: int
@@ -37,20 +44,28 @@ class Progress(msgspec.Struct, frozen=True):
     messages: int
     skipped: dict[str, int]
 
+    @property
+    def unread(self) -> dict[str, int]:
+        """Of what was skipped, that which was or may have been messages, by reason."""
+        return {reason: count for reason, count in self.skipped.items() if may_be_messages(reason)}
+
 
 class Reader(Iterator[Datagram]):
     """The UDP datagrams of a capture file, one after the other; a context manager that closes the file.
 
     Takes pcap (either byte order, microseconds or nanoseconds) and pcapng (any number of sections and interfaces), from
-    Ethernet (VLAN tags too), Linux cooked (v1, v2), loopback, raw IP, PPP, 802.11 (radiotap), NFLOG and pktap links,
-    through PPPoE, MPLS, GRE and IP in IP; IPv4 and IPv6, put together where they were fragmented. Either may be a
-    gzip file. Everything else is skipped and counted. So is a datagram that was cut short when it was
-    captured. No more than a megabyte of the file is held at a time.
+    Ethernet, Linux cooked (v1, v2), loopback, raw IP, PPP, IEEE 802.11 (plain, radiotap, AVS, Prism, PPI), NFLOG, pktap
+    and some other links, as they are or packed by gzip; IPv4 and IPv6, put together where they were fragmented, behind
+    VLAN tags, MPLS and PPPoE, and in GRE, IP-in-IP and EtherIP tunnels. Everything else is skipped and counted, as
+    encrypted tunnels and links of an unknown type are (``progress.unread``). So is a datagram that was cut short when
+    it was captured. A datagram in a tunnel over UDP, as of VXLAN, stays that of the tunnel. No more than a megabyte of
+    the file is held at a time.
 
-    Two things a capture does not tell. Checksums are not verified, but where fragments were put together,
-    for where a network card computes them they are
-    not yet right in what is captured. And datagrams that ``broadcast_all`` sent together pass the loopback interface
-    as one, so that a capture made there (by tcpdump, not by ``write``) holds one long datagram instead of them.
+    Fragments are put together only if they were captured within 30 s, do not overlap, and the checksum of the whole
+    holds. Two things a capture does not tell. The checksums of what came whole are not verified, for where a network
+    card computes them they are not yet right in what is captured. And datagrams that ``broadcast_all`` sent together
+    pass the loopback interface as one, so that a capture made there (by tcpdump, not by ``write``) holds one long
+    datagram instead of them.
 
     Why not a library: dpkt (last released in 2022) takes the first interface of a pcapng file for all and the
     rest of a cut file for a packet; scapy is under the GPL, and ends silently where a file is cut; python-pcapng
@@ -61,10 +76,6 @@ class Reader(Iterator[Datagram]):
         path: the file.
         port: take what was sent to this UDP port only.
         group: take what was sent to this multicast group only.
-
-    Attributes:
-        has_time: whether the file tells when the last datagram was captured. A pcapng Simple Packet Block does not;
-            its message has ``received_at`` 0.
 
     Raises:
         InvalidOption, InvalidPort, InvalidGroup: a mistake in the call.
@@ -77,7 +88,6 @@ class Reader(Iterator[Datagram]):
         self._source = Source(check_path(path))
         self._dissector = Dissector()
         self._messages = 0
-        self.has_time = True
         self._datagrams = self._read()
         try:
             self._frames = self._begin()
@@ -120,33 +130,31 @@ class Reader(Iterator[Datagram]):
             return pcapng.frames(source, magic)
         if not magic:
             raise source.corrupt("the file is empty; a capture has a header")
+        if program := _COMPRESSED.get(magic) or _COMPRESSED.get(magic[:3]):
+            raise source.corrupt(f"the file is compressed; unpack it first, with {program}")
         raise source.corrupt("this is neither a pcap nor a pcapng file; make one with tcpdump -w, or capture.write()")
 
     def _read(self) -> Generator[Datagram]:
         dissector = self._dissector
         dissect = dissector.dissect
         port, group = self._port, self._group
-        last = 0
         try:
-            for link, time, frame, length in self._frames:
-                last = last if time is None else time  # pieces wait in the time of the capture
-                found = dissect(link, frame, length, last)
+            for link, time, frame, length, interface in self._frames:
+                found = dissect(link, frame, length, time, interface)
                 if found is None:
                     continue
-                source, destination, source_port, to_port, data, direct = found
+                source, destination, source_port, to_port, data = found
                 if (port is not None and to_port != port) or (group is not None and destination != group):
                     dissector.skip(_OTHER)
                     continue
                 self._messages += 1
-                self.has_time = time is not None
-                is_ipv4 = len(destination) == 4
                 message = Message(
                     data,
                     address_text(source),
                     source_port,
-                    "IPv4" if is_ipv4 else "IPv6",
-                    (time or 0) / 1_000_000_000,
-                    direct,
+                    "IPv4" if len(destination) == 4 else "IPv6",
+                    time / 1_000_000_000,
+                    dissector.is_direct(link, frame, destination),
                 )
                 yield Datagram(message, (address_text(destination), to_port))
         except OSError as error:

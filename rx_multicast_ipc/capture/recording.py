@@ -45,7 +45,7 @@ def write(
         channel: whose ``messages``, or ``batches`` (at half the cost), are written.
         port: the UDP port that messages were sent to, if no channel is given.
         group: the group's address, if no channel is given.
-        replace: False refuses a file that exists, and then a second subscription too.
+        replace: False refuses a file that exists.
 
     Raises:
         InvalidOption, InvalidPort, InvalidGroup: a mistake in the call, at once.

@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-import errno
 import os
-import stat
 import struct
 from collections.abc import Iterable
-from functools import partial
 from threading import Lock
 from types import TracebackType
 from typing import Final, NamedTuple, Self
@@ -54,7 +51,8 @@ class Writer:
     ``received_at``, the file holds nanoseconds; a float holds today's to about 240 of them. It has no place for
     ``interface``, nor for the link that an IPv6 address is on (``%eth0``).
 
-    A new file is its owner's alone to read (mode 0600). A symbolic link is not followed, but below /dev and /proc.
+    A file that it makes is its owner's alone to read and write (mode 0600), for it holds what others said. A symbolic
+    link is followed to a file that exists, but no file is made where it points to.
 
     Args:
         path: the file. What it held is replaced.
@@ -74,7 +72,9 @@ class Writer:
         self._flows: dict[tuple[str, int, Address], _Flow] = {}
         self.written = 0
         try:
-            self._file = open(self._path, "wb", buffering=0, opener=partial(_open, replace))  # noqa: SIM115
+            self._file = open(self._path, "wb", buffering=0, opener=_replace if replace else _make)  # noqa: SIM115
+        except FileExistsError as error:
+            raise CaptureFailed(_why_it_is_there(self._path)) from error
         except OSError as error:
             raise self._failed(error) from error
         header = struct.pack(f"!{FILE_HEADER}", NANOSECOND_MAGIC, 2, 4, 0, 0, LONGEST, RAW)
@@ -186,28 +186,27 @@ class Writer:
             raise self._failed(error) from error
 
     def _failed(self, error: OSError) -> CaptureFailed:
-        if error.errno == errno.ELOOP:
-            return CaptureFailed(
-                f"cannot write {self._path}: it is a symbolic link; name the file itself, or another one"
-            )
         return CaptureFailed(
             f"cannot write {self._path}: {error.strerror or error}; {self.written} messages are in it, whole"
         )
 
 
-def _open(replace: bool, path: str, flags: int) -> int:
-    """Open ``path``, which nobody may have put a link or a file of theirs in place of."""
-    if not path.startswith(("/dev/", "/proc/")):
-        flags |= getattr(os, "O_NOFOLLOW", 0)
-        if not replace and not _is_stream(path):
-            flags |= os.O_EXCL
-    return os.open(path, flags, 0o600)
-
-
-def _is_stream(path: str) -> bool:
-    """Whether it is a pipe or a device, which has nothing to lose."""
+def _replace(path: str, flags: int) -> int:
+    """Open what is there, or else make a file. In two steps, so that none is made at the end of a symbolic link."""
     try:
-        mode = os.lstat(path).st_mode
-    except OSError:
-        return False
-    return stat.S_ISFIFO(mode) or stat.S_ISCHR(mode)
+        return os.open(path, flags & ~os.O_CREAT)
+    except FileNotFoundError:
+        return _make(path, flags)
+
+
+def _make(path: str, flags: int) -> int:
+    return os.open(path, flags | os.O_CREAT | os.O_EXCL, 0o600)
+
+
+def _why_it_is_there(path: str) -> str:
+    if os.path.islink(path) and not os.path.exists(path):
+        return (
+            f"{path} is a symbolic link to a file that does not exist, and none is made there; remove the link, or "
+            f"name the file that it points to: {os.path.realpath(path)}"
+        )
+    return f"{path} exists; choose another name, or remove it"

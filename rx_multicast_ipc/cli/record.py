@@ -39,7 +39,8 @@ def configure(parser: ArgumentParser) -> None:
     parser.description = (
         "Write every message of a group, and every one that is sent to this process alone, to a pcap file with "
         "nanosecond times that Wireshark, tcpdump and replay open. Tells at the end how many it wrote, and exactly how "
-        "many it missed (on Linux); exit code 1 if it missed any. A crash loses nothing that was written."
+        "many it missed (on Linux); exit code 1 if it missed any. A crash loses nothing that was written. A new file "
+        "is its owner's alone to read."
     )
     parser.epilog = examples(
         "rx-multicast-ipc record today.pcap  # until Ctrl-C",
@@ -67,14 +68,15 @@ def configure(parser: ArgumentParser) -> None:
 def run(options: Namespace, output: Output) -> int:
     to_stdout = options.file == "-"
     path = "/dev/stdout" if to_stdout else options.file
-    if not options.force and not to_stdout and (os.path.isfile(path) or os.path.islink(path)):
+    special = to_stdout or (os.path.exists(path) and not os.path.isfile(path))  # a pipe or a device
+    if not options.force and not special and os.path.exists(path):
         tell(f"{path} exists; choose another name, or --force to replace it")
         return exit_codes.USAGE
     open_transport = partial(UdpTransport, gro=False)  # so that the count of what was missed is exact
     with Channel(
         group_of(options), open_transport, {"receive_buffer": options.receive_buffer, "backlog": 1}
     ) as channel:
-        recording = _Recording(channel, path, options.count, replace=options.force)
+        recording = _Recording(channel, path, options.count, replace=options.force or special)
         interrupted = False
         try:
             if options.verbose or recording.watched:

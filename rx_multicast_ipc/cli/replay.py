@@ -11,7 +11,7 @@ from reactivex import operators as ops
 
 from ..blocking_run import run as run_to_end
 from ..capture import Progress, read
-from ..capture.packet_dissector import is_loss
+from ..capture.gaps import DEFAULT_LONGEST_GAP
 from ..channel_options import complete
 from ..errors import MulticastError
 from ..message import Message
@@ -30,9 +30,9 @@ _DIRECT: Final = "sent to one address, not to a group"
 def configure(parser: ArgumentParser) -> None:
     parser.description = (
         "Send the payloads that a capture file holds to a group, in order and with the gaps that they were captured "
-        "with. Takes what record, tcpdump, Wireshark and others write: pcap and pcapng, IPv4 and IPv6. Whatever was "
-        "sent to a multicast group is replayed, unless --from-port or --from-group choose; other packets are "
-        "skipped and counted. Of a damaged file it sends what is whole, and then tells where it is damaged."
+        "with. Takes what record, tcpdump, Wireshark and others write: pcap and pcapng, also packed by gzip. What was "
+        "sent to a multicast group, or to all as a broadcast, is replayed, unless --from-port or --from-group choose; "
+        "other packets are skipped and counted. Of a damaged file it sends what is whole, and tells where that ends."
     )
     parser.epilog = examples(
         "rx-multicast-ipc replay today.pcap",
@@ -47,8 +47,9 @@ def configure(parser: ArgumentParser) -> None:
     parser.add_argument(
         "--longest-gap",
         type=seconds,
+        default=DEFAULT_LONGEST_GAP,
         metavar="SECONDS",
-        help="wait no longer than this between two messages (default: a day; what is more is a step of the clock)",
+        help="a longer gap in the capture counts as this long; steps of its clock by days are none (default: 60)",
     )
     parser.add_argument("--loop", type=natural, default=1, metavar="N", help="replay it N times; 0: for ever")
     chosen = parser.add_argument_group("which datagrams; all of these must hold")
@@ -100,9 +101,9 @@ class _Replay:
         messages = read(
             path,
             speed=None if options.topspeed else options.speed,
+            longest_gap=options.longest_gap,
             port=options.from_port,
             group=options.from_group,
-            longest_gap=options.longest_gap,
             on_progress=self._report,
         )
         chosen = messages if options.with_direct else messages.pipe(ops.filter(self._is_to_group))
@@ -120,7 +121,7 @@ class _Replay:
     @property
     def lost(self) -> bool:
         """Whether there was more in the capture, which could not be read."""
-        return any(map(is_loss, self._progress.skipped))
+        return bool(self._progress.unread)
 
     def tell(self, transport: Transport, output: Output) -> None:
         """Print what became of it."""
@@ -132,7 +133,10 @@ class _Replay:
             output.records([record])
             return
         lines = [f"sent {amount(sent, 'message')} in {took:.1f} s"]
-        lines += [f"skipped {amount(count, 'packet')}: {reason}" for reason, count in self.skipped.items()]
+        unread = self._progress.unread
+        for reason, count in self.skipped.items():
+            lost = "; there may have been messages in them" if reason in unread else ""
+            lines.append(f"skipped {amount(count, 'packet')}: {reason}{lost}")
         output.lines(lines)
 
     def _is_to_group(self, message: Message) -> bool:

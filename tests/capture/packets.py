@@ -19,6 +19,19 @@ def udp(data: bytes, source_port: int = 5000, port: int = PORT) -> bytes:
     return struct.pack("!HHHH", source_port, port, 8 + len(data), 0) + data
 
 
+def udp_between(source: str, destination: str, data: bytes, source_port: int = 5000, port: int = PORT) -> bytes:
+    """A UDP datagram with its checksum."""
+    family = socket.AF_INET6 if ":" in source else socket.AF_INET
+    addresses = socket.inet_pton(family, source) + socket.inet_pton(family, destination)
+    size = 8 + len(data)
+    header = struct.pack("!HHH", source_port, port, size)
+    padded = addresses + struct.pack("!HH", 17, size) + header + data + bytes(size & 1)
+    total = sum(word for (word,) in struct.iter_unpack("!H", padded))
+    while total >> 16:
+        total = (total & 0xFFFF) + (total >> 16)
+    return header + struct.pack("!H", (~total & 0xFFFF) or 0xFFFF) + data
+
+
 def ipv4(
     payload: bytes,
     *,
@@ -46,6 +59,28 @@ HELLO = ipv4(udp(b"hello"))
 HELLO6 = ipv6(udp(b"hello"))
 
 
+def fragments(data: bytes, size: int, identification: int = 7, whole: bytes | None = None) -> list[bytes]:
+    """A message in IPv4 fragments of so many bytes."""
+    whole = whole or udp_between("10.0.0.1", GROUP, data)
+    return [
+        ipv4(
+            whole[at : at + size],
+            identification=identification,
+            fragment=at // 8 | (0x2000 if at + size < len(whole) else 0),
+        )
+        for at in range(0, len(whole), size)
+    ]
+
+
+def fragments6(data: bytes, size: int, identification: int = 7) -> list[bytes]:
+    """A message in IPv6 fragments of so many bytes."""
+    whole = udp_between("fe80::1", GROUP6, data)
+    return [
+        ipv6(struct.pack("!BxHI", 17, at | (at + size < len(whole)), identification) + whole[at : at + size], kind=44)
+        for at in range(0, len(whole), size)
+    ]
+
+
 def ethernet(packet: bytes, *tags: int) -> bytes:
     protocol = 0x0800 if packet[0] >> 4 == 4 else 0x86DD
     return bytes(12) + b"".join(struct.pack("!HH", tag, 7) for tag in tags) + struct.pack("!H", protocol) + packet
@@ -60,13 +95,21 @@ def cooked2(packet: bytes, protocol: int = 0x0800) -> bytes:
 
 
 def pcap(
-    *packets: bytes, link: int = RAW, order: str = "<", nanoseconds: bool = True, snaplen: int = 262_144, gap: int = 0
+    *packets: bytes | tuple[float, bytes],
+    link: int = RAW,
+    order: str = "<",
+    nanoseconds: bool = True,
+    snaplen: int = 262_144,
+    gap: int = 0,
 ) -> bytes:
-    """A pcap file. Packets are ``gap`` nanoseconds apart."""
+    """A pcap file. Packets are ``gap`` nanoseconds apart, but for those that come with their time in seconds."""
     magic, unit = (0xA1B23C4D, 1) if nanoseconds else (0xA1B2C3D4, 1000)
     made = bytearray(struct.pack(f"{order}IHHiIII", magic, 2, 4, 0, 0, snaplen, link))
-    for number, packet in enumerate(packets):
-        seconds, fraction = divmod(NOON + number * gap, SECOND)
+    for number, given in enumerate(packets):
+        time, packet = (
+            (round(given[0] * SECOND), given[1]) if isinstance(given, tuple) else (NOON + number * gap, given)
+        )
+        seconds, fraction = divmod(time, SECOND)
         made += struct.pack(f"{order}IIII", seconds, fraction // unit, min(len(packet), snaplen), len(packet))
         made += packet[:snaplen]
     return bytes(made)

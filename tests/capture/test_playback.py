@@ -6,7 +6,8 @@ import asyncio
 import statistics
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from datetime import UTC, datetime, timedelta
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -14,14 +15,30 @@ from typing import Any
 import pytest
 import reactivex as rx
 from reactivex import operators as ops
-from reactivex.scheduler import VirtualTimeScheduler
+from reactivex.scheduler import TimeoutScheduler, VirtualTimeScheduler
 from reactivex.testing import TestScheduler
 
 import rx_multicast_ipc as ipc
 from rx_multicast_ipc import capture
+from rx_multicast_ipc.testing import VirtualClock
 
 from ..helpers import Seen, divide_by_zero, nothing_left_behind
-from .packets import GROUP, HELLO, NOON, PORT, SECOND, ipv4, pcap, saved, udp
+from .packets import (
+    GROUP,
+    HELLO,
+    NOON,
+    PORT,
+    RAW,
+    SECOND,
+    enhanced,
+    interface,
+    ipv4,
+    pcap,
+    saved,
+    section,
+    simple,
+    udp,
+)
 
 
 def numbered(folder: Path, count: int, gap: float = 0.0) -> Path:
@@ -56,7 +73,7 @@ def test_a_hundred_thousand_messages_of_one_moment_take_no_virtual_time(tmp_path
 
 def test_a_day_of_capture_passes_in_no_time(tmp_path: Path) -> None:
     scheduler = TestScheduler()
-    seen = Seen(capture.read(numbered(tmp_path, 25, 3 * 3600.0), scheduler=scheduler))
+    seen = Seen(capture.read(numbered(tmp_path, 25, 3 * 3600.0), longest_gap=None, scheduler=scheduler))
     scheduler.advance_to(86_399.0)
     assert len(seen.values) == 8
     scheduler.start()
@@ -75,6 +92,93 @@ def test_what_was_captured_out_of_order_does_not_wait(tmp_path: Path) -> None:
     seen = Seen(capture.read(saved(tmp_path, early + late[24:]), scheduler=scheduler))
     scheduler.advance_to(20.0)
     assert len(seen.values) == 4
+
+
+def played(folder: Path, times: Sequence[float], **options: Any) -> list[float]:
+    """When messages are emitted, in virtual time, that a capture says came at ``times``."""
+    path = saved(folder, pcap(*[(at, HELLO) for at in times]))
+    scheduler = TestScheduler()
+    seen = Seen(
+        capture.read(path, scheduler=scheduler, **options).pipe(ops.map(lambda m: (m.received_at, scheduler.clock)))
+    )
+    scheduler.start()
+    assert seen.completed
+    assert [at for at, _ in seen.values] == pytest.approx(times, abs=1e-6)  # the times are never made up
+    return [round(clock, 5) for _, clock in seen.values]
+
+
+@pytest.mark.parametrize(
+    ("times", "expected"),
+    [
+        ([1000, 1000.3, 500, 500.5, 501], [0, 0.3, 0.3, 0.8, 1.3]),  # the clock was set back, once
+        ([1000, 1000.3, 999.8, 1000.1], [0, 0.3, 0.3, 0.6]),  # by a little
+        ([1000, 500, 1, 1.5], [0, 0, 0, 0.5]),  # again and again
+        ([5, 5.2, 1.7e9, 1.7e9 + 0.2], [0, 0.2, 0.2, 0.4]),  # it was set ahead
+        ([5, 5 + 7200, 5 + 7201], [0, 60, 61]),  # it was set ahead by two hours, or all was silent
+        ([0, 1.7e9, 1.7e9 + 0.2], [0, 0, 0.2]),  # it began without a time
+        ([1.7e9, 0, 1.7e9 + 0.2], [0, 0, 0.2]),  # one in the middle has none
+        ([0, 0, 0], [0, 0, 0]),
+        ([10, 9.95, 10.05, 10.01, 10.1], [0, 0, 0.05, 0.05, 0.1]),  # out of order
+        ([1000, 5000, 1001, 5001, 1002, 5002], [0, 60, 60, 61, 61, 62]),  # two clocks
+        ([1000, 1.7e9, 1001, 1002], [0, 0, 0, 1]),  # one time is wrong
+    ],
+)
+def test_a_step_of_the_captures_clock_costs_no_more_than_the_longest_gap_and_keeps_the_gaps_around_it(
+    tmp_path: Path, times: list[float], expected: list[float]
+) -> None:
+    assert played(tmp_path, times) == expected
+
+
+def test_the_longest_gap_is_chosen_in_the_captures_time(tmp_path: Path) -> None:
+    times = [1000, 1001, 1100, 1000 + 86_400]
+    assert played(tmp_path, times, longest_gap=10) == [0, 1, 11, 21]
+    assert played(tmp_path, times, longest_gap=10, speed=2) == [0, 0.5, 5.5, 10.5]
+    assert played(tmp_path, times, longest_gap=0) == [0, 0, 0, 0]
+    assert played(tmp_path, times, longest_gap=None) == [0, 1, 100, 86_400]
+
+
+def test_a_simple_packet_first_is_played_at_once_and_so_is_what_follows(tmp_path: Path) -> None:
+    content = section() + interface(RAW) + simple(HELLO) + enhanced(HELLO, NOON // 1000) + simple(HELLO)
+    seen = Seen(capture.read(saved(tmp_path, content))).wait_for_end()
+    assert [message.received_at for message in seen.values] == [0.0, NOON / SECOND, 0.0]
+
+
+@pytest.mark.parametrize("longest_gap", [-1, "1", True, float("nan")])
+def test_a_longest_gap_that_is_none(tmp_path: Path, longest_gap: Any) -> None:
+    with pytest.raises(ipc.InvalidOption, match="longest_gap is a number of seconds"):
+        capture.read(tmp_path, longest_gap=longest_gap)
+
+
+class SteppingClock(TimeoutScheduler):
+    """A scheduler that reads a wall clock, which is set an hour ahead or back each time that it is looked at."""
+
+    looks = 0
+
+    @property
+    def now(self) -> datetime:
+        self.looks += 1
+        return datetime.now(UTC) + timedelta(hours=(-1) ** self.looks)
+
+
+def test_steps_of_the_wall_clock_change_no_pause(tmp_path: Path) -> None:
+    began = time.monotonic()
+    seen = Seen(capture.read(numbered(tmp_path, 5, 0.05), scheduler=SteppingClock())).wait_for_end()
+    assert numbers(seen.values) == list(range(5))
+    assert time.monotonic() - began >= 0.2
+
+
+def test_being_late_once_delays_none_that_follow(tmp_path: Path) -> None:
+    scheduler = VirtualClock()
+    times: list[float] = []
+
+    def slow(_: ipc.Message) -> None:
+        times.append(round(scheduler.to_seconds(scheduler.now), 5))
+        if len(times) == 2:
+            scheduler.sleep(0.25)
+
+    capture.read(numbered(tmp_path, 6, 0.1), scheduler=scheduler).subscribe(slow)
+    scheduler.start()
+    assert times == [0.0, 0.1, 0.35, 0.35, 0.4, 0.5]
 
 
 def test_without_pauses_and_scheduler_it_is_all_there_when_subscribe_returns(tmp_path: Path) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import struct
+import tracemalloc
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -33,6 +34,7 @@ from .packets import (
     cooked2,
     enhanced,
     ethernet,
+    fragments,
     interface,
     ipv4,
     ipv6,
@@ -159,11 +161,41 @@ def test_every_link_and_header_that_ipv6_comes_in(tmp_path: Path, link: int, fra
     assert destination == (GROUP6, PORT)
 
 
+BROADCAST_MAC = bytes([255] * 6)
+
+
 @pytest.mark.parametrize(
-    ("destination", "direct"), [(GROUP, False), ("239.255.0.1", False), ("10.0.0.2", True), ("255.255.255.255", False)]
+    ("destination", "direct"),
+    [(GROUP, False), ("239.255.0.1", False), ("10.0.0.2", True), ("255.255.255.255", False), ("0.0.0.0", True)],
 )
-def test_a_message_is_direct_if_it_was_not_sent_to_a_group(tmp_path: Path, destination: str, direct: bool) -> None:
+def test_a_message_is_direct_if_it_was_sent_neither_to_a_group_nor_to_all(
+    tmp_path: Path, destination: str, direct: bool
+) -> None:
     ((message, _),), _ = read(tmp_path, pcap(ipv4(udp(b""), destination=destination)))
+    assert message.direct is direct
+
+
+TO_NETWORK = ipv4(udp(b"x"), destination="10.0.0.255")
+
+
+@pytest.mark.parametrize(
+    ("link", "frame", "direct"),
+    [
+        (ETHERNET, BROADCAST_MAC + ethernet(TO_NETWORK)[6:], False),
+        (ETHERNET, b"\x01" + ethernet(TO_NETWORK)[1:], False),
+        (ETHERNET, ethernet(TO_NETWORK), True),
+        (ETHERNET, BROADCAST_MAC + ethernet(TO_NETWORK, 0x8100)[6:], False),
+        (SLL, b"\0\1" + cooked(TO_NETWORK)[2:], False),
+        (SLL, b"\0\0" + cooked(TO_NETWORK)[2:], True),
+        (SLL2, cooked2(TO_NETWORK)[:10] + b"\1" + cooked2(TO_NETWORK)[11:], False),
+        (SLL2, cooked2(TO_NETWORK)[:10] + b"\0" + cooked2(TO_NETWORK)[11:], True),
+        (258, struct.pack("<III", 12, 1, ETHERNET) + BROADCAST_MAC + ethernet(TO_NETWORK)[6:], False),
+        (258, struct.pack("<III", 12, 1, ETHERNET) + ethernet(TO_NETWORK), True),
+        (ETHERNET, BROADCAST_MAC + ethernet(ipv4(ipv4(udp(b"x"), destination="10.0.0.2"), protocol=4))[6:], True),
+    ],
+)
+def test_the_link_tells_of_a_broadcast_of_a_network(tmp_path: Path, link: int, frame: bytes, direct: bool) -> None:
+    ((message, _),), _ = read(tmp_path, pcap(frame, link=link))
     assert message.direct is direct
 
 
@@ -205,57 +237,7 @@ def test_a_datagram_that_was_cut_short_when_captured_is_skipped_and_counted(tmp_
     assert skipped(tmp_path, pcap(HELLO, snaplen=snaplen)) == {"cut short when captured (snaplen)": 1}
 
 
-def fragments(data: bytes, size: int, identification: int = 7) -> list[bytes]:
-    whole = udp(data)
-    return [
-        ipv4(
-            whole[at : at + size],
-            identification=identification,
-            fragment=at // 8 | (0x2000 if at + size < len(whole) else 0),
-        )
-        for at in range(0, len(whole), size)
-    ]
-
-
-def fragments6(data: bytes, size: int, identification: int = 7) -> list[bytes]:
-    whole = udp(data)
-    return [
-        ipv6(struct.pack("!BxHI", 17, at | (at + size < len(whole)), identification) + whole[at : at + size], kind=44)
-        for at in range(0, len(whole), size)
-    ]
-
-
 BIG = bytes(range(256)) * 16
-
-
-@pytest.mark.parametrize("cut", [fragments, fragments6])
-@settings(deadline=None)
-@given(data=st.data())
-def test_fragments_are_put_together_in_whatever_order_and_however_often_they_come(
-    cut: Any, data: st.DataObject
-) -> None:
-    pieces = cut(BIG, 1480) + cut(BIG[::-1], 1480, identification=8)
-    frames = data.draw(st.permutations(pieces + data.draw(st.lists(st.sampled_from(pieces[:1]), max_size=1))))
-    with TemporaryDirectory() as folder:
-        found, reader = read(Path(folder), pcap(*frames))
-    assert sorted(message.data for message, _ in found) == sorted([BIG, BIG[::-1]])
-    assert sum(reader.progress.skipped.values()) <= 1  # the piece that came again after its datagram was whole
-
-
-def test_a_datagram_of_which_a_piece_is_missing_or_overlaps_is_counted(tmp_path: Path) -> None:
-    first, second, third = fragments(BIG, 1480)
-    overlapping = ipv4(bytes(1480), identification=7, fragment=100 | 0x2000)
-    missing = {"a piece is missing": 1}
-    assert skipped(tmp_path, pcap(first, third)) == missing
-    assert skipped(tmp_path, pcap(first, overlapping, second, third)) == missing
-    assert payloads(tmp_path, pcap(first, overlapping, second, third, HELLO)) == [b"hello"]
-
-
-def test_what_waits_for_its_pieces_is_bounded(tmp_path: Path) -> None:
-    starts = [fragments(BIG, 1480, number)[0] for number in range(1000)]
-    found, reader = read(tmp_path, pcap(*starts, *fragments(BIG, 1480, 999)[1:]))
-    assert [message.data for message, _ in found] == [BIG]
-    assert reader.progress.skipped == {"a piece is missing": 999}
 
 
 NG = (
@@ -290,7 +272,9 @@ def test_a_cut_file_gives_what_is_whole_and_then_the_place_where_it_is_cut(tmp_p
     ("content", "offset", "reason"),
     [
         (b"", 0, "empty"),
-        (b"\x1f\x8b\x08\x00....", 0, "gzip file is cut"),
+        (b"\x1f\x8b\x08\x00....", 0, "compressed file is cut or damaged"),
+        (b"BZh91AY", 0, "bunzip2"),
+        (b"\x28\xb5\x2f\xfd....", 0, "unzstd"),
         (b"{'json': 1}", 0, "neither a pcap nor a pcapng"),
         (pcap(HELLO) + struct.pack("<IIII", 0, 0, 300_000, 300_000), 24 + 16 + len(HELLO), "claims 300000 bytes"),
         (section() + struct.pack("<II", 6, 13) + bytes(40), 28, "claims a size of 13 bytes"),
@@ -307,6 +291,39 @@ def test_a_damaged_file_is_told_with_the_place(tmp_path: Path, content: bytes, o
     with pytest.raises(ipc.CaptureCorrupt, match=reason) as raised:
         read(tmp_path, content)
     assert (raised.value.offset, raised.value.path) == (offset, str(tmp_path / "given.pcap"))
+
+
+HUGE = struct.pack("<IIII", 0, 0, 3_000_000_000, 3_000_000_000)
+"""The header of a record that claims 3 GB."""
+
+
+@pytest.mark.parametrize("snaplen", [0, 262_144, 0x7FFF_FFFF, 0xFFFF_FFFF])
+def test_a_record_that_claims_gigabytes_is_told_with_the_place_whatever_the_header_allows(
+    tmp_path: Path, snaplen: int
+) -> None:
+    header = struct.pack("<IHHiIII", 0xA1B2C3D4, 2, 4, 0, 0, snaplen, RAW)
+    with pytest.raises(ipc.CaptureCorrupt, match="claims 3000000000 bytes") as raised:
+        read(tmp_path, header + pcap(HELLO)[24:] + HUGE + bytes(100))
+    assert raised.value.offset == 24 + 16 + len(HELLO)
+
+
+@pytest.mark.parametrize("claimed", [100_000_000, 128 << 20])
+def test_a_claim_takes_no_more_memory_than_a_packet_of_a_network(tmp_path: Path, claimed: int) -> None:
+    header = struct.pack("<IHHiIII", 0xA1B2C3D4, 2, 4, 0, 0, claimed, RAW)
+    path = saved(tmp_path, header + struct.pack("<IIII", 0, 0, claimed, claimed) + bytes(3_000_000))
+    tracemalloc.start()
+    try:
+        with pytest.raises(ipc.CaptureCorrupt, match=f"cut after 3000000 of {claimed} bytes"), Reader(path) as reader:
+            next(reader)
+        _, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert peak < 8 << 20
+
+
+def test_a_record_that_is_longer_than_any_packet_of_a_network_costs_itself_alone(tmp_path: Path) -> None:
+    content = pcap(bytes(1_000_000), HELLO, snaplen=2_000_000)
+    assert payloads(tmp_path, content) == [b"hello"]
 
 
 @settings(deadline=None)

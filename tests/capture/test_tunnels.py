@@ -50,7 +50,7 @@ def test_ipv6_in_ipv4_is_looked_through(tmp_path: Path) -> None:
 
 def test_what_is_not_looked_into_is_told(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     ipc.run(capture.read(saved(tmp_path, pcap(HELLO, ipv4(bytes(20), protocol=50))), speed=None))
-    assert "1 packets could not be looked into: tunnel: ESP: 1" in caplog.text
+    assert "1 datagrams are missing: tunnel ESP, encrypted: 1" in caplog.text
 
 
 def test_a_gzip_file_is_read_and_a_cut_one_gives_the_error(tmp_path: Path) -> None:

@@ -8,6 +8,7 @@ import resource
 import shutil
 import signal
 import socket
+import stat
 import struct
 import subprocess
 from collections.abc import Generator
@@ -40,7 +41,7 @@ def datagrams(family: Family) -> st.SearchStrategy[Datagram]:
     addresses = st.binary(min_size=size, max_size=size).map(lambda packed: socket.inet_ntop(kind, packed))
 
     def make(data: bytes, address: str, port: int, received_at: float, destination: Address) -> Datagram:
-        direct = not ip_address(destination[0]).is_multicast
+        direct = not (ip_address(destination[0]).is_multicast or destination[0] == "255.255.255.255")
         return Datagram(ipc.Message(data, address, port, family, received_at, direct), destination)
 
     times = st.floats(1e9, 4e9)  # in 2001 a float told 119 ns apart, and it gets worse
@@ -268,3 +269,34 @@ def test_wireshark_opens_it_and_finds_the_same(tmp_path: Path) -> None:
     assert len(lines) == count
     assert lines[:50] == [[str(8 + n), "1", str(PORT), "1"] for n in range(50)]
     assert lines[50:] == [[str(8 + n), "1", str(PORT), ""] for n in range(50)]
+
+
+def test_a_new_file_is_its_owners_and_an_old_one_keeps_its_mode(tmp_path: Path) -> None:
+    new, old = tmp_path / "new.pcap", tmp_path / "old.pcap"
+    old.write_bytes(bytes(10_000))
+    old.chmod(0o640)
+    for path in (new, old):
+        Writer(path).close()
+        assert path.stat().st_size == 24
+    assert [stat.S_IMODE(path.stat().st_mode) for path in (new, old)] == [0o600, 0o640]
+
+
+def test_a_file_that_exists_can_be_refused(tmp_path: Path) -> None:
+    path = tmp_path / "written.pcap"
+    Writer(path, replace=False).close()
+    with pytest.raises(ipc.CaptureFailed, match="exists; choose another name"):
+        Writer(path, replace=False)
+
+
+@pytest.mark.parametrize("replace", [True, False])
+def test_a_symbolic_link_is_followed_to_what_exists_only(tmp_path: Path, replace: bool) -> None:
+    link, target = tmp_path / "link.pcap", tmp_path / "target.pcap"
+    link.symlink_to(target)
+    with pytest.raises(ipc.CaptureFailed, match="symbolic link to a file that does not exist"):
+        Writer(link, replace=replace)
+    assert not target.exists()
+    target.write_bytes(b"")
+    if replace:
+        Writer(link).close()
+        assert target.stat().st_size == 24
+        assert link.is_symlink()

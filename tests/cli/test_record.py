@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import pty
 import signal
+import stat
 import subprocess
 from pathlib import Path
 
@@ -113,6 +114,37 @@ def test_it_replaces_no_file_unless_told_to(path: Path, port: int) -> None:
     assert f"{path} exists; choose another name, or --force" in err
     assert command("record", path, "--port", port, "--duration", 0, "--force")[0] == 0
     assert payloads(path) == []
+
+
+@pytest.mark.parametrize("force", [[], ["--force"]])
+def test_it_makes_no_file_at_the_end_of_a_symbolic_link(path: Path, port: int, force: list[str]) -> None:
+    elsewhere = path.with_name("elsewhere")
+    path.symlink_to(elsewhere)
+    code, out, err = command("record", path, "--port", port, "--duration", 0, *force)
+    assert (code, out, elsewhere.exists()) == (3, b"", False)
+    assert f"{path} is a symbolic link to a file that does not exist" in err
+    assert f"name the file that it points to: {elsewhere}" in err
+    assert err.count("\n") == 1
+
+
+def test_what_it_makes_is_its_owners_to_read(path: Path, port: int) -> None:
+    before = os.umask(0)
+    try:
+        assert command("record", path, "--port", port, "--duration", 0)[0] == 0
+    finally:
+        os.umask(before)
+    assert stat.S_IMODE(path.stat().st_mode) == 0o600
+
+
+def test_a_pipe_with_a_name_is_written_without_force(path: Path, port: int) -> None:
+    os.mkfifo(path)
+    process = start("record", path, "--verbose", "--port", port, "--count", 1)
+    with path.open("rb") as pipe:
+        wait_until_listening(process)
+        ipc.run(ipc.broadcast("hello", port))
+        content = pipe.read()
+    assert end(process)[0] == 0
+    assert content.endswith(b"hello")
 
 
 def test_a_folder_that_is_not_there_is_one_line_and_code_3(path: Path, port: int) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import os
 import pty
 import signal
@@ -99,6 +100,12 @@ def test_at_top_speed_gaps_do_not_matter(tmp_path: Path, port: int, heard: Seen[
     assert data(heard.wait_for_count(2)) == [b"a", b"b"]
 
 
+def test_the_longest_gap_can_be_chosen(tmp_path: Path, port: int, heard: Seen[ipc.Message]) -> None:
+    path = capture(tmp_path, [b"a", b"b"], 1e6)
+    assert command("replay", path, "--port", port, "--longest-gap", 0.01)[0] == 0
+    assert data(heard.wait_for_count(2)) == [b"a", b"b"]
+
+
 def test_it_loops(tmp_path: Path, port: int, heard: Seen[ipc.Message]) -> None:
     path = capture(tmp_path, [b"a", b"b"])
     code, out, _ = command("replay", path, "--port", port, "--loop", 3)
@@ -154,6 +161,27 @@ def test_datagrams_that_the_capture_cut_short_are_code_1(tmp_path: Path, port: i
     code, out, err = command("replay", path, "--port", port)
     assert (code, records(out)[0]["sent"]) == (1, 1)
     assert "1 datagrams are missing: cut short" in err
+
+
+def test_what_may_have_been_messages_and_cannot_be_read_is_told_at_the_end_and_code_1(
+    tmp_path: Path, port: int
+) -> None:
+    path = saved(tmp_path, pcap(ipv4(bytes(40), protocol=50), HELLO, ipv4(bytes(20), protocol=6)))
+    code, out, err = command("replay", path, "--port", port, "--human")
+    assert code == 1
+    assert out.decode().splitlines()[1:] == [
+        "skipped 1 packet: tunnel ESP, encrypted; there may have been messages in them",
+        "skipped 1 packet: not UDP",
+    ]
+    assert err.count("\n") == 1
+    assert "tunnel ESP, encrypted: 1" in err
+
+
+def test_a_file_that_gzip_packed_is_replayed(tmp_path: Path, port: int, heard: Seen[ipc.Message]) -> None:
+    packed = gzip.compress(capture(tmp_path, PAYLOADS).read_bytes())
+    assert command("replay", saved(tmp_path, packed), "--port", port)[0] == 0
+    assert command("replay", "-", "--port", port, text=packed)[0] == 0
+    assert data(heard.wait_for_count(10)) == PAYLOADS * 2
 
 
 def test_a_file_with_nothing_to_replay_is_code_1(tmp_path: Path, port: int) -> None:
