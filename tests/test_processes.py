@@ -21,12 +21,12 @@ import reactivex as rx
 import rx_multicast_ipc as ipc
 from reactivex import operators as ops
 port = int(sys.argv[1])
-listening = ipc.with_socket(
-    lambda api: api.messages.pipe(ops.finally_action(lambda: print("disposed", flush=True))), port
-)
-once_in_run = rx.timer(0).pipe(ops.flat_map(lambda _: ipc.broadcast("ready", port)))
+def listen(api):
+    once_in_run = rx.timer(0).pipe(ops.flat_map(lambda _: api.broadcast("ready")))
+    listening = api.messages.pipe(ops.finally_action(lambda: print("disposed", flush=True)))
+    return rx.merge(listening, once_in_run)
 try:
-    ipc.run(rx.merge(listening, once_in_run))
+    ipc.run(ipc.with_socket(listen, port))
 except KeyboardInterrupt:
     import threading
     for thread in threading.enumerate():

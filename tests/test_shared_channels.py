@@ -7,6 +7,7 @@ from reactivex import operators as ops
 
 import rx_multicast_ipc as ipc
 from rx_multicast_ipc import shared_channels
+from rx_multicast_ipc.sending import kept_sender
 
 from .helpers import Seen, nothing_left_behind, wait_until
 
@@ -52,10 +53,29 @@ def test_send_reaches_one_address(channel: ipc.Channel) -> None:
     assert ipc.run(channel.wait_for_message(timeout=5)).text == "by name"
 
 
-def test_a_broadcast_without_subscribers_leaves_nothing_open(channel: ipc.Channel) -> None:
+def test_a_broadcast_without_subscribers_leaves_nothing_open_for_long(
+    channel: ipc.Channel, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(kept_sender, "_KEPT", 0.05)
     with nothing_left_behind():
         ipc.run(ipc.broadcast("x", channel.group.port).pipe(ops.repeat(10)))
     wait_until(lambda: channel.statistics.received == 10)
+
+
+def test_broadcasts_without_subscribers_share_a_sender_while_it_is_kept(channel: ipc.Channel) -> None:
+    heard = Seen(channel.messages)
+    for _ in range(10):
+        ipc.run(ipc.broadcast("x", channel.group.port))
+    assert len({message.port for message in heard.wait_for_count(10)}) == 1
+
+
+def test_a_sender_that_fails_is_opened_anew(channel: ipc.Channel) -> None:
+    heard = Seen(channel.messages)
+    ipc.run(ipc.broadcast("first", channel.group.port))
+    (kept,) = [sender for group, sender in kept_sender._kept.items() if group == channel.group]  # pyright: ignore[reportPrivateUsage]
+    kept._outlet.socket.close()  # pyright: ignore[reportPrivateUsage]
+    ipc.run(ipc.broadcast("second", channel.group.port))
+    assert [message.text for message in heard.wait_for_count(2)] == ["first", "second"]
 
 
 def test_what_cannot_be_opened_errs_the_observable(port: int) -> None:
