@@ -138,6 +138,7 @@ def test_what_is_meant_is_sent(data: Any, expected: bytes) -> None:
     assert type(payload) is bytes
 
 
+@pytest.mark.filterwarnings("ignore:The .u. type code is deprecated:DeprecationWarning")  # since 3.13
 @pytest.mark.parametrize(("make", "reason"), WRONG.values(), ids=WRONG)
 def test_what_means_nothing_elsewhere_is_refused_with_advice(make: Callable[[], Any], reason: str) -> None:
     with pytest.raises(ipc.InvalidPayload, match=reason):
