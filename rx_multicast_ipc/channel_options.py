@@ -2,7 +2,6 @@
 
 import inspect
 from collections.abc import Callable, Iterable
-from difflib import get_close_matches
 from typing import Annotated, Any, Final, Literal, NamedTuple, TypedDict, TypeVar, get_type_hints
 
 from .errors import UnknownOption
@@ -76,6 +75,8 @@ def complete(options: ChannelOptions) -> ChannelOptions:
     given: dict[str, Any] = dict(options)
     for name in given:
         if name not in _OPTIONS:
+            from difflib import get_close_matches  # for a mistake alone
+
             close = get_close_matches(name, _OPTIONS, 1)
             raise UnknownOption(name, tuple(_OPTIONS), close[0] if close else "")
     completed: Any = {}
