@@ -10,10 +10,12 @@ import pytest
 from .documents import Block, blocks
 from .helpers import PATIENCE, ROOT
 
-GUIDES = sorted((ROOT / "docs").glob("*.md"))
+GUIDES = sorted((ROOT / "docs").rglob("*.md"))
 
 BLOCKS = [
-    pytest.param(block, guide, id=f"{guide.name} line {block.line}") for guide in GUIDES for block in blocks(guide)
+    pytest.param(block, guide, id=f"{guide.relative_to(ROOT / 'docs')} line {block.line}")
+    for guide in GUIDES
+    for block in blocks(guide)
 ]
 
 
