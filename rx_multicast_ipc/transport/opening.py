@@ -9,9 +9,16 @@ from ..channel_options import ChannelOptions
 from ..group import Group
 from ..reliable import Reliable
 from .base import Hears, OpenTransport, Transport
-from .udp.transport import UdpTransport
 
-_current: OpenTransport = UdpTransport
+
+def open_udp(group: Group, options: ChannelOptions, hears: Hears = Hears.ALL) -> Transport:
+    """See :class:`rx_multicast_ipc.transport.OpenTransport`. Loads live UDP with the first channel that needs it."""
+    from .udp.transport import UdpTransport
+
+    return UdpTransport(group, options, hears)
+
+
+_current: OpenTransport = open_udp
 
 
 def current() -> OpenTransport:
