@@ -155,6 +155,7 @@ def test_what_a_handler_raises_is_reported_and_ends_nothing(
     clock.advance_by(1.0)
     assert other.told == [b"after"]
     assert [str(error) for error in unhandled] == ["b'here'"]
+    unhandled.clear()
 
 
 def test_the_last_words_are_heard(opened: Open, clock: VirtualClock) -> None:
