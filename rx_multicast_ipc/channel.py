@@ -19,7 +19,7 @@ from .channel_events import ChannelEvent, Gap
 from .channel_options import ChannelOptions, complete, group_of, takes_channel_options
 from .channel_statistics import Statistics
 from .errors import ChannelClosed, InvalidOption
-from .group import DEFAULT_GROUP, DEFAULT_PORT, Group, check_port
+from .group import Group, check_port
 from .message import Address, Message
 from .receiving.async_iteration import HotObservable
 from .receiving.event_loop_delivery import loop_of, on_its_loop
@@ -454,15 +454,17 @@ class Channel:
 
 @takes_channel_options
 def open_channel(
-    port: int = DEFAULT_PORT,
-    group: str = DEFAULT_GROUP,
+    port: int | None = None,
+    group: str | None = None,
     **options: Unpack[ChannelOptions],
 ) -> Channel:
     """Bind and join at once, and listen until closed.
 
     Args:
-        port: UDP port, 1 to 65 535, shared with every other process that opens it.
-        group: the multicast group's address: 224.0.0.0/4, or ff00::/8 on a network interface.
+        port: UDP port, 1 to 65 535, shared with every other process that opens it; what the environment variable
+            ``RX_MULTICAST_IPC_PORT`` says, or 61088, if not given.
+        group: the multicast group's address: 224.0.0.0/4, or ff00::/8 on a network interface; what
+            ``RX_MULTICAST_IPC_GROUP`` says, or 224.0.2.1, if not given.
         **options: see :class:`ChannelOptions`.
 
     Raises:
@@ -489,8 +491,8 @@ def open_channel(
 @takes_channel_options
 def with_socket(
     use: Callable[[Channel], Observable[_T]],
-    port: int = DEFAULT_PORT,
-    group: str = DEFAULT_GROUP,
+    port: int | None = None,
+    group: str | None = None,
     **options: Unpack[ChannelOptions],
 ) -> Observable[_T | None]:
     """Cold: each subscription opens a channel for ``use``, and closes it on completion, error or dispose.

@@ -32,7 +32,10 @@ def open_transport(group: Group, options: ChannelOptions, hears: Hears = Hears.A
 
 
 def as_options_say(open_transport: OpenTransport, options: ChannelOptions) -> OpenTransport:
-    """What opens ends with the layers that ``options`` ask for around those of ``open_transport``."""
+    """What opens ends with the layers that ``options`` ask for around those of ``open_transport``.
+
+    One layer does for all of them: see :class:`~rx_multicast_ipc.transport.framed.open_framed.OpenFramed`.
+    """
     reliable = options.get("reliable")
     if not isinstance(reliable, Reliable):
         return open_transport
