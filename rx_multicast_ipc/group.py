@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-import os
 import socket
 from collections.abc import Iterable
-from typing import Final, NamedTuple
+from typing import Final, NamedTuple, cast
 
 import msgspec
 
+from . import environment
 from .errors import InvalidAddress, InvalidGroup, InvalidInterface, InvalidOption, InvalidPort, InvalidTTL
 from .message import Family
+from .validation.arguments import shown
 
 DEFAULT_PORT: Final = 61088
 DEFAULT_GROUP: Final = "224.0.2.1"
@@ -20,9 +21,6 @@ BROADCAST: Final = "255.255.255.255"
 LOOPBACK: Final = "loopback"
 DEFAULT_INTERFACE: Final = "default"
 ALL_INTERFACES: Final = "all"
-INTERFACE_VARIABLE: Final = "RX_MULTICAST_IPC_INTERFACE"
-"""The environment variable that names the interfaces, between commas, for calls that name none."""
-
 _LINK_LOCAL_SCOPE: Final = 2
 _MOST_SOURCES: Final = 10
 _CHOICE: Final = (
@@ -56,19 +54,19 @@ class Group(msgspec.Struct, frozen=True):
     @classmethod
     def of(
         cls,
-        port: int = DEFAULT_PORT,
-        address: str = DEFAULT_GROUP,
+        port: int | None = None,
+        address: str | None = None,
         interface: Interfaces | None = None,
         ttl: int | None = None,
         sources: Iterable[str] = (),
     ) -> Group:
-        """A validated group; on the interfaces that the environment names, or loopback, if the call names none.
+        """A validated group. What is None is as the environment says (see :mod:`.environment`), or the default.
 
         Raises:
             InvalidPort, InvalidGroup, InvalidInterface, InvalidTTL, InvalidAddress: saying what would be right.
         """
-        check_port(port)
-        ip = _check_group(address)
+        port = default_port() if port is None else check_port(port)
+        ip = _default_group() if address is None else _check_group(address)
         interfaces = _check_interfaces(interface, ip)
         if not ip.is_multicast:
             _check_broadcast(ip, interfaces, ttl)
@@ -104,6 +102,16 @@ class Group(msgspec.Struct, frozen=True):
         return f"{address}:{self.port} on {self.interface}"
 
 
+def default_port() -> int:
+    """The port of calls that name none; raises ``InvalidPort`` for a bad environment variable."""
+    return environment.read(environment.PORT, _parse_port, DEFAULT_PORT)
+
+
+def default_group() -> str:
+    """The group's address for calls that name none; raises ``InvalidGroup`` for a bad environment variable."""
+    return str(_default_group())
+
+
 def check_port(port: int, what: str = "port") -> int:
     """``port``, if it is a UDP port number; raises ``InvalidPort``."""
     if not isinstance(port, int) or isinstance(port, bool):
@@ -112,7 +120,7 @@ def check_port(port: int, what: str = "port") -> int:
             if callable(port)
             else ""
         )
-        raise InvalidPort(f"{what} must be a whole number from 1 to 65535, not {port!r}{hint}")
+        raise InvalidPort(f"{what} must be a whole number from 1 to 65535, not {shown(port)}{hint}")
     if not 1 <= port <= 65_535:
         hint = "; this sender gave no port, so it cannot be answered" if what == "reply port" else ""
         raise InvalidPort(f"{what} must be from 1 to 65535, not {port}{hint}")
@@ -172,6 +180,19 @@ class Ip(NamedTuple):
         return socket.inet_ntop(socket.AF_INET if len(self.packed) == 4 else socket.AF_INET6, self.packed)
 
 
+_DEFAULT_IP: Final = Ip(socket.inet_aton(DEFAULT_GROUP))
+
+
+def _parse_port(text: str) -> int:
+    return check_port(
+        int(text) if text.isdecimal() and len(text) < 10 else cast("int", text)
+    )  # who refuses it says what is right
+
+
+def _default_group() -> Ip:
+    return environment.read(environment.GROUP, _check_group, _DEFAULT_IP)
+
+
 def _check_group(address: str) -> Ip:
     advice = (
         f'a group is a multicast address such as "{DEFAULT_GROUP}" (224.0.0.0/4) or "ff02::1:7" (ff00::/8), or a '
@@ -179,7 +200,7 @@ def _check_group(address: str) -> Ip:
     )
     ip = Ip.parse(address) if isinstance(address, str) else None
     if ip is None:
-        raise InvalidGroup(f"{address!r} is no IP address; {advice}")
+        raise InvalidGroup(f"{shown(address)} is no IP address; {advice}")
     if not ip.is_multicast and not ip.may_be_broadcast:
         raise InvalidGroup(f"{address} is not a multicast address; {advice}")
     if ip.scope:
@@ -201,8 +222,8 @@ def _check_broadcast(group: Ip, interfaces: tuple[str, ...], ttl: int | None) ->
 
 def _check_interfaces(given: Interfaces | None, group: Ip) -> tuple[str, ...]:
     if given is None:
-        named = os.environ.get(INTERFACE_VARIABLE, "")
-        given = [name.strip() for name in named.split(",") if name.strip()] or LOOPBACK
+        named = environment.read(environment.INTERFACE, lambda text: _check_named_interfaces(text, group), None)
+        return named or _check_interfaces(LOOPBACK, group)
     interfaces = (given,) if isinstance(given, str) else tuple(given) if isinstance(given, Iterable) else ()
     if not interfaces:
         raise InvalidInterface(f"interface names one interface or several, not {given!r}; {_CHOICE}")
@@ -214,6 +235,11 @@ def _check_interfaces(given: Interfaces | None, group: Ip) -> tuple[str, ...]:
                 + ('name the loopback interface, such as "lo"' if interface == LOOPBACK else "it takes them all")
             )
     return tuple(dict.fromkeys(interfaces))
+
+
+def _check_named_interfaces(text: str, group: Ip) -> tuple[str, ...] | None:
+    names = [name.strip() for name in text.split(",") if name.strip()]
+    return _check_interfaces(names, group) if names else None
 
 
 def _check_interface(interface: str, group: Ip) -> None:

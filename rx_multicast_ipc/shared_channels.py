@@ -17,7 +17,7 @@ from reactivex.typing import Subscription
 from .channel import Channel
 from .channel_options import ChannelOptions, complete, group_of, takes_channel_options
 from .errors import ChannelClosed
-from .group import DEFAULT_GROUP, DEFAULT_PORT, Group, Interfaces
+from .group import Group, Interfaces
 from .message import Address, Message
 from .receiving.async_iteration import HotObservable
 from .sending.cold_send import Send, end_of, send_to
@@ -30,8 +30,8 @@ from .validation.payload import Payload, as_payload
 
 @takes_channel_options
 def messages(
-    port: int = DEFAULT_PORT,
-    group: str = DEFAULT_GROUP,
+    port: int | None = None,
+    group: str | None = None,
     **options: Unpack[ChannelOptions],
 ) -> HotObservable[Message]:
     """Hot: every message of a group, this process's own among them.
@@ -67,8 +67,8 @@ def messages(
 
 def broadcast(
     data: Payload,
-    port: int = DEFAULT_PORT,
-    group: str = DEFAULT_GROUP,
+    port: int | None = None,
+    group: str | None = None,
     *,
     interface: Interfaces | None = None,
     ttl: int | None = None,
@@ -92,8 +92,8 @@ def send(
     data: Payload,
     port: Address,
     *,
-    group_port: int = DEFAULT_PORT,
-    group: str = DEFAULT_GROUP,
+    group_port: int | None = None,
+    group: str | None = None,
     interface: Interfaces | None = None,
     ttl: int | None = None,
 ) -> Observable[None]: ...
@@ -103,8 +103,8 @@ def send(
     port: int,
     address: str,
     *,
-    group_port: int = DEFAULT_PORT,
-    group: str = DEFAULT_GROUP,
+    group_port: int | None = None,
+    group: str | None = None,
     interface: Interfaces | None = None,
     ttl: int | None = None,
 ) -> Observable[None]: ...
@@ -113,8 +113,8 @@ def send(
     port: int | Address,
     address: str | None = None,
     *,
-    group_port: int = DEFAULT_PORT,
-    group: str = DEFAULT_GROUP,
+    group_port: int | None = None,
+    group: str | None = None,
     interface: Interfaces | None = None,
     ttl: int | None = None,
 ) -> Observable[None]:

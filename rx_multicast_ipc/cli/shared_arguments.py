@@ -7,8 +7,9 @@ import re
 from argparse import SUPPRESS, ArgumentParser, ArgumentTypeError, Namespace
 from typing import Any, Final
 
+from .. import environment
 from ..channel_options import complete
-from ..group import ALL_INTERFACES, DEFAULT_GROUP, DEFAULT_INTERFACE, DEFAULT_PORT, INTERFACE_VARIABLE, LOOPBACK, Group
+from ..group import ALL_INTERFACES, DEFAULT_GROUP, DEFAULT_INTERFACE, DEFAULT_PORT, LOOPBACK, Group
 
 _LEAST: Final = 1e-9
 _MOST: Final = 1e9
@@ -20,15 +21,15 @@ _MOST_BYTES: Final = 2**31 - 1
 def add_group(parser: ArgumentParser) -> None:
     """Which group, over what: see :func:`group_of`."""
     group = parser.add_argument_group("group")
-    group.add_argument("-p", "--port", type=int, default=DEFAULT_PORT, help="UDP port (default: %(default)s)")
-    group.add_argument("-g", "--group", default=DEFAULT_GROUP, help="multicast address (default: %(default)s)")
+    group.add_argument("-p", "--port", type=int, help=f"UDP port (default: {environment.PORT}, or {DEFAULT_PORT})")
+    group.add_argument("-g", "--group", help=f"multicast address (default: {environment.GROUP}, or {DEFAULT_GROUP})")
     group.add_argument(
         "-i",
         "--interface",
         action="append",
         help=f'"{LOOPBACK}": this machine alone (the default); "{DEFAULT_INTERFACE}": where the system\'s multicast '
         f'route leads; "{ALL_INTERFACES}"; else a name or an address of an interface. May be given several times, or '
-        f"in the environment as {INTERFACE_VARIABLE}",
+        f"in the environment as {environment.INTERFACE}",
     )
     group.add_argument(
         "--ttl", type=int, help="networks that a datagram may enter, 0 to 255 (default: 0 on loopback, else 1)"

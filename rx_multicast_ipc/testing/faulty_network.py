@@ -19,7 +19,7 @@ from ..channel import Channel
 from ..channel_options import ChannelOptions, complete, group_of, takes_channel_options
 from ..channel_statistics import Statistics
 from ..errors import InvalidOption
-from ..group import DEFAULT_GROUP, DEFAULT_PORT, Group
+from ..group import Group
 from ..message import Message
 from ..subscribing.subscriber_errors import report
 from ..transport import Changed, Deliver, Ended, Hears, OpenTransport, Transport
@@ -228,8 +228,8 @@ class FaultyNetwork:
     @takes_channel_options
     def open_channel(
         self,
-        port: int = DEFAULT_PORT,
-        group: str = DEFAULT_GROUP,
+        port: int | None = None,
+        group: str | None = None,
         **options: Unpack[ChannelOptions],
     ) -> Channel:
         """An ordinary channel. Errors as for :func:`rx_multicast_ipc.open_channel`.

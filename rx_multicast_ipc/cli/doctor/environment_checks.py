@@ -5,7 +5,8 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator
 
-from ...group import INTERFACE_VARIABLE, Ip
+from ...environment import INTERFACE as INTERFACE_VARIABLE
+from ...group import Ip
 from ...transport.udp import kernel_features
 from ...transport.udp.platform import PLATFORM
 from .check_context import Examination
