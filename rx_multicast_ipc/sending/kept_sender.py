@@ -7,14 +7,16 @@ import os
 from collections.abc import Callable
 from contextlib import suppress
 from threading import RLock
-from typing import Final, TypeVar
+from typing import TYPE_CHECKING, Final, TypeVar
 
 from ..channel_options import complete
 from ..errors import ChannelClosed, SendFailed
 from ..group import Group
 from ..transport import Hears, Transport, WouldBlock
-from ..transport.opening import current
-from ..transport.udp.transport import UdpTransport
+from ..transport.opening import current, open_udp
+
+if TYPE_CHECKING:
+    from ..transport.udp.transport import UdpTransport
 
 _T = TypeVar("_T")
 
@@ -36,7 +38,7 @@ def with_sender(group: Group, use: Callable[[Transport], _T]) -> _T:
         SendFailed: it was refused, also by a new end; never ``WouldBlock``, for the end may be gone then.
     """
     opened_by = current()
-    if opened_by is not UdpTransport:  # in virtual time, where an end costs nothing, and waiting moves the clock
+    if opened_by is not open_udp:  # in virtual time, where an end costs nothing, and waiting moves the clock
         transport = opened_by(group, complete({"receive_buffer": _UNUSED_BUFFER}), Hears.NOTHING)
         try:
             return _use(transport, use)
@@ -67,6 +69,8 @@ def _keep(group: Group) -> tuple[UdpTransport, bool]:
         kept = _kept.get(group)
         if kept is not None and not kept.closed:
             return kept, False
+        from ..transport.udp.transport import UdpTransport
+
         opened = UdpTransport(group, complete({"receive_buffer": _UNUSED_BUFFER}), Hears.NOTHING)
         _kept[group] = opened
     with suppress(RuntimeError):  # no thread can be started: it is kept until the next one is dropped

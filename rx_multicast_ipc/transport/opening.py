@@ -9,9 +9,16 @@ from ..channel_options import ChannelOptions
 from ..group import Group
 from ..reliable import Reliable
 from .base import Hears, OpenTransport, Transport
-from .udp.transport import UdpTransport
 
-_current: OpenTransport = UdpTransport
+
+def open_udp(group: Group, options: ChannelOptions, hears: Hears = Hears.ALL) -> Transport:
+    """See :class:`rx_multicast_ipc.transport.OpenTransport`. Loads live UDP with the first channel that needs it."""
+    from .udp.transport import UdpTransport
+
+    return UdpTransport(group, options, hears)
+
+
+_current: OpenTransport = open_udp
 
 
 def current() -> OpenTransport:
@@ -25,7 +32,10 @@ def open_transport(group: Group, options: ChannelOptions, hears: Hears = Hears.A
 
 
 def as_options_say(open_transport: OpenTransport, options: ChannelOptions) -> OpenTransport:
-    """What opens ends with the layers that ``options`` ask for around those of ``open_transport``."""
+    """What opens ends with the layers that ``options`` ask for around those of ``open_transport``.
+
+    One layer does for all of them: see :class:`~rx_multicast_ipc.transport.framed.open_framed.OpenFramed`.
+    """
     reliable = options.get("reliable")
     if not isinstance(reliable, Reliable):
         return open_transport

@@ -11,7 +11,7 @@ from rx_multicast_ipc.testing import FaultyTransport
 from rx_multicast_ipc.testing.conformance import RULES, Rig, Rule
 from rx_multicast_ipc.transport.udp import io_thread, kernel_features
 
-from ..transport_rigs import framed, udp, virtual
+from ..transport_rigs import beside_packets, enveloped, framed, udp, virtual
 
 
 def udp_one_by_one() -> Rig:
@@ -44,12 +44,33 @@ def framed_bad_virtual() -> Rig:
     return framed(virtual(partial(FaultyTransport, loss=0.1, duplication=0.1, reordering=0.1, seed=1)))
 
 
+def udp_beside_packets() -> Rig:
+    return beside_packets(udp())
+
+
+def virtual_beside_packets() -> Rig:
+    return beside_packets(virtual())
+
+
+def enveloped_udp() -> Rig:
+    return enveloped(udp())
+
+
+def enveloped_virtual() -> Rig:
+    return enveloped(virtual())
+
+
+def framed_enveloped_udp() -> Rig:
+    return enveloped(udp(), reliable=True)
+
+
 @pytest.mark.parametrize("rule", RULES, ids=str)
 @pytest.mark.parametrize(
     "rig",
     [
         *(udp, udp_one_by_one, virtual, faultless_udp, faultless_virtual),
         *(framed_udp, framed_virtual, framed_bad_udp, framed_bad_virtual),
+        *(udp_beside_packets, virtual_beside_packets, enveloped_udp, enveloped_virtual, framed_enveloped_udp),
     ],
     ids=lambda rig: rig.__name__,
 )
