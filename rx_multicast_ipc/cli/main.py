@@ -26,6 +26,7 @@ COMMANDS: Final = {
     "spy": "watch a group, full screen",
     "bridge": "join two segments, or a segment and an engine",
     "doctor": "find out why multicast does not work",
+    "completion": "print what makes a shell complete commands and options",
 }
 
 
