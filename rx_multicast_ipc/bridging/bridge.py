@@ -17,7 +17,6 @@ from reactivex.scheduler import VirtualTimeScheduler
 
 from ..channel_events import ChannelEvent
 from ..errors import CannotOpen, ChannelClosed, InvalidOption, SendFailed
-from ..group import DEFAULT_GROUP, DEFAULT_PORT
 from ..message import Address, Message
 from ..receiving.async_iteration import HotObservable
 from ..receiving.event_loop_delivery import on_its_loop
@@ -385,8 +384,8 @@ def bridge(
     local: Segment,
     wide: Segment,
     *,
-    port: int = DEFAULT_PORT,
-    group: str = DEFAULT_GROUP,
+    port: int | None = None,
+    group: str | None = None,
     ends: int = 256,
     idle: float = 300.0,
     takeover: float = 0.8,

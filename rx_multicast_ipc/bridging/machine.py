@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from random import Random
 from typing import Final, NamedTuple
 
@@ -84,7 +84,7 @@ class BridgeMachine:
         self._own_addresses: list[frozenset[Address]] = [frozenset(), frozenset()]
         self._told: tuple[BoundedMap[Address, _Told], ...] = tuple(BoundedMap(_MOST_ENDS) for _ in SIDES)
         self._bridges: tuple[BoundedMap[int, None], ...] = tuple(BoundedMap(_MOST_BRIDGES) for _ in SIDES)
-        self._uncarried = tuple(Uncarried(_MEMORY * takeover) for _ in SIDES)
+        self._uncarried = Uncarried(_MEMORY * takeover)
         self._asks = _ASKS
         self._was_asked = [False, False]
         self._tells_again_at = now + _TELL_AGAIN
@@ -108,8 +108,6 @@ class BridgeMachine:
             for told in self._told:
                 for address in [address for address, end in told.items() if now - end.at > _FORGET]:
                     del told[address]
-        for uncarried in self._uncarried:
-            uncarried.forget_old(now)
         self._tree.tick(now)
         packets = self._turn(now)
         if self._asks:
@@ -183,19 +181,15 @@ class BridgeMachine:
         if self.number in path or len(path) >= MOST_HOPS:
             self.looped += len(payloads) * self.may_carry(now)
             return None
-        is_copy = bool(path) and path[-1] in self._bridges[1 - side]  # of a bridge beside this one
         if self.may_carry(now):
-            return None if is_copy else (*path, self.number)
-        self._watch(side, payloads, is_copy, now)
+            return None if self._is_copy(side, sender) else (*path, self.number)
+        self._uncarried.hear(side, sender, payloads, now)
         return None
 
-    def _watch(self, side: int, payloads: Iterable[bytes], is_copy: bool, now: float) -> None:
-        if is_copy:
-            for payload in payloads:
-                self._uncarried[1 - side].hear_copy(payload, now)
-        else:
-            for payload in payloads:
-                self._uncarried[side].hear(payload, now)
+    def _is_copy(self, side: int, sender: Address) -> bool:
+        """Whether a bridge beside this one sends this, so that it is of the other side."""
+        path = self.path_of(side, sender)
+        return bool(path) and path[-1] in self._bridges[1 - side]
 
     def _turn(self, now: float) -> list[tuple[int, bytes]]:
         """What follows from what was heard, or from the time."""
@@ -211,11 +205,10 @@ class BridgeMachine:
             if role is BridgeRole.CARRYING:
                 self.takeovers += 1
                 if self._had_a_role:
-                    self.missed += sum(uncarried.count(now) for uncarried in self._uncarried)
+                    self.missed += self._uncarried.count(self._is_copy, now)
             if role in (BridgeRole.CARRYING, BridgeRole.STANDING_BY):
                 self._had_a_role = True
-                for uncarried in self._uncarried:
-                    uncarried.clear()
+                self._uncarried.clear()
         return [(side, pack(hello)) for side, hello in tree.hellos(now)]
 
     def _tell_of_ends(self, side: int, *, everything: bool = False) -> list[tuple[int, bytes]]:

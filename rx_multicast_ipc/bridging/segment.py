@@ -34,7 +34,7 @@ class OpensEnds(NamedTuple):
     open_transport: OpenTransport
 
     @classmethod
-    def of(cls, name: str, given: Segment | Any, port: int, group: str) -> OpensEnds:
+    def of(cls, name: str, given: Segment | Any, port: int | None, group: str | None) -> OpensEnds:
         """What ``given`` stands for, the argument ``name``.
 
         Raises:

@@ -34,7 +34,8 @@ class Timing(NamedTuple):
         max_age: after which what the root said is void.
         delay: between being elected and carrying.
         listening: that a newcomer listens before it says anything.
-        stall: longer than this between two ticks, and others may have taken over.
+        stall: longer than this between two ticks, and others may have taken over: ``max_age`` and ``delay`` after the
+            last hello, so it is less than the rest of that.
         tick: between two calls of :meth:`SpanningTree.tick`, at most.
     """
 
@@ -53,7 +54,7 @@ class Timing(NamedTuple):
             max_age=seconds * 3 / 8,
             delay=seconds * 7 / 16,
             listening=seconds / 4,
-            stall=seconds / 4,
+            stall=seconds * 9 / 16,
             tick=seconds / 16,
         )
 
@@ -128,6 +129,7 @@ class SpanningTree:
 
     def hear(self, side: int, hello: Hello, now: float) -> None:
         """Take a hello of another bridge."""
+        self._begin_anew_after_a_stall(now)
         if hello.bridge.number == self.number:
             self._own_on_other_side = now  # sent to one side and heard on the other: an end does not hear itself
             return
@@ -154,8 +156,7 @@ class SpanningTree:
 
     def tick(self, now: float) -> None:
         """Look what time brought: to be called every ``timing.tick``, and after :meth:`hear`."""
-        if now - self._ticked_at > self._timing.stall:
-            self._begin(now)
+        self._begin_anew_after_a_stall(now)
         self._ticked_at = now
         if self._identity is None and now >= self._speaks_at:
             self._identity = Identity(self._highest_rank + 1, self.number)
@@ -167,6 +168,7 @@ class SpanningTree:
 
     def hellos(self, now: float) -> list[tuple[int, Hello]]:
         """What is to be said now, and on which sides."""
+        self._begin_anew_after_a_stall(now)
         if self._identity is None:
             return []
         root, cost, root_side = self._way(now)
@@ -191,6 +193,10 @@ class SpanningTree:
             return []
         me = self._identity
         return [(side, Hello(self._ports[side], me, me, 0, 0.0, leaving=True)) for side in SIDES]
+
+    def _begin_anew_after_a_stall(self, now: float) -> None:
+        if now - self._ticked_at > self._timing.stall:
+            self._begin(now)
 
     def _due(self, side: int, at: float) -> None:
         self._hello_due[side] = min(self._hello_due[side], at)

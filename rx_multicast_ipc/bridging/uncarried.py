@@ -1,67 +1,59 @@
-"""What a bridge that stands by has heard, and nobody carried yet."""
+"""What a bridge that stands by has heard lately, and what of it nobody carried."""
 
 from __future__ import annotations
 
-from collections import deque
-from typing import Final
+from collections import Counter, deque
+from collections.abc import Callable, Iterable
+from typing import Final, NamedTuple
+
+from ..message import Address
 
 MOST: Final = 65_536
-"""Messages that are remembered; more are not counted."""
+"""Messages that are remembered."""
+
+
+class _Heard(NamedTuple):
+    at: float
+    side: int
+    sender: Address
+    payload: int
+    """Its hash."""
 
 
 class Uncarried:
-    """Messages of one direction that wait to be seen on the other side, by the hashes of their payloads.
-
-    A copy may be heard before the message that it is of, for they come by different sockets.
+    """A log of both sides. Whose messages are copies is asked at the end: it may be learnt after they were heard.
 
     Args:
-        window: seconds after which a message is not waited for any more.
+        window: seconds; what is older does not count.
     """
 
     def __init__(self, window: float) -> None:
         self._window = window
-        self._messages: dict[int, deque[float]] = {}
-        self._copies: dict[int, deque[float]] = {}
-        self._held = 0
+        self._log: deque[_Heard] = deque(maxlen=MOST)
 
-    def hear(self, payload: bytes, now: float) -> None:
-        """A message that is to be carried."""
-        self._match(payload, now, self._copies, self._messages)
+    def hear(self, side: int, sender: Address, payloads: Iterable[bytes], now: float) -> None:
+        """Messages of one sender to the group on one side, carried ones among them."""
+        log = self._log
+        log.extend([_Heard(now, side, sender, hash(payload)) for payload in payloads])
+        while log and now - log[0].at > 2 * self._window:
+            log.popleft()
 
-    def hear_copy(self, payload: bytes, now: float) -> None:
-        """A message that was carried."""
-        self._match(payload, now, self._messages, self._copies)
+    def count(self, is_copy: Callable[[int, Address], bool], now: float) -> int:
+        """Messages of which there is no copy on the other side.
 
-    def count(self, now: float) -> int:
-        """Messages that nobody carried."""
-        self.forget_old(now)
-        return sum(map(len, self._messages.values()))
+        Args:
+            is_copy: whether the messages of a sender on one side are copies of messages of the other side.
+            now: seconds.
+        """
+        copies: Counter[tuple[int, int]] = Counter()
+        messages: Counter[tuple[int, int]] = Counter()
+        for at, side, sender, payload in self._log:
+            if is_copy(side, sender):
+                copies[1 - side, payload] += 1
+            elif now - at <= self._window:
+                messages[side, payload] += 1
+        return (messages - copies).total()
 
     def clear(self) -> None:
         """Begin anew."""
-        self._messages.clear()
-        self._copies.clear()
-        self._held = 0
-
-    def forget_old(self, now: float) -> None:
-        """Let go of what is too old."""
-        for kept in (self._messages, self._copies):
-            for key in [key for key, times in kept.items() if now - times[0] > self._window]:
-                times = kept[key]
-                while times and now - times[0] > self._window:
-                    times.popleft()
-                    self._held -= 1
-                if not times:
-                    del kept[key]
-
-    def _match(self, payload: bytes, now: float, others: dict[int, deque[float]], own: dict[int, deque[float]]) -> None:
-        key = hash(payload)
-        times = others.get(key)
-        if times:
-            times.popleft()
-            self._held -= 1
-            if not times:
-                del others[key]
-        elif self._held < MOST:
-            own.setdefault(key, deque()).append(now)
-            self._held += 1
+        self._log.clear()

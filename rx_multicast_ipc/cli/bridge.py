@@ -8,6 +8,7 @@ import msgspec
 import reactivex as rx
 from reactivex import operators as ops
 
+from .. import environment
 from ..blocking_run import run as run_to_end
 from ..bridging import Bridge, BridgeRole, bridge
 from ..group import DEFAULT_GROUP, DEFAULT_PORT, Group
@@ -32,8 +33,8 @@ def configure(parser: ArgumentParser) -> None:
     parser.add_argument("-d", "--duration", type=seconds, metavar="SECONDS", help="end after this time")
     add_other_name(parser, "--timeout", "duration", type=seconds)
     group = parser.add_argument_group("group")
-    group.add_argument("-p", "--port", type=int, default=DEFAULT_PORT, help="UDP port (default: %(default)s)")
-    group.add_argument("-g", "--group", default=DEFAULT_GROUP, help="multicast address (default: %(default)s)")
+    group.add_argument("-p", "--port", type=int, help=f"UDP port (default: {environment.PORT}, or {DEFAULT_PORT})")
+    group.add_argument("-g", "--group", help=f"multicast address (default: {environment.GROUP}, or {DEFAULT_GROUP})")
     group.add_argument("--wide-port", type=int, metavar="PORT", help="on the wide side, if it is another one")
     group.add_argument("--wide-group", metavar="GROUP", help="on the wide side, if it is another one")
     group.add_argument("--ttl", type=int, help="networks that a datagram may enter on the wide side (default: 1)")
@@ -49,8 +50,7 @@ def configure(parser: ArgumentParser) -> None:
 
 def run(options: Namespace, output: Output) -> int:
     local = Group.of(options.port, options.group, options.local)
-    wide_port = options.port if options.wide_port is None else options.wide_port
-    wide = Group.of(wide_port, options.wide_group or options.group, options.wide, options.ttl)
+    wide = Group.of(options.wide_port or local.port, options.wide_group or local.address, options.wide, options.ttl)
     with bridge(local, wide, ends=options.ends) as joined:
         try:
             ends = [joined.roles.pipe(ops.do_action(lambda role: _tell(output, joined, role))), reader_gone()]

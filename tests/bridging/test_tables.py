@@ -49,34 +49,41 @@ class TestEnds:
         assert table.use(("a", 1), lambda: "a", 0.0) == ("a", None)
 
 
-class TestUncarried:
-    @given(st.permutations([(kind, payload) for kind in "mc" for payload in (b"a", b"a", b"b", b"")]))
-    def test_a_message_and_its_copy_come_to_nothing_in_any_order(self, heard: list[tuple[str, bytes]]) -> None:
-        uncarried = Uncarried(1.0)
-        for kind, payload in heard:
-            (uncarried.hear if kind == "m" else uncarried.hear_copy)(payload, 0.0)
-        assert uncarried.count(0.5) == 0
+def never(_side: int, _sender: tuple[str, int]) -> bool:
+    return False
 
-    @given(st.lists(st.tuples(st.sampled_from("mc"), st.sampled_from([b"a", b"b", b"c"]))))
-    def test_it_counts_what_has_no_copy(self, heard: list[tuple[str, bytes]]) -> None:
+
+class TestUncarried:
+    """Of two sides, where the sender ``copy`` is an end of the bridge that carries."""
+
+    @staticmethod
+    def count(heard: list[tuple[int, str, bytes]], *, at: float = 0.5) -> int:
         uncarried = Uncarried(1.0)
-        for kind, payload in heard:
-            (uncarried.hear if kind == "m" else uncarried.hear_copy)(payload, 0.0)
-        messages, copies = (Counter(payload for kind, payload in heard if kind == which) for which in "mc")
-        assert uncarried.count(0.5) == (messages - copies).total()
+        for side, sender, payload in heard:
+            uncarried.hear(side, (sender, 1), [payload], 0.0)
+        return uncarried.count(lambda _, sender: sender[0] == "copy", at)
+
+    @given(st.permutations([(side, who, data) for side, who in ((0, "a"), (1, "copy")) for data in (b"", b"x", b"x")]))
+    def test_a_message_and_its_copy_come_to_nothing_in_any_order(self, heard: list[tuple[int, str, bytes]]) -> None:
+        assert self.count(heard) == 0
+
+    @given(st.lists(st.tuples(st.integers(0, 1), st.sampled_from(["a", "copy"]), st.sampled_from([b"x", b"y"]))))
+    def test_it_counts_what_has_no_copy_on_the_other_side(self, heard: list[tuple[int, str, bytes]]) -> None:
+        messages = Counter((side, payload) for side, sender, payload in heard if sender == "a")
+        copies = Counter((1 - side, payload) for side, sender, payload in heard if sender == "copy")
+        assert self.count(heard) == (messages - copies).total()
 
     def test_what_is_old_does_not_count(self) -> None:
         uncarried = Uncarried(1.0)
-        uncarried.hear(b"a", 0.0)
-        uncarried.hear(b"b", 0.9)
-        assert uncarried.count(1.5) == 1
-        assert uncarried.count(2.5) == 0
+        uncarried.hear(0, ("a", 1), [b"old"], 0.0)
+        uncarried.hear(0, ("a", 1), [b"new"], 0.9)
+        assert uncarried.count(never, 1.5) == 1
+        assert uncarried.count(never, 2.5) == 0
 
     def test_it_is_bounded(self) -> None:
         uncarried = Uncarried(1.0)
-        for number in range(MOST + 10):
-            uncarried.hear(number.to_bytes(4), 0.0)
-        assert uncarried.count(0.5) == MOST
+        uncarried.hear(0, ("a", 1), [bytes(2)] * (MOST + 10), 0.0)
+        assert uncarried.count(never, 0.5) == MOST
 
 
 numbers = st.integers(0, (1 << 62) - 1)

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import signal
+import subprocess
 from contextlib import ExitStack
+from typing import Any
 
 import msgspec
 
@@ -17,9 +19,7 @@ WIDE_GROUP = "239.255.7.7"
 
 def test_it_joins_two_groups_and_tells_what_it_does_and_what_it_carried(port: int) -> None:
     process = start("bridge", "loopback", "loopback", "--port", port, "--wide-group", WIDE_GROUP)
-    assert process.stdout is not None
-    roles = [msgspec.json.decode(process.stdout.readline()) for _ in range(2)]
-    assert [found["role"] for found in roles] == ["listening", "carrying"]
+    assert [found["role"] for found in _roles(process, 2)] == ["listening", "carrying"]
     with ipc.open_channel(port) as here, ipc.open_channel(port, WIDE_GROUP) as there:
         there.respond(lambda m: m.text == "who?", lambda _: "me").subscribe()
         assert run(here.request("who?", lambda m: m.text == "me", timeout=PATIENCE)).direct
@@ -46,7 +46,7 @@ def test_a_killed_one_is_replaced_and_what_was_missed_is_counted(port: int) -> N
             stack.callback(process.kill)
         last = [_roles(process, 2)[-1]["role"] for process in processes]
         assert sorted(last) == ["carrying", "standing by"]
-        first, second = sorted(processes, key=lambda process: last[processes.index(process)])
+        first, second = processes if last[0] == "carrying" else reversed(processes)
         sender = stack.enter_context(ipc.open_channel(port))
         listener = stack.enter_context(ipc.open_channel(port, WIDE_GROUP))
         heard: list[str] = []
@@ -70,5 +70,6 @@ def test_mistakes_are_told_in_one_line() -> None:
     assert err.startswith("rx-multicast-ipc: a bridge joins two segments")
 
 
-def _roles(process: object, count: int) -> list[dict[str, object]]:
-    return [msgspec.json.decode(process.stdout.readline()) for _ in range(count)]  # pyright: ignore
+def _roles(process: subprocess.Popen[bytes], count: int) -> list[dict[str, Any]]:
+    assert process.stdout is not None
+    return [msgspec.json.decode(process.stdout.readline()) for _ in range(count)]
