@@ -11,7 +11,7 @@ from reactivex.scheduler.periodicscheduler import PeriodicScheduler
 
 from ...reliable import Acknowledged
 from .endpoint import Endpoint
-from .outgoing import Mark
+from .marks import Mark
 
 
 class Acknowledgement(Disposable):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections import OrderedDict
 from collections.abc import Hashable, ValuesView
 from random import Random
@@ -75,11 +74,11 @@ class Senders:
         self.refused = 0
         self.closed: list[Stream] = []
         self._options = options
-        self._writable = room
+        self._room = room
         self._random = random
         self._opened_at = now
-        self._streams: dict[Key, Stream] = {}
-        self._earlier: OrderedDict[Key, int] = OrderedDict()
+        self._streams: dict[tuple[Hashable, int, bool], Stream] = {}
+        self._earlier: OrderedDict[tuple[Hashable, int, bool], int] = OrderedDict()
         self._asked = self._repaired = 0
         self._most_bytes = 2 * options.largest + 2 * options.keep
 
@@ -89,7 +88,8 @@ class Senders:
     def streams(self) -> ValuesView[Stream]:
         return self._streams.values()
 
-    def get(self, key: Key) -> Stream | None:
+    def get(self, key: tuple[Hashable, int, bool]) -> Stream | None:
+        """The stream of a :class:`Key`, or of a plain tuple of the same."""
         return self._streams.get(key)
 
     @property
@@ -116,7 +116,7 @@ class Senders:
             number: of its packet that came; 0 if it was none of DATA.
             now: seconds.
         """
-        own = [other for other in self._streams if other.sender == key.sender]
+        own = [other for other in self._streams if other[0] == key.sender]
         if len(own) >= _MOST_OF_ONE:
             self.close(min(own, key=self._heard_at), now)
         elif len(self._streams) >= MOST_STREAMS:
@@ -129,11 +129,11 @@ class Senders:
         begin = self._earlier.pop(key, 0)
         if not begin and number == 1 and (key.direct or now - self._opened_at >= _LONG_AGO):
             begin = 1
-        incoming = Incoming(key.session, self._options, self._writable, self._opened_at, self._random, now, begin)
+        incoming = Incoming(key.session, self._options, self._room, self._opened_at, self._random, now, begin)
         stream = self._streams[key] = Stream(incoming, reply_to)
         return stream
 
-    def close(self, key: Key, now: float) -> None:
+    def close(self, key: tuple[Hashable, int, bool], now: float) -> None:
         """Forget a stream, but for how far it was heard; what is missing is told."""
         stream = self._streams.pop(key)
         incoming = stream.incoming
@@ -148,14 +148,14 @@ class Senders:
             if len(self._earlier) > _REMEMBERED:
                 self._earlier.popitem(last=False)
 
-    def keep_bounded(self, now: float) -> None:
-        """Give up what the largest of the others holds while all hold too much."""
+    def keep_bounded(self, now: float) -> list[Stream]:
+        """Give up what the largest of the streams hold while all hold too much; returns them."""
+        given_up: list[Stream] = []
         while self.buffered > self._most_bytes:
             largest = max(self._streams.values(), key=lambda stream: stream.incoming.buffered)
             largest.incoming.give_up("too much was waiting for what is missing", now)
+            given_up.append(largest)
+        return given_up
 
-    def timer(self) -> float:
-        return min((stream.incoming.timer() for stream in self._streams.values()), default=math.inf)
-
-    def _heard_at(self, key: Key) -> float:
+    def _heard_at(self, key: tuple[Hashable, int, bool]) -> float:
         return self._streams[key].incoming.heard_at
