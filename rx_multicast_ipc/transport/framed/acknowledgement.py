@@ -46,6 +46,10 @@ class Acknowledgements:
         self._scheduler = scheduler
         self._waiting: dict[Acknowledgement, None] = {}
 
+    def __bool__(self) -> bool:
+        """Whether anybody waits."""
+        return bool(self._waiting)
+
     def wait(self, done: Callable[[Acknowledged], None], forget: Callable[[Acknowledgement], None]) -> Acknowledgement:
         """Wait for the message to the group that was sent last."""
         waiting = Acknowledgement(self._endpoint.mark(), done, forget)

@@ -15,30 +15,19 @@ from typing import Any, Final, NamedTuple
 from ...message import Address
 from ...reliable import Acknowledged, Reliable
 from .announcements import Announcements
+from .incoming import Incoming
 from .marks import Mark
 from .outgoing import Outgoing
 from .packet_codec import pack, parse
 from .packets import Beat, Bye, Data, Datagram, MalformedPacket, Packet, Status
-from .reassembly import Delivery, Hole
-from .senders import Key, Senders, Stream
+from .reassembly import Event
+from .senders import Key, Senders
 
 _ANSWERED: Final = 0.2
 """Seconds after which somebody who is there would have answered."""
 
 _MOST_DIRECT: Final = 256
 """Receivers that are sent to alone and remembered."""
-
-
-class Event(NamedTuple):
-    """What is to be delivered: messages, or that something will not come.
-
-    Attributes:
-        sender: where it came from.
-        what: the messages or the hole.
-    """
-
-    sender: Address
-    what: Delivery | Hole
 
 
 class Counts(NamedTuple):
@@ -83,12 +72,12 @@ class Endpoint:
         self._to_group = self._new_stream(now)
         self._to_one: dict[Address, Outgoing] = {}
         self._outgoing = {self._to_group.session: self._to_group}
-        self._senders = Senders(options, room, random, now)
+        self._senders = Senders(self.events, options, room, random, now)
         self._announcements = Announcements(random)
         self._opened_at = now
         self._ending = False
-        self._gaps = self._foreign = self._repeated = self._unacknowledged = 0
-        self._touched: dict[Outgoing | Stream, None] = {}
+        self._foreign = self._repeated = self._unacknowledged = 0
+        self._touched: dict[Outgoing | Incoming, None] = {}
         self._due = math.inf
 
     @property
@@ -98,7 +87,7 @@ class Endpoint:
             repaired=self._senders.repaired,
             asked=self._senders.asked,
             repeated=self._repeated + sum(stream.repeated for stream in outgoing),
-            gaps=self._gaps,
+            gaps=self._senders.holes,
             foreign=self._foreign + self._senders.refused,
             unacknowledged=self._unacknowledged + sum(stream.unacknowledged for stream in outgoing if stream.finished),
         )
@@ -141,6 +130,15 @@ class Endpoint:
             stream = self._to_one.get(destination) or self._open_stream_to(destination, now)
         self._touched[stream] = None
         return stream.offer(messages, all_of_them=all_of_them)
+
+    def send_at_once(self, message: bytes, now: float) -> bytes | None:
+        """The packet of a small message to the group, if nothing keeps it from going out; else :meth:`send` it."""
+        packet = self._to_group.packet_of(message, now)
+        if packet is not None:
+            due = self._to_group.beats_at
+            if due < self._due:
+                self._due = due
+        return packet
 
     def mark(self) -> Mark:
         """Watch who acknowledges the message to the group that was taken last."""
@@ -188,11 +186,18 @@ class Endpoint:
         except MalformedPacket:
             self._foreign += 1
             return
-        if isinstance(packet, Status):
+        if type(packet) is Data:
+            stream = self._senders.get((sender or source, packet.session, direct))
+            if stream is not None and not self._ending:
+                self._touched[stream] = None
+                stream.on_data(packet, origin, now)
+                if stream.buffered:
+                    self._touched |= dict.fromkeys(self._senders.keep_bounded(now))
+                return
+        elif type(packet) is Status:
             self._on_status(packet, source, direct, now)
-        elif self._ending:
-            pass  # who leaves hears nothing more, and nobody waits for it
-        elif packet.session not in self._outgoing:
+            return
+        if not self._ending and packet.session not in self._outgoing:  # who leaves hears nothing more
             self._on_stream(packet, sender or source, source, direct, origin, now)
 
     def end(self, now: float) -> None:
@@ -239,15 +244,12 @@ class Endpoint:
         """When :meth:`datagrams` is to be called again if nothing happens before, or sooner; infinity for never."""
         return min(self._due, self._announcements.at)
 
-    def _poll_incoming(self, stream: Stream, now: float, ready: list[Datagram]) -> None:
-        incoming = stream.incoming
-        due = incoming.timer()
+    def _poll_incoming(self, stream: Incoming, now: float, ready: list[Datagram]) -> None:
+        due = stream.timer()
         if due <= now:
-            end, to = self._announcements.end, stream.reply_to
-            ready += [(pack(status._replace(end=end)), to) for status in incoming.statuses(now)]
-            due = incoming.timer()
-        if incoming.events:
-            self._take_events(stream)
+            end, to = self._announcements.end, stream.sender
+            ready += [(pack(status._replace(end=end)), to) for status in stream.statuses(now)]
+            due = stream.timer()
         if due < self._due:
             self._due = due
 
@@ -311,31 +313,15 @@ class Endpoint:
             stream = senders.open(key, source, packet.number if is_data else 0, now)
             if stream is None:
                 return
-            self._take_closed()
-        incoming = stream.incoming
-        if isinstance(packet, Data):
-            incoming.on_data(packet, origin, now)
-        elif isinstance(packet, Beat):
-            incoming.on_beat(packet, now)
-        elif isinstance(packet, Bye):
-            incoming.on_bye(packet.number, now)
         self._touched[stream] = None
-        if incoming.events:
-            self._take_events(stream)
-        if incoming.buffered:
+        if isinstance(packet, Data):
+            stream.on_data(packet, origin, now)
+        elif isinstance(packet, Beat):
+            stream.on_beat(packet, now)
+        elif isinstance(packet, Bye):
+            stream.on_bye(packet.number, now)
+        if stream.buffered:
             self._touched |= dict.fromkeys(senders.keep_bounded(now))
-
-    def _take_events(self, stream: Stream) -> None:
-        events = stream.incoming.events
-        for what in events:
-            self._gaps += isinstance(what, Hole)
-            self.events.append(Event(stream.reply_to, what))
-        events.clear()
-
-    def _take_closed(self) -> None:
-        for stream in self._senders.closed:
-            self._take_events(stream)
-        self._senders.closed.clear()
 
 
 def _addresses(mark: Mark, ends: Iterable[int]) -> tuple[Address, ...]:

@@ -11,12 +11,13 @@ import math
 from random import Random
 from typing import Any, Final
 
+from ...message import Address
 from ...reliable import Reliable
 from .challenge import Challenge
 from .early_packets import EarlyPackets
 from .missing_packets import LONGEST_TRIP, SMALL_GROUP, MissingPackets
 from .packets import WINDOW_LIMIT, Beat, Data, Status
-from .reassembly import Reassembly
+from .reassembly import Event, Reassembly
 
 _STATUS_EVERY: Final = 8
 """Packets."""
@@ -39,11 +40,13 @@ _GIVE_UP_LEFT: Final = 1.0
 class Incoming:
     """One stream that is heard.
 
-    After any call, ``events`` holds what is to be delivered, in order; whoever takes them empties the list. When a
-    batch of packets was passed in, or :meth:`timer` is due, :meth:`statuses` gives what is to be sent to the sender.
+    When a batch of packets was passed in, or :meth:`timer` is due, :meth:`statuses` gives what is to be sent to the
+    sender.
 
     Args:
         session: of the stream.
+        sender: where it comes from, and hears.
+        events: gets what is to be delivered, in order.
         options: ``keep``, ``largest``.
         room: bytes of receive buffer, to be told to the sender.
         opened_at: since when the receiver is there.
@@ -53,15 +56,24 @@ class Incoming:
 
     Attributes:
         number: the next one to be delivered; 0 while unsettled.
-        events: what is to be delivered.
         heard_at: when something came last.
         left: whether the sender said goodbye.
     """
 
     def __init__(
-        self, session: int, options: Reliable, room: int, opened_at: float, random: Random, now: float, number: int = 0
+        self,
+        session: int,
+        sender: Address,
+        events: list[Event],
+        options: Reliable,
+        room: int,
+        opened_at: float,
+        random: Random,
+        now: float,
+        number: int = 0,
     ) -> None:
         self.session = session
+        self.sender = sender
         self.number = number
         self.heard_at = now
         self.left = False
@@ -74,8 +86,7 @@ class Incoming:
         self._early = EarlyPackets(options.keep)
         self._missing = MissingPackets(random, self._known)
         self._challenge = Challenge(random)
-        self._messages = Reassembly(options.largest)
-        self.events = self._messages.events
+        self._messages = Reassembly(sender, options.largest, events)
         self._status_at = math.inf
         self._unreported = 0
 
@@ -88,6 +99,11 @@ class Incoming:
     def repaired(self) -> int:
         """Packets that came after a request."""
         return self._missing.repaired
+
+    @property
+    def holes(self) -> int:
+        """Holes that were told."""
+        return self._messages.holes
 
     @property
     def buffered(self) -> int:

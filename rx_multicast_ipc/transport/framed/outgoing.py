@@ -19,7 +19,7 @@ from .marks import Mark, Marks
 from .members import Member, Members
 from .message_queue import MessageQueue
 from .packet_codec import pack, pack_data
-from .packets import HEADER_SIZE, Beat, Bye, Status
+from .packets import HEADER_SIZE, WHOLE, Beat, Bye, Status
 from .repairs import Repairs
 from .sent_packets import SentPackets
 
@@ -75,7 +75,9 @@ class Outgoing:
         self.marks = Marks(self.members)
         self._options = options
         self._congestion = Congestion(packet_size, options.rate, now)
-        self._queue = MessageQueue(packet_size - HEADER_SIZE)
+        self._body_size = packet_size - HEADER_SIZE
+        self._queue = MessageQueue(self._body_size)
+        self._allowance = 0
         self._sent = SentPackets()
         self._repairs = Repairs(self._sent, self._congestion)
         self._beats = Beats()
@@ -137,6 +139,7 @@ class Outgoing:
 
     def on_hello(self, end: int, source: Address, now: float) -> None:
         """Somebody is there: since when, and what it has heard, its first STATUS will tell."""
+        self._allowance = 0
         member = self.members.get(end)
         if member is None:
             self.members.add(end, source, self._sent.oldest, now)
@@ -156,6 +159,7 @@ class Outgoing:
         member = self.members.get(status.end) or self.members.add(status.end, source, status.number or oldest, now)
         if member is None:
             return
+        self._allowance = 0
         member.address = source
         if status.highest > member.highest:
             self._measure(member, status, now)
@@ -178,7 +182,7 @@ class Outgoing:
         if self._queue:
             before = self.number
             while self._queue and self._may_send(now):
-                ready.append(self._next_packet(now))
+                ready.append(self._packet(*self._queue.next_body(), now))
             if self.number > before:
                 self._progress_at = now
                 self._beats.on_packet(now)
@@ -191,6 +195,24 @@ class Outgoing:
             self.finished = True
             ready += [pack(Bye(self.session, self.number - 1))] * 2
         return ready
+
+    def packet_of(self, message: bytes, now: float) -> bytes | None:
+        """The packet of a small message, if nothing else is to go out and nothing holds it back; else None."""
+        queue = self._queue
+        if queue or self._repairs or len(message) > self._body_size or self._ending_at < math.inf:
+            return None
+        if not self._may_send(now):
+            return None
+        queue.taken += 1
+        queue.gone_out += 1
+        self._progress_at = now
+        self._beats.on_packet(now)
+        return self._packet(WHOLE, 1, message, now)
+
+    @property
+    def beats_at(self) -> float:
+        """When the next beat is due."""
+        return self._beats.at
 
     def timer(self) -> float:
         """When :meth:`packets` is to be asked again if nothing happens before; infinity for never."""
@@ -222,33 +244,46 @@ class Outgoing:
     def _may_send(self, now: float) -> bool:
         """Whether the window, the receivers and the pace have place for another packet."""
         self._paced_until, self._blocked = 0.0, True
-        members, sent, options = self.members, self._sent, self._options
-        floor = members.floor
-        if floor is None:
-            floor = self.number
-            if sent.end >= self._congestion.window and now - self._began_at < _NOBODY_WAIT:
-                return False
-        elif members.seen < self.number - 1:
+        if self._allowance < self._body_size + _HEADER_COST and not self._look_for_place(now):
+            return False
+        if not self._make_place():
+            return False
+        wait = self._congestion.wait(now) if self._congestion.holds else 0.0
+        self._blocked = False
+        if wait:
+            self._paced_until = now + wait
+        return not wait
+
+    def _look_for_place(self, now: float) -> bool:
+        """Whether the window and the receivers have place; for how much more before the next look, ``_allowance``."""
+        members, sent, window = self.members, self._sent, self._congestion.window
+        if members.floor is None:
+            self._allowance = 0
+            return sent.end < window or now - self._began_at >= _NOBODY_WAIT
+        behind = cost = 0
+        if members.seen < self.number - 1:
             behind = sent.bytes_after(members.seen)
-            if behind + self._repairs.on_the_way(now) >= self._congestion.window:
-                self._congestion.on_limited()
-                return False
             cost = behind + (self.number - 1 - members.seen) * _HEADER_COST
-            if members.room and cost >= members.room * _ROOM_SHARE:
-                return False
+        place = window - behind - self._repairs.on_the_way(now) if behind else window
+        if place <= 0:
+            self._congestion.on_limited()
+            return False
+        if members.room:
+            place = min(place, int(members.room * _ROOM_SHARE) - cost)
+        self._allowance = place
+        return place > 0
+
+    def _make_place(self) -> bool:
+        """Let go of what everybody has, where so much is kept; whether another packet can be kept."""
+        sent, options = self._sent, self._options
         while len(sent) >= options.window or sent.size >= options.keep:
-            if sent.oldest >= floor:
+            floor = self.members.floor
+            if sent.oldest >= (self.number if floor is None else floor):
                 return False
             sent.drop_oldest()
-        wait = self._congestion.wait(now)
-        if wait:
-            self._paced_until, self._blocked = now + wait, False
-            return False
-        self._blocked = False
         return True
 
-    def _next_packet(self, now: float) -> bytes:
-        flags, count, body = self._queue.next_body()
+    def _packet(self, flags: int, count: int, body: bytes, now: float) -> bytes:
         number = self.number
         self.number = number + 1
         packet = pack_data(self.session, number, flags, count, body)
@@ -258,6 +293,7 @@ class Outgoing:
         if self.marks:
             self.marks.on_gone_out(self._queue.gone_out, number)
         self._congestion.on_sent(len(packet), now)
+        self._allowance -= len(packet) + _HEADER_COST
         return packet
 
     def _is_out_of_patience(self, now: float) -> bool:
