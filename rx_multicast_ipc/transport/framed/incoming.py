@@ -20,7 +20,10 @@ from .packets import WINDOW_LIMIT, Beat, Data, Status
 from .reassembly import Event, Reassembly
 
 _STATUS_EVERY: Final = 8
-"""Packets."""
+"""Packets, if they are of a size that fills a window soon."""
+
+_SMALL_PACKETS: Final = 4096
+"""Bytes of packets: fewer are acknowledged only after four times as many packets, or when the sender asks."""
 
 _STATUS_DELAY: Final = 0.01
 """Seconds at most from a packet to its acknowledgement; more in a large group."""
@@ -88,7 +91,7 @@ class Incoming:
         self._challenge = Challenge(random)
         self._messages = Reassembly(sender, options.largest, events)
         self._status_at = math.inf
-        self._unreported = 0
+        self._unreported = self._unreported_bytes = 0
 
     @property
     def asked(self) -> int:
@@ -151,11 +154,11 @@ class Incoming:
             if self._early or missing or self._known > missing.listed:
                 self._deliver_early()
                 self._list_missing(now)
-            self._note_unreported(now)
+            self._note_unreported(data, now)
         elif not due:
             self._hold_unsettled(data, origin, now)
         elif number < due or number in self._early:
-            self._note_unreported(now)  # sent again: what was acknowledged did not get there
+            self._note_unreported(data, now)  # sent again: what was acknowledged did not get there
         elif number >= due + WINDOW_LIMIT:
             self._challenge.doubt(now)
         elif self._early.hold(data, origin):
@@ -164,7 +167,7 @@ class Incoming:
             if number > self._known:
                 self._known, self._known_at = number, now
             self._list_missing(now)
-            self._note_unreported(now)
+            self._note_unreported(data, now)
 
     def on_beat(self, beat: Beat, now: float) -> None:
         """The sender says where the stream stands."""
@@ -208,7 +211,7 @@ class Incoming:
         if not asks and not challenges and now < self._status_at:
             return []
         challenge = self._challenge.ask(now) if challenges else self._challenge.current()
-        self._unreported = 0
+        self._unreported = self._unreported_bytes = 0
         self._status_at = math.inf
         missing = 0
         if asks:
@@ -249,10 +252,12 @@ class Incoming:
         """Note the holes up to what is known, as far as a STATUS can tell of them."""
         self._missing.list(self.number, min(self._known, self.number + WINDOW_LIMIT - 1), self._early, now)
 
-    def _note_unreported(self, now: float) -> None:
+    def _note_unreported(self, data: Data, now: float) -> None:
         self._unreported += 1
+        self._unreported_bytes += len(data.body)
         missing = self._missing
-        if self._unreported >= _STATUS_EVERY * max(1, missing.members // SMALL_GROUP):
+        every = _STATUS_EVERY if self._unreported_bytes >= _SMALL_PACKETS else 4 * _STATUS_EVERY
+        if self._unreported >= (every if missing.in_small_group else every * missing.members // SMALL_GROUP):
             self._status_at = now
         elif self._status_at == math.inf:
             self._status_at = now + self._delay * (1.0 if missing.in_small_group else 0.5 + self._random.random())

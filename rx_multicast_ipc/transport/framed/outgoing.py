@@ -77,7 +77,7 @@ class Outgoing:
         self._congestion = Congestion(packet_size, options.rate, now)
         self._body_size = packet_size - HEADER_SIZE
         self._queue = MessageQueue(self._body_size)
-        self._allowance = 0
+        self._allowance = self._asked_at = 0
         self._sent = SentPackets()
         self._repairs = Repairs(self._sent, self._congestion)
         self._beats = Beats()
@@ -247,6 +247,9 @@ class Outgoing:
         if self._allowance < self._body_size + _HEADER_COST and not self._look_for_place(now):
             return False
         if not self._make_place():
+            if self._asked_at != self.number:
+                self._asked_at = self.number
+                self._beats.at = min(self._beats.at, now)
             return False
         wait = self._congestion.wait(now) if self._congestion.holds else 0.0
         self._blocked = False

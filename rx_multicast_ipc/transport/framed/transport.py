@@ -254,13 +254,16 @@ class FramedTransport(PacketTransport):
         now = self._now()
         packets = self.packets
         if not packets.is_full:
-            packets.put(self._endpoint.datagrams(now))
+            ready = self._endpoint.datagrams(now)
+            if ready:
+                packets.put(ready)
         events = self._endpoint.events
         if events:
             if self._hears is not Hears.NOTHING and not self._closed:
                 self._queue.put_arrived(events)
             events.clear()
-        packets.flush()
+        if packets.waits:
+            packets.flush()
         if self._waiting and self._has_space:
             waiting, self._waiting = self._waiting, []
             for action in waiting:
