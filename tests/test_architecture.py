@@ -20,7 +20,7 @@ LAYERS = (
     {"_html", "strangers"},
     {"errors"},
     {"payload_format"},
-    {"message", "channel_events", "channel_statistics"},
+    {"message", "channel_events", "channel_statistics", "engines"},
     {"validation"},
     {"subscribing"},
     {"channel_scheduler"},
@@ -58,7 +58,7 @@ NARROW = {
     "repeat_loops": {"errors", "validation"},
     "transport": {
         *("channel_events", "channel_options", "channel_scheduler", "channel_statistics", "errors", "group", "message"),
-        *("reliable", "subscribing", "validation"),
+        *("engines", "reliable", "strangers", "subscribing", "validation"),
     },
     "notebook": {"blocking_run", "channel", "errors", "message", "receiving", "testing", "validation"},
     "testing": {

@@ -245,6 +245,7 @@ class FramedTransport(TransportWrapper):
     def _count(self) -> Statistics:
         return msgspec.structs.replace(
             self.inner.statistics,
+            lost=None,  # its packets are numbered anew, and repaired
             sent=self._sent,
             sent_bytes=self._sent_bytes,
             refused=self._refused,
