@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Final
 import msgspec
 
 from .errors import InvalidInterface, InvalidOption
+from .validation.secrets_in_urls import masked
 
 if TYPE_CHECKING:
     import ssl
@@ -116,15 +117,6 @@ def engine_of(interface: object) -> Engine | None:
 
 ENGINES: Final[dict[str, Callable[[str], Engine]]] = {"nats": Nats, "tls": Nats}
 """What makes an engine of a URL, by the URL's scheme."""
-
-
-def masked(url: str) -> str:
-    """``url`` with ``***`` in the place of what stands before ``@``."""
-    head, slashes, rest = url.partition("://")
-    if not slashes:
-        head, rest = "", url
-    login, at, hosts = rest.rpartition("@")
-    return f"{head}{slashes}***@{hosts}" if at and login else url
 
 
 def _looks_like_url(text: str) -> bool:

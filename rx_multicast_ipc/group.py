@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-import os
 import socket
 from collections.abc import Iterable
-from typing import Final, NamedTuple
+from typing import Final, NamedTuple, cast
 
 import msgspec
 
+from . import environment
 from .engines import Engine, engine_of
 from .errors import InvalidAddress, InvalidGroup, InvalidInterface, InvalidOption, InvalidPort, InvalidTTL
 from .message import Family
+from .validation.arguments import shown
 
 DEFAULT_PORT: Final = 61088
 DEFAULT_GROUP: Final = "224.0.2.1"
@@ -21,9 +22,6 @@ BROADCAST: Final = "255.255.255.255"
 LOOPBACK: Final = "loopback"
 DEFAULT_INTERFACE: Final = "default"
 ALL_INTERFACES: Final = "all"
-INTERFACE_VARIABLE: Final = "RX_MULTICAST_IPC_INTERFACE"
-"""The environment variable that names the interfaces, between commas, or an engine's URL, for calls that name none."""
-
 _LINK_LOCAL_SCOPE: Final = 2
 _MOST_SOURCES: Final = 10
 _CHOICE: Final = (
@@ -60,19 +58,19 @@ class Group(msgspec.Struct, frozen=True):
     @classmethod
     def of(
         cls,
-        port: int = DEFAULT_PORT,
-        address: str = DEFAULT_GROUP,
+        port: int | None = None,
+        address: str | None = None,
         interface: Interfaces | None = None,
         ttl: int | None = None,
         sources: Iterable[str] = (),
     ) -> Group:
-        """A validated group; on the interfaces that the environment names, or loopback, if the call names none.
+        """A validated group. What is None is as the environment says (see :mod:`.environment`), or the default.
 
         Raises:
             InvalidPort, InvalidGroup, InvalidInterface, InvalidTTL, InvalidAddress: saying what would be right.
         """
-        check_port(port)
-        ip = _check_group(address)
+        port = default_port() if port is None else check_port(port)
+        ip = _default_group() if address is None else _check_group(address)
         engine = _engine_of(interface)
         if engine is not None:
             return _on_engine(engine, port, ip, ttl, sources)
@@ -111,6 +109,16 @@ class Group(msgspec.Struct, frozen=True):
         return f"{address}:{self.port} on {self.interface}"
 
 
+def default_port() -> int:
+    """The port of calls that name none; raises ``InvalidPort`` for a bad environment variable."""
+    return environment.read(environment.PORT, _parse_port, DEFAULT_PORT)
+
+
+def default_group() -> str:
+    """The group's address for calls that name none; raises ``InvalidGroup`` for a bad environment variable."""
+    return str(_default_group())
+
+
 def check_port(port: int, what: str = "port") -> int:
     """``port``, if it is a UDP port number; raises ``InvalidPort``."""
     if not isinstance(port, int) or isinstance(port, bool):
@@ -119,7 +127,7 @@ def check_port(port: int, what: str = "port") -> int:
             if callable(port)
             else ""
         )
-        raise InvalidPort(f"{what} must be a whole number from 1 to 65535, not {port!r}{hint}")
+        raise InvalidPort(f"{what} must be a whole number from 1 to 65535, not {shown(port)}{hint}")
     if not 1 <= port <= 65_535:
         hint = "; this sender gave no port, so it cannot be answered" if what == "reply port" else ""
         raise InvalidPort(f"{what} must be from 1 to 65535, not {port}{hint}")
@@ -179,6 +187,19 @@ class Ip(NamedTuple):
         return socket.inet_ntop(socket.AF_INET if len(self.packed) == 4 else socket.AF_INET6, self.packed)
 
 
+_DEFAULT_IP: Final = Ip(socket.inet_aton(DEFAULT_GROUP))
+
+
+def _parse_port(text: str) -> int:
+    return check_port(
+        int(text) if text.isdecimal() and len(text) < 10 else cast("int", text)
+    )  # who refuses it says what is right
+
+
+def _default_group() -> Ip:
+    return environment.read(environment.GROUP, _check_group, _DEFAULT_IP)
+
+
 def _check_group(address: str) -> Ip:
     advice = (
         f'a group is a multicast address such as "{DEFAULT_GROUP}" (224.0.0.0/4) or "ff02::1:7" (ff00::/8), or a '
@@ -186,7 +207,7 @@ def _check_group(address: str) -> Ip:
     )
     ip = Ip.parse(address) if isinstance(address, str) else None
     if ip is None:
-        raise InvalidGroup(f"{address!r} is no IP address; {advice}")
+        raise InvalidGroup(f"{shown(address)} is no IP address; {advice}")
     if not ip.is_multicast and not ip.may_be_broadcast:
         raise InvalidGroup(f"{address} is not a multicast address; {advice}")
     if ip.scope:
@@ -209,7 +230,7 @@ def _check_broadcast(group: Ip, interfaces: tuple[str, ...], ttl: int | None) ->
 def _engine_of(given: Interfaces | None) -> Engine | None:
     """The engine that is named, in the call or by the environment; None for interfaces."""
     if given is None:
-        return engine_of(os.environ.get(INTERFACE_VARIABLE, "").strip())
+        return environment.read(environment.INTERFACE, engine_of, None)
     if isinstance(given, str | Engine) or not isinstance(given, list | tuple | set | frozenset):
         return engine_of(given)
     found = [engine for engine in map(engine_of, given) if engine is not None]
@@ -232,8 +253,8 @@ def _on_engine(engine: Engine, port: int, group: Ip, ttl: int | None, sources: I
 
 def _check_interfaces(given: Interfaces | None, group: Ip) -> tuple[str, ...]:
     if given is None:
-        named = os.environ.get(INTERFACE_VARIABLE, "")
-        given = [name.strip() for name in named.split(",") if name.strip()] or LOOPBACK
+        named = environment.read(environment.INTERFACE, lambda text: _check_named_interfaces(text, group), None)
+        return named or _check_interfaces(LOOPBACK, group)
     interfaces = (given,) if isinstance(given, str) else tuple(given) if isinstance(given, Iterable) else ()
     if not interfaces:
         raise InvalidInterface(f"interface names one interface or several, not {given!r}; {_CHOICE}")
@@ -245,6 +266,11 @@ def _check_interfaces(given: Interfaces | None, group: Ip) -> tuple[str, ...]:
                 + ('name the loopback interface, such as "lo"' if interface == LOOPBACK else "it takes them all")
             )
     return tuple(dict.fromkeys(interfaces))
+
+
+def _check_named_interfaces(text: str, group: Ip) -> tuple[str, ...] | None:
+    names = [name.strip() for name in text.split(",") if name.strip()]
+    return _check_interfaces(names, group) if names else None
 
 
 def _check_interface(interface: str, group: Ip) -> None:

@@ -18,7 +18,7 @@ from .channel import Channel
 from .channel_options import ChannelOptions, complete, group_of, takes_channel_options
 from .engines import LARGEST_ON_ENGINES
 from .errors import ChannelClosed
-from .group import DEFAULT_GROUP, DEFAULT_PORT, Group, Interfaces
+from .group import Group, Interfaces
 from .message import Address, Message
 from .receiving.async_iteration import HotObservable
 from .sending.cold_send import Send, end_of, send_to
@@ -31,8 +31,8 @@ from .validation.payload import Payload, as_payload
 
 @takes_channel_options
 def messages(
-    port: int = DEFAULT_PORT,
-    group: str = DEFAULT_GROUP,
+    port: int | None = None,
+    group: str | None = None,
     **options: Unpack[ChannelOptions],
 ) -> HotObservable[Message]:
     """Hot: every message of a group, this process's own among them.
@@ -68,8 +68,8 @@ def messages(
 
 def broadcast(
     data: Payload,
-    port: int = DEFAULT_PORT,
-    group: str = DEFAULT_GROUP,
+    port: int | None = None,
+    group: str | None = None,
     *,
     interface: Interfaces | None = None,
     ttl: int | None = None,
@@ -93,8 +93,8 @@ def send(
     data: Payload,
     port: Address,
     *,
-    group_port: int = DEFAULT_PORT,
-    group: str = DEFAULT_GROUP,
+    group_port: int | None = None,
+    group: str | None = None,
     interface: Interfaces | None = None,
     ttl: int | None = None,
 ) -> Observable[None]: ...
@@ -104,8 +104,8 @@ def send(
     port: int,
     address: str,
     *,
-    group_port: int = DEFAULT_PORT,
-    group: str = DEFAULT_GROUP,
+    group_port: int | None = None,
+    group: str | None = None,
     interface: Interfaces | None = None,
     ttl: int | None = None,
 ) -> Observable[None]: ...
@@ -114,8 +114,8 @@ def send(
     port: int | Address,
     address: str | None = None,
     *,
-    group_port: int = DEFAULT_PORT,
-    group: str = DEFAULT_GROUP,
+    group_port: int | None = None,
+    group: str | None = None,
     interface: Interfaces | None = None,
     ttl: int | None = None,
 ) -> Observable[None]:

@@ -48,3 +48,9 @@ def blocks(document: Path) -> list[Block]:
     text = document.read_text(encoding="utf-8")
     found = re.finditer(r"^```python\n(.*?)^```\n(?:```text\n(.*?)^```\n)?", text, re.MULTILINE | re.DOTALL)
     return [Block(text[: match.start()].count("\n") + 1, match[1], match[2]) for match in found]
+
+
+def complaints(stderr: str) -> str:
+    """What a block wrote there, but not how long a step of the event loop took on a busy machine."""
+    slow = re.compile(r"^Executing <.*> took \d+\.\d+ seconds\n", re.MULTILINE)
+    return slow.sub("", stderr)

@@ -10,13 +10,15 @@ from contextlib import suppress
 from itertools import count
 from typing import Any
 
-from rx_multicast_ipc import ChannelOptions, Group, Nats, Reliable
+from rx_multicast_ipc import ChannelOptions, Group, Message, Nats, Reliable
+from rx_multicast_ipc.message import Address
 from rx_multicast_ipc.testing import VirtualClock
 from rx_multicast_ipc.testing.conformance import Rig
 from rx_multicast_ipc.testing.conformance.transport_rig import free_port
 from rx_multicast_ipc.transport import Hears, OpenTransport, Transport, TransportWrapper
 from rx_multicast_ipc.transport.engine.nats.connection import NatsConnection
 from rx_multicast_ipc.transport.engine.nats.transport import NatsTransport
+from rx_multicast_ipc.transport.framed.envelope import SendPacket, Tell
 from rx_multicast_ipc.transport.framed.open_framed import OpenFramed
 from rx_multicast_ipc.transport.opening import open_live
 from rx_multicast_ipc.transport.udp.transport import UdpTransport
@@ -37,7 +39,7 @@ def udp(wrap: Wrap | None = None) -> Rig:
         group=group,
         cannot_open=Group.of(interface="no-such-interface"),
         break_down=_break_down,
-        elsewhere=_elsewhere(group) if wrap is None else None,
+        elsewhere=_elsewhere(group),
     )
 
 
@@ -135,6 +137,37 @@ def framed(rig: Rig) -> Rig:
         "open_transport = OpenFramed(open_transport, Reliable(largest=100_000))\n"
     )
     return rig
+
+
+def beside_packets(rig: Rig) -> Rig:
+    """Ends of another rig, with packets of other kinds beside their messages."""
+    rig.open_transport = OpenFramed(rig.open_transport, None)
+    return rig
+
+
+def enveloped(rig: Rig, *, reliable: bool = False) -> Rig:
+    """Ends around those of another rig that speak in packets with an envelope around each."""
+    options = Reliable(largest=100_000) if reliable else None
+    rig.open_transport = OpenFramed(rig.open_transport, options, lambda _: Reversal())
+    return rig
+
+
+class Reversal:
+    """An envelope that turns packets around, after four bytes of its own."""
+
+    overhead = 4
+
+    def attach(self, send: SendPacket, tell: Tell) -> None:
+        pass
+
+    def wrap(self, packet: bytes, destination: Address | None) -> bytes:
+        return b"test" + packet[::-1]
+
+    def open(self, datagram: Message) -> bytes | None:
+        return datagram.data[:3:-1] if datagram.data.startswith(b"test") else None
+
+    def counts(self) -> dict[str, int]:
+        return {}
 
 
 def _wrapped(open_transport: OpenTransport, wrap: Wrap | None) -> OpenTransport:

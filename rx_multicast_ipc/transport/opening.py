@@ -9,14 +9,18 @@ from ..channel_options import ChannelOptions
 from ..group import Group
 from ..reliable import Reliable
 from .base import Hears, OpenTransport, Transport
-from .udp.transport import UdpTransport
 
 
 def open_live(group: Group, options: ChannelOptions, hears: Hears = Hears.ALL) -> Transport:
-    """See :class:`rx_multicast_ipc.transport.OpenTransport`: on the engine that the group names, or else over UDP."""
+    """See :class:`rx_multicast_ipc.transport.OpenTransport`: on the engine that the group names, or else over UDP.
+
+    Loads what it needs with the first channel that does.
+    """
     if group.engine is None:
+        from .udp.transport import UdpTransport
+
         return UdpTransport(group, options, hears)
-    from .engine.open_engine import open_on_engine  # for who uses one alone
+    from .engine.open_engine import open_on_engine
 
     return open_on_engine(group, options, hears)
 
@@ -35,7 +39,10 @@ def open_transport(group: Group, options: ChannelOptions, hears: Hears = Hears.A
 
 
 def as_options_say(open_transport: OpenTransport, options: ChannelOptions) -> OpenTransport:
-    """What opens ends with the layers that ``options`` ask for around those of ``open_transport``."""
+    """What opens ends with the layers that ``options`` ask for around those of ``open_transport``.
+
+    One layer does for all of them: see :class:`~rx_multicast_ipc.transport.framed.open_framed.OpenFramed`.
+    """
     reliable = options.get("reliable")
     if not isinstance(reliable, Reliable):
         return open_transport

@@ -12,7 +12,7 @@ from rx_multicast_ipc.testing import FaultyTransport
 from rx_multicast_ipc.testing.conformance import RULES, Rig, Rule
 from rx_multicast_ipc.transport.udp import io_thread, kernel_features
 
-from ..transport_rigs import framed, nats, nats_together, udp, virtual
+from ..transport_rigs import beside_packets, enveloped, framed, nats, nats_together, udp, virtual
 
 SOAK = "RX_MULTICAST_IPC_SOAK" in os.environ
 
@@ -51,6 +51,26 @@ def framed_bad_virtual() -> Rig:
     return framed(virtual(partial(FaultyTransport, loss=0.1, duplication=0.1, reordering=0.1, seed=1)))
 
 
+def udp_beside_packets() -> Rig:
+    return beside_packets(udp())
+
+
+def virtual_beside_packets() -> Rig:
+    return beside_packets(virtual())
+
+
+def enveloped_udp() -> Rig:
+    return enveloped(udp())
+
+
+def enveloped_virtual() -> Rig:
+    return enveloped(virtual())
+
+
+def framed_enveloped_udp() -> Rig:
+    return enveloped(udp(), reliable=True)
+
+
 @pytest.mark.parametrize("rule", RULES, ids=str)
 @pytest.mark.parametrize(
     "rig",
@@ -58,6 +78,7 @@ def framed_bad_virtual() -> Rig:
         *(udp, udp_one_by_one, virtual, faultless_udp, faultless_virtual),
         *(framed_udp, framed_virtual, framed_bad_udp, framed_bad_virtual),
         *(nats, nats_together, *([framed_nats] if SOAK else [])),
+        *(udp_beside_packets, virtual_beside_packets, enveloped_udp, enveloped_virtual, framed_enveloped_udp),
     ],
     ids=lambda rig: rig.__name__,
 )

@@ -17,7 +17,7 @@ from .broken_promise import BrokenPromise, expect
 from .rule import rule
 from .transport_rig import End, Rig
 
-_PATIENCE = 60.0
+PATIENCE = 60.0
 """Seconds that another process has to start and to end."""
 
 _OPEN = """
@@ -40,7 +40,7 @@ def last_words_at_exit_are_heard(rig: Rig) -> None:
         """
     with _elsewhere(rig, program) as process:
         rig.until("another process's last words are heard", lambda: b"99" in end.payloads or process.poll())
-        expect("how it ended", process.wait(_PATIENCE), 0)
+        expect("how it ended", process.wait(PATIENCE), 0)
     rig.hear(100, end)
     expect("what was heard", end.payloads, [b"%d" % number for number in range(100)])
 
@@ -56,7 +56,7 @@ def open_ends_do_not_hold_the_process(rig: Rig) -> None:
         """
     with _elsewhere(rig, program) as process:
         try:
-            expect("how it ended", process.wait(_PATIENCE), 0)
+            expect("how it ended", process.wait(PATIENCE), 0)
         except subprocess.TimeoutExpired:
             raise BrokenPromise("the process did not end") from None
 

@@ -17,7 +17,8 @@ from ...message import Address
 from ...reliable import Acknowledged, Reliable
 from .members import MOST_MEMBERS
 from .outgoing import Mark, Outgoing
-from .packets import Beat, Bye, Data, MalformedPacket, Packet, Status, pack, parse
+from .packet_codec import pack, parse
+from .packets import Beat, Bye, Data, Datagram, MalformedPacket, Packet, Status
 from .reassembly import Delivery, Hole
 from .senders import Key, Senders, Stream
 
@@ -32,9 +33,6 @@ _REPLY_SPREAD: Final = 0.002
 
 _MOST_DIRECT: Final = 256
 """Receivers that are sent to alone and remembered."""
-
-Datagram = tuple[bytes, Address | None]
-"""A packet and where it goes: to one address, or, with None, to the group."""
 
 
 class Event(NamedTuple):

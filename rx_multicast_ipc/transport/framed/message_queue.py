@@ -6,7 +6,8 @@ from collections import deque
 from collections.abc import Sequence
 from typing import Final
 
-from .packets import BEGIN, END, LENGTH_SIZE, MOST_IN_BUNDLE, first_fragment, whole_body
+from .message_bodies import LENGTH_SIZE, MOST_IN_BUNDLE, first_fragment, whole_body
+from .packets import BEGIN, END
 
 _CAPACITY: Final = 256 * 1024
 """Bytes that may wait before a sender has to: enough to fill the packets that go next."""

@@ -17,7 +17,8 @@ from ...reliable import Reliable
 from .congestion import Congestion
 from .members import Member, Members
 from .message_queue import MessageQueue
-from .packets import HEADER_SIZE, Beat, Bye, Data, Status, pack
+from .packet_codec import pack
+from .packets import HEADER_SIZE, Beat, Bye, Data, Status
 
 _FIRST_BEAT: Final = 0.004
 _SLOWEST_BEAT: Final = 1.0

@@ -9,7 +9,8 @@ from typing import Final
 
 from ...errors import ChannelClosed, MulticastError, SendFailed
 from ..base import Transport, WouldBlock
-from .endpoint import Datagram
+from .envelope import Envelope
+from .packets import Datagram
 
 _log = logging.getLogger("rx_multicast_ipc")
 
@@ -22,13 +23,15 @@ class PacketOutlet:
 
     Args:
         transport: sends them.
+        envelope: is put around each; None for none.
         on_room: called on the I/O thread, where a full send buffer kept packets, once it may take more; it is to call
             :meth:`go_on`.
     """
 
-    def __init__(self, transport: Transport, on_room: Callable[[], None]) -> None:
+    def __init__(self, transport: Transport, envelope: Envelope | None, on_room: Callable[[], None]) -> None:
         self._transport = transport
         self._on_room = on_room
+        self._envelope = envelope
         self._packets: deque[Datagram] = deque()
         self._sending = self._stuck = self._failing = False
 
@@ -39,6 +42,9 @@ class PacketOutlet:
 
     def put(self, packets: Iterable[Datagram]) -> None:
         """Add packets, to be sent with the next :meth:`send`."""
+        if self._envelope is not None:
+            wrap = self._envelope.wrap
+            packets = [(wrap(packet, destination), destination) for packet, destination in packets]
         self._packets.extend(packets)
 
     def clear(self) -> None:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import Any, Final, NamedTuple
 
-from .packets import BEGIN, END, LENGTH_SIZE, WHOLE, Data, MalformedPacket, messages_of, total_length
+from .message_bodies import LENGTH_SIZE, length_in, messages_of
+from .packets import BEGIN, END, WHOLE, Data, MalformedPacket
 
 _BROKEN_OFF: Final = "the sender broke off"
 
@@ -68,7 +69,7 @@ class Reassembly:
                 self.events.append(Hole(1, "malformed"))
         elif flags == BEGIN:
             self.break_off(_BROKEN_OFF)
-            self._total = total_length(data)
+            self._total = length_in(data.body)
             if self._total > self._largest:
                 self.events.append(Hole(1, f"a message of {self._total} bytes is more than is taken"))
             else:
