@@ -158,7 +158,7 @@ class EngineTransport:
         self._arrivals = Arrivals(self._capacity)
         self._numbers = RunningNumbers()
         self._lost = self._received = self._received_bytes = 0
-        self._thread = IoThread(f"rx_multicast_ipc {group}", _Lazy(self), self._fail)
+        self._thread = IoThread(f"rx_multicast_ipc {group}", _Waiting(self), self._deliver_waiting, self._fail)
         self._prepare()
         try:
             connection.attach(self)
@@ -181,7 +181,7 @@ class EngineTransport:
             self._staying = self.scheduler.schedule_relative(_FOR_GOOD, lambda _scheduler, _state: None)
         except (OSError, MemoryError, RuntimeError) as error:  # no thread can be started
             raise CannotOpen(f"cannot open {self.group}: {error}") from error
-        self._thread.run_soon(hurry=True)
+        self._thread.run_soon(_yes)
 
     def __repr__(self) -> str:
         return f"<{type(self).__name__} {self.group}>"
@@ -258,7 +258,7 @@ class EngineTransport:
             if taken:
                 self._lost += self._arrivals.put(taken)
         if taken and self._started:
-            self._thread.run_soon(hurry=True)
+            self._thread.run_soon(_yes)
 
     def tell(self, event: ChannelEvent) -> None:
         """Tell of an event after what arrived before it; on any thread."""
@@ -333,7 +333,7 @@ class EngineTransport:
                 refused.sent = fitting
                 raise refused from OSError(errno.EMSGSIZE, os.strerror(errno.EMSGSIZE))
         if self._own and self._started:
-            self._thread.run_soon(hurry=self._awaited())
+            self._thread.run_soon(self._awaited)
 
     def _note_sent(self, payloads: Sequence[bytes], first: int, destination: Address | None) -> None:
         """Count what went out, and put it where this end hears itself; with the send lock held."""
@@ -470,8 +470,8 @@ class EngineTransport:
         self._thread.forget()
 
 
-class _Lazy:
-    """The delivery of what waits, as work for the I/O thread."""
+class _Waiting:
+    """Whether something waits for the I/O thread."""
 
     def __init__(self, end: EngineTransport) -> None:
         self._end = end
@@ -481,8 +481,9 @@ class _Lazy:
         end = self._end
         return end._started and bool(end._arrivals or end._own)  # pyright: ignore[reportPrivateUsage]
 
-    def run(self) -> object:
-        return self._end._deliver_waiting()  # pyright: ignore[reportPrivateUsage]
+
+def _yes() -> bool:
+    return True
 
 
 _numbers_lock = threading.RLock()
