@@ -27,12 +27,12 @@ Guides are in README.md and docs/; ``rx-multicast-ipc doctor`` finds out why mul
 from importlib import import_module
 from typing import TYPE_CHECKING
 
-from . import operators
 from .blocking_run import run
 from .channel import Channel, open_channel, with_socket
-from .channel_events import ChannelEvent, Gap, NetworkChange, NetworkEvent
+from .channel_events import ChannelEvent, Forbidden, Gap, NetworkChange, NetworkEvent
 from .channel_options import ChannelOptions
 from .channel_statistics import Statistics
+from .engines import Nats
 from .errors import (
     BufferOverflow,
     CannotOpen,
@@ -55,6 +55,7 @@ from .errors import (
     MulticastError,
     NeverSubscribedWarning,
     NoRoute,
+    NotAuthorized,
     NotIterable,
     PayloadTooLarge,
     PortInUse,
@@ -72,11 +73,11 @@ from .repeat_loops import repeat_for, repeat_while
 from .shared_channels import broadcast, messages, send
 from .strangers import safe_log
 from .subscribing.subscriber_errors import set_unhandled_error_hook
-from .topics.topic import Topic
 from .topics.topic_message import TopicMessage
 
 if TYPE_CHECKING:
-    from . import capture, notebook, testing
+    from . import capture, notebook, operators, testing
+    from .topics.topic import Topic
 
     __version__: str
 
@@ -93,6 +94,7 @@ __all__ = [
     "ChannelEvent",
     "ChannelOptions",
     "DecodeFailed",
+    "Forbidden",
     "Gap",
     "Group",
     "InvalidAddress",
@@ -109,10 +111,12 @@ __all__ = [
     "MessagesMissing",
     "MissingExtra",
     "MulticastError",
+    "Nats",
     "NetworkChange",
     "NetworkEvent",
     "NeverSubscribedWarning",
     "NoRoute",
+    "NotAuthorized",
     "NotIterable",
     "Overflow",
     "PayloadTooLarge",
@@ -145,12 +149,18 @@ __all__ = [
 
 safe_log.install()
 
-_LOADED_WHEN_TOUCHED = ("capture", "notebook", "testing")
+_ROOMS_LOADED_WHEN_TOUCHED = ("capture", "notebook", "operators", "testing")
+
+_LOADED_WHEN_TOUCHED = {"Topic": ".topics.topic"}
+"""Names, and the modules that they are in."""
 
 
 def __getattr__(name: str) -> object:
-    if name in _LOADED_WHEN_TOUCHED:
+    if name in _ROOMS_LOADED_WHEN_TOUCHED:
         return import_module(f"{__name__}.{name}")
+    if name in _LOADED_WHEN_TOUCHED:
+        value = globals()[name] = getattr(import_module(_LOADED_WHEN_TOUCHED[name], __name__), name)
+        return value
     if name == "__version__":
         from importlib.metadata import version
 

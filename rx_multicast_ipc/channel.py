@@ -21,8 +21,6 @@ from .channel_statistics import Statistics
 from .errors import ChannelClosed, InvalidOption
 from .group import Group, check_port
 from .message import Address, Message
-from .operators.codec import OnDecodeError
-from .payload_format import Codec, Format
 from .receiving.async_iteration import HotObservable
 from .receiving.event_loop_delivery import loop_of, on_its_loop
 from .receiving.inbox import Inbox
@@ -33,7 +31,6 @@ from .sending.cold_send import Send, end_of, send_to, shown_payload
 from .sending.paced_send_all import Payloads, send_all
 from .sending.responding import answers
 from .subscribing.cold_observable import ColdObservable
-from .topics.topic import Topic
 from .topics.topic_message import TopicMessage
 from .topics.topic_name import check_pattern
 from .topics.topic_router import TopicRouter
@@ -45,6 +42,10 @@ from .validation.payload import Payload, as_payload
 
 if TYPE_CHECKING:
     from typing_extensions import TypeForm  # what checkers bring with them; nothing is imported at run time
+
+    from .operators.codec import OnDecodeError
+    from .payload_format import Codec, Format
+    from .topics.topic import Topic
 
 _T = TypeVar("_T")
 
@@ -347,6 +348,8 @@ class Channel:
         Raises:
             InvalidTopic, InvalidOption: at once.
         """
+        from .topics.topic import Topic
+
         transport, limit = self._transport, self._payload_limit  # not the channel, which may be forgotten
 
         def broadcast(data: bytes) -> Observable[None]:

@@ -158,6 +158,7 @@ class FramedTransport(PacketTransport):
     def _count(self) -> Statistics:
         return msgspec.structs.replace(
             self.inner.statistics,
+            lost=None,  # its packets are numbered anew, and repaired
             sent=self._sent,
             sent_bytes=self._sent_bytes,
             refused=self._refused,
