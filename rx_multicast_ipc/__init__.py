@@ -29,9 +29,10 @@ from typing import TYPE_CHECKING
 
 from .blocking_run import run
 from .channel import Channel, open_channel, with_socket
-from .channel_events import ChannelEvent, Gap, NetworkChange, NetworkEvent
+from .channel_events import ChannelEvent, Forbidden, Gap, NetworkChange, NetworkEvent
 from .channel_options import ChannelOptions
 from .channel_statistics import Statistics
+from .engines import Nats
 from .errors import (
     BufferOverflow,
     CannotOpen,
@@ -54,6 +55,7 @@ from .errors import (
     MulticastError,
     NeverSubscribedWarning,
     NoRoute,
+    NotAuthorized,
     NotIterable,
     PayloadTooLarge,
     PortInUse,
@@ -96,6 +98,7 @@ __all__ = [
     "ChannelEvent",
     "ChannelOptions",
     "DecodeFailed",
+    "Forbidden",
     "Gap",
     "Group",
     "InvalidAddress",
@@ -112,10 +115,12 @@ __all__ = [
     "MessagesMissing",
     "MissingExtra",
     "MulticastError",
+    "Nats",
     "NetworkChange",
     "NetworkEvent",
     "NeverSubscribedWarning",
     "NoRoute",
+    "NotAuthorized",
     "NotIterable",
     "Overflow",
     "PayloadTooLarge",
