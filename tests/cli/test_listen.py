@@ -34,6 +34,7 @@ def test_a_message_is_a_json_line_in_a_pipe(listen: Listen, channel: ipc.Channel
     assert (code, err) == (0, "")
     assert abs(record.pop("received_at") - ipc.run(channel.wait_for_message(timeout=5)).received_at) < PATIENCE
     expected = {"data": "hello", "address": address, "port": port, "family": "IPv4", "direct": False, "interface": ""}
+    expected["destination"] = [channel.group.address, channel.group.port]
     assert record == expected
 
 

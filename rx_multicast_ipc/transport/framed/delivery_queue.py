@@ -8,6 +8,7 @@ from collections.abc import Callable, Sequence
 from itertools import groupby, repeat
 from typing import Any, Final
 
+import msgspec
 from reactivex.scheduler.periodicscheduler import PeriodicScheduler
 
 from ...channel_events import ChannelEvent, Gap
@@ -169,7 +170,5 @@ def _always() -> bool:
 
 def _messages(delivery: Any) -> list[Message]:
     origin: Message = delivery.origin
-    return [
-        Message(data, origin.address, origin.port, origin.family, origin.received_at, origin.direct, origin.interface)
-        for data in delivery.messages
-    ]
+    _, *fields = msgspec.structs.astuple(origin)
+    return list(map(Message, delivery.messages, *map(repeat, fields)))
