@@ -36,6 +36,7 @@ class Message(msgspec.Struct, frozen=True, gc=False):
         interface: the name of the interface that it came by, for a channel on more than one; else ``""``.
         destination: where it was sent to: the group and its port; this channel's own address and port for a direct
             one; None where that is not known.
+        topic: the subject that it came by, for a channel on an engine that listens to subjects of others; else ``""``.
     """
 
     data: bytes
@@ -46,6 +47,7 @@ class Message(msgspec.Struct, frozen=True, gc=False):
     direct: bool = False
     interface: str = ""
     destination: Address | None = None
+    topic: str = ""
 
     @property
     def text(self) -> str:
@@ -84,7 +86,8 @@ class Message(msgspec.Struct, frozen=True, gc=False):
             shown += f"... ({len(self.data)} bytes)"
         direct = " direct" if self.direct else ""
         by = f" by {self.interface}" if self.interface else ""
-        return f"<Message {shown} from {self.address}:{self.port}{by}{direct}>"
+        on = f" on {self.topic}" if self.topic else ""
+        return f"<Message {shown} from {self.address}:{self.port}{by}{on}{direct}>"
 
     def _repr_html_(self) -> str:
         """For notebooks: every field, and the beginning of the payload as text, or in hexadecimal where it is none."""

@@ -46,7 +46,6 @@ def test_a_port_that_is_no_number(port: Any) -> None:
         ("10.0.0.1", "10.0.0.1 is not a multicast address; a group is"),
         ("nonsense", "'nonsense' is no IP address; a group is"),
         ("", "no IP address"),
-        (None, "no IP address"),
         (3758096901, "no IP address"),
         ("::1", "not a multicast address"),
         ("ff02::1:7", 'host-only multicast needs IPv4; use an IPv4 group such as "224.0.2.1"'),

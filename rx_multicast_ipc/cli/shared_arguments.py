@@ -17,6 +17,10 @@ _MOST: Final = 1e9
 
 _MOST_BYTES: Final = 2**31 - 1
 
+_JSON_LINES: Final = (
+    'a JSON object a line; bytes that are not UTF-8 as {"$bytes": "hex"} (the default in a pipe or file)'
+)
+
 
 def add_group(parser: ArgumentParser) -> None:
     """Which group, over what: see :func:`group_of`."""
@@ -60,8 +64,8 @@ def add_verbose(parser: ArgumentParser) -> None:
     )
 
 
-def add_form(parser: ArgumentParser, *, raw: bool = False) -> None:
-    """How to print: see :class:`.output.Output`."""
+def add_form(parser: ArgumentParser, *, raw: bool = False, json: str = _JSON_LINES) -> None:
+    """How to print: see :class:`.output.Output`. What ``--json`` means can be told otherwise."""
     group = parser.add_argument_group("output")
     forms = group.add_mutually_exclusive_group()
     forms.add_argument(
@@ -69,7 +73,7 @@ def add_form(parser: ArgumentParser, *, raw: bool = False) -> None:
         dest="form",
         action="store_const",
         const="json",
-        help='a JSON object a line; bytes that are not UTF-8 as {"$bytes": "hex"} (the default in a pipe or file)',
+        help=json,
     )
     forms.add_argument(
         "--human", dest="form", action="store_const", const="human", help="lines for people (the default on a terminal)"

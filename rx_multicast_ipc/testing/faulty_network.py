@@ -56,7 +56,9 @@ class FaultCounts(msgspec.Struct, kw_only=True):
     """What was done to the datagrams that arrived.
 
     Attributes:
-        lost, duplicated, corrupted: datagrams.
+        lost: datagrams that never arrive.
+        duplicated: datagrams that arrive twice.
+        corrupted: datagrams with a bit that is wrong.
         reordered: datagrams that another one overtook.
         delayed: datagrams, copies among them, that ``latency`` or ``jitter`` made late; also those that were still
             on their way when the transport closed.

@@ -5,13 +5,14 @@ from __future__ import annotations
 import os
 import pty
 import subprocess
+from typing import Any
 
 import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rx_multicast_ipc.cli.output import message_record
+from rx_multicast_ipc.cli.output import Shown
 from rx_multicast_ipc.strangers.printable_text import printable_bytes
 
 from ..helpers import PATIENCE, ipc, needs_linux
@@ -33,7 +34,8 @@ def test_a_message_is_a_json_line_in_a_pipe(listen: Listen, channel: ipc.Channel
     address, port = channel.sender_address
     assert (code, err) == (0, "")
     assert abs(record.pop("received_at") - ipc.run(channel.wait_for_message(timeout=5)).received_at) < PATIENCE
-    expected = {"data": "hello", "address": address, "port": port, "family": "IPv4", "direct": False, "interface": ""}
+    expected: dict[str, Any] = {"data": "hello", "address": address, "port": port, "family": "IPv4"}
+    expected |= {"direct": False, "interface": ""}
     expected["destination"] = [channel.group.address, channel.group.port]
     assert record == expected
 
@@ -112,7 +114,7 @@ def test_a_time_out_after_messages_is_code_0_unless_more_were_asked_for(listen: 
 
 @given(st.binary(max_size=200))
 def test_every_payload_survives_the_way_through_json(payload: bytes) -> None:
-    shown = msgspec.json.decode(msgspec.json.encode(message_record(ipc.Message(payload))))["data"]
+    shown = msgspec.json.decode(msgspec.json.encode(Shown.of(ipc.Message(payload)).record))["data"]
     assert (shown.encode() if isinstance(shown, str) else bytes.fromhex(shown["$bytes"])) == payload
 
 
