@@ -33,7 +33,7 @@ LAYERS = (
     {"operators"},
     {"topics"},
     {"channel"},
-    {"shared_channels", "blocking_run", "repeat_loops"},
+    {"shared_channels", "blocking_run", "repeat_loops", "bridging"},
     {"__init__"},
     {"testing", "capture"},
     {"notebook"},
