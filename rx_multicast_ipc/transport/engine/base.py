@@ -27,6 +27,7 @@ import threading
 import time
 from collections.abc import Callable, Sequence
 from functools import partial
+from itertools import repeat
 from typing import Final, Protocol
 
 from reactivex.scheduler.periodicscheduler import PeriodicScheduler
@@ -307,7 +308,9 @@ class EngineTransport:
             self._thread.post(partial(self._send_all, payloads, destination))
             return
         limit = self.connection.payload_limit
-        fitting = next((place for place, payload in enumerate(payloads) if len(payload) > limit), len(payloads))
+        fitting = len(payloads)
+        if fitting and max(map(len, payloads)) > limit:
+            fitting = next(place for place, payload in enumerate(payloads) if len(payload) > limit)
         with self._send_lock:
             if self._closed:
                 raise ChannelClosed
@@ -345,11 +348,11 @@ class EngineTransport:
         self._next = first + len(payloads)
         if self._own is not None:
             now = time.time()
-            self._own.put([self._own_message(payload, now) for payload in payloads])
+            self._own.put(self._own_messages(payloads, now))
 
-    def _own_message(self, payload: bytes, now: float) -> Message:
-        address, port = self.sender_address
-        return Message(payload, address, port, self.group.family, now)
+    def _own_messages(self, payloads: Sequence[bytes], now: float) -> list[Message]:
+        fields = (*self.sender_address, self.group.family, now)
+        return list(map(Message, payloads, *map(repeat, fields)))
 
     def _no_names(self, name: str) -> Unsupported:
         return Unsupported(

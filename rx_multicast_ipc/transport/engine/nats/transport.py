@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
+from collections.abc import Sequence
 
 import msgspec
 
@@ -84,11 +85,11 @@ class NatsTransport(EngineTransport):
             sender = subjects.sender_in(text.rpartition(".")[0]) or sender
         return Message(payload, *sender, self.group.family, at, False, "", subject)
 
-    def _own_message(self, payload: bytes, now: float) -> Message:
-        own = super()._own_message(payload, now)
+    def _own_messages(self, payloads: Sequence[bytes], now: float) -> list[Message]:
+        own = super()._own_messages(payloads, now)
         if self._foreign is None:
             return own
-        return Message(payload, *self.sender_address, self.group.family, now, False, "", self.speaks_to)
+        return [msgspec.structs.replace(message, topic=self.speaks_to) for message in own]
 
 
 def open_nats(engine: Nats, group: Group, options: ChannelOptions, hears: Hears) -> NatsTransport:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import chain, repeat
 from typing import Final, NamedTuple
 
 _LONGEST_LINE: Final = 1 << 20
@@ -87,7 +88,11 @@ def publish(subject: bytes, reply: bytes, number: int, payloads: Sequence[bytes]
     head = b"PUB %b %b" % (subject, reply)
     if len(payloads) == 1:
         return b"%b%d %d\r\n%b\r\n" % (head, number, len(payloads[0]), payloads[0])
-    return b"".join([b"%b%d %d\r\n%b\r\n" % (head, at, len(each), each) for at, each in enumerate(payloads, number)])
+    # Lists that C code makes and joins: a tenth of what it costs to format each message.
+    numbers = repr(list(range(number, number + len(payloads))))[1:-1].encode().split(b", ")
+    sizes = repr(list(map(len, payloads)))[1:-1].encode().split(b", ")
+    parts = zip(repeat(head), numbers, repeat(b" "), sizes, repeat(b"\r\n"), payloads, repeat(b"\r\n"))  # noqa: B905
+    return b"".join(chain.from_iterable(parts))
 
 
 def publish_with_id(subject: bytes, reply: bytes, identity: str, payload: bytes) -> bytes:
