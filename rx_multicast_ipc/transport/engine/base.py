@@ -117,6 +117,10 @@ class Connection(Protocol):
         ...
 
 
+Publish = Callable[["EngineTransport", Sequence[bytes], int, Address | None], None]
+"""See :meth:`Connection.publish`."""
+
+
 class EngineTransport:
     """One end of a group that an engine carries. See :class:`rx_multicast_ipc.transport.base.Transport`.
 
@@ -303,7 +307,8 @@ class EngineTransport:
             while not (self._closed or writable.wait(_LOOK_AGAIN)):
                 pass
 
-    def _publish(self, payloads: Sequence[bytes], destination: Address | None) -> None:
+    def _publish(self, payloads: Sequence[bytes], destination: Address | None, publish: Publish | None = None) -> None:
+        """Send with the next running numbers, by the connection's ``publish`` if not by another one."""
         if self._send_lock._is_owned():  # pyright: ignore  # a signal handler interrupted a send of its own thread
             self._thread.post(partial(self._send_all, payloads, destination))
             return
@@ -314,12 +319,15 @@ class EngineTransport:
         with self._send_lock:
             if self._closed:
                 raise ChannelClosed
-            sent = fitting
+            sent = fitting  # also if a signal interrupts it: a number is never given twice
             fitting_ones = payloads if fitting == len(payloads) else payloads[:fitting]
             first = self._next if destination is None else self._next_direct.use(destination, lambda _: FIRST)
             try:
                 if fitting:
-                    self.connection.publish(self, fitting_ones, first, destination)
+                    (publish or self.connection.publish)(self, fitting_ones, first, destination)
+            except ChannelClosed:
+                sent = 0
+                raise
             except SendFailed as error:
                 sent = error.sent
                 self._refused += not isinstance(error, WouldBlock)

@@ -91,7 +91,7 @@ def publish(subject: bytes, reply: bytes, number: int, payloads: Sequence[bytes]
     # Lists that C code makes and joins: a tenth of what it costs to format each message.
     numbers = repr(list(range(number, number + len(payloads))))[1:-1].encode().split(b", ")
     sizes = repr(list(map(len, payloads)))[1:-1].encode().split(b", ")
-    parts = zip(repeat(head), numbers, repeat(b" "), sizes, repeat(b"\r\n"), payloads, repeat(b"\r\n"))  # noqa: B905
+    parts = zip(repeat(head), numbers, repeat(b" "), sizes, repeat(b"\r\n"), payloads, repeat(b"\r\n"))
     return b"".join(chain.from_iterable(parts))
 
 
@@ -106,3 +106,38 @@ def status(headers: bytes) -> int:
     """The status that headers begin with, such as 503; 0 for none."""
     word = headers[9:12]
     return int(word) if headers.startswith(b"NATS/1.0 ") and word.isdigit() else 0
+
+
+def request(subject: bytes, reply: bytes, payload: bytes) -> bytes:
+    """One message without a number."""
+    return b"PUB %b %b%b%d\r\n%b\r\n" % (subject, reply, b" " if reply else b"", len(payload), payload)
+
+
+def header(headers: bytes, name: bytes) -> bytes:
+    """The value of a header; empty if it is not there."""
+    for line in headers.split(b"\r\n")[1:]:
+        key, _, value = line.partition(b":")
+        if key.strip().lower() == name.lower():
+            return value.strip()
+    return b""
+
+
+class Place(NamedTuple):
+    """Where a message stands: its numbers in the stream and of the consumer, when it was stored, what is to come."""
+
+    of_stream: int
+    of_consumer: int
+    at: float
+    pending: int
+
+
+def place_in_stream(reply: bytes) -> Place | None:
+    """What JetStream says in the reply subject of what it delivers: ``$JS.ACK.`` and so on; None for anything else."""
+    words = reply.split(b".")
+    if len(words) < 9 or words[:2] != [b"$JS", b"ACK"]:
+        return None
+    numbers = words[5:9] if len(words) < 11 else words[7:11]
+    if not all(word.isdigit() for word in numbers):
+        return None
+    of_stream, of_consumer, at, pending = map(int, numbers)
+    return Place(of_stream, of_consumer, at / 1e9, pending)
