@@ -77,6 +77,7 @@ from .topics.topic_message import TopicMessage
 
 if TYPE_CHECKING:
     from . import capture, notebook, operators, testing
+    from .bridging import Bridge, BridgeRole, BridgeStatistics, bridge
     from .topics.topic import Topic
 
     __version__: str
@@ -85,6 +86,9 @@ __all__ = [
     "DEFAULT_GROUP",
     "DEFAULT_PORT",
     "Acknowledged",
+    "Bridge",
+    "BridgeRole",
+    "BridgeStatistics",
     "BufferOverflow",
     "CannotOpen",
     "CaptureCorrupt",
@@ -131,6 +135,7 @@ __all__ = [
     "Unsupported",
     "WouldDeadlock",
     "__version__",
+    "bridge",
     "broadcast",
     "capture",
     "messages",
@@ -151,7 +156,10 @@ safe_log.install()
 
 _ROOMS_LOADED_WHEN_TOUCHED = ("capture", "notebook", "operators", "testing")
 
-_LOADED_WHEN_TOUCHED = {"Topic": ".topics.topic"}
+_LOADED_WHEN_TOUCHED = {
+    "Topic": ".topics.topic",
+    **dict.fromkeys(("Bridge", "BridgeRole", "BridgeStatistics", "bridge"), ".bridging"),
+}
 """Names, and the modules that they are in."""
 
 

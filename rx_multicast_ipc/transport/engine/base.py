@@ -139,6 +139,7 @@ class EngineTransport:
         if options["send_from"] == "group":
             raise Unsupported('an engine has no shared ports to send from: leave send_from="group" out, or use UDP')
         self.group = group
+        self.to_group: Address = group.address, group.port
         self.hears = hears
         self.connection = connection
         self.number = _take_number()
@@ -359,7 +360,7 @@ class EngineTransport:
             self._own.put(self._own_messages(payloads, now))
 
     def _own_messages(self, payloads: Sequence[bytes], now: float) -> list[Message]:
-        fields = (*self.sender_address, self.group.family, now)
+        fields = (*self.sender_address, self.group.family, now, False, "", self.to_group)
         return list(map(Message, payloads, *map(repeat, fields)))
 
     def _no_names(self, name: str) -> Unsupported:

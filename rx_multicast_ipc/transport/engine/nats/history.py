@@ -18,7 +18,7 @@ from reactivex.disposable import SerialDisposable
 from ....engines import Nats
 from ....errors import CannotOpen, ChannelClosed, MulticastError, SendFailed
 from ....group import Group
-from ....message import Family, Message
+from ....message import Address, Family, Message
 from ...latch import Latch
 from ...udp.io_thread import IoThread
 from .. import connections
@@ -82,6 +82,7 @@ class NatsHistory:
         self._foreign = engine.subject
         self._filter = engine.subject or f"{subjects.of_group(group)}.>"
         self._family: Family = group.family
+        self._to_group: Address = group.address, group.port
         self._since = since
         self._until_now = until_now
         self._deliver = deliver
@@ -335,6 +336,6 @@ class NatsHistory:
     def _message(self, arrived: Delivered, at: float) -> Message:
         subject = arrived.subject.decode("utf-8", "replace")
         if self._foreign is not None:
-            return Message(arrived.payload, "", 0, self._family, at, False, "", subject)
+            return Message(arrived.payload, "", 0, self._family, at, topic=subject)
         sender = subjects.sender_in(subject) or ("", 0)
-        return Message(arrived.payload, *sender, self._family, at)
+        return Message(arrived.payload, *sender, self._family, at, destination=self._to_group)

@@ -110,14 +110,14 @@ class NatsTransport(EngineTransport):
             if len(self._senders) >= _MOST_REMEMBERED:
                 self._senders.clear()
             self._senders[subject] = sender
-        return Message(payload, sender[0], sender[1], self.group.family, at)
+        return Message(payload, sender[0], sender[1], self.group.family, at, False, "", self.to_group)
 
     def _foreign_message(self, subject: str, reply: bytes, payload: bytes, at: float) -> Message:
         text = reply.decode("utf-8", "replace")
         sender = (text, ANSWERABLE) if text else ("", 0)
         if reply.startswith(subjects.NUMBER):
             sender = subjects.sender_in(text.rpartition(".")[0]) or sender
-        return Message(payload, *sender, self.group.family, at, False, "", subject)
+        return Message(payload, *sender, self.group.family, at, topic=subject)
 
     def _own_messages(self, payloads: Sequence[bytes], now: float) -> list[Message]:
         own = super()._own_messages(payloads, now)
