@@ -7,6 +7,8 @@ import os
 import signal
 import subprocess
 import sys
+from collections.abc import Generator
+from contextlib import contextmanager
 
 import pytest
 from reactivex import operators as ops
@@ -76,6 +78,14 @@ def test_the_clients_of_a_server_that_dies_move_to_another_one(starts_at: tuple[
             check_account(sender, heard, receiving.statistics)
 
 
+@contextmanager
+def killed_at_the_end(process: subprocess.Popen[str]) -> Generator[None]:
+    try:
+        yield
+    finally:
+        process.kill()
+
+
 STOPPED = """
 import json, sys
 import rx_multicast_ipc as ipc
@@ -95,10 +105,12 @@ def test_a_receiver_that_is_stopped_delays_nobody_and_counts_what_it_lost(port: 
         ipc.open_channel(port, interface=alone(server.url, "sender")) as sending,
         ipc.open_channel(port, interface=alone(server.url, "receiver")) as receiving,
     ):
-        process = subprocess.Popen(
-            [sys.executable, "-c", STOPPED, str(port), server.url], stdout=subprocess.PIPE, text=True
-        )
-        try:
+        with (
+            subprocess.Popen(
+                [sys.executable, "-c", STOPPED, str(port), server.url], stdout=subprocess.PIPE, text=True
+            ) as process,
+            killed_at_the_end(process),
+        ):
             ipc.run(receiving.wait_for_message(lambda m: m.text == "here", timeout=30))
             process.send_signal(signal.SIGSTOP)
             heard: list[str] = []
@@ -106,13 +118,11 @@ def test_a_receiver_that_is_stopped_delays_nobody_and_counts_what_it_lost(port: 
             filling = "." * 20_000
             for number in range(1500):  # 30 MB: more than sockets and the server keep for it
                 ipc.run(sending.broadcast(f"x{number:06}{filling}"))
+                until(lambda number=number: len(heard) > number - 10)  # and little for who listens
             until(lambda: len(heard) == 1500)
             process.send_signal(signal.SIGCONT)
             until(lambda: ipc.run(sending.broadcast("end")) or process.poll() is not None)
             out, _ = process.communicate()
-        finally:
-            process.kill()
-            process.wait()
         told, lost, in_order = json.loads(out)
         assert receiving.statistics.lost == 0
     assert in_order

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from ...channel_options import ChannelOptions
-from ...engines import Engine, Nats
+from ...engines import Engine, Nats, Zenoh
 from ...errors import InvalidInterface, Unsupported
 from ...group import Group
 from ...message import Message
@@ -20,6 +20,10 @@ def open_on_engine(group: Group, options: ChannelOptions, hears: Hears = Hears.A
         from .nats.transport import open_nats
 
         return open_nats(engine, group, options, hears)
+    if isinstance(engine, Zenoh):
+        from .zenoh.transport import open_zenoh
+
+        return open_zenoh(engine, group, options, hears)
     raise InvalidInterface(f"{group} names no engine that there is a transport for")
 
 
