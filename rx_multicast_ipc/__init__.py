@@ -29,7 +29,7 @@ from typing import TYPE_CHECKING
 
 from .blocking_run import run
 from .channel import Channel, open_channel, with_socket
-from .channel_events import ChannelEvent, Gap, NetworkChange, NetworkEvent
+from .channel_events import ChannelEvent, Gap, Joined, Left, NetworkChange, NetworkEvent
 from .channel_options import ChannelOptions
 from .channel_statistics import Statistics
 from .errors import (
@@ -63,7 +63,9 @@ from .errors import (
     WouldDeadlock,
 )
 from .group import DEFAULT_GROUP, DEFAULT_PORT, Group
+from .member import Member
 from .message import Message, Received
+from .presence import Presence
 from .receiving.async_iteration import to_async_iterable
 from .receiving.overflow import Overflow
 from .reliable import Acknowledged, Reliable
@@ -75,6 +77,7 @@ from .topics.topic_message import TopicMessage
 
 if TYPE_CHECKING:
     from . import capture, notebook, operators, testing
+    from .group_state.latest_value import LatestValue
     from .topics.topic import Topic
 
     __version__: str
@@ -103,6 +106,10 @@ __all__ = [
     "InvalidPort",
     "InvalidTTL",
     "InvalidTopic",
+    "Joined",
+    "LatestValue",
+    "Left",
+    "Member",
     "Message",
     "MessageTimeout",
     "MessagesMissing",
@@ -116,6 +123,7 @@ __all__ = [
     "Overflow",
     "PayloadTooLarge",
     "PortInUse",
+    "Presence",
     "Received",
     "Reliable",
     "SendFailed",
@@ -146,7 +154,7 @@ safe_log.install()
 
 _ROOMS_LOADED_WHEN_TOUCHED = ("capture", "notebook", "operators", "testing")
 
-_LOADED_WHEN_TOUCHED = {"Topic": ".topics.topic"}
+_LOADED_WHEN_TOUCHED = {"LatestValue": ".group_state.latest_value", "Topic": ".topics.topic"}
 """Names, and the modules that they are in."""
 
 
