@@ -29,9 +29,10 @@ from typing import TYPE_CHECKING
 
 from .blocking_run import run
 from .channel import Channel, open_channel, with_socket
-from .channel_events import ChannelEvent, Gap, Joined, Left, NetworkChange, NetworkEvent
+from .channel_events import ChannelEvent, Forbidden, Gap, Joined, Left, NetworkChange, NetworkEvent
 from .channel_options import ChannelOptions
 from .channel_statistics import Statistics
+from .engines import Nats
 from .errors import (
     BufferOverflow,
     CannotOpen,
@@ -54,6 +55,7 @@ from .errors import (
     MulticastError,
     NeverSubscribedWarning,
     NoRoute,
+    NotAuthorized,
     NotIterable,
     PayloadTooLarge,
     PortInUse,
@@ -77,6 +79,7 @@ from .topics.topic_message import TopicMessage
 
 if TYPE_CHECKING:
     from . import capture, notebook, operators, testing
+    from .bridging import Bridge, BridgeRole, BridgeStatistics, bridge
     from .group_state.latest_value import LatestValue
     from .topics.topic import Topic
 
@@ -86,6 +89,9 @@ __all__ = [
     "DEFAULT_GROUP",
     "DEFAULT_PORT",
     "Acknowledged",
+    "Bridge",
+    "BridgeRole",
+    "BridgeStatistics",
     "BufferOverflow",
     "CannotOpen",
     "CaptureCorrupt",
@@ -95,6 +101,7 @@ __all__ = [
     "ChannelEvent",
     "ChannelOptions",
     "DecodeFailed",
+    "Forbidden",
     "Gap",
     "Group",
     "InvalidAddress",
@@ -115,10 +122,12 @@ __all__ = [
     "MessagesMissing",
     "MissingExtra",
     "MulticastError",
+    "Nats",
     "NetworkChange",
     "NetworkEvent",
     "NeverSubscribedWarning",
     "NoRoute",
+    "NotAuthorized",
     "NotIterable",
     "Overflow",
     "PayloadTooLarge",
@@ -134,6 +143,7 @@ __all__ = [
     "Unsupported",
     "WouldDeadlock",
     "__version__",
+    "bridge",
     "broadcast",
     "capture",
     "messages",
@@ -154,7 +164,11 @@ safe_log.install()
 
 _ROOMS_LOADED_WHEN_TOUCHED = ("capture", "notebook", "operators", "testing")
 
-_LOADED_WHEN_TOUCHED = {"LatestValue": ".group_state.latest_value", "Topic": ".topics.topic"}
+_LOADED_WHEN_TOUCHED = {
+    "LatestValue": ".group_state.latest_value",
+    "Topic": ".topics.topic",
+    **dict.fromkeys(("Bridge", "BridgeRole", "BridgeStatistics", "bridge"), ".bridging"),
+}
 """Names, and the modules that they are in."""
 
 

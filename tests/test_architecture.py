@@ -22,7 +22,7 @@ LAYERS = (
     {"payload_format", "member"},
     {"message", "channel_events", "channel_statistics"},
     {"validation"},
-    {"environment"},
+    {"environment", "engines"},
     {"subscribing"},
     {"channel_scheduler"},
     {"group", "reliable", "presence"},
@@ -34,7 +34,7 @@ LAYERS = (
     {"topics"},
     {"group_state"},
     {"channel"},
-    {"shared_channels", "blocking_run", "repeat_loops"},
+    {"shared_channels", "blocking_run", "repeat_loops", "bridging"},
     {"__init__"},
     {"testing", "capture"},
     {"notebook"},
@@ -60,9 +60,12 @@ NARROW = {
     "repeat_loops": {"errors", "validation"},
     "transport": {
         *("channel_events", "channel_options", "channel_scheduler", "channel_statistics", "errors", "group", "message"),
-        *("reliable", "subscribing", "validation"),
+        *("engines", "reliable", "strangers", "subscribing", "validation"),
     },
-    "notebook": {"blocking_run", "channel", "errors", "message", "receiving", "testing", "validation"},
+    "notebook": {
+        *("blocking_run", "capture", "channel", "errors", "member", "message", "payload_format", "receiving"),
+        *("strangers", "subscribing", "testing", "topics", "validation"),
+    },
     "testing": {
         *(
             "channel",

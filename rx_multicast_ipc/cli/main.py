@@ -19,11 +19,13 @@ from .output import PROGRAM, Output, tell
 COMMANDS: Final = {
     "listen": "print what a group says",
     "send": "send to a group, or to one address",
+    "members": "tell who is in a group, as far as they say so",
     "topics": "tell who publishes what, how often and how much",
     "ping": "ask every listener of a group, and measure the answers",
     "record": "write what a group says to a capture file",
     "replay": "send what a capture file holds to a group",
     "spy": "watch a group, full screen",
+    "bridge": "join two segments, or a segment and an engine",
     "doctor": "find out why multicast does not work",
     "completion": "print what makes a shell complete commands and options",
 }
