@@ -43,7 +43,7 @@ class Command(Protocol):
         ...
 
     def run(self, options: Namespace, output: Output) -> int:
-        """Run it, and return one of :mod:`.exit_codes`. It may raise ``MulticastError``, ``OSError``, KeyboardInterrupt."""
+        """Run it, and return one of :mod:`.exit_codes`. It may raise ``MulticastError``, ``OSError``, Ctrl-C."""
         ...
 
 
