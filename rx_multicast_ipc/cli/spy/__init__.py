@@ -5,9 +5,11 @@ from __future__ import annotations
 from argparse import ArgumentParser, Namespace
 
 from ...channel import Channel
+from ...channel_options import ChannelOptions
 from ...errors import MissingExtra, Unsupported
 from ..output import Output, is_terminal
 from ..ping_protocol import answer_pings
+from ..reliable_argument import add_reliable, reliable_options
 from ..shared_arguments import add_group, add_receive_buffer, examples, group_of, pattern
 
 
@@ -22,6 +24,7 @@ def configure(parser: ArgumentParser) -> None:
     )
     parser.add_argument("--filter", type=pattern, metavar="REGEX", help="begin with this filter")
     add_group(parser)
+    add_reliable(parser)
     add_receive_buffer(parser)
 
 
@@ -34,6 +37,11 @@ def run(options: Namespace, output: Output) -> int:
         if error.name is None or error.name.partition(".")[0] not in ("textual", "rich"):
             raise
         raise MissingExtra("spy", "textual", "cli") from error
-    with Channel(group_of(options), options={"receive_buffer": options.receive_buffer, "backlog": 1}) as channel:
+    settings: ChannelOptions = {
+        "receive_buffer": options.receive_buffer,
+        "backlog": 1,
+        **reliable_options(options),
+    }
+    with Channel(group_of(options), options=settings) as channel:
         answer_pings(channel)
         return SpyApp(channel, options.filter.pattern if options.filter else "").run() or 0
