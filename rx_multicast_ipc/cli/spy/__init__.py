@@ -7,6 +7,7 @@ from argparse import ArgumentParser, Namespace
 from ...channel import Channel
 from ...channel_options import ChannelOptions
 from ...errors import MissingExtra, Unsupported
+from ...presence import Presence
 from ..output import Output, is_terminal
 from ..ping_protocol import answer_pings
 from ..reliable_argument import add_reliable, reliable_options
@@ -37,11 +38,20 @@ def run(options: Namespace, output: Output) -> int:
         if error.name is None or error.name.partition(".")[0] not in ("textual", "rich"):
             raise
         raise MissingExtra("spy", "textual", "cli") from error
+<<<<<<< HEAD
     settings: ChannelOptions = {
         "receive_buffer": options.receive_buffer,
         "backlog": 1,
         **reliable_options(options),
     }
     with Channel(group_of(options), options=settings) as channel:
+=======
+    chosen: ChannelOptions = {
+        "receive_buffer": options.receive_buffer,
+        "backlog": 1,
+        "presence": Presence(None),  # hears names, and says nothing
+    }
+    with Channel(group_of(options), options=chosen) as channel:
+>>>>>>> main
         answer_pings(channel)
         return SpyApp(channel, options.filter.pattern if options.filter else "").run() or 0
