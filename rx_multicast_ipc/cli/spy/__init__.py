@@ -38,20 +38,12 @@ def run(options: Namespace, output: Output) -> int:
         if error.name is None or error.name.partition(".")[0] not in ("textual", "rich"):
             raise
         raise MissingExtra("spy", "textual", "cli") from error
-<<<<<<< HEAD
-    settings: ChannelOptions = {
-        "receive_buffer": options.receive_buffer,
-        "backlog": 1,
-        **reliable_options(options),
-    }
-    with Channel(group_of(options), options=settings) as channel:
-=======
     chosen: ChannelOptions = {
         "receive_buffer": options.receive_buffer,
         "backlog": 1,
         "presence": Presence(None),  # hears names, and says nothing
+        **reliable_options(options),
     }
     with Channel(group_of(options), options=chosen) as channel:
->>>>>>> main
         answer_pings(channel)
         return SpyApp(channel, options.filter.pattern if options.filter else "").run() or 0
