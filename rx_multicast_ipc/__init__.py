@@ -29,7 +29,7 @@ from typing import TYPE_CHECKING
 
 from .blocking_run import run
 from .channel import Channel, open_channel, with_socket
-from .channel_events import ChannelEvent, Gap, NetworkChange, NetworkEvent
+from .channel_events import ChannelEvent, Gap, NetworkChange, NetworkEvent, Rejected
 from .channel_options import ChannelOptions
 from .channel_statistics import Statistics
 from .errors import (
@@ -43,11 +43,13 @@ from .errors import (
     InvalidArgument,
     InvalidGroup,
     InvalidInterface,
+    InvalidKey,
     InvalidOption,
     InvalidPayload,
     InvalidPort,
     InvalidTopic,
     InvalidTTL,
+    KeyUnreadable,
     MessagesMissing,
     MessageTimeout,
     MissingExtra,
@@ -63,6 +65,7 @@ from .errors import (
     WouldDeadlock,
 )
 from .group import DEFAULT_GROUP, DEFAULT_PORT, Group
+from .key import Key
 from .message import Message, Received
 from .receiving.async_iteration import to_async_iterable
 from .receiving.overflow import Overflow
@@ -98,11 +101,14 @@ __all__ = [
     "InvalidArgument",
     "InvalidGroup",
     "InvalidInterface",
+    "InvalidKey",
     "InvalidOption",
     "InvalidPayload",
     "InvalidPort",
     "InvalidTTL",
     "InvalidTopic",
+    "Key",
+    "KeyUnreadable",
     "Message",
     "MessageTimeout",
     "MessagesMissing",
@@ -117,6 +123,7 @@ __all__ = [
     "PayloadTooLarge",
     "PortInUse",
     "Received",
+    "Rejected",
     "Reliable",
     "SendFailed",
     "Statistics",

@@ -59,5 +59,23 @@ class Gap(msgspec.Struct, frozen=True):
     at: float = 0.0
 
 
-ChannelEvent: TypeAlias = NetworkEvent | Gap
+class Rejected(msgspec.Struct, frozen=True):
+    """Datagrams that a sealed channel refused: told at once, and then once a second at most for each kind of reason.
+
+    A channel without a key tells once that it hears sealed ones; it does not refuse them.
+
+    Attributes:
+        reason: why, for people.
+        sender: of the last of them. Anybody can write there what they like.
+        count: of them, since this was told last.
+        at: seconds since the Unix epoch.
+    """
+
+    reason: str
+    sender: tuple[str, int]
+    count: int = 1
+    at: float = 0.0
+
+
+ChannelEvent: TypeAlias = NetworkEvent | Gap | Rejected
 """Whatever ``Channel.events`` may tell."""

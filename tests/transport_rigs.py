@@ -7,13 +7,17 @@ from collections.abc import Callable
 from itertools import count
 from typing import Any
 
-from rx_multicast_ipc import ChannelOptions, Group, Message, Reliable
+from msgspec.structs import replace
+
+from rx_multicast_ipc import ChannelOptions, Group, Key, Message, Reliable
+from rx_multicast_ipc.key import Keys
 from rx_multicast_ipc.message import Address
 from rx_multicast_ipc.testing import VirtualClock
 from rx_multicast_ipc.testing.conformance import Rig
 from rx_multicast_ipc.transport import Hears, OpenTransport, Transport, TransportWrapper
-from rx_multicast_ipc.transport.framed.envelope import SendPacket, Tell
 from rx_multicast_ipc.transport.framed.open_framed import OpenFramed
+from rx_multicast_ipc.transport.framed.packet_port import PacketPort
+from rx_multicast_ipc.transport.opening import sealing
 from rx_multicast_ipc.transport.udp.transport import UdpTransport
 from rx_multicast_ipc.transport.virtual.host import VirtualHost
 from rx_multicast_ipc.transport.virtual.link import Link
@@ -68,7 +72,14 @@ def beside_packets(rig: Rig) -> Rig:
 def enveloped(rig: Rig, *, reliable: bool = False) -> Rig:
     """Ends around those of another rig that speak in packets with an envelope around each."""
     options = Reliable(largest=100_000) if reliable else None
-    rig.open_transport = OpenFramed(rig.open_transport, options, lambda _: Reversal())
+    rig.open_transport = OpenFramed(rig.open_transport, options, Reversal)
+    return rig
+
+
+def sealed(rig: Rig, *, reliable: bool = False) -> Rig:
+    """Ends around those of another rig that share a key."""
+    options = Reliable(largest=100_000) if reliable else None
+    rig.open_transport = OpenFramed(rig.open_transport, options, sealing((Key.new(),)))
     return rig
 
 
@@ -76,15 +87,22 @@ class Reversal:
     """An envelope that turns packets around, after four bytes of its own."""
 
     overhead = 4
+    settled_at = 0.0
 
-    def attach(self, send: SendPacket, tell: Tell) -> None:
+    def attach(self, port: PacketPort) -> None:
+        pass
+
+    def announce(self) -> None:
         pass
 
     def wrap(self, packet: bytes, destination: Address | None) -> bytes:
         return b"test" + packet[::-1]
 
-    def open(self, datagram: Message) -> bytes | None:
-        return datagram.data[:3:-1] if datagram.data.startswith(b"test") else None
+    def open(self, batch: list[Message]) -> list[Message]:
+        return [replace(each, data=each.data[:3:-1]) for each in batch if each.data.startswith(b"test")]
+
+    def change_keys(self, keys: Keys) -> None:
+        pass
 
     def counts(self) -> dict[str, int]:
         return {}

@@ -13,6 +13,7 @@ from ..message import Message
 from ..subscribing.deadlocks import deadlock
 from ..subscribing.subscriber_errors import tell_all
 from ..transport import OpenTransport, Transport
+from ..transport.sealed.sealed_traffic_notice import SealedTrafficNotice
 from .closed_notice import ClosedNotice, anew
 from .hot_source import HotSource
 from .wait_backlog import Backlog
@@ -31,10 +32,12 @@ class Inbox:
         batches, messages, deliveries, events: the channel's hot streams.
         backlog: what nobody waited for yet.
         closing: tells of the end.
+        notice: tells of sealed datagrams, where there is no key.
     """
 
     transport: Transport
     backlog: Backlog
+    notice: SealedTrafficNotice
 
     def __init__(self, group: Group) -> None:
         self.batches: HotSource[list[Message]] = HotSource(self._refusal, f"batches of {group}")
@@ -46,6 +49,8 @@ class Inbox:
     def open(self, group: Group, open_transport: OpenTransport, options: ChannelOptions) -> None:
         """Open a transport, and begin. Arguments and errors as for :class:`rx_multicast_ipc.Channel`."""
         self.transport = open_transport(group, options)
+        self.notice = SealedTrafficNotice(group, self._tell)
+        self.notice.told = bool(options["key"])
         try:
             self.backlog = Backlog(self.transport, options["backlog"])
             self.transport.start(_Delivery(self), self._end, self._tell)
@@ -101,8 +106,11 @@ class _Delivery:
         self._messages = inbox.messages
         self._deliveries = inbox.deliveries
         self._backlog = inbox.backlog
+        self._notice = inbox.notice
 
     def __call__(self, batch: list[Message]) -> None:
+        if not self._notice.told:
+            self._notice.look(batch[0])
         if self._batches.observed:
             self._batches.emit((batch,))
         if self._messages.observed:

@@ -4,11 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Generator
 from contextlib import contextmanager
+from typing import TYPE_CHECKING, cast
 
 from ..channel_options import ChannelOptions
+from ..errors import MissingExtra
 from ..group import Group
 from ..reliable import Reliable
 from .base import Hears, OpenTransport, Transport
+
+if TYPE_CHECKING:
+    from ..key import Keys
+    from .framed.open_framed import NewEnvelope
 
 
 def open_udp(group: Group, options: ChannelOptions, hears: Hears = Hears.ALL) -> Transport:
@@ -36,12 +42,29 @@ def as_options_say(open_transport: OpenTransport, options: ChannelOptions) -> Op
 
     One layer does for all of them: see :class:`~rx_multicast_ipc.transport.framed.open_framed.OpenFramed`.
     """
-    reliable = options.get("reliable")
-    if not isinstance(reliable, Reliable):
+    reliable, keys = options.get("reliable"), options.get("key")
+    if not isinstance(reliable, Reliable) and not keys:
         return open_transport
     from .framed.open_framed import OpenFramed
 
-    return OpenFramed(open_transport, reliable)
+    return OpenFramed(open_transport, reliable if isinstance(reliable, Reliable) else None, sealing(keys))
+
+
+def sealing(keys: object) -> NewEnvelope | None:
+    """What makes the envelopes of channels with these keys; None without keys.
+
+    Raises:
+        MissingExtra: cryptography is not installed.
+    """
+    if not keys:
+        return None
+    try:
+        from .sealed.packet_sealing import PacketSealing
+    except ImportError as error:
+        raise MissingExtra("a sealed channel (key=)", "cryptography", "sealed") from error
+
+    sealing_with = cast("Keys", keys)
+    return lambda: PacketSealing(sealing_with)
 
 
 @contextmanager

@@ -14,8 +14,8 @@ from .packet_transport import PacketTransport
 from .transport import FramedTransport
 from .unrepaired import UnrepairedTransport
 
-NewEnvelope = Callable[[Group], Envelope]
-"""Makes the envelope of one opening of a group."""
+NewEnvelope = Callable[[], Envelope]
+"""Makes the envelope of one opening of a channel."""
 
 
 class OpenFramed:
@@ -35,14 +35,18 @@ class OpenFramed:
         self._envelope = envelope
 
     def __call__(self, group: Group, options: ChannelOptions, hears: Hears = Hears.ALL) -> PacketTransport:
-        envelope = None if self._envelope is None else self._envelope(group)
-        if self._reliable is None:
-            return UnrepairedTransport(self._open_transport(group, options, hears), envelope)
+        envelope = None if self._envelope is None else self._envelope()
+        if envelope is None and self._reliable is None:
+            return UnrepairedTransport(self._open_transport(group, options, hears), hears)
         if options["send_from"] != "own":
+            kind = "sealed" if self._reliable is None else "reliable"
             raise InvalidOption(
-                "a reliable channel must hear what its receivers answer, so it needs a port of its own: "
+                f"a {kind} channel must hear what its receivers answer, so it needs a port of its own: "
                 'leave send_from="own"'
             )
+        if self._reliable is None:
+            inside = Hears.DIRECT if hears is Hears.NOTHING else hears
+            return UnrepairedTransport(self._open_transport(group, options, inside), hears, envelope)
         silent: ChannelOptions = {**options, "echo": False}
         inside = Hears.DIRECT if hears is Hears.NOTHING else hears  # receivers answer to it
         transport = self._open_transport(group, silent, inside)

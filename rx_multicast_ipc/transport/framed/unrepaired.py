@@ -2,21 +2,23 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Sequence
 from random import SystemRandom
 
 import msgspec
+from reactivex.scheduler import VirtualTimeScheduler
 
 from ...channel_events import ChannelEvent
 from ...channel_statistics import Statistics
 from ...errors import ChannelClosed
 from ...message import Address, Message
 from ...subscribing.subscriber_errors import report
-from ..base import Changed, Deliver, Ended, Transport
+from ..base import Changed, Deliver, Ended, Hears, Transport
 from .envelope import Envelope
-from .packet_codec import pack_control, parse_control
+from .packet_codec import message_in, pack_message
 from .packet_transport import PacketTransport
-from .packets import HEADER_SIZE, NUMBER_LIMIT, ControlPacket, Kind
+from .packets import HEADER_SIZE
 
 
 class UnrepairedTransport(PacketTransport):
@@ -27,30 +29,47 @@ class UnrepairedTransport(PacketTransport):
 
     Args:
         transport: the one inside. It belongs to the wrapper from now on.
+        hears: what it is to hear itself. With an envelope, the one inside hears what is sent to it alone in any case.
         envelope: is put around packets; None for none.
     """
 
-    def __init__(self, transport: Transport, envelope: Envelope | None = None) -> None:
+    def __init__(self, transport: Transport, hears: Hears = Hears.ALL, envelope: Envelope | None = None) -> None:
         super().__init__(transport, envelope)
-        self._frames = envelope is not None
+        scheduler = transport.scheduler
+        self._is_virtual = isinstance(scheduler, VirtualTimeScheduler)
+        self._now = (lambda: scheduler.to_seconds(scheduler.now)) if self._is_virtual else time.monotonic
+        self._hears = hears
+        self._is_started = False
         self._session = SystemRandom().getrandbits(32) or 1
         self._number = 0
         self._sent = self._sent_bytes = self._received = self._received_bytes = self._foreign = 0
+        if envelope is not None and hears is Hears.NOTHING:
+            try:
+                self._start()  # those that it sends to may ask it to prove that it is there
+            except BaseException:
+                self.inner.close()
+                raise
 
     @property
     def payload_limit(self) -> int:
         limit = self.inner.payload_limit
-        return limit - HEADER_SIZE - self.packets.overhead if self._frames else limit
+        return limit if self._envelope is None else limit - HEADER_SIZE - self.packets.overhead
 
     def start(self, deliver: Deliver, ended: Ended, changed: Changed | None = None) -> None:
         self._deliver, self._ended, self._changed = deliver, ended, changed
+        self._start()
+        if self._envelope is not None and self._hears is Hears.ALL:
+            self._envelope.announce()
+
+    def _start(self) -> None:
+        self._is_started = True
         self.inner.start(self._arrive, self._on_inside_ended, self._tell)
         self._close_with_the_process()
 
     def send(self, payload: bytes, destination: Address | None = None) -> None:
         if self._closed:
             raise ChannelClosed
-        if self._frames and destination == (self.group.address, self.group.port):
+        if self._envelope is not None and destination == (self.group.address, self.group.port):
             destination = None
         datagram = self._datagrams((payload,), destination)[0]
         self.inner.send(datagram, destination)
@@ -67,9 +86,9 @@ class UnrepairedTransport(PacketTransport):
         self._note_sent(payloads)
 
     def close(self, *, wait: bool = True) -> None:
-        if self._deliver is not None:
+        if self._is_started:
             super().close(wait=wait)
-        else:  # never started, so that nobody would tell of its end
+        else:  # so that nobody would tell of its end
             self._closed = True
             self.inner.close(wait=wait)
             self._released.set()
@@ -77,7 +96,7 @@ class UnrepairedTransport(PacketTransport):
 
     @property
     def _lingers(self) -> bool:
-        return False
+        return self._envelope is not None and not self._is_virtual
 
     def _count(self) -> Statistics:
         return msgspec.structs.replace(
@@ -91,14 +110,14 @@ class UnrepairedTransport(PacketTransport):
         )
 
     def _datagrams(self, payloads: Sequence[bytes], destination: Address | None) -> Sequence[bytes]:
-        if not self._frames:
+        if self._envelope is None:
             return payloads
         wrap, session = self.packets.wrap, self._session
         with self._lock:
             first = self._number + 1
             self._number += len(payloads)
             return [
-                wrap(pack_control(ControlPacket(Kind.MESSAGE, 0, 0, session, number, payload)), destination)
+                wrap(pack_message(session, number, payload), destination)
                 for number, payload in enumerate(payloads, first)
             ]
 
@@ -111,8 +130,8 @@ class UnrepairedTransport(PacketTransport):
         self.packets.arrive(batch, self._take)
 
     def _take(self, batch: list[Message]) -> None:
-        if self._frames:
-            batch = [message for datagram in batch if (message := self._message_in(datagram)) is not None]
+        if self._envelope is not None:
+            batch = self._messages_in(batch)
         if batch and self._deliver is not None and not self._closed:
             self._received += len(batch)
             self._received_bytes += sum([len(message.data) for message in batch])
@@ -121,23 +140,32 @@ class UnrepairedTransport(PacketTransport):
             except Exception as error:
                 report(error)
 
-    def _message_in(self, datagram: Message) -> Message | None:
-        packet = parse_control(datagram.data)
-        if (
-            packet is None
-            or packet[:3] != (Kind.MESSAGE, 0, 0)
-            or not packet.session
-            or not 0 < packet.number < NUMBER_LIMIT
-        ):
-            self._foreign += 1
-            return None
-        return msgspec.structs.replace(datagram, data=packet.body)
+    def _messages_in(self, batch: list[Message]) -> list[Message]:
+        messages: list[Message] = []
+        for packet in batch:
+            data = message_in(packet.data)
+            if data is None:
+                self._foreign += 1
+            else:
+                address, port, family = packet.address, packet.port, packet.family
+                messages.append(
+                    Message(data, address, port, family, packet.received_at, packet.direct, packet.interface)
+                )
+        return messages
 
     def _tell(self, event: ChannelEvent) -> None:
         if self._changed is not None and not self._closed:
             self._changed(event)
 
     def _end(self) -> None:
-        if not self._over.is_set and not self.inner.closed:
-            self.packets.close()
+        if self._told or self.inner.closed:
+            return
+        self.packets.close()
+        stays = 0.0 if self._envelope is None else self._envelope.settled_at - self._now()
+        if stays > 0:  # so that others may still open what it sent
+            with self._lock:
+                self._final = self._count()
+            self.scheduler.schedule_relative(stays, lambda _scheduler, _state: self.inner.close(wait=False))
+            self._tell_ended(None)
+        else:
             self.inner.close(wait=False)
