@@ -1,17 +1,18 @@
 """Settings of the documentation site: Sphinx, the theme furo, pages in Markdown (MyST)."""
 
 import sys
+import tomllib
 from pathlib import Path
+
+from sphinx.application import Sphinx
 
 HERE = Path(__file__).parent
 sys.path[:0] = [str(HERE.parent), str(HERE)]  # the package of this clone, and the extension beside this file
 
-from rx_multicast_ipc import __version__  # noqa: E402
-
 project = "rx_multicast_ipc"
 author = "The rx_multicast_ipc maintainers"
 project_copyright = author
-version = release = __version__
+version = release = tomllib.loads((HERE.parent / "pyproject.toml").read_text("utf-8"))["project"]["version"]
 
 extensions = ["myst_parser", "sphinx.ext.autodoc", "sphinx.ext.autosummary", "api_reference"]
 exclude_patterns = ["_build"]
@@ -35,3 +36,12 @@ html_copy_source = False
 html_show_sphinx = False
 pygments_style = "friendly"
 pygments_dark_style = "native"
+
+
+def setup(app: Sphinx) -> None:
+    app.connect("source-read", lead_to_pages)
+
+
+def lead_to_pages(_app: Sphinx, _name: str, source: list[str]) -> None:
+    """Let links to documents outside this folder, which a code host follows, lead to their pages here."""
+    source[0] = source[0].replace("(../benchmarks/README.md", "(benchmarks.md")
