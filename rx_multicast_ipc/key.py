@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import os
 import stat
-from typing import Any, Final, Literal, NoReturn
+from typing import Any, Final, Literal, NoReturn, TypeAlias
 
 from . import environment
 from .errors import InvalidKey, InvalidOption, KeyUnreadable, Unsupported
@@ -105,11 +105,11 @@ class Key:
             KeyUnreadable: as for :meth:`from_file`.
         """
         keys = _keys_of(variable)
-        if not keys:
-            raise InvalidKey(f"the environment variable {variable} names no key; set it to the name of a key file")
         if len(keys) > 1:
             raise InvalidKey(f"the environment variable {variable} names {len(keys)} keys; leave key= out to use all")
-        return keys[0]
+        for key in keys:
+            return key
+        raise InvalidKey(f"the environment variable {variable} names no key; set it to the name of a key file")
 
     @classmethod
     def from_passphrase(cls, passphrase: str, context: str = "") -> Key:
@@ -249,7 +249,7 @@ class Key:
         self.__reduce_ex__(0)
 
 
-Keys = tuple[Key, ...]
+Keys: TypeAlias = tuple[Key, ...]
 """The keys of a channel: the first seals, all open."""
 
 
@@ -258,9 +258,9 @@ def check_keys(name: str, value: Any) -> Keys | Literal[False]:
     if value is False:
         return False
     keys: tuple[Any, ...] = tuple(value) if isinstance(value, tuple | list) else (value,)  # pyright: ignore
-    wrong = next((key for key in keys if not isinstance(key, Key)), None)
-    if wrong is not None or not keys:
-        given = "none" if wrong is None else f"a value of type {type(wrong).__name__}"  # which may be a secret
+    wrong = [key for key in keys if not isinstance(key, Key)]
+    if wrong or not keys:
+        given = f"a value of type {type(wrong[0]).__name__}" if wrong else "none"  # it may be a secret
         raise InvalidKey(
             f'{name} is a Key, or several in a tuple of which the first seals, not {given}; Key.from_file("group.key") '
             "reads one"

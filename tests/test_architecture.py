@@ -25,7 +25,7 @@ LAYERS = (
     {"environment"},
     {"subscribing"},
     {"channel_scheduler"},
-    {"group", "reliable"},
+    {"group", "key", "reliable"},
     {"channel_options"},
     {"transport"},
     {"receiving"},
@@ -59,7 +59,7 @@ NARROW = {
     "repeat_loops": {"errors", "validation"},
     "transport": {
         *("channel_events", "channel_options", "channel_scheduler", "channel_statistics", "errors", "group", "message"),
-        *("reliable", "subscribing", "validation"),
+        *("key", "reliable", "strangers", "subscribing", "validation"),
     },
     "notebook": {"blocking_run", "channel", "errors", "message", "receiving", "testing", "validation"},
     "testing": {

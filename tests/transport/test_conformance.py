@@ -11,7 +11,7 @@ from rx_multicast_ipc.testing import FaultyTransport
 from rx_multicast_ipc.testing.conformance import RULES, Rig, Rule
 from rx_multicast_ipc.transport.udp import io_thread, kernel_features
 
-from ..transport_rigs import beside_packets, enveloped, framed, udp, virtual
+from ..transport_rigs import beside_packets, enveloped, framed, sealed, udp, virtual
 
 
 def udp_one_by_one() -> Rig:
@@ -64,6 +64,22 @@ def framed_enveloped_udp() -> Rig:
     return enveloped(udp(), reliable=True)
 
 
+def sealed_udp() -> Rig:
+    return sealed(udp())
+
+
+def sealed_virtual() -> Rig:
+    return sealed(virtual())
+
+
+def sealed_framed_udp() -> Rig:
+    return sealed(udp(), reliable=True)
+
+
+def sealed_framed_bad_virtual() -> Rig:
+    return sealed(virtual(partial(FaultyTransport, loss=0.1, reordering=0.1, seed=1)), reliable=True)
+
+
 @pytest.mark.parametrize("rule", RULES, ids=str)
 @pytest.mark.parametrize(
     "rig",
@@ -71,6 +87,7 @@ def framed_enveloped_udp() -> Rig:
         *(udp, udp_one_by_one, virtual, faultless_udp, faultless_virtual),
         *(framed_udp, framed_virtual, framed_bad_udp, framed_bad_virtual),
         *(udp_beside_packets, virtual_beside_packets, enveloped_udp, enveloped_virtual, framed_enveloped_udp),
+        *(sealed_udp, sealed_virtual, sealed_framed_udp, sealed_framed_bad_virtual),
     ],
     ids=lambda rig: rig.__name__,
 )

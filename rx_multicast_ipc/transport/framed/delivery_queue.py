@@ -101,6 +101,10 @@ class DeliveryQueue:
         self._ready.append(([*map(Message, payloads, *map(repeat, fields))], size))
         self._own_size += size
 
+    def put(self, messages: list[Message]) -> None:
+        """Add what came from others."""
+        self._ready.append((messages, 0))
+
     def put_event(self, event: ChannelEvent) -> None:
         self._ready.append((event, 0))
 

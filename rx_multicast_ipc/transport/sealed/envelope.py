@@ -1,8 +1,8 @@
 """The seal around whole packets: AES-256-GCM with a key, and so nonces, of one opening of a channel. Pure.
 
 The key of a salt is the keyed BLAKE2b of a label, the salt and the group's end; the nonce is the counter. Associated
-with each packet are the header, which stands in the clear, and where it goes: nothing for the group, or the one end that
-it is for, so that nobody can pass it on to another end. See :mod:`.wire_format`.
+with each packet are the header, which stands in the clear, and where it goes: nothing for the group, or the one end
+that it is for, so that nobody can pass it on to another end. See :mod:`.wire_format`.
 """
 
 from __future__ import annotations

@@ -24,7 +24,7 @@ from .wire_format import OVERHEAD
 
 _log = logging.getLogger("rx_multicast_ipc")
 
-_ANSWERED: Final = 0.3
+_ANSWERED: Final = 0.2
 """Seconds in which those who are there have asked a new end to prove that it is."""
 
 _LEAST_PAUSE: Final = 1e-5
@@ -41,8 +41,6 @@ class PacketSealing:
         keys: the first one seals, all open.
     """
 
-    overhead: Final = OVERHEAD
-
     _port: PacketPort
     _sessions: Sessions
 
@@ -53,6 +51,10 @@ class PacketSealing:
         self._sent_to: BoundedMap[Address, None] = BoundedMap(_REMEMBERED)
         self._timer: DisposableBase | None = None
         self._due = math.inf
+
+    @property
+    def overhead(self) -> int:
+        return OVERHEAD
 
     def attach(self, port: PacketPort) -> None:
         self._port = port

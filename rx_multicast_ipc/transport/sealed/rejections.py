@@ -30,14 +30,14 @@ class Report(NamedTuple):
         why: the kind.
         detail: for people; empty for none.
         sender: of the last of them.
-        count: how many.
+        number: how many.
         first: whether it is the first report of its kind.
     """
 
     why: Why
     detail: str
     sender: Address
-    count: int
+    number: int
     first: bool
 
 
@@ -56,7 +56,7 @@ class Rejections:
     def add(self, why: Why, sender: Address, detail: str = "", count: int = 1) -> None:
         self.total += count
         before = self._waiting.get(why)
-        count += 0 if before is None else before.count
+        count += 0 if before is None else before.number
         self._waiting[why] = Report(why, detail, sender, count, why not in self._told_at)
 
     def take(self, now: float) -> list[Report]:

@@ -207,9 +207,9 @@ class Sessions:
         number = int.from_bytes(data[PREFIX_SIZE:HEADER_SIZE], "big")
         sender = datagram.sender
         if session.is_own:
-            if sender not in self._own_addresses():
-                self.rejections.add(Why.REPLAYED, sender)
-            elif not is_challenge(packet):
+            if not datagram.direct or sender not in self._own_addresses() or is_challenge(packet):
+                self.rejections.add(Why.REPLAYED, sender)  # own messages to the group come from memory
+            else:
                 self._take(session, packet, datagram, number, ready)
         elif sender in session.sources:
             self._known.move_to_end(prefix)

@@ -21,6 +21,9 @@ TAG_SIZE: Final = 16
 OVERHEAD: Final = HEADER_SIZE + TAG_SIZE
 """Bytes that sealing adds to a packet."""
 
+MESSAGE_OVERHEAD: Final = OVERHEAD + 16
+"""Bytes that a datagram has beside the one message in it, on a channel that repairs nothing."""
+
 COUNTER_LIMIT: Final = 1 << 48
 """Counters are below it; then a new salt begins."""
 
