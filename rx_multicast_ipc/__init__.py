@@ -29,9 +29,10 @@ from typing import TYPE_CHECKING
 
 from .blocking_run import run
 from .channel import Channel, open_channel, with_socket
-from .channel_events import ChannelEvent, Gap, NetworkChange, NetworkEvent, Rejected
+from .channel_events import ChannelEvent, Forbidden, Gap, NetworkChange, NetworkEvent, Rejected
 from .channel_options import ChannelOptions
 from .channel_statistics import Statistics
+from .engines import Nats
 from .errors import (
     BufferOverflow,
     CannotOpen,
@@ -56,6 +57,7 @@ from .errors import (
     MulticastError,
     NeverSubscribedWarning,
     NoRoute,
+    NotAuthorized,
     NotIterable,
     PayloadTooLarge,
     PortInUse,
@@ -78,6 +80,7 @@ from .topics.topic_message import TopicMessage
 
 if TYPE_CHECKING:
     from . import capture, notebook, operators, testing
+    from .bridging import Bridge, BridgeRole, BridgeStatistics, bridge
     from .topics.topic import Topic
 
     __version__: str
@@ -86,6 +89,9 @@ __all__ = [
     "DEFAULT_GROUP",
     "DEFAULT_PORT",
     "Acknowledged",
+    "Bridge",
+    "BridgeRole",
+    "BridgeStatistics",
     "BufferOverflow",
     "CannotOpen",
     "CaptureCorrupt",
@@ -95,6 +101,7 @@ __all__ = [
     "ChannelEvent",
     "ChannelOptions",
     "DecodeFailed",
+    "Forbidden",
     "Gap",
     "Group",
     "InvalidAddress",
@@ -114,10 +121,12 @@ __all__ = [
     "MessagesMissing",
     "MissingExtra",
     "MulticastError",
+    "Nats",
     "NetworkChange",
     "NetworkEvent",
     "NeverSubscribedWarning",
     "NoRoute",
+    "NotAuthorized",
     "NotIterable",
     "Overflow",
     "PayloadTooLarge",
@@ -133,6 +142,7 @@ __all__ = [
     "Unsupported",
     "WouldDeadlock",
     "__version__",
+    "bridge",
     "broadcast",
     "capture",
     "messages",
@@ -153,7 +163,10 @@ safe_log.install()
 
 _ROOMS_LOADED_WHEN_TOUCHED = ("capture", "notebook", "operators", "testing")
 
-_LOADED_WHEN_TOUCHED = {"Topic": ".topics.topic"}
+_LOADED_WHEN_TOUCHED = {
+    "Topic": ".topics.topic",
+    **dict.fromkeys(("Bridge", "BridgeRole", "BridgeStatistics", "bridge"), ".bridging"),
+}
 """Names, and the modules that they are in."""
 
 

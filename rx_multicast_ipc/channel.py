@@ -69,6 +69,8 @@ class Channel:
         if not isinstance(group, Group):
             raise InvalidOption(f"a Channel is made by open_channel(port, group), not of {shown(group)}")
         checked = complete(options or {})
+        self.opened_by: OpenTransport = open_transport
+        """What opened its transport, without layers, and opens further ends beside it."""
         self._inbox = Inbox(group)
         self._inbox.open(group, as_options_say(open_transport, checked), checked)
         self._transport = self._inbox.transport

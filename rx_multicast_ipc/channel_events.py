@@ -77,5 +77,19 @@ class Rejected(msgspec.Struct, frozen=True):
     at: float = 0.0
 
 
-ChannelEvent: TypeAlias = NetworkEvent | Gap | Rejected
+class Forbidden(msgspec.Struct, frozen=True):
+    """An engine refused what this channel had sent. It says so later, so the send itself had completed.
+
+    Attributes:
+        subject: where it was sent.
+        reason: what the engine said, for people.
+        at: seconds since the Unix epoch.
+    """
+
+    subject: str
+    reason: str
+    at: float = 0.0
+
+
+ChannelEvent: TypeAlias = NetworkEvent | Gap | Forbidden | Rejected
 """Whatever ``Channel.events`` may tell."""

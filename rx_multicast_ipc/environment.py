@@ -8,6 +8,7 @@ from typing import Final, TypeVar
 
 from .errors import InvalidArgument
 from .validation.arguments import shown
+from .validation.secrets_in_urls import masked
 
 _T = TypeVar("_T")
 
@@ -18,7 +19,7 @@ GROUP: Final = "RX_MULTICAST_IPC_GROUP"
 """The group's address for calls that name none."""
 
 INTERFACE: Final = "RX_MULTICAST_IPC_INTERFACE"
-"""The interfaces, between commas, of calls that name none."""
+"""The interfaces, between commas, or the URL of an engine, of calls that name none."""
 
 KEY: Final = "RX_MULTICAST_IPC_KEY"
 """The file of the key for calls that name none."""
@@ -40,4 +41,4 @@ def read(variable: str, parse: Callable[[str], _T], default: _T) -> _T:
     try:
         return parse(text)
     except InvalidArgument as error:
-        raise type(error)(f"{error} (the environment variable {variable} is {shown(text)})") from None
+        raise type(error)(f"{error} (the environment variable {variable} is {shown(masked(text))})") from None

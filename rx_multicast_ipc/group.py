@@ -9,6 +9,7 @@ from typing import Final, NamedTuple, cast
 import msgspec
 
 from . import environment
+from .engines import Engine, engine_of
 from .errors import InvalidAddress, InvalidGroup, InvalidInterface, InvalidOption, InvalidPort, InvalidTTL
 from .message import Family
 from .validation.arguments import shown
@@ -30,19 +31,21 @@ _CHOICE: Final = (
 _LOOPBACK6: Final = bytes(15) + b"\x01"
 _MAPPED: Final = bytes(10) + b"\xff\xff"
 
-Interfaces = str | Iterable[str]
-"""One interface or several."""
+Interfaces = str | Engine | Iterable[str]
+"""One interface or several; or an engine, or its URL."""
 
 
 class Group(msgspec.Struct, frozen=True):
-    """A multicast group on a port, over an interface. Make one with :meth:`of`, which validates.
+    """A multicast group on a port, over an interface or an engine. Make one with :meth:`of`, which validates.
 
     Attributes:
         port: UDP port, 1 to 65 535.
         address: the group's numeric address; or a broadcast address, which is as good as a group of all of a network.
-        interfaces: ``"loopback"`` or ``"all"`` alone; else ``"default"``, names and addresses of interfaces.
+        interfaces: ``"loopback"`` or ``"all"`` alone; else ``"default"``, names and addresses of interfaces. Or the URL
+            of an engine.
         ttl: how many networks a datagram may enter: 0 stays on this machine, 1 on this network (RFC 1112).
         sources: the only senders to be heard, by their numeric addresses; none for everybody (RFC 4607).
+        engine: what carries it in the place of an interface, or None.
     """
 
     port: int
@@ -50,6 +53,7 @@ class Group(msgspec.Struct, frozen=True):
     interfaces: tuple[str, ...]
     ttl: int
     sources: tuple[str, ...] = ()
+    engine: Engine | None = None
 
     @classmethod
     def of(
@@ -67,6 +71,9 @@ class Group(msgspec.Struct, frozen=True):
         """
         port = default_port() if port is None else check_port(port)
         ip = _default_group() if address is None else _check_group(address)
+        engine = _engine_of(interface)
+        if engine is not None:
+            return _on_engine(engine, port, ip, ttl, sources)
         interfaces = _check_interfaces(interface, ip)
         if not ip.is_multicast:
             _check_broadcast(ip, interfaces, ttl)
@@ -218,6 +225,30 @@ def _check_broadcast(group: Ip, interfaces: tuple[str, ...], ttl: int | None) ->
         raise InvalidInterface(f"{group} is a broadcast address, which is of one network; name one interface")
     if ttl not in (None, 1):
         raise InvalidTTL(f"{group} is a broadcast address, which is of one network; leave ttl out")
+
+
+def _engine_of(given: Interfaces | None) -> Engine | None:
+    """The engine that is named, in the call or by the environment; None for interfaces."""
+    if given is None:
+        return environment.read(environment.INTERFACE, engine_of, None)
+    if isinstance(given, str | Engine) or not isinstance(given, list | tuple | set | frozenset):
+        return engine_of(given)
+    found = [engine for engine in map(engine_of, given) if engine is not None]
+    if found and len(given) > 1:
+        raise InvalidInterface(
+            f"{found[0].url} stands alone, not beside other interfaces; rx_multicast_ipc.bridge joins two"
+        )
+    return found[0] if found else None
+
+
+def _on_engine(engine: Engine, port: int, group: Ip, ttl: int | None, sources: Iterable[str]) -> Group:
+    if not group.is_multicast:
+        raise InvalidGroup(f'{group} is a broadcast address; on an engine use a group such as "{DEFAULT_GROUP}"')
+    if ttl is not None:
+        raise InvalidTTL(f"{engine.url} is no network of routers, so there is no ttl; leave it out")
+    if tuple(sources):
+        raise InvalidOption(f"senders on {engine.url} have no numeric addresses to name as sources; use ops.filter")
+    return Group(port, str(group), (engine.url,), 1, (), engine)
 
 
 def _check_interfaces(given: Interfaces | None, group: Ip) -> tuple[str, ...]:

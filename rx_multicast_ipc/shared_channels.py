@@ -16,6 +16,7 @@ from reactivex.typing import Subscription
 
 from .channel import Channel
 from .channel_options import ChannelOptions, complete, group_of, takes_channel_options
+from .engines import LARGEST_ON_ENGINES
 from .errors import ChannelClosed
 from .group import Group, Interfaces
 from .key import Key, Keys, check_keys, keys_of_environment
@@ -203,9 +204,13 @@ class _SharedSender:
 
     @property
     def payload_limit(self) -> int:
+        if self.group.engine is not None:
+            return LARGEST_ON_ENGINES
         return PAYLOAD_LIMITS[self.group.family] - (MESSAGE_OVERHEAD if self._keys else 0)
 
     def check_destination(self, address: str) -> str | None:
+        if self.group.engine is not None:
+            return address  # which the engine checks
         numeric = check_ip_destination(address, self.group)
         if numeric is None and not getattr(current(), "has_names", True):
             raise no_names(address)

@@ -22,7 +22,7 @@ LAYERS = (
     {"payload_format"},
     {"message", "channel_events", "channel_statistics"},
     {"validation"},
-    {"environment"},
+    {"environment", "engines"},
     {"subscribing"},
     {"channel_scheduler"},
     {"group", "key", "reliable"},
@@ -33,7 +33,7 @@ LAYERS = (
     {"operators"},
     {"topics"},
     {"channel"},
-    {"shared_channels", "blocking_run", "repeat_loops"},
+    {"shared_channels", "blocking_run", "repeat_loops", "bridging"},
     {"__init__"},
     {"testing", "capture"},
     {"notebook"},
@@ -59,7 +59,7 @@ NARROW = {
     "repeat_loops": {"errors", "validation"},
     "transport": {
         *("channel_events", "channel_options", "channel_scheduler", "channel_statistics", "errors", "group", "message"),
-        *("key", "reliable", "strangers", "subscribing", "validation"),
+        *("engines", "key", "reliable", "strangers", "subscribing", "validation"),
     },
     "notebook": {"blocking_run", "channel", "errors", "message", "receiving", "testing", "validation"},
     "testing": {

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import threading
+from typing import Any
 
 import pytest
 from reactivex import operators as ops
@@ -73,7 +74,8 @@ def test_a_sender_that_fails_is_opened_anew(channel: ipc.Channel) -> None:
     heard = Seen(channel.messages)
     ipc.run(ipc.broadcast("first", channel.group.port))
     (kept,) = [sender for place, sender in kept_sender._kept.items() if place.group == channel.group]  # pyright: ignore[reportPrivateUsage]
-    kept._outlet.socket.close()  # pyright: ignore[reportPrivateUsage]
+    live: Any = kept
+    live._outlet.socket.close()
     ipc.run(ipc.broadcast("second", channel.group.port))
     assert [message.text for message in heard.wait_for_count(2)] == ["first", "second"]
 

@@ -14,7 +14,7 @@ from ..errors import ChannelClosed, SendFailed
 from ..group import Group
 from ..key import Keys
 from ..transport import Hears, OpenTransport, Transport, WouldBlock
-from ..transport.opening import as_options_say, current, open_udp
+from ..transport.opening import as_options_say, current, open_live
 
 _T = TypeVar("_T")
 
@@ -46,7 +46,7 @@ def with_sender(group: Group, keys: Keys | Literal[False], use: Callable[[Transp
         SendFailed: it was refused, also by a new end; never ``WouldBlock``, for the end may be gone then.
     """
     opened_by = current()
-    if opened_by is not open_udp:  # in virtual time, where an end costs nothing, and waiting moves the clock
+    if opened_by is not open_live:  # in virtual time, where an end costs nothing, and waiting moves the clock
         transport = _open(opened_by, group, keys)
         try:
             return _use(transport, use)
@@ -82,7 +82,7 @@ def _keep(place: _Place) -> tuple[Transport, bool]:
         kept = _kept.get(place)
         if kept is not None and not kept.closed:
             return kept, False
-        opened = _kept[place] = _open(open_udp, *place)
+        opened = _kept[place] = _open(open_live, *place)
     with suppress(RuntimeError):  # no thread can be started: it is kept until the next one is dropped
         opened.scheduler.schedule_relative(_KEPT, lambda _scheduler, _state: _drop(place, opened))
     return opened, True
@@ -104,9 +104,9 @@ def _forget_all() -> None:
     """Leave the parent's ends alone in a forked child; the lock may have been held."""
     global _lock
     _lock = RLock()
-    for transport in _kept.values():
-        live: Any = transport
-        live.forget()
+    for kept in _kept.values():
+        transport: Any = kept
+        transport.forget()
     _kept.clear()
 
 

@@ -1,4 +1,4 @@
-"""How this process opens transports: live UDP, unless a test put the process on a virtual network."""
+"""How this process opens transports: live UDP or an engine, unless a test put the process on a virtual network."""
 
 from __future__ import annotations
 
@@ -17,14 +17,21 @@ if TYPE_CHECKING:
     from .framed.open_framed import NewEnvelope
 
 
-def open_udp(group: Group, options: ChannelOptions, hears: Hears = Hears.ALL) -> Transport:
-    """See :class:`rx_multicast_ipc.transport.OpenTransport`. Loads live UDP with the first channel that needs it."""
-    from .udp.transport import UdpTransport
+def open_live(group: Group, options: ChannelOptions, hears: Hears = Hears.ALL) -> Transport:
+    """See :class:`rx_multicast_ipc.transport.OpenTransport`: on the engine that the group names, or else over UDP.
 
-    return UdpTransport(group, options, hears)
+    Loads what it needs with the first channel that does.
+    """
+    if group.engine is None:
+        from .udp.transport import UdpTransport
+
+        return UdpTransport(group, options, hears)
+    from .engine.open_engine import open_on_engine
+
+    return open_on_engine(group, options, hears)
 
 
-_current: OpenTransport = open_udp
+_current: OpenTransport = open_live
 
 
 def current() -> OpenTransport:

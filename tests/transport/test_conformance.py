@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from functools import partial
 
@@ -11,7 +12,9 @@ from rx_multicast_ipc.testing import FaultyTransport
 from rx_multicast_ipc.testing.conformance import RULES, Rig, Rule
 from rx_multicast_ipc.transport.udp import io_thread, kernel_features
 
-from ..transport_rigs import beside_packets, enveloped, framed, sealed, udp, virtual
+from ..transport_rigs import beside_packets, enveloped, framed, nats, nats_together, sealed, udp, virtual
+
+SOAK = "RX_MULTICAST_IPC_SOAK" in os.environ
 
 
 def udp_one_by_one() -> Rig:
@@ -25,6 +28,10 @@ def faultless_udp() -> Rig:
 
 def faultless_virtual() -> Rig:
     return virtual(FaultyTransport)
+
+
+def framed_nats() -> Rig:
+    return framed(nats())
 
 
 def framed_udp() -> Rig:
@@ -86,12 +93,18 @@ def sealed_framed_bad_virtual() -> Rig:
     [
         *(udp, udp_one_by_one, virtual, faultless_udp, faultless_virtual),
         *(framed_udp, framed_virtual, framed_bad_udp, framed_bad_virtual),
+        *(nats, nats_together, *([framed_nats] if SOAK else [])),
         *(udp_beside_packets, virtual_beside_packets, enveloped_udp, enveloped_virtual, framed_enveloped_udp),
         *(sealed_udp, sealed_virtual, sealed_framed_udp, sealed_framed_bad_virtual),
     ],
     ids=lambda rig: rig.__name__,
 )
 def test_the_transport_keeps_the_promise(rig: Callable[[], Rig], rule: Rule, monkeypatch: pytest.MonkeyPatch) -> None:
+    if (
+        rig in (sealed_udp, sealed_framed_udp)
+        and rule.name == "an_action_called_for_before_a_send_runs_before_its_delivery"
+    ):
+        pytest.skip("it closes a hundred ends, one after the other, and each lingers; it runs on sealed_virtual")
     if rig is udp_one_by_one:
         monkeypatch.setattr(kernel_features, "find", lambda: kernel_features.PLAIN)
         monkeypatch.setattr(kernel_features, "_current", kernel_features.PLAIN)

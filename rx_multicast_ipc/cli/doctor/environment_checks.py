@@ -9,6 +9,7 @@ from ...environment import INTERFACE as INTERFACE_VARIABLE
 from ...group import Ip
 from ...transport.udp import kernel_features
 from ...transport.udp.platform import PLATFORM
+from ...validation.secrets_in_urls import masked
 from .check_context import Examination
 from .finding import Finding, note, ok, warning
 
@@ -42,7 +43,7 @@ def check_surroundings(examination: Examination) -> Iterator[Finding]:
         yield note(
             "environment",
             INTERFACE_VARIABLE,
-            f"{INTERFACE_VARIABLE} is {named}",
+            f"{INTERFACE_VARIABLE} is {masked(named)}",
             "programs that name no interface use it; it was not examined, since that sends to the network",
             *(f"rx-multicast-ipc doctor --interface {name.strip()}" for name in named.split(",")),
         )

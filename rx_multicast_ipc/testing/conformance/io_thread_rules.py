@@ -65,7 +65,7 @@ def an_action_called_for_before_a_send_runs_before_its_delivery(rig: Rig) -> Non
         end.transport.call(lambda order=order: order.append("action"))
         end.transport.send(b"x")
         rig.until("both run", lambda order=order: len(order) == 2)
-        end.transport.close(wait=False)  # some take their time
+        end.transport.close()
         expect("the order", order, ["action", "message"])
 
 

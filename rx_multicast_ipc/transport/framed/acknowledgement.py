@@ -11,7 +11,7 @@ from reactivex.scheduler.periodicscheduler import PeriodicScheduler
 
 from ...reliable import Acknowledged
 from .endpoint import Endpoint
-from .outgoing import Mark
+from .marks import Mark
 
 
 class Acknowledgement(Disposable):
@@ -45,6 +45,10 @@ class Acknowledgements:
         self._endpoint = endpoint
         self._scheduler = scheduler
         self._waiting: dict[Acknowledgement, None] = {}
+
+    def __bool__(self) -> bool:
+        """Whether anybody waits."""
+        return bool(self._waiting)
 
     def wait(self, done: Callable[[Acknowledged], None], forget: Callable[[Acknowledgement], None]) -> Acknowledgement:
         """Wait for the message to the group that was sent last."""

@@ -6,7 +6,7 @@ import threading
 from collections import deque
 from collections.abc import Callable, Sequence
 from itertools import groupby, repeat
-from typing import Any, Final
+from typing import Final
 
 from reactivex.scheduler.periodicscheduler import PeriodicScheduler
 
@@ -14,8 +14,7 @@ from ...channel_events import ChannelEvent, Gap
 from ...message import Address, Message
 from ...subscribing.subscriber_errors import report
 from ..base import Changed, Deliver
-from .endpoint import Event
-from .reassembly import Hole
+from .reassembly import Delivery, Event, Hole
 
 _OWN_CAPACITY: Final = 4 << 20
 """Bytes of own messages that may wait to be delivered here before a sender has to wait."""
@@ -72,12 +71,11 @@ class DeliveryQueue:
         self.post()
 
     def stop(self) -> None:
-        """Deliver nothing more than the call under way; with the lock."""
+        """Deliver nothing more than the call under way; from any thread."""
         self._stopped = True
-        if not self._draining:
-            self.clear()
 
     def clear(self) -> None:
+        """Let go of what waits; on the I/O thread."""
         self._ready.clear()
         self._own_size = 0
 
@@ -86,10 +84,8 @@ class DeliveryQueue:
         """Whether it takes more own messages."""
         return self._own_size < _OWN_CAPACITY
 
-    def waits_too_much(self, most: int) -> bool:
-        """Whether more than ``most`` bytes wait for somebody to start the end."""
-        if self._deliver is not None:
-            return False
+    def holds_more_than(self, most: int) -> bool:
+        """Whether more than so many bytes of messages wait."""
         return sum(len(m.data) + _RECORD for what, _ in self._ready if isinstance(what, list) for m in what) > most
 
     def put_own(self, payloads: Sequence[bytes], sender: Address, *, direct: bool = False) -> None:
@@ -110,9 +106,11 @@ class DeliveryQueue:
 
     def put_arrived(self, events: list[Event]) -> None:
         """Add what came from others; holes become :class:`Gap`."""
-        if len(events) == 1 and not isinstance(events[0].what, Hole):
-            self._ready.append((_messages(events[0].what), 0))
-            return
+        if len(events) == 1:
+            what = events[0].what
+            if not isinstance(what, Hole):
+                self._ready.append((_messages(what), 0))
+                return
         for is_hole, group in groupby(events, lambda event: isinstance(event.what, Hole)):
             if is_hole:
                 at = self._clock()
@@ -120,7 +118,8 @@ class DeliveryQueue:
                     if isinstance(what, Hole):
                         self.put_event(Gap(sender, what.packets, what.reason, at))
             else:
-                self._ready.append(([message for event in group for message in _messages(event.what)], 0))
+                some = [message for _, what in group if not isinstance(what, Hole) for message in _messages(what)]
+                self._ready.append((some, 0))
 
     def post(self) -> None:
         """Have what is ready delivered on the I/O thread soon; with the lock."""
@@ -131,24 +130,25 @@ class DeliveryQueue:
 
     def drain(self) -> None:
         """Deliver what is ready; on the I/O thread, without the lock."""
-        if self._draining:
+        ready = self._ready
+        if self._draining or not ready:  # whoever adds something while it is empty, posts or drains
             return
         self._draining = True
         try:
-            while not self._stopped and self._deliver is not None:
-                with self._lock:
-                    if not self._ready:
-                        return
-                    what, own_size = self._ready.popleft()
-                    if own_size:
+            while not self._stopped and self._deliver is not None and ready:
+                what, own_size = ready.popleft()
+                if own_size:
+                    with self._lock:
                         self._own_size -= own_size
                         self._on_taken()
                 self._hand_over(what)
         finally:
             self._draining = False
-            with self._lock:
-                if self._stopped:
-                    self.clear()
+            if self._stopped:
+                self.clear()
+            elif ready:  # another thread added something, and left it to the loop above
+                with self._lock:
+                    self.post()
 
     def _on_posted(self, _scheduler: object, _state: object) -> None:
         self._posted = False
@@ -161,7 +161,7 @@ class DeliveryQueue:
                     self._changed(what)
             elif self._deliver is not None:
                 self.received += len(what)
-                self.received_bytes += sum([len(message.data) for message in what])
+                self.received_bytes += len(what[0].data) if len(what) == 1 else sum([len(each.data) for each in what])
                 self._deliver(what)
         except Exception as error:
             report(error)
@@ -171,9 +171,9 @@ def _always() -> bool:
     return True
 
 
-def _messages(delivery: Any) -> list[Message]:
+def _messages(delivery: Delivery) -> list[Message]:
     origin: Message = delivery.origin
-    return [
-        Message(data, origin.address, origin.port, origin.family, origin.received_at, origin.direct, origin.interface)
-        for data in delivery.messages
-    ]
+    fields = origin.address, origin.port, origin.family, origin.received_at, origin.direct, origin.interface
+    if len(delivery.messages) == 1:
+        return [Message(delivery.messages[0], *fields)]
+    return [*map(Message, delivery.messages, *map(repeat, fields))]

@@ -128,7 +128,7 @@ class EnvelopedTransport(PacketTransport):
                     self._unheard += len(payloads)
 
     def _arrive(self, batch: list[Message]) -> None:
-        if not self._queue.waits_too_much(self._buffer):  # else as where a receive buffer is full
+        if self._deliver is not None or not self._queue.holds_more_than(self._buffer):  # else as a full receive buffer
             self.packets.arrive(batch, self._take)
 
     def _take(self, batch: list[Message]) -> None:

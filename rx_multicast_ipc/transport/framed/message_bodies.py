@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from struct import Struct
+from itertools import chain
+from struct import Struct, iter_unpack
 from typing import Final
 
 from .packets import BUNDLE, EQUAL, WHOLE, Data, MalformedPacket
@@ -47,7 +48,7 @@ def messages_of(data: Data) -> list[bytes]:
         return [body]
     if flags == EQUAL:
         size = len(body) // count
-        return [body[start : start + size] for start in range(0, len(body), size)]
+        return [*chain.from_iterable(iter_unpack(f"{size}s", body))]
     messages: list[bytes] = []
     at, end = 0, len(body)
     while at + 2 <= end:

@@ -32,6 +32,7 @@ _STATUS: Final = Struct("!QIIQI")
 _BITMAP_LIMIT: Final = WINDOW_LIMIT // 8
 _U32: Final = (1 << 32) - 1
 _MESSAGE_START: Final = bytes([MAGIC, Kind.MESSAGE << 4, 0, 0])
+_DATA: Final = 1 << 4
 _ASK: Final = 1
 _HELLO: Final = 2
 _LEAVE: Final = 4
@@ -64,7 +65,7 @@ def parse(datagram: bytes) -> Packet:
 def pack(packet: Packet) -> bytes:
     """The bytes of one packet; values out of a field's range become the nearest in it."""
     if isinstance(packet, Data):
-        return _header(Kind.DATA, packet.flags, packet.message_count, packet.session, packet.number) + packet.body
+        return pack_data(packet.session, packet.number, packet.flags, packet.message_count, packet.body)
     if isinstance(packet, Beat):
         header = _header(Kind.BEAT, _ASK * packet.ask, min(packet.members, 0xFFFF), packet.session, packet.number)
         round_trip, age = _fraction(packet.round_trip, 1e6), _fraction(packet.age, 1e3)
@@ -76,6 +77,11 @@ def pack(packet: Packet) -> bytes:
         ago, room = _fraction(packet.ago, 1e6), min(packet.room, _U32)
         return header + _STATUS.pack(packet.highest, ago, room, packet.challenge, packet.end) + bitmap
     return _header(Kind.BYE, 0, 0, packet.session, packet.number)
+
+
+def pack_data(session: int, number: int, flags: int, count: int, body: bytes) -> bytes:
+    """The bytes of a DATA packet."""
+    return _HEADER.pack(MAGIC, _DATA | flags, count, session, number) + body
 
 
 def parse_control(datagram: bytes) -> ControlPacket | None:

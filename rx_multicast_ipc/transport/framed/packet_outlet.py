@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections import deque
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Sequence
 from typing import Final
 
 from ...errors import ChannelClosed, MulticastError, SendFailed
@@ -40,12 +40,26 @@ class PacketOutlet:
         """Whether so many packets wait that no more should be made."""
         return len(self._packets) >= _FULL
 
-    def put(self, packets: Iterable[Datagram]) -> None:
+    @property
+    def waits(self) -> bool:
+        """Whether any packet is here."""
+        return self._sending or bool(self._packets)
+
+    def send_now(self, packet: bytes) -> None:
+        """Send a packet to the group, before which none waits."""
+        self._sending = True
+        try:
+            self._send([(packet if self._envelope is None else self._envelope.wrap(packet, None), None)])
+        finally:
+            self._sending = False
+
+    def put(self, packets: Sequence[Datagram]) -> None:
         """Add packets, to be sent with the next :meth:`send`."""
         if self._envelope is not None:
             wrap = self._envelope.wrap
             packets = [(wrap(packet, destination), destination) for packet, destination in packets]
-        self._packets.extend(packets)
+        if packets:
+            self._packets.extend(packets)
 
     def clear(self) -> None:
         self._packets.clear()

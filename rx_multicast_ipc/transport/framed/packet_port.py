@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Sequence
 
 from ...channel_events import ChannelEvent
 from ...message import Address, Message
@@ -113,7 +113,16 @@ class PacketPort:
         """Whether so many packets wait for the send buffer that no more should be made; with the lock."""
         return self._outlet.is_full
 
-    def put(self, packets: Iterable[Datagram]) -> None:
+    @property
+    def waits(self) -> bool:
+        """Whether any packet waits for the send buffer; with the lock."""
+        return self._outlet.waits
+
+    def send_now(self, packet: bytes) -> None:
+        """Send a packet to the group where none :attr:`waits`; with the lock."""
+        self._outlet.send_now(packet)
+
+    def put(self, packets: Sequence[Datagram]) -> None:
         """Add packets to be sent with the next :meth:`flush`; with the lock."""
         self._outlet.put(packets)
 

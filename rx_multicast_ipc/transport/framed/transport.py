@@ -77,6 +77,7 @@ class FramedTransport(PacketTransport):
         self._writable = threading.Condition(self._lock)
         self._threads_waiting = 0
         self._waiting: list[Callable[[], None]] = []
+        self._group_address = transport.group.address, transport.group.port
         self._several = transport.group.has_several_interfaces
         self._port = transport.sender_address[1]
         self._buffer = transport.statistics.receive_buffer
@@ -102,6 +103,10 @@ class FramedTransport(PacketTransport):
             self._queue.start(deliver, changed)
 
     def send(self, payload: bytes, destination: Address | None = None) -> None:
+        if destination is None:
+            with self._lock:
+                if self._send_at_once(payload):
+                    return
         self._send((payload,), destination)
 
     def send_many(self, payloads: Sequence[bytes]) -> None:
@@ -156,6 +161,7 @@ class FramedTransport(PacketTransport):
     def _count(self) -> Statistics:
         return msgspec.structs.replace(
             self.inner.statistics,
+            lost=None,  # its packets are numbered anew, and repaired
             sent=self._sent,
             sent_bytes=self._sent_bytes,
             refused=self._refused,
@@ -167,8 +173,27 @@ class FramedTransport(PacketTransport):
 
     # Sending
 
+    def _send_at_once(self, payload: bytes) -> bool:
+        """Send a message to the group, if nothing is in its way; with the lock."""
+        if self._closed or len(payload) > self._options.largest or not self._queue.has_room or self.packets.waits:
+            return False
+        now = self._now()
+        packet = self._endpoint.send_at_once(payload, now)
+        if packet is None:
+            return False
+        self._sent += 1
+        self._sent_bytes += len(payload)
+        if self._echo:
+            self._queue.put_own((payload,), self.sender_address)
+            self._queue.post()
+        self.packets.send_now(packet)
+        due = self._endpoint.timer()
+        if due < self._due:
+            self._set_timer(due, now)
+        return True
+
     def _send(self, payloads: Sequence[bytes], destination: Address | None) -> None:
-        if destination == (self.group.address, self.group.port):
+        if destination == self._group_address:
             destination = None
         sent, deadline, limit = 0, 0.0, self.payload_limit
         while sent < len(payloads):
@@ -231,26 +256,35 @@ class FramedTransport(PacketTransport):
     def _pump(self) -> None:
         """Let the protocol go on, and send what it gives; with the lock."""
         now = self._now()
-        if not self.packets.is_full:
-            self.packets.put(self._endpoint.datagrams(now))
+        packets = self.packets
+        if not packets.is_full:
+            ready = self._endpoint.datagrams(now)
+            if ready:
+                packets.put(ready)
         events = self._endpoint.events
         if events:
             if self._hears is not Hears.NOTHING and not self._closed:
                 self._queue.put_arrived(events)
             events.clear()
-        self.packets.flush()
+        if packets.waits:
+            packets.flush()
         if self._waiting and self._has_space:
             waiting, self._waiting = self._waiting, []
             for action in waiting:
                 self.inner.when_writable(action)
         if self._threads_waiting and not self._endpoint.congested:
             self._writable.notify_all()
-        due = min(self._endpoint.timer(), self._acknowledgements.look(now))
+        due = self._endpoint.timer()
+        if self._acknowledgements:
+            due = min(due, self._acknowledgements.look(now))
         if due < self._due:
-            if self._timer is not None:
-                self._timer.dispose()
-            self._due = due
-            self._timer = self.scheduler.schedule_relative(max(0.0, due - now) + _LEAST_PAUSE, self._on_timer)
+            self._set_timer(due, now)
+
+    def _set_timer(self, due: float, now: float) -> None:
+        if self._timer is not None:
+            self._timer.dispose()
+        self._due = due
+        self._timer = self.scheduler.schedule_relative(max(0.0, due - now) + _LEAST_PAUSE, self._on_timer)
 
     def _forget_acknowledgement(self, waiting: Acknowledgement) -> None:
         with self._lock:
@@ -275,18 +309,17 @@ class FramedTransport(PacketTransport):
     def _arrive(self, batch: list[Message]) -> None:
         if not self._notice.told:
             self._notice.look(batch[0])
-        if not self._queue.waits_too_much(self._buffer):  # else as where a receive buffer is full
+        if self._deliver is not None or not self._queue.holds_more_than(self._buffer):  # else as a full receive buffer
             self.packets.arrive(batch, self._take)
 
     def _take(self, batch: list[Message]) -> None:
-        now, own, port = self._now(), self.own_addresses, self._port
+        now, port, several = self._now(), self._port, self._several
         with self._lock:
             receive = self._endpoint.receive
             for message in batch:
                 sender = message.address, message.port
-                if message.port != port or sender not in own:
-                    same = ("", message.port) if self._several else None
-                    receive(message.data, sender, message.direct, message, now, same)
+                if sender[1] != port or sender not in self.own_addresses:
+                    receive(message.data, sender, message.direct, message, now, ("", sender[1]) if several else None)
             self._pump()
         self._go_on_ending()
 
@@ -314,6 +347,7 @@ class FramedTransport(PacketTransport):
             return
         self.packets.close()
         with self._lock:
+            self._queue.clear()
             self._final = self._count()
             self._endpoint.end(self._now())
             self._pump()

@@ -224,14 +224,15 @@ class IoThread:
         Between reading and delivering, so that a message never overtakes what was asked for before it was sent.
         """
         if self._posted:
-            self._run_posted()
+            self.run_posted()
         if self._lazy.pending:
             self._run_lazy()
             now = time.monotonic()
             self._looks_by_itself = now - self._last_lazy < _OFTEN
             self._last_lazy = now
 
-    def _run_posted(self) -> None:
+    def run_posted(self) -> None:
+        """Run what other threads posted so far; on this thread only."""
         for _ in range(len(self._posted)):
             action = self._posted.popleft()
             try:
