@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from .documents import Block, Terminals, blocks_to_run, complaints, terminals, write_files
+from .documents import Block, Terminals, blocks_to_run, complaints, skip_without_what_it_imports, terminals, write_files
 from .helpers import PATIENCE, ROOT
 
 GUIDES = sorted((ROOT / "docs").rglob("*.md"))
@@ -23,6 +23,7 @@ def place(guide: Path, line: int) -> str:
 )
 def test_the_guides_code_runs_and_prints_what_it_says(block: Block, guide: Path, tmp_path: Path) -> None:
     write_files(guide, tmp_path)
+    skip_without_what_it_imports(block.code, tmp_path)
     result = subprocess.run(
         block.command(tmp_path), cwd=tmp_path, capture_output=True, text=True, timeout=3 * PATIENCE, check=False
     )
