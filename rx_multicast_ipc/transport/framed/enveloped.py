@@ -74,20 +74,29 @@ class EnvelopedTransport(PacketTransport):
             destination = None
         with self._lock:
             datagram = self._datagram(payload, destination)
-        self.inner.send(datagram, destination)
-        self._note_sent((payload,), destination)
+            if destination is None:
+                self._hear_itself((payload,))  # before any answer
+        try:
+            self.inner.send(datagram, destination)
+        except BaseException:
+            self._note_sent((payload,), 0, destination)
+            raise
+        self._note_sent((payload,), 1, destination)
 
     def send_many(self, payloads: Sequence[bytes]) -> None:
         if self._closed:
             raise ChannelClosed
+        if not payloads:
+            return
         with self._lock:
             datagrams = [self._datagram(payload, None) for payload in payloads]
+            self._hear_itself(payloads)
         try:
             self.inner.send_many(datagrams)
-        except Exception as error:
-            self._note_sent(payloads[: getattr(error, "sent", 0)], None)
+        except BaseException as error:
+            self._note_sent(payloads, getattr(error, "sent", 0), None)
             raise
-        self._note_sent(payloads, None)
+        self._note_sent(payloads, len(payloads), None)
 
     def forget(self) -> None:
         super().forget()
@@ -114,18 +123,22 @@ class EnvelopedTransport(PacketTransport):
         self._number += 1
         return self.packets.wrap(pack_message(self._session, self._number, payload), destination)
 
-    def _note_sent(self, payloads: Sequence[bytes], destination: Address | None) -> None:
-        if not payloads:
+    def _hear_itself(self, payloads: Sequence[bytes]) -> None:
+        """Have what is about to be sent delivered here, too; with the lock."""
+        if not self._echo or self._closed:
             return
+        if self._queue.has_room:
+            self._queue.put_own(payloads, self.sender_address)
+            self._queue.post()
+        else:
+            self._unheard += len(payloads)
+
+    def _note_sent(self, payloads: Sequence[bytes], sent: int, destination: Address | None) -> None:
         with self._lock:
-            self._sent += len(payloads)
-            self._sent_bytes += sum(map(len, payloads))
-            if destination is None and self._echo and not self._closed:
-                if self._queue.has_room:
-                    self._queue.put_own(payloads, self.sender_address)
-                    self._queue.post()
-                else:
-                    self._unheard += len(payloads)
+            self._sent += sent
+            self._sent_bytes += sum(map(len, payloads[:sent]))
+            if sent < len(payloads) and destination is None:
+                self._queue.take_back_own(payloads, sent)
 
     def _arrive(self, batch: list[Message]) -> None:
         if self._deliver is not None or not self._queue.holds_more_than(self._buffer):  # else as a full receive buffer
