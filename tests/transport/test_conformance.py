@@ -12,7 +12,18 @@ from rx_multicast_ipc.testing import FaultyTransport
 from rx_multicast_ipc.testing.conformance import RULES, Rig, Rule
 from rx_multicast_ipc.transport.udp import io_thread, kernel_features
 
-from ..transport_rigs import beside_packets, enveloped, framed, nats, nats_together, sealed, udp, virtual
+from ..transport_rigs import (
+    beside_packets,
+    enveloped,
+    framed,
+    nats,
+    nats_together,
+    sealed,
+    udp,
+    virtual,
+    zenoh,
+    zenoh_together,
+)
 
 SOAK = "RX_MULTICAST_IPC_SOAK" in os.environ
 
@@ -94,6 +105,7 @@ def sealed_framed_bad_virtual() -> Rig:
         *(udp, udp_one_by_one, virtual, faultless_udp, faultless_virtual),
         *(framed_udp, framed_virtual, framed_bad_udp, framed_bad_virtual),
         *(nats, nats_together, *([framed_nats] if SOAK else [])),
+        *(zenoh, zenoh_together),
         *(udp_beside_packets, virtual_beside_packets, enveloped_udp, enveloped_virtual, framed_enveloped_udp),
         *(sealed_udp, sealed_virtual, sealed_framed_udp, sealed_framed_bad_virtual),
     ],
