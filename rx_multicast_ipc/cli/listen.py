@@ -24,6 +24,7 @@ from .shared_arguments import (
     add_verbose,
     examples,
     group_of,
+    options_of,
     pattern,
     seconds,
     whole,
@@ -87,7 +88,9 @@ def run(options: Namespace, output: Output) -> int:
             output.shown(wanted)
             found += len(wanted)
 
-    with Channel(group_of(options), options={"receive_buffer": options.receive_buffer, "backlog": 1}) as channel:
+    with Channel(
+        group_of(options), options={"receive_buffer": options.receive_buffer, "backlog": 1, **options_of(options)}
+    ) as channel:
         if options.respond:
             answer_pings(channel)
         timeout = rx.never() if options.timeout is None else rx.timer(options.timeout, scheduler=channel.scheduler)

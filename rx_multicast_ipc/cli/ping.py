@@ -21,7 +21,7 @@ from . import exit_codes
 from .output import Output, host_port, is_terminal, reader_gone, tell
 from .ping_figures import Answer, Figures, PeerFigures
 from .ping_protocol import Ping, answer_pings, decode_pong, encode_ping
-from .shared_arguments import add_form, add_group, add_verbose, examples, group_of, interval, seconds, whole
+from .shared_arguments import add_form, add_group, add_verbose, examples, group_of, interval, options_of, seconds, whole
 
 _FIGURES: Final = ("min", "median", "p99", "max", "jitter")
 
@@ -63,7 +63,7 @@ def configure(parser: ArgumentParser) -> None:
 
 
 def run(options: Namespace, output: Output) -> int:
-    with Channel(group_of(options), options={"backlog": 1, "echo": False}) as channel:
+    with Channel(group_of(options), options={"backlog": 1, "echo": False, **options_of(options)}) as channel:
         limit = channel.transport.payload_limit
         if options.size > limit:
             raise PayloadTooLarge(options.size, limit)

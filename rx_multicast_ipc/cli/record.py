@@ -26,7 +26,17 @@ from ..validation.stream import Stream
 from . import exit_codes
 from .output import Output, reader_gone, tell
 from .progress_line import Status, amount
-from .shared_arguments import add_form, add_group, add_other_name, add_verbose, examples, group_of, seconds, whole
+from .shared_arguments import (
+    add_form,
+    add_group,
+    add_other_name,
+    add_verbose,
+    examples,
+    group_of,
+    options_of,
+    seconds,
+    whole,
+)
 
 _RECEIVE_BUFFER: Final = 64 << 20
 """Bytes: a disk may take its time."""
@@ -74,7 +84,9 @@ def run(options: Namespace, output: Output) -> int:
         return exit_codes.USAGE
     open_transport = partial(UdpTransport, gro=False)  # so that the count of what was missed is exact
     with Channel(
-        group_of(options), open_transport, {"receive_buffer": options.receive_buffer, "backlog": 1}
+        group_of(options),
+        open_transport,
+        {"receive_buffer": options.receive_buffer, "backlog": 1, **options_of(options)},
     ) as channel:
         recording = _Recording(channel, path, options.count, replace=options.force or special)
         interrupted = False

@@ -13,16 +13,26 @@ from reactivex.subject import AsyncSubject
 
 from ..blocking_run import run as run_to_end
 from ..channel import Channel
-from ..channel_options import complete
 from ..errors import InvalidOption, MessageTimeout
 from ..group import check_port
 from ..message import Address, Message
-from ..transport import Hears, Transport
-from ..transport.udp.transport import UdpTransport
+from ..transport import Transport
 from ..validation.payload import as_payload, check_json, json_to_msgpack
 from . import exit_codes
 from .output import Output, reader_gone, tell
-from .shared_arguments import add_form, add_group, destination, examples, group_of, natural, rate, seconds, whole
+from .shared_arguments import (
+    add_form,
+    add_group,
+    destination,
+    examples,
+    group_of,
+    natural,
+    open_sender,
+    options_of,
+    rate,
+    seconds,
+    whole,
+)
 from .topic_arguments import name as topic_name
 
 _UNUSED_BUFFER = 4096
@@ -82,9 +92,9 @@ def run(options: Namespace, output: Output) -> int:
     )
     group = group_of(options)
     if options.reply:
-        with Channel(group, options={"backlog": 1, "echo": False}) as channel:
+        with Channel(group, options={"backlog": 1, "echo": False, **options_of(options)}) as channel:
             return _send_and_wait(channel, payloads, options, output)
-    transport = UdpTransport(group, complete({"receive_buffer": _UNUSED_BUFFER}), Hears.NOTHING)
+    transport = open_sender(options)
     try:
         _send_all(transport, payloads, options.to)
     finally:

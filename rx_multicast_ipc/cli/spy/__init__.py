@@ -8,7 +8,7 @@ from ...channel import Channel
 from ...errors import MissingExtra, Unsupported
 from ..output import Output, is_terminal
 from ..ping_protocol import answer_pings
-from ..shared_arguments import add_group, add_receive_buffer, examples, group_of, pattern
+from ..shared_arguments import add_group, add_receive_buffer, examples, group_of, options_of, pattern
 
 
 def configure(parser: ArgumentParser) -> None:
@@ -34,6 +34,8 @@ def run(options: Namespace, output: Output) -> int:
         if error.name is None or error.name.partition(".")[0] not in ("textual", "rich"):
             raise
         raise MissingExtra("spy", "textual", "cli") from error
-    with Channel(group_of(options), options={"receive_buffer": options.receive_buffer, "backlog": 1}) as channel:
+    with Channel(
+        group_of(options), options={"receive_buffer": options.receive_buffer, "backlog": 1, **options_of(options)}
+    ) as channel:
         answer_pings(channel)
         return SpyApp(channel, options.filter.pattern if options.filter else "").run() or 0

@@ -151,9 +151,18 @@ class EnvelopedTransport(PacketTransport):
             if data is None:
                 self._foreign += 1
             else:
-                address, port, family = packet.address, packet.port, packet.family
                 messages.append(
-                    Message(data, address, port, family, packet.received_at, packet.direct, packet.interface)
+                    Message(
+                        data,
+                        packet.address,
+                        packet.port,
+                        packet.family,
+                        packet.received_at,
+                        packet.direct,
+                        packet.interface,
+                        packet.destination,
+                        packet.topic,
+                    )
                 )
         if messages and self._hears is not Hears.NOTHING:
             with self._lock:

@@ -363,5 +363,13 @@ class Sessions:
 
 def _with_data(origin: Message, data: bytes) -> Message:
     return Message(
-        data, origin.address, origin.port, origin.family, origin.received_at, origin.direct, origin.interface
+        data,
+        origin.address,
+        origin.port,
+        origin.family,
+        origin.received_at,
+        origin.direct,
+        origin.interface,
+        origin.destination,
+        origin.topic,
     )
