@@ -7,6 +7,7 @@ from typing import Annotated, Any, Final, Literal, NamedTuple, TypedDict, TypeVa
 from .errors import UnknownOption
 from .group import Group, Interfaces
 from .key import Key, check_keys, keys_of_environment
+from .presence import Presence, check_presence
 from .reliable import Reliable, check_reliable
 from .validation.arguments import check_backlog, check_flag, check_receive_buffer, check_send_from
 
@@ -55,6 +56,8 @@ class ChannelOptions(TypedDict, total=False):
         key: a :class:`Key`, or several in a tuple of which the first seals and all open: who has none of them hears
             nothing and says nothing. False: none, whatever the environment says. Not given: the key in the file that
             the environment variable ``RX_MULTICAST_IPC_KEY`` names, or none. Needs ``cryptography``.
+        presence: a name, or a :class:`Presence`: the others who have this option get to know that the channel is here,
+            and it knows of them, in ``members``. Messages stay what they are without it. Not if not given.
     """
 
     interface: Annotated[Interfaces | None, Option(None)]
@@ -66,6 +69,7 @@ class ChannelOptions(TypedDict, total=False):
     send_from: Annotated[Literal["own", "group"], Option("own", check_send_from)]
     reliable: Annotated[bool | Reliable | None, Option(None, check_reliable)]
     key: Annotated[Key | Sequence[Key] | Literal[False] | None, Option(None, check_keys, keys_of_environment)]
+    presence: Annotated[str | Presence | None, Option(None, check_presence)]
 
 
 _HINTS: Final = get_type_hints(ChannelOptions, include_extras=True)

@@ -23,8 +23,8 @@ def configure(parser: ArgumentParser) -> None:
     parser.epilog = examples(
         "rx-multicast-ipc key > group.key",
         "rx-multicast-ipc key other.key  # the same, and never replaces a file",
-        "rx-multicast-ipc key --hint group.key  # which key it is, as error messages name it",
-        "rx-multicast-ipc send --key group.key 'for members alone'",
+        "rx-multicast-ipc key my.key && rx-multicast-ipc key --hint my.key  # which key it is, as error messages name it",
+        "rx-multicast-ipc key > g.key && rx-multicast-ipc send --key g.key 'for members alone'",
     )
     parser.add_argument("file", metavar="FILE", nargs="?", help="a file that is not there yet")
     parser.add_argument("--hint", metavar="FILE", help="do not make a key: print the hint of the one in this file")

@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, cast
 
 from ..channel_options import ChannelOptions
-from ..errors import MissingExtra
+from ..errors import InvalidOption, MissingExtra
 from ..group import Group
 from ..reliable import Reliable
 from .base import Hears, OpenTransport, Transport
@@ -49,9 +49,14 @@ def as_options_say(open_transport: OpenTransport, options: ChannelOptions) -> Op
 
     One layer does for all of them: see :class:`~rx_multicast_ipc.transport.framed.open_framed.OpenFramed`.
     """
-    reliable, keys = options.get("reliable"), options.get("key")
-    if not isinstance(reliable, Reliable) and not keys:
+    reliable, keys, presence = options.get("reliable"), options.get("key"), options.get("presence")
+    if not isinstance(reliable, Reliable) and not keys and presence is None:
         return open_transport
+    if presence is not None and options["send_from"] != "own":
+        raise InvalidOption(
+            "a channel with presence is asked directly whether it is still there, so it needs a port of its own: "
+            'leave send_from="own"'
+        )
     from .framed.open_framed import OpenFramed
 
     return OpenFramed(open_transport, reliable if isinstance(reliable, Reliable) else None, sealing(keys))
