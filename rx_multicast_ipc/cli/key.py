@@ -23,7 +23,7 @@ def configure(parser: ArgumentParser) -> None:
     parser.epilog = examples(
         "rx-multicast-ipc key > group.key",
         "rx-multicast-ipc key other.key  # the same, and never replaces a file",
-        "rx-multicast-ipc key my.key && rx-multicast-ipc key --hint my.key  # which key it is, as error messages name it",
+        "rx-multicast-ipc key my.key && rx-multicast-ipc key --hint my.key  # tells which it is",
         "rx-multicast-ipc key > g.key && rx-multicast-ipc send --key g.key 'for members alone'",
     )
     parser.add_argument("file", metavar="FILE", nargs="?", help="a file that is not there yet")
