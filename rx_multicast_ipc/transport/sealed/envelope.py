@@ -35,9 +35,10 @@ class Seal:
     Attributes:
         key: of the channel.
         prefix: what all its datagrams begin with.
+        last: the counter of the last one; 0 if there is none.
     """
 
-    __slots__ = ("_counter", "_encrypt", "key", "prefix")
+    __slots__ = ("_counter", "_encrypt", "key", "last", "prefix")
 
     def __init__(self, key: Key, group: Address, salt: bytes) -> None:
         if len(salt) != SALT_SIZE:
@@ -46,6 +47,7 @@ class Seal:
         self.prefix = MAGIC + key.hint_bytes + salt
         self._encrypt = AESGCM(session_key(key, salt, group)).encrypt
         self._counter = count(1)
+        self.last = 0
 
     def seal(self, packet: bytes, destination: Address | None = None) -> bytes:
         """The datagram of a packet to one end or, with None, to the group. Each call takes the next counter.
@@ -56,6 +58,7 @@ class Seal:
         number = next(self._counter)  # atomic, also for a signal handler amid it
         if number >= COUNTER_LIMIT:
             raise OverflowError("no counter is left for this salt")
+        self.last = number
         counter = number.to_bytes(8, "big")
         header = self.prefix + counter
         associated = header if destination is None else header + end_text(destination)

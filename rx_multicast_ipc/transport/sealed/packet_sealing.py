@@ -70,6 +70,7 @@ class PacketSealing:
             (group.address, group.port),
             lambda: transport.own_addresses,
             os.urandom,
+            self._now(),
             several=group.has_several_interfaces,
         )
 
@@ -78,14 +79,15 @@ class PacketSealing:
         self._port.send_packed(pack(Challenge()), None)
 
     def wrap(self, packet: bytes, destination: Address | None) -> bytes:
+        now = self._now()
         if destination is None:
             if not self._began:
                 self._began = True
-                self._news_at = self._now()
+                self._news_at = now
         elif destination not in self._sent_to:
             self._sent_to.use(destination, lambda _: None)
-            self._news_at = self._now()
-        return self._sessions.seal(packet, destination)
+            self._news_at = now
+        return self._sessions.seal(packet, destination, now)
 
     def open(self, batch: Iterable[Message]) -> list[Message]:
         sessions = self._sessions

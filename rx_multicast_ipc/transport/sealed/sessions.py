@@ -6,19 +6,25 @@ number sealed for it alone. The answer, sealed in that session, shows that the s
 delivered, and from then on each number is taken once. A recording cannot answer, and who only passes on what another
 end seals can neither read the challenge nor pass it on, as it is sealed for one address.
 
+Who comes late is not to hear what was said before: a challenge says for how long its sender has been there, and the
+answer with which number that began. Numbers before it are refused.
+
 What is answered itself needs no proof: a challenge of a stranger that opens is answered, with a challenge back.
 """
 
 from __future__ import annotations
 
 import math
+from bisect import bisect_right
+from collections import deque
 from collections.abc import Callable, Iterable
+from operator import itemgetter
 from typing import Final
 
 from ...key import Keys
 from ...message import Address, Message
 from ...strangers.bounded_map import BoundedMap
-from .challenge import NO_NONCE, NONCE_SIZE, Challenge, is_challenge, pack, parse
+from .challenge import NONCE_SIZE, Challenge, is_challenge, pack, parse
 from .envelope import Opener, Seal, end_text
 from .rejections import Rejections, Why
 from .replay_table import ReplayTable
@@ -57,19 +63,32 @@ _LATE: Final = 4096
 _LATE_DIRECT: Final = 1024
 """The same of those to this end alone, which come by another socket."""
 
+_GRACE: Final = 0.25
+"""Seconds before its joining from which an end may hear something: as long as a challenge may be on its way."""
+
+_SAMPLE: Final = 0.01
+"""Seconds between two sends of which the counter and the time are remembered."""
+
+_SAMPLES: Final = 4096
+
 _OWN_SEALS: Final = 4
 """Former salts of this end whose datagrams it still knows as its own."""
 
 
 class _Session:
-    __slots__ = ("direct", "group", "is_own", "opener", "sources")
+    __slots__ = ("direct", "first", "group", "is_own", "opener", "sources")
 
     def __init__(self, opener: Opener, *, is_own: bool = False) -> None:
         self.opener = opener
         self.is_own = is_own
         self.sources: set[Address] = set()
+        self.first = 1
         self.group: ReplayTable | None = None
         self.direct: ReplayTable | None = None
+
+    def take(self, number: int, *, direct: bool) -> bool:
+        """Whether a number is taken for the first time, and may be."""
+        return number >= self.first and self.table(direct=direct).take(number)
 
     def table(self, *, direct: bool) -> ReplayTable:
         table = self.direct if direct else self.group
@@ -105,6 +124,7 @@ class Sessions:
         group: the group's end.
         own_addresses: gives the addresses of this end.
         random_bytes: gives so many, not to be guessed, and never the same again.
+        now: since when the end is there, in seconds.
         several: whether each datagram may come over several interfaces, so that a second copy is nothing to tell of.
 
     Attributes:
@@ -119,6 +139,7 @@ class Sessions:
         group: Address,
         own_addresses: Callable[[], frozenset[Address]],
         random_bytes: Callable[[int], bytes],
+        now: float,
         *,
         several: bool = False,
     ) -> None:
@@ -134,6 +155,9 @@ class Sessions:
         self._own: BoundedMap[bytes, _Session] = BoundedMap(_OWN_SEALS)
         self._newcomers: dict[tuple[bytes, Address], _Newcomer] = {}
         self._held_size = 0
+        self._listens_since = now
+        self._forgotten = 0
+        self._samples: deque[tuple[float, int]] = deque(maxlen=_SAMPLES)
         self._ends: tuple[frozenset[Address], list[bytes]] = (frozenset(), [])
         self.renew()
 
@@ -144,6 +168,7 @@ class Sessions:
     def renew(self) -> None:
         """Seal with a new salt from now on."""
         self._seal = Seal(self._keys[0], self._group, self._random_bytes(SALT_SIZE))
+        self._samples.clear()
         opener = Opener(self._seal.key, self._group, self._seal.prefix)
         self._own.use(self._seal.prefix, lambda _: _Session(opener, is_own=True))
 
@@ -159,13 +184,16 @@ class Sessions:
         if changed:
             self.renew()
 
-    def seal(self, packet: bytes, destination: Address | None) -> bytes:
+    def seal(self, packet: bytes, destination: Address | None, now: float) -> bytes:
         """The datagram of a packet."""
         try:
-            return self._seal.seal(packet, destination)
+            datagram = self._seal.seal(packet, destination)
         except OverflowError:
             self.renew()
-            return self._seal.seal(packet, destination)
+            datagram = self._seal.seal(packet, destination)
+        if not self._samples or now - self._samples[-1][0] >= _SAMPLE:
+            self._samples.append((now, self._seal.last))
+        return datagram
 
     def open(self, batch: Iterable[Message], now: float) -> list[Message]:
         """The packets in these datagrams, and those that were held and are not any more, in order."""
@@ -214,10 +242,10 @@ class Sessions:
         elif sender in session.sources:
             self._known.move_to_end(prefix)
             if is_challenge(packet):
-                self._answer(session, packet, datagram, number)
+                self._answer(session, packet, datagram, number, now)
             else:
                 self._take(session, packet, datagram, number, ready)
-        elif session.sources and session.table(direct=datagram.direct).was_taken(number):
+        elif session.sources and (number < session.first or session.table(direct=datagram.direct).was_taken(number)):
             self._note_replayed(sender)  # from elsewhere
         else:
             new = self._newcomer((prefix, sender), session, now)
@@ -225,19 +253,34 @@ class Sessions:
                 self._hear_newcomer(new, packet, datagram, number, ready, now)
 
     def _take(self, session: _Session, packet: bytes, datagram: Message, number: int, ready: list[Message]) -> None:
-        if session.table(direct=datagram.direct).take(number):
+        if session.take(number, direct=datagram.direct):
             ready.append(_with_data(datagram, packet))
         else:
             self._note_replayed(datagram.sender)
 
-    def _answer(self, session: _Session, packet: bytes, datagram: Message, number: int) -> None:
+    def _answer(self, session: _Session, packet: bytes, datagram: Message, number: int, now: float) -> None:
         """Somebody known asks whether this end is there."""
-        if not session.table(direct=datagram.direct).take(number):
+        if not session.take(number, direct=datagram.direct):
             self._note_replayed(datagram.sender)
             return
         challenge = parse(packet)
         if challenge is not None and challenge.asks and datagram.direct:
-            self.outgoing.append((pack(Challenge(answer=challenge.challenge)), datagram.sender))
+            self._send_answer(challenge, datagram.sender, now)
+
+    def _send_answer(self, asked: Challenge, to: Address, now: float) -> None:
+        answer = Challenge(answer=asked.challenge, first=self._first_since(now - asked.listens - _GRACE))
+        self.outgoing.append((pack(answer), to))
+
+    def _first_since(self, time: float) -> int:
+        """The counter of the first datagram that was sent at or after a time, or a little before it."""
+        samples = self._samples
+        place = bisect_right(samples, time, key=itemgetter(0)) - 1
+        if place < 0:
+            return samples[0][1] if len(samples) == _SAMPLES else 1
+        sampled_at, counter = samples[place]
+        if time < sampled_at + _SAMPLE:
+            return counter
+        return samples[place + 1][1] if place + 1 < len(samples) else self._seal.last + 1
 
     def _newcomer(self, place: tuple[bytes, Address], session: _Session, now: float) -> _Newcomer | None:
         """The state of a session at an address that has yet to answer; None if there is no place for it."""
@@ -261,14 +304,14 @@ class Sessions:
                 self._ask(new, now)
             return
         challenge = parse(packet) if datagram.direct else None
-        asked = challenge.challenge if challenge is not None and challenge.asks else b""
+        asked = challenge if challenge is not None and challenge.asks else None
         if challenge is not None and challenge.answer == new.challenge:
-            if asked:
-                self.outgoing.append((pack(Challenge(answer=asked)), datagram.sender))
-            self._admit(new, number, ready)
+            if asked is not None:
+                self._send_answer(asked, datagram.sender, now)
+            self._admit(new, number, challenge.first, ready, now)
             return
         new.heard += 1
-        if asked and new.answered < _MOST_ANSWERS:
+        if asked is not None and new.answered < _MOST_ANSWERS:
             new.answered += 1
             self._ask(new, now, asked)
         elif not new.attempts:
@@ -289,17 +332,21 @@ class Sessions:
             new.size += size
             self._held_size += size
 
-    def _admit(self, new: _Newcomer, number: int, ready: list[Message]) -> None:
+    def _admit(self, new: _Newcomer, number: int, first: int, ready: list[Message], now: float) -> None:
         """The session answered from that address: deliver what was held."""
         prefix, sender = new.place
         self._drop(new)
+        new.session.first = max(1, min(first, number))
         session = self._known.use(prefix, lambda _: new.session)
+        if self._known.forgotten > self._forgotten:
+            self._forgotten = self._known.forgotten
+            self._listens_since = now  # what it heard before it must not hear again
         if len(session.sources) >= _MOST_SOURCES:
             session.sources.clear()
         session.sources.add(sender)
-        session.table(direct=True).take(number)
+        session.take(number, direct=True)
         for (direct, held), message in new.held.items():
-            if session.table(direct=direct).take(held):
+            if session.take(held, direct=direct):
                 ready.append(message)
             else:
                 self._note_replayed(sender)
@@ -313,9 +360,13 @@ class Sessions:
         self._drop(new)
         self.rejections.add(why, place[1], detail, max(1, len(new.held) + new.heard))
 
-    def _ask(self, new: _Newcomer, now: float, answer: bytes = NO_NONCE) -> None:
-        """Send a challenge, and maybe an answer; plan the next one."""
-        self.outgoing.append((pack(Challenge(new.challenge, answer)), new.place[1]))
+    def _ask(self, new: _Newcomer, now: float, asked: Challenge | None = None) -> None:
+        """Send a challenge, with an answer to the one that was ``asked``; plan the next one."""
+        challenge = Challenge(new.challenge, listens=now - self._listens_since)
+        if asked is not None:
+            first = self._first_since(now - asked.listens - _GRACE)
+            challenge = challenge._replace(answer=asked.challenge, first=first)
+        self.outgoing.append((pack(challenge), new.place[1]))
         pause = _CHALLENGE_PAUSES[min(new.attempts, len(_CHALLENGE_PAUSES) - 1)]
         new.attempts += 1
         new.due = min(now + pause, new.since + _PATIENCE)

@@ -27,13 +27,10 @@ MESSAGE_OVERHEAD: Final = OVERHEAD + 16
 COUNTER_LIMIT: Final = 1 << 48
 """Counters are below it; then a new salt begins."""
 
-_SEALED_SIZE: Final = OVERHEAD + 16
-"""Bytes of the smallest sealed datagram: that of a packet without a body."""
-
 
 def looks_sealed(datagram: bytes) -> bool:
     """Whether it claims to be sealed; one of 16 million random datagrams does."""
-    return len(datagram) >= _SEALED_SIZE and datagram[:1] == MAGIC and datagram[16:18] == b"\0\0"
+    return len(datagram) >= OVERHEAD and datagram[:1] == MAGIC and datagram[16:18] == b"\0\0"
 
 
 def hint_of(datagram: bytes) -> str:

@@ -153,7 +153,7 @@ class TestReplayTable:
 
 
 def test_challenges_come_back_as_they_went() -> None:
-    one = challenge.Challenge(bytes(range(16)), bytes(range(16, 32)))
+    one = challenge.Challenge(bytes(range(16)), bytes(range(16, 32)), 1.5, 7)
     assert challenge.parse(challenge.pack(one)) == one
     assert challenge.is_challenge(challenge.pack(one))
     for damaged in (challenge.pack(one)[:-1], challenge.pack(one) + b"x", b"\xf5\x91" + challenge.pack(one)[2:], b""):
