@@ -106,10 +106,13 @@ class PacketSealing:
     def change_keys(self, keys: Keys) -> None:
         """See :meth:`Sessions.change_keys`; from any thread."""
         with self._port.lock:
+            seals_anew = keys[0] != self._keys[0]
             self._keys = keys
             self._sessions.change_keys(keys)
-            self._began = False
-            self._sent_to.clear()
+            if seals_anew:
+                self._began = False
+                self._sent_to.clear()
+                self.announce()
         self._port.transport.call(self._look)
 
     def counts(self) -> dict[str, int]:
