@@ -174,13 +174,14 @@ class Channel:
         Args:
             data: text (sent as UTF-8) or bytes-like, 65 507 bytes at most (IPv6: 65 527); on a reliable channel as
                 many as its ``largest``.
-            acknowledged: on a reliable channel: emit an :class:`Acknowledged` instead, once all other ends that were
-                there when it was sent have it, or left.
+            acknowledged: emit an :class:`Acknowledged` instead: on a reliable channel once all other ends that were
+                there when it was sent have it, or left; on an engine once a stream has it, and then subscribing again,
+                as ``ops.retry`` does, makes no second message.
             timeout: seconds to wait for that; None waits as long as it takes. One who is silent for 30 s has left.
 
         Raises:
             InvalidPayload, PayloadTooLarge, InvalidOption: at once.
-            Unsupported: at once, for an acknowledgement on a channel that is not reliable.
+            Unsupported: at once, for an acknowledgement on a channel that is neither reliable nor on an engine.
             ChannelClosed: at once, or from the Observable if closed before it was subscribed.
             SendFailed: from the Observable.
             MessageTimeout: from the Observable; it names those whose acknowledgement is missing.

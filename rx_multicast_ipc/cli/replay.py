@@ -21,7 +21,6 @@ from .output import Output, tell
 from .progress_line import Status, amount, bar
 from .shared_arguments import add_form, add_group, add_other_name, examples, natural, open_sender, rate, seconds
 
-_UNUSED_BUFFER: Final = 4096
 _DIRECT: Final = "sent to one address, not to a group"
 
 

@@ -13,6 +13,7 @@ from reactivex.subject import AsyncSubject
 
 from ..blocking_run import run as run_to_end
 from ..channel import Channel
+from ..channel_options import ChannelOptions
 from ..errors import InvalidOption, MessageTimeout
 from ..group import check_port
 from ..message import Address, Message
@@ -20,6 +21,7 @@ from ..transport import Transport
 from ..validation.payload import as_payload, check_json, json_to_msgpack
 from . import exit_codes
 from .output import Output, reader_gone, tell
+from .reliable_argument import add_reliable, reliable_options
 from .shared_arguments import (
     add_form,
     add_group,
@@ -35,7 +37,6 @@ from .shared_arguments import (
 )
 from .topic_arguments import name as topic_name
 
-_UNUSED_BUFFER = 4096
 _MOST_LATE = 0.01
 """Seconds of being late that pacing catches up with; what is beyond is not made up for."""
 
@@ -43,7 +44,8 @@ _MOST_LATE = 0.01
 def configure(parser: ArgumentParser) -> None:
     parser.description = (
         "Send each DATA as one datagram; without any, every line of standard input (without its newline), as it comes. "
-        "Prints nothing, unless it waits for answers."
+        "Prints nothing, unless it waits for answers. Exit code 1 if nobody answered, or, with --reliable, if somebody "
+        "did not acknowledge, which is logged."
     )
     parser.epilog = examples(
         "rx-multicast-ipc send join:Ann",
@@ -80,6 +82,7 @@ def configure(parser: ArgumentParser) -> None:
     add_encode(parser)
     add_form(parser, raw=True, json="DATA is JSON, which is checked before it is sent; and answers are printed as JSON")
     add_group(parser)
+    add_reliable(parser)
 
 
 def run(options: Namespace, output: Output) -> int:
@@ -92,14 +95,15 @@ def run(options: Namespace, output: Output) -> int:
     )
     group = group_of(options)
     if options.reply:
-        with Channel(group, options={"backlog": 1, "echo": False, **options_of(options)}) as channel:
+        settings: ChannelOptions = {"backlog": 1, "echo": False, **reliable_options(options), **options_of(options)}
+        with Channel(group, options=settings) as channel:
             return _send_and_wait(channel, payloads, options, output)
-    transport = open_sender(options)
+    transport = open_sender(options, reliable_options(options))
     try:
         _send_all(transport, payloads, options.to)
     finally:
         transport.close()
-    return exit_codes.OK
+    return exit_codes.NOTHING if transport.statistics.unacknowledged else exit_codes.OK
 
 
 def _send_and_wait(channel: Channel, payloads: Iterable[bytes], options: Namespace, output: Output) -> int:

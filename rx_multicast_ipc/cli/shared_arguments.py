@@ -114,9 +114,9 @@ def options_of(options: Namespace) -> ChannelOptions:
     return {"key": keys or False}
 
 
-def open_sender(options: Namespace) -> Transport:
+def open_sender(options: Namespace, more: ChannelOptions | None = None) -> Transport:
     """An end that only sends, to the group that ``add_group`` read. It may take a moment to close."""
-    complete_options = complete({"receive_buffer": _SENDERS_BUFFER, **options_of(options)})
+    complete_options = complete({"receive_buffer": _SENDERS_BUFFER, **options_of(options), **(more or {})})
     return as_options_say(open_live, complete_options)(group_of(options), complete_options, Hears.NOTHING)
 
 

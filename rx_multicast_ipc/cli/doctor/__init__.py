@@ -24,6 +24,7 @@ from ...channel_options import ChannelOptions
 from ...group import LOOPBACK, default_group, default_port
 from .. import exit_codes
 from ..output import Output, host_port, reader_gone, tell
+from ..reliable_argument import add_reliable, reliable_options
 from ..shared_arguments import add_form, add_group, add_receive_buffer, examples, interval, options_of, seconds
 from .check_context import Examination
 from .delivery_check import check_delivery, check_loopback
@@ -34,6 +35,7 @@ from .interface_checks import check_interface, check_reverse_path, check_route, 
 from .peer_exchange import Exchange, Silence
 from .peer_findings import findings_of
 from .port_checks import check_port, check_receive_buffer
+from .reliable_findings import ReliableTraffic
 from .system_facts import System
 
 _REASONS: Final = 16
@@ -92,6 +94,7 @@ def configure(parser: ArgumentParser) -> None:
     )
     add_form(parser)
     add_group(parser)
+    add_reliable(parser)
     add_receive_buffer(parser)
 
 
@@ -141,13 +144,22 @@ def _meet(examination: Examination, options: Namespace, printer: Printer) -> Non
         printer.show(_only_this_machine())
     with ExitStack() as stack:
         met: list[tuple[str, Exchange, deque[Silence]]] = []
+        traffic: list[tuple[str, ReliableTraffic]] = []
         refused: list[tuple[str, dict[str, Rejected]]] = []
         for name in [interface.name for interface in examination.chosen] or [LOOPBACK]:
-            settings: ChannelOptions = {**examination.options, "backlog": 1, "echo": False}
+            settings: ChannelOptions = {
+                **examination.options,
+                "backlog": 1,
+                "echo": False,
+                **reliable_options(options),
+            }
             channel = stack.enter_context(Channel(examination.group(name), options=settings))
             rejected: dict[str, Rejected] = {}
             stack.enter_context(channel.events.subscribe(partial(_note_rejected, rejected)))
             refused.append((name, rejected))
+            reliable = ReliableTraffic(channel, options.reliable)
+            stack.enter_context(reliable.begin())
+            traffic.append((name, reliable))
             silences: deque[Silence] = deque(maxlen=_SILENCES)
             exchange = Exchange(channel, between, None if options.peer else partial(_note, name, silences))
             stack.enter_context(exchange.begin())
@@ -168,6 +180,9 @@ def _meet(examination: Examination, options: Namespace, printer: Printer) -> Non
             for name, rejected in refused:
                 for event in rejected.values():
                     printer.show(_of_rejected(event, name))
+            for name, reliable in traffic:
+                for finding in reliable.findings(name):
+                    printer.show(finding)
 
 
 def _only_this_machine() -> Finding:
