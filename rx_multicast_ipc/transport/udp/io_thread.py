@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import select
 import selectors
 import socket
@@ -10,6 +11,7 @@ import time
 from collections import deque
 from collections.abc import Callable, Mapping
 from contextlib import suppress
+from functools import partial
 from typing import Protocol
 
 from ...channel_scheduler import DeliveringScheduler
@@ -81,6 +83,9 @@ class _Selector:
 
     def close(self) -> None:
         self._selector.close()
+
+
+_yield: Callable[[], None] = getattr(os, "sched_yield", partial(time.sleep, 0))
 
 
 def _nobody() -> int:
@@ -345,6 +350,7 @@ class IoThread:
         while now < until:
             if events := poller.wait(0.0):
                 return events
+            _yield()  # to whoever is to send it and has no other core
             now = time.monotonic()
         return []
 
