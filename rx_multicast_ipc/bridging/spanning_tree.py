@@ -59,7 +59,7 @@ class Timing(NamedTuple):
             listening=seconds / 4,
             grace=seconds / 8,
             stall=seconds * 9 / 16,
-            tick=seconds / 16,
+            tick=seconds * 3 / 64,
         )
 
 
@@ -184,7 +184,7 @@ class SpanningTree:
                 age = max(0.0, now - heard.said_at) + self._timing.max_age / (MOST_HOPS + 1)
         said: list[tuple[int, Hello]] = []
         for side in SIDES:
-            if now < self._hello_due[side]:
+            if now < self._hello_due[side] - self._timing.tick / 4:  # the next tick would be late
                 continue
             self._hello_due[side] = now + self._timing.hello_interval if root_side is None else math.inf
             if side != root_side and self._is_designated(side, now):
