@@ -35,7 +35,7 @@ html_title = f"rx_multicast_ipc {version}"
 html_copy_source = False
 html_show_sphinx = False
 pygments_style = "friendly"
-pygments_dark_style = "native"
+pygments_dark_style = "monokai"
 
 
 def setup(app: Sphinx) -> None:

@@ -251,6 +251,11 @@ class SpyApp(App[int]):
             parts.append(f"{self.traffic.senders.forgotten:,} senders forgotten")
         lost = (statistics.dropped or 0) + statistics.discarded
         parts.append(f"[b white on $error]{lost:,} dropped[/]" if lost else "0 dropped")
+        if statistics.repaired or statistics.gaps:
+            parts.append(f"{statistics.repaired:,} repaired")
+            parts.append(f"[b white on $error]{statistics.gaps:,} gaps[/]" if statistics.gaps else "0 gaps")
+        if statistics.foreign:
+            parts.append(f"{statistics.foreign:,} foreign")
         if self.traffic.paused:
             parts.append("[b black on $warning] paused [/]")
         if self._mistake:
@@ -290,7 +295,7 @@ class SpyApp(App[int]):
         self._names = names_by_sender(members)
 
     def _named(self, sender: Address) -> str:
-        """The name of who says it is one, the address of everybody else."""
+        """A sender's name where it has one (presence), or else its address."""
         return self._names.get(sender) or host_port(sender)
 
     def _message_cells(self, heard: Heard) -> Sequence[str]:
