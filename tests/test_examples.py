@@ -6,8 +6,9 @@ import signal
 import subprocess
 import sys
 from collections.abc import Generator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from functools import partial
+from pathlib import Path
 
 import pytest
 
@@ -185,3 +186,16 @@ def test_ctrl_c_ends_an_example_without_a_traceback(name: str, arguments: list[s
 def test_examples_are_short() -> None:
     for path in EXAMPLES.glob("*.py"):
         assert len(path.read_text(encoding="utf-8").splitlines()) <= 60, path.name
+
+
+def test_a_file_reaches_all_who_wait_for_it(tmp_path: Path) -> None:
+    content = bytes(range(256)) * 4096
+    (tmp_path / "file").write_bytes(content)
+    with ExitStack() as stack:
+        waiting = [stack.enter_context(example("courier", "receive", str(tmp_path / f"copy{n}"))) for n in (1, 2)]
+        assert [read_line(process) for process in waiting] == ["waiting"] * 2
+        sender = stack.enter_context(example("courier", "send", str(tmp_path / "file")))
+        assert output(sender) == ["2 have it, 0 left without it"]
+        for number, process in enumerate(waiting, 1):
+            assert output(process) == [f"{len(content)} bytes"]
+            assert (tmp_path / f"copy{number}").read_bytes() == content

@@ -18,10 +18,12 @@ from ..errors import InvalidOption, MessageTimeout
 from ..group import check_port
 from ..message import Address, Message
 from ..transport import Hears, Transport
+from ..transport.opening import as_options_say
 from ..transport.udp.transport import UdpTransport
 from ..validation.payload import as_payload, check_json, json_to_msgpack
 from . import exit_codes
 from .output import Output, reader_gone, tell
+from .reliable_argument import add_reliable, reliable_options
 from .shared_arguments import add_form, add_group, destination, examples, group_of, natural, rate, seconds, whole
 from .topic_arguments import name as topic_name
 
@@ -33,7 +35,8 @@ _MOST_LATE = 0.01
 def configure(parser: ArgumentParser) -> None:
     parser.description = (
         "Send each DATA as one datagram; without any, every line of standard input (without its newline), as it comes. "
-        "Prints nothing, unless it waits for answers."
+        "Prints nothing, unless it waits for answers. Exit code 1 if nobody answered, or, with --reliable, if somebody "
+        "did not acknowledge, which is logged."
     )
     parser.epilog = examples(
         "rx-multicast-ipc send join:Ann",
@@ -70,6 +73,7 @@ def configure(parser: ArgumentParser) -> None:
     add_encode(parser)
     add_form(parser, raw=True, json="DATA is JSON, which is checked before it is sent; and answers are printed as JSON")
     add_group(parser)
+    add_reliable(parser)
 
 
 def run(options: Namespace, output: Output) -> int:
@@ -82,14 +86,15 @@ def run(options: Namespace, output: Output) -> int:
     )
     group = group_of(options)
     if options.reply:
-        with Channel(group, options={"backlog": 1, "echo": False}) as channel:
+        with Channel(group, options={"backlog": 1, "echo": False, **reliable_options(options)}) as channel:
             return _send_and_wait(channel, payloads, options, output)
-    transport = UdpTransport(group, complete({"receive_buffer": _UNUSED_BUFFER}), Hears.NOTHING)
+    settings = complete({"receive_buffer": _UNUSED_BUFFER, **reliable_options(options)})
+    transport = as_options_say(UdpTransport, settings)(group, settings, Hears.NOTHING)
     try:
         _send_all(transport, payloads, options.to)
     finally:
         transport.close()
-    return exit_codes.OK
+    return exit_codes.NOTHING if transport.statistics.unacknowledged else exit_codes.OK
 
 
 def _send_and_wait(channel: Channel, payloads: Iterable[bytes], options: Namespace, output: Output) -> int:

@@ -61,7 +61,7 @@ WITH_FILES = {"record", "replay"}
 """Commands whose examples need files, and are tested with them."""
 
 
-DOCUMENTS = [ROOT / "README.md", ROOT / "docs" / "command-line.md", ROOT / "docs" / "topics.md"]
+DOCUMENTS = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
 
 
 def examples() -> list[tuple[str, str]]:

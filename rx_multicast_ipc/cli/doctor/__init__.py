@@ -17,9 +17,11 @@ from reactivex import operators as ops
 
 from ...blocking_run import run as run_to_end
 from ...channel import Channel
+from ...channel_options import ChannelOptions
 from ...group import LOOPBACK, default_group, default_port
 from .. import exit_codes
 from ..output import Output, reader_gone, tell
+from ..reliable_argument import add_reliable, reliable_options
 from ..shared_arguments import add_form, add_group, add_receive_buffer, examples, interval, seconds
 from .check_context import Examination
 from .delivery_check import check_delivery, check_loopback
@@ -30,6 +32,7 @@ from .interface_checks import check_interface, check_reverse_path, check_route, 
 from .peer_exchange import Exchange, Silence
 from .peer_findings import findings_of
 from .port_checks import check_port, check_receive_buffer
+from .reliable_findings import ReliableTraffic
 from .system_facts import System
 
 _LOOK = 0.1
@@ -85,6 +88,7 @@ def configure(parser: ArgumentParser) -> None:
     )
     add_form(parser)
     add_group(parser)
+    add_reliable(parser)
     add_receive_buffer(parser)
 
 
@@ -133,8 +137,13 @@ def _meet(examination: Examination, options: Namespace, printer: Printer) -> Non
         printer.show(_only_this_machine())
     with ExitStack() as stack:
         met: list[tuple[str, Exchange, deque[Silence]]] = []
+        traffic: list[tuple[str, ReliableTraffic]] = []
         for name in [interface.name for interface in examination.chosen] or [LOOPBACK]:
-            channel = stack.enter_context(Channel(examination.group(name), options={"backlog": 1, "echo": False}))
+            settings: ChannelOptions = {"backlog": 1, "echo": False, **reliable_options(options)}
+            channel = stack.enter_context(Channel(examination.group(name), options=settings))
+            reliable = ReliableTraffic(channel, options.reliable)
+            stack.enter_context(reliable.begin())
+            traffic.append((name, reliable))
             silences: deque[Silence] = deque(maxlen=_SILENCES)
             exchange = Exchange(channel, between, None if options.peer else partial(_note, name, silences))
             stack.enter_context(exchange.begin())
@@ -151,6 +160,9 @@ def _meet(examination: Examination, options: Namespace, printer: Printer) -> Non
         finally:  # Ctrl-C ends a watch, and what it found is told
             for name, exchange, silences in met:
                 for finding in findings_of(exchange, silences, name):
+                    printer.show(finding)
+            for name, reliable in traffic:
+                for finding in reliable.findings(name):
                     printer.show(finding)
 
 

@@ -222,6 +222,14 @@ class Incoming:
         known = max(self._known, self.number - 1)
         return [Status(self.session, self.number, known, ago, self._room, challenge, missing)]
 
+    def last_status(self, now: float) -> list[Status]:
+        """What is to be told to the sender by a receiver that leaves: what it has, if that was not told yet."""
+        if not self._unreported or not self.settled:
+            return []
+        self._unreported = 0
+        ago = now - self._known_at
+        return [Status(self.session, self.number, max(self._known, self.number - 1), ago, self._room)]
+
     def timer(self) -> float:
         """When :meth:`statuses` is to be asked again if nothing happens before; infinity for never."""
         due = self._status_at
