@@ -38,7 +38,7 @@ _READ: Final = 65_536
 _WRITE: Final = 262_144
 """Bytes of one write: more are written in turns."""
 
-_ALIVE: Final = 10.0
+_ALIVE: Final = 5.0
 """Seconds after which a silent server is asked whether it is there."""
 
 _FIRST_PAUSE: Final = 0.02
