@@ -37,7 +37,7 @@ from ...channel_options import ChannelOptions
 from ...channel_statistics import Statistics
 from ...errors import CannotOpen, ChannelClosed, InvalidAddress, SendFailed, Unsupported
 from ...group import Group
-from ...message import Address, Message
+from ...message import Address, Family, Message
 from ...strangers.bounded_map import BoundedMap
 from ...subscribing.subscriber_errors import on_delivering_thread, report
 from .. import close_at_exit
@@ -139,6 +139,7 @@ class EngineTransport:
         if options["send_from"] == "group":
             raise Unsupported('an engine has no shared ports to send from: leave send_from="group" out, or use UDP')
         self.group = group
+        self.family: Family = group.family
         self.to_group: Address = group.address, group.port
         self.hears = hears
         self.connection = connection
