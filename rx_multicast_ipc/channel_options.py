@@ -34,7 +34,8 @@ class ChannelOptions(TypedDict, total=False):
             later too. Or an interface's name (``"eth0"``), or one of this machine's addresses (``"192.0.2.7"``).
             Or several of these: then a datagram that arrives over two is two messages, and each says which
             interface it came by. None: what the environment variable ``RX_MULTICAST_IPC_INTERFACE`` says
-            (several between commas), or else loopback.
+            (several between commas), or else loopback. Or an engine in the place of a network: ``"nats://host:4222"``,
+            ``"zenoh://host:7447"``, or a :class:`Nats` or :class:`Zenoh` that says more.
         ttl: how many networks a datagram may enter; 1 on a network, 0 on loopback, if not given.
         sources: the only senders to be heard in the group, by their numeric addresses, 10 at most (RFC 4607); everybody
             if not given. Direct messages are not concerned.
