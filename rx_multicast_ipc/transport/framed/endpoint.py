@@ -26,6 +26,9 @@ from .senders import Key, Senders
 _ANSWERED: Final = 0.2
 """Seconds after which somebody who is there would have answered."""
 
+_ALONE: Final = 0.5
+"""Seconds without an answer to any of five announcements, after which nobody is there."""
+
 _MOST_DIRECT: Final = 256
 """Receivers that are sent to alone and remembered."""
 
@@ -207,7 +210,7 @@ class Endpoint:
         for stream in self._senders.streams():
             self._parting += self._statuses(stream, stream.last_status(now))
         self._announcements.say_goodbye(now)
-        alone = not self._announcements.peers and now - self._opened_at >= _ANSWERED
+        alone = not self._announcements.peers and now - self._opened_at >= _ALONE
         for stream in self._outgoing.values():
             stream.end(now, alone=alone)
         self._due = now
@@ -301,7 +304,7 @@ class Endpoint:
         elif not self._ending:
             self._to_group.on_hello(status.end, source, now)
             self._touched[self._to_group] = None
-            self._announcements.on_hello(status.end, source, direct, now)
+            self._announcements.on_hello(status.end, source, direct, status.highest > 0, now)
 
     def _on_stream(
         self, packet: Packet, sender: Hashable, source: Address, direct: bool, origin: Any, now: float
