@@ -8,7 +8,7 @@ from .errors import UnknownOption
 from .group import Group, Interfaces
 from .presence import Presence, check_presence
 from .reliable import Reliable, check_reliable
-from .validation.arguments import check_backlog, check_flag, check_receive_buffer, check_send_from
+from .validation.arguments import check_backlog, check_flag, check_receive_buffer, check_send_from, check_spin
 
 _F = TypeVar("_F", bound=Callable[..., Any])
 
@@ -34,7 +34,8 @@ class ChannelOptions(TypedDict, total=False):
             later too. Or an interface's name (``"eth0"``), or one of this machine's addresses (``"192.0.2.7"``).
             Or several of these: then a datagram that arrives over two is two messages, and each says which
             interface it came by. None: what the environment variable ``RX_MULTICAST_IPC_INTERFACE`` says
-            (several between commas), or else loopback.
+            (several between commas), or else loopback. Or an engine in the place of a network: ``"nats://host:4222"``,
+            ``"zenoh://host:7447"``, or a :class:`Nats` or :class:`Zenoh` that says more.
         ttl: how many networks a datagram may enter; 1 on a network, 0 on loopback, if not given.
         sources: the only senders to be heard in the group, by their numeric addresses, 10 at most (RFC 4607); everybody
             if not given. Direct messages are not concerned.
@@ -47,6 +48,10 @@ class ChannelOptions(TypedDict, total=False):
             and NTP. It is shared: what is sent to one machine there reaches one of the programs that have the port,
             most often the last to open it, so answer to the group. Nor can programs of one machine be told from each
             other by their address: ``echo=False`` and ``request`` leave out what any of them sends from that port.
+        spin: seconds that the I/O thread goes on looking after it read a message, before it sleeps; 0 if not given, 1
+            at most. What comes within them finds it awake, so a conversation of many turns goes on at the pace of a
+            busy loop. It costs a core, on a machine with fewer than it needs it is slower, and other Python threads
+            of the process wait for the interpreter more often. 0.0003 is a value to begin with. For UDP alone.
         reliable: True, or a :class:`Reliable` that says how: what is sent is repaired where it gets lost, arrives in
             order, may be large, and waits for slow receivers; what cannot be repaired is told as a :class:`Gap`. All
             who are to hear it must open their channels so. Not if not given.
@@ -61,6 +66,7 @@ class ChannelOptions(TypedDict, total=False):
     backlog: Annotated[int, Option(1024, check_backlog)]
     echo: Annotated[bool, Option(True, check_flag)]
     send_from: Annotated[Literal["own", "group"], Option("own", check_send_from)]
+    spin: Annotated[float, Option(0.0, check_spin)]
     reliable: Annotated[bool | Reliable | None, Option(None, check_reliable)]
     presence: Annotated[str | Presence | None, Option(None, check_presence)]
 

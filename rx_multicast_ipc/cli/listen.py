@@ -115,7 +115,7 @@ def run(options: Namespace, output: Output) -> int:
 
 
 def finder(options: Namespace) -> Callable[[Message], Shown | None]:
-    """What is to be shown of a message; None if it is not one of those that the options choose."""
+    """A function from a message to what is shown of it: None if the options do not choose it."""
     tests = _tests(options)
     topics = None if options.topic is None else TopicPattern(options.topic)
     decoder = Decoder.of(options)

@@ -138,7 +138,7 @@ class _Recording:
 
     @property
     def watched(self) -> bool:
-        """Whether somebody may be looking at how it goes."""
+        """Whether progress is shown on a terminal."""
         return self._status.watched
 
     def wait(self, duration: float | None, gone: Observable[Any]) -> None:
@@ -159,7 +159,7 @@ class _Recording:
 
     @property
     def summary(self) -> str:
-        """What became of it, for people."""
+        """How many messages were written and missed, for people."""
         missed = "it is not known how many were missed" if self.missed is None else f"missed {self.missed:,}"
         written = f"wrote {amount(self._written, 'message')} ({amount(self._bytes, 'byte')}) to {self._path}"
         return f"{written} in {self._seconds:.1f} s; {missed if self.missed != 0 else 'missed none'}"
@@ -189,7 +189,7 @@ class _Recording:
 
 
 def _first(count: int) -> Callable[[Observable[list[Message]]], Observable[list[Message]]]:
-    """The first so many messages of batches."""
+    """The first ``count`` messages of a stream of batches."""
     left = count
 
     def cut(batch: list[Message]) -> list[Message]:

@@ -129,7 +129,7 @@ def _send_all(transport: Transport, payloads: Iterable[bytes], to: Address | Non
 
 
 def _resolve(transport: Transport, host: str, port: int) -> Address:
-    """A numeric address, looked up once; no host is this machine."""
+    """The numeric address of a host, looked up once; an empty host is this machine."""
     check_port(port)
     return transport.check_destination(host) or transport.look_up(host), port
 
@@ -143,7 +143,7 @@ def add_encode(parser: ArgumentParser) -> None:
 
 
 def encoder_of(options: Namespace) -> Callable[[bytes], bytes]:
-    """What becomes of each DATA before it is sent."""
+    """The function that encodes each DATA before it is sent."""
     if options.encode == "msgpack":
         return json_to_msgpack
     return check_json if options.encode or options.form == "json" else bytes

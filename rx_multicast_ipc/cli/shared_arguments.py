@@ -23,7 +23,7 @@ _JSON_LINES: Final = (
 
 
 def add_group(parser: ArgumentParser) -> None:
-    """Which group, over what: see :func:`group_of`."""
+    """Add the arguments that name a group and its interfaces; see :func:`group_of`."""
     group = parser.add_argument_group("group")
     group.add_argument("-p", "--port", type=int, help=f"UDP port (default: {environment.PORT}, or {DEFAULT_PORT})")
     group.add_argument("-g", "--group", help=f"multicast address (default: {environment.GROUP}, or {DEFAULT_GROUP})")

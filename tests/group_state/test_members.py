@@ -243,8 +243,8 @@ def test_live_members_see_each_other_come_and_go(port: int, reliable: bool) -> N
 @pytest.mark.skipif(sys.version_info >= (3, 15), reason="not tried")
 def test_a_forked_child_is_not_the_member_and_its_end_is_no_goodbye(port: int) -> None:
     with (
-        ipc.open_channel(port, presence=Presence("Ann", interval=0.1)) as ann,
-        ipc.open_channel(port, presence=Presence("Bob", interval=0.1)) as bob,
+        ipc.open_channel(port, presence="Ann") as ann,
+        ipc.open_channel(port, presence="Bob") as bob,
     ):
         told: list[object] = []
         ipc.run(ann.members.pipe(ops.filter(has(2)), ops.first()), timeout=PATIENCE)

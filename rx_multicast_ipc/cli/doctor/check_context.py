@@ -18,7 +18,7 @@ class Examination(NamedTuple):
         ttl: what was asked for, if anything.
         receive_buffer: bytes that are to be asked for.
         named: the interfaces that were named, as they were named; none for this machine alone.
-        chosen: what these are. Multicast may leave by these, and by no other.
+        chosen: the interfaces found for them. Multicast may be sent on these, and on no other.
         interfaces: all that there are.
     """
 

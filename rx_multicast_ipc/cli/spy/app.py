@@ -295,7 +295,7 @@ class SpyApp(App[int]):
         self._names = names_by_sender(members)
 
     def _named(self, sender: Address) -> str:
-        """The name of who says it is one, the address of everybody else."""
+        """A sender's name where it has one (presence), or else its address."""
         return self._names.get(sender) or host_port(sender)
 
     def _message_cells(self, heard: Heard) -> Sequence[str]:
