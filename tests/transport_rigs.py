@@ -188,6 +188,10 @@ def framed(rig: Rig) -> Rig:
 def beside_packets(rig: Rig) -> Rig:
     """Ends of another rig, with packets of other kinds beside their messages."""
     rig.open_transport = OpenFramed(rig.open_transport, None)
+    rig.wrap_elsewhere(
+        "from rx_multicast_ipc.transport.framed.open_framed import OpenFramed\n"
+        "open_transport = OpenFramed(open_transport, None)\n"
+    )
     return rig
 
 
@@ -195,6 +199,13 @@ def enveloped(rig: Rig, *, reliable: bool = False) -> Rig:
     """Ends around those of another rig that speak in packets with an envelope around each."""
     options = Reliable(largest=100_000) if reliable else None
     rig.open_transport = OpenFramed(rig.open_transport, options, lambda _: Reversal())
+    rig.wrap_elsewhere(
+        "from rx_multicast_ipc import Reliable\n"
+        "from rx_multicast_ipc.transport.framed.open_framed import OpenFramed\n"
+        "from tests.transport_rigs import Reversal\n"
+        f"reliable = {'Reliable(largest=100_000)' if reliable else None}\n"
+        "open_transport = OpenFramed(open_transport, reliable, lambda _: Reversal())\n"
+    )
     return rig
 
 
