@@ -26,6 +26,7 @@ COMMANDS: Final = {
     "replay": "send what a capture file holds to a group",
     "spy": "watch a group, full screen",
     "bridge": "join two segments, or a segment and an engine",
+    "key": "make the key of a sealed group",
     "doctor": "find out why multicast does not work",
     "completion": "print what makes a shell complete commands and options",
 }

@@ -18,7 +18,7 @@ from textual.containers import Container, VerticalScroll
 from textual.widgets import Footer, Input, Static
 
 from ...channel import Channel
-from ...channel_events import ChannelEvent, Forbidden, Gap, Joined, Left
+from ...channel_events import ChannelEvent, Forbidden, Gap, Joined, Left, Rejected
 from ...errors import ChannelClosed, Unsupported
 from ...member import Member, names_by_sender
 from ...message import Address
@@ -317,6 +317,10 @@ class SpyApp(App[int]):
         if isinstance(event, Gap):
             lost = f"{host_port(event.sender)}: {event.count} packets are missing: {event.reason}"
             self.notify(escape(printable(lost)), title="gap", severity="warning")
+            return
+        if isinstance(event, Rejected):
+            refused = f"{host_port(event.sender)}: {event.count}: {event.reason}"
+            self.notify(escape(printable(refused)), title="rejected", severity="warning")
             return
         if isinstance(event, Forbidden):
             self.notify(escape(printable(f"{event.subject}: {event.reason}")), title="forbidden", severity="warning")

@@ -93,6 +93,11 @@ class Incoming:
         self._status_at = math.inf
         self._unreported = self._unreported_bytes = 0
 
+    def move_to(self, sender: Address) -> None:
+        """It comes from another address from now on, and its sender hears there."""
+        self.sender = sender
+        self._messages.move_to(sender)
+
     @property
     def asked(self) -> int:
         """Requests for repairs."""
