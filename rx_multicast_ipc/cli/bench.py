@@ -164,8 +164,7 @@ class _Bench:
             finally:
                 self._status.clear()
             self._ask_for_reports(len(peers))
-        found = {(peer.address, peer.port): peer for peer in peers}
-        _print(sent, self._reports, found, self._channel, output)
+        _print(sent, self._reports, peers, self._channel, output)
         complete = bool(self._reports) and all(report.received >= sent.count for report in self._reports.values())
         return exit_codes.OK if complete else exit_codes.NOTHING
 
@@ -248,12 +247,12 @@ class _Bench:
 def _print(
     sent: Sent,
     reports: BoundedMap[Address, Report],
-    peers: dict[Address, PeerFigures],
+    peers: Sequence[PeerFigures],
     channel: Channel,
     output: Output,
 ) -> None:
     if output.is_json:
-        output.records(_record(address, report, sent, peers.get(address)) for address, report in reports.items())
+        output.records(_record(address, report, sent, _peer(peers, address)) for address, report in reports.items())
         rates = {"messages_per_second": sent.per_second, "bytes_per_second": sent.per_second * sent.size}
         end = {"event": "end", "sent": sent.count, "size": sent.size, "seconds": sent.seconds}
         output.records([{**end, **rates, "listeners": len(reports), "answered_pings": len(peers)}])
@@ -269,7 +268,7 @@ def _print(
             f"  {'duplicates':>10}  {'round trip: median':>18}  {'p99':>8}  {'max (ms)':>8}"
         )
         lines += [
-            f"{name:{width}}  {_line(report, sent, peers.get(address))}"
+            f"{name:{width}}  {_line(report, sent, _peer(peers, address))}"
             for name, (address, report) in zip(names, reports.items(), strict=True)
         ]
     else:
@@ -278,6 +277,10 @@ def _print(
             f"nobody reported{answered}: start rx-multicast-ipc bench --listen, with the same options, elsewhere"
         )
     output.lines(lines)
+
+
+def _peer(peers: Sequence[PeerFigures], address: Address) -> PeerFigures | None:
+    return next((peer for peer in peers if (peer.address, peer.port) == address), None)
 
 
 def _record(address: Address, report: Report, sent: Sent, peer: PeerFigures | None) -> dict[str, Any]:
