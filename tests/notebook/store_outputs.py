@@ -1,8 +1,10 @@
 """Runs the notebooks and stores what they showed in them: ``python -m tests.notebook.store_outputs``.
 
-So that they can be read where nothing runs, such as on a code host. A live view is stored as a picture: what the kernel told
-its front end is given to that front end in Chromium, and photographed. Needs the extra ``notebook-test`` and Chromium.
+So that they can be read where nothing runs, such as on a code host. A live view is stored as a picture: what the kernel
+told its front end is given to that front end in Chromium, and photographed. Needs the extra ``notebook-test``.
 """
+
+# pyright: basic
 
 from __future__ import annotations
 
@@ -11,6 +13,7 @@ import os
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -50,8 +53,7 @@ class Client(NotebookClient):
 @contextmanager
 def chromium_page() -> Iterator[Any]:
     """A light page that is as wide as a notebook."""
-    from playwright.sync_api import sync_playwright
-
+    sync_playwright = import_module("playwright.sync_api").sync_playwright
     arguments = ["--no-sandbox"] if os.geteuid() == 0 else []
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=CHROMIUM, args=arguments)

@@ -21,6 +21,7 @@ START = 1_700_000_000.0
 
 ANN, BOB = ("127.0.0.1", 4001), ("127.0.0.1", 4002)
 
+
 class FrontEnd:
     """What a kernel would do, in time that the test counts."""
 
