@@ -49,7 +49,7 @@ _MESSAGES: Final = (
     Column("#", 7, right=True, optional=True),
     Column("time", 15, optional=True),
     Column("sender", 21, whole=True),
-    Column("topic", 18, optional=True),
+    Column("topic", 16),
     Column("size", 6, right=True),
     Column("payload"),
 )

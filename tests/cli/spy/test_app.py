@@ -93,7 +93,7 @@ async def test_it_shows_every_sender_and_every_message(channel: ipc.Channel, oth
 
 @use
 async def test_topics_have_a_column_once_there_is_one(channel: ipc.Channel, other: ipc.Channel) -> None:
-    async with screen(channel) as on:
+    async with screen(channel, size=(200, 40)) as on:
         say(other, "plain")
         await on.heard(1)
         assert "topic" not in on.app.messages.render_line(0).text
