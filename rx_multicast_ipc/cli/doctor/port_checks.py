@@ -1,4 +1,4 @@
-"""Who else is on the port, and whether there is room for us; and how much room there is for messages."""
+"""Who else is bound to the port, whether it can be shared, and how large a receive buffer may be."""
 
 from __future__ import annotations
 
@@ -85,7 +85,7 @@ def check_receive_buffer(examination: Examination) -> Iterator[Finding]:
 
 
 def _can_bind(examination: Examination, *options: int) -> bool:
-    """Whether nobody keeps a socket with these options from the port. It hears nothing, and is closed at once."""
+    """Whether a socket with these options can be bound to the port. It is closed at once."""
     is_ipv6 = ":" in examination.address
     with socket.socket(socket.AF_INET6 if is_ipv6 else socket.AF_INET, socket.SOCK_DGRAM) as probe:
         for option in options:

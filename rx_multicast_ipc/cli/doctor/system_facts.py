@@ -94,7 +94,7 @@ class System:
         self._root = root
 
     def interfaces(self) -> list[Interface]:
-        """Every interface there is; what the platform does not tell is taken for well."""
+        """Every interface. What the platform does not report is assumed to be in order."""
         links: list[interface_watch.Link] = []
         with suppress(OSError):  # some sandboxes have no netlink
             links = all_links()
@@ -222,7 +222,7 @@ def _flags(name: str) -> int:
 
 
 def _command(process: Path) -> str:
-    """What a process was started as; its program chose the bytes, which may be in any encoding."""
+    """A process's command name. The program chooses its bytes, so they may be in any encoding."""
     line = (process / "cmdline").read_text(errors="backslashreplace")
     words: Sequence[str] = [printable(word, limit=_WORD) for word in line.rstrip("\0").split("\0")]
     program = Path(words[0]).name or "a program"

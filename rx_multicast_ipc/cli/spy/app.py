@@ -18,7 +18,7 @@ from textual.containers import Container, VerticalScroll
 from textual.widgets import Footer, Input, Static
 
 from ...channel import Channel
-from ...channel_events import ChannelEvent, Forbidden, Gap, Joined, Left
+from ...channel_events import ChannelEvent, Forbidden, Gap, Joined, Left, Rejected
 from ...errors import ChannelClosed, Unsupported
 from ...member import Member, names_by_sender
 from ...message import Address
@@ -257,6 +257,11 @@ class SpyApp(App[int]):
             parts.append(f"{self.traffic.senders.forgotten:,} senders forgotten")
         lost = (statistics.dropped or 0) + statistics.discarded
         parts.append(f"[b white on $error]{lost:,} dropped[/]" if lost else "0 dropped")
+        if statistics.repaired or statistics.gaps:
+            parts.append(f"{statistics.repaired:,} repaired")
+            parts.append(f"[b white on $error]{statistics.gaps:,} gaps[/]" if statistics.gaps else "0 gaps")
+        if statistics.foreign:
+            parts.append(f"{statistics.foreign:,} foreign")
         if self.traffic.paused:
             parts.append("[b black on $warning] paused [/]")
         if self._mistake:
@@ -296,7 +301,7 @@ class SpyApp(App[int]):
         self._names = names_by_sender(members)
 
     def _named(self, sender: Address) -> str:
-        """The name of who says it is one, the address of everybody else."""
+        """A sender's name where it has one (presence), or else its address."""
         return self._names.get(sender) or host_port(sender)
 
     def _message_cells(self, heard: Heard) -> Sequence[str]:
@@ -320,6 +325,10 @@ class SpyApp(App[int]):
         if isinstance(event, Gap):
             lost = f"{host_port(event.sender)}: {event.count} packets are missing: {event.reason}"
             self.notify(escape(printable(lost)), title="gap", severity="warning")
+            return
+        if isinstance(event, Rejected):
+            refused = f"{host_port(event.sender)}: {event.count}: {event.reason}"
+            self.notify(escape(printable(refused)), title="rejected", severity="warning")
             return
         if isinstance(event, Forbidden):
             self.notify(escape(printable(f"{event.subject}: {event.reason}")), title="forbidden", severity="warning")

@@ -176,7 +176,7 @@ class Table(ScrollView, Generic[_R], can_focus=True):
         self._draw()
 
     def _draw(self) -> None:
-        """Have the lines drawn that look different now: a slow connection is grateful."""
+        """Draw only the lines that changed, which saves output on a slow connection."""
         self._fit()
         before, self._drawn = self._drawn, [self.render_line(y) for y in range(self.size.height)]
         changed = [y for y, line in enumerate(self._drawn) if y >= len(before) or line != before[y]]

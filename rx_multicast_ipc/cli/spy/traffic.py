@@ -144,7 +144,7 @@ class Traffic:
         self.latest: deque[Heard] = deque()
 
     def add(self, batch: Iterable[Message]) -> None:
-        """Take what one read brought."""
+        """Count and keep the messages of one read."""
         total, senders = self.total, self.senders
         for message in batch:
             size = len(message.data)
@@ -174,7 +174,7 @@ class Traffic:
         return self._later is not None
 
     def pause(self) -> None:
-        """Hold what is there still, to be looked at and filtered."""
+        """Stop updating ``latest``, so that it can be looked at and filtered."""
         self._later = Kept()
 
     def resume(self) -> None:

@@ -79,6 +79,7 @@ class Endpoint:
         self._foreign = self._repeated = self._unacknowledged = 0
         self._touched: dict[Outgoing | Incoming, None] = {}
         self._due = math.inf
+        self._parting: list[Datagram] = []
 
     @property
     def counts(self) -> Counts:
@@ -203,6 +204,8 @@ class Endpoint:
     def end(self, now: float) -> None:
         """Send what waits, wait for acknowledgements for a second at most, say goodbye; then ``ended``."""
         self._ending = True
+        for stream in self._senders.streams():
+            self._parting += self._statuses(stream, stream.last_status(now))
         self._announcements.say_goodbye(now)
         alone = not self._announcements.peers and now - self._opened_at >= _ANSWERED
         for stream in self._outgoing.values():
@@ -219,7 +222,7 @@ class Endpoint:
 
         Only streams that something happened to are asked, until the time comes at which one of the others has more.
         """
-        ready: list[Datagram] = []
+        ready, self._parting = self._parting, []
         touched, self._touched = self._touched, {}
         is_due = now >= self._due
         if is_due:
@@ -247,11 +250,13 @@ class Endpoint:
     def _poll_incoming(self, stream: Incoming, now: float, ready: list[Datagram]) -> None:
         due = stream.timer()
         if due <= now:
-            end, to = self._announcements.end, stream.sender
-            ready += [(pack(status._replace(end=end)), to) for status in stream.statuses(now)]
+            ready += self._statuses(stream, stream.statuses(now))
             due = stream.timer()
         if due < self._due:
             self._due = due
+
+    def _statuses(self, stream: Incoming, statuses: list[Status]) -> list[Datagram]:
+        return [(pack(status._replace(end=self._announcements.end)), stream.sender) for status in statuses]
 
     def _poll_outgoing(self, stream: Outgoing, now: float, ready: list[Datagram]) -> None:
         destination = stream.destination

@@ -279,6 +279,20 @@ def test_a_stream_to_nobody_ends_at_once_where_somebody_would_have_answered() ->
     assert network.run(0.05, lambda: sender.endpoint.ended)
 
 
+def test_who_leaves_acknowledges_what_it_has() -> None:
+    network = Simulation(seed=18)
+    sender, (end,) = settled(network)
+    sender.send(b"last")
+    mark = sender.endpoint.mark()
+    network.run(0.01, lambda: bool(end.payloads))
+    end.endpoint.end(network.now)
+    end.poll()
+    network.run(0.1)
+    acknowledged = sender.endpoint.acknowledged(mark, network.now)
+    assert acknowledged is not None
+    assert (acknowledged.by, acknowledged.missing) == ((end.address,), ())
+
+
 def test_who_leaves_is_not_waited_for() -> None:
     network = Simulation(seed=26)
     sender, (stays, leaves) = settled(network, 2, Reliable(window=16, patience=60.0))
