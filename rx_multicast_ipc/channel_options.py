@@ -1,11 +1,12 @@
 """The options of a channel: the one list of them, their defaults and their checks."""
 
 import inspect
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from typing import Annotated, Any, Final, Literal, NamedTuple, TypedDict, TypeVar, get_type_hints
 
 from .errors import UnknownOption
 from .group import Group, Interfaces
+from .key import Key, check_keys, keys_of_environment
 from .presence import Presence, check_presence
 from .reliable import Reliable, check_reliable
 from .validation.arguments import check_backlog, check_flag, check_receive_buffer, check_send_from, check_spin
@@ -19,10 +20,12 @@ class Option(NamedTuple):
     Attributes:
         default: its value if it is not given.
         check: returns a value that may be, and raises ``InvalidOption`` for another one. None where the group checks.
+        unset: gives the value of one that is left at its default, where the environment says it. None elsewhere.
     """
 
     default: Any
     check: Callable[[str, Any], Any] | None = None
+    unset: Callable[[], Any] | None = None
 
 
 class ChannelOptions(TypedDict, total=False):
@@ -55,6 +58,9 @@ class ChannelOptions(TypedDict, total=False):
         reliable: True, or a :class:`Reliable` that says how: what is sent is repaired where it gets lost, arrives in
             order, may be large, and waits for slow receivers; what cannot be repaired is told as a :class:`Gap`. All
             who are to hear it must open their channels so. Not if not given.
+        key: a :class:`Key`, or several in a tuple of which the first seals and all open: who has none of them hears
+            nothing and says nothing. False: none, whatever the environment says. Not given: the key in the file that
+            the environment variable ``RX_MULTICAST_IPC_KEY`` names, or none. Needs ``cryptography``.
         presence: a name, or a :class:`Presence`: the others who have this option get to know that the channel is here,
             and it knows of them, in ``members``. Messages stay what they are without it. Not if not given.
     """
@@ -68,6 +74,7 @@ class ChannelOptions(TypedDict, total=False):
     send_from: Annotated[Literal["own", "group"], Option("own", check_send_from)]
     spin: Annotated[float, Option(0.0, check_spin)]
     reliable: Annotated[bool | Reliable | None, Option(None, check_reliable)]
+    key: Annotated[Key | Sequence[Key] | Literal[False] | None, Option(None, check_keys, keys_of_environment)]
     presence: Annotated[str | Presence | None, Option(None, check_presence)]
 
 
@@ -92,7 +99,10 @@ def complete(options: ChannelOptions) -> ChannelOptions:
     completed: Any = {}
     for name, option in _OPTIONS.items():
         value = given.get(name, option.default)
-        completed[name] = value if option.check is None or value is option.default else option.check(name, value)
+        if value is option.default:
+            completed[name] = value if option.unset is None else option.unset()
+        else:
+            completed[name] = value if option.check is None else option.check(name, value)
     return completed
 
 

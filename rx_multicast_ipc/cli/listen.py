@@ -26,6 +26,7 @@ from .shared_arguments import (
     add_verbose,
     examples,
     group_of,
+    options_of,
     pattern,
     seconds,
     whole,
@@ -95,6 +96,7 @@ def run(options: Namespace, output: Output) -> int:
         "receive_buffer": options.receive_buffer,
         "backlog": 1,
         **reliable_options(options),
+        **options_of(options),
     }
     with Channel(group_of(options), options=settings) as channel, ReliableNotices(channel, options):
         if options.respond:

@@ -23,7 +23,7 @@ from .output import Output, host_port, is_terminal, reader_gone, tell
 from .ping_figures import Answer, Figures, PeerFigures
 from .ping_protocol import Ping, answer_pings, decode_pong, encode_ping
 from .reliable_argument import ReliableNotices, add_reliable, reliable_options
-from .shared_arguments import add_form, add_group, add_verbose, examples, group_of, interval, seconds, whole
+from .shared_arguments import add_form, add_group, add_verbose, examples, group_of, interval, options_of, seconds, whole
 
 _FIGURES: Final = ("min", "median", "p99", "max", "jitter")
 
@@ -66,7 +66,7 @@ def configure(parser: ArgumentParser) -> None:
 
 
 def run(options: Namespace, output: Output) -> int:
-    settings: ChannelOptions = {"backlog": 1, "echo": False, **reliable_options(options)}
+    settings: ChannelOptions = {"backlog": 1, "echo": False, **reliable_options(options), **options_of(options)}
     with Channel(group_of(options), options=settings) as channel, ReliableNotices(channel, options):
         limit = channel.transport.payload_limit
         if options.size > limit:

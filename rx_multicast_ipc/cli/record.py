@@ -28,7 +28,17 @@ from . import exit_codes
 from .output import Output, reader_gone, tell
 from .progress_line import Status, amount
 from .reliable_argument import ReliableNotices, add_reliable, reliable_options
-from .shared_arguments import add_form, add_group, add_other_name, add_verbose, examples, group_of, seconds, whole
+from .shared_arguments import (
+    add_form,
+    add_group,
+    add_other_name,
+    add_verbose,
+    examples,
+    group_of,
+    options_of,
+    seconds,
+    whole,
+)
 
 _RECEIVE_BUFFER: Final = 64 << 20
 """Bytes: a disk may take its time."""
@@ -49,7 +59,6 @@ def configure(parser: ArgumentParser) -> None:
         "rx-multicast-ipc record first.pcap --count 3 --force",
         "rx-multicast-ipc record meeting.pcap --duration 1.5 --human",
         "rx-multicast-ipc record - --count 2 | tcpdump -nr -",
-        "rx-multicast-ipc record commands.pcap --reliable  # messages of reliable channels, until Ctrl-C",
     )
     parser.add_argument("file", metavar="FILE", help='the capture file to write ("-": standard output)')
     parser.add_argument("-c", "--count", type=whole, metavar="N", help="end after N messages")
@@ -81,6 +90,7 @@ def run(options: Namespace, output: Output) -> int:
         "receive_buffer": options.receive_buffer,
         "backlog": 1,
         **reliable_options(options),
+        **options_of(options),
     }
     with (
         Channel(group_of(options), open_transport, settings) as channel,

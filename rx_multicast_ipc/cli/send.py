@@ -13,21 +13,30 @@ from reactivex.subject import AsyncSubject
 
 from ..blocking_run import run as run_to_end
 from ..channel import Channel
-from ..channel_options import complete
+from ..channel_options import ChannelOptions
 from ..errors import InvalidOption, MessageTimeout
 from ..group import check_port
 from ..message import Address, Message
-from ..transport import Hears, Transport
-from ..transport.opening import as_options_say
-from ..transport.udp.transport import UdpTransport
+from ..transport import Transport
 from ..validation.payload import as_payload, check_json, json_to_msgpack
 from . import exit_codes
 from .output import Output, reader_gone, tell
 from .reliable_argument import add_reliable, reliable_options
-from .shared_arguments import add_form, add_group, destination, examples, group_of, natural, rate, seconds, whole
+from .shared_arguments import (
+    add_form,
+    add_group,
+    destination,
+    examples,
+    group_of,
+    natural,
+    open_sender,
+    options_of,
+    rate,
+    seconds,
+    whole,
+)
 from .topic_arguments import name as topic_name
 
-_UNUSED_BUFFER = 4096
 _MOST_LATE = 0.01
 """Seconds of being late that pacing catches up with; what is beyond is not made up for."""
 
@@ -86,10 +95,10 @@ def run(options: Namespace, output: Output) -> int:
     )
     group = group_of(options)
     if options.reply:
-        with Channel(group, options={"backlog": 1, "echo": False, **reliable_options(options)}) as channel:
+        settings: ChannelOptions = {"backlog": 1, "echo": False, **reliable_options(options), **options_of(options)}
+        with Channel(group, options=settings) as channel:
             return _send_and_wait(channel, payloads, options, output)
-    settings = complete({"receive_buffer": _UNUSED_BUFFER, **reliable_options(options)})
-    transport = as_options_say(UdpTransport, settings)(group, settings, Hears.NOTHING)
+    transport = open_sender(options, reliable_options(options))
     try:
         _send_all(transport, payloads, options.to)
     finally:

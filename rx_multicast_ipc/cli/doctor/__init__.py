@@ -11,22 +11,25 @@ from collections import deque
 from collections.abc import Iterator
 from contextlib import ExitStack
 from functools import partial
+from typing import Final
 
 import reactivex as rx
+from msgspec.structs import replace
 from reactivex import operators as ops
 
 from ...blocking_run import run as run_to_end
 from ...channel import Channel
+from ...channel_events import ChannelEvent, Rejected
 from ...channel_options import ChannelOptions
 from ...group import LOOPBACK, default_group, default_port
 from .. import exit_codes
-from ..output import Output, reader_gone, tell
+from ..output import Output, host_port, reader_gone, tell
 from ..reliable_argument import add_reliable, reliable_options
-from ..shared_arguments import add_form, add_group, add_receive_buffer, examples, interval, seconds
+from ..shared_arguments import add_form, add_group, add_receive_buffer, examples, interval, options_of, seconds
 from .check_context import Examination
 from .delivery_check import check_delivery, check_loopback
 from .environment_checks import check_fast_path, check_surroundings
-from .finding import Finding, Severity, note
+from .finding import Finding, Severity, note, warning
 from .finding_printer import Printer
 from .interface_checks import check_interface, check_reverse_path, check_route, check_ttl
 from .peer_exchange import Exchange, Silence
@@ -34,6 +37,9 @@ from .peer_findings import findings_of
 from .port_checks import check_port, check_receive_buffer
 from .reliable_findings import ReliableTraffic
 from .system_facts import System
+
+_REASONS: Final = 16
+"""Reasons of rejections that are told apart."""
 
 _LOOK = 0.1
 """Seconds between two looks at whether an exchange is over."""
@@ -99,6 +105,7 @@ def run(options: Namespace, output: Output) -> int:
         default_group() if options.group is None else options.group,
         ttl=options.ttl,
         receive_buffer=options.receive_buffer,
+        options=options_of(options),
         named=tuple(options.interface or ()),
         all_interfaces=options.all_interfaces,
     )
@@ -138,9 +145,18 @@ def _meet(examination: Examination, options: Namespace, printer: Printer) -> Non
     with ExitStack() as stack:
         met: list[tuple[str, Exchange, deque[Silence]]] = []
         traffic: list[tuple[str, ReliableTraffic]] = []
+        refused: list[tuple[str, dict[str, Rejected]]] = []
         for name in [interface.name for interface in examination.chosen] or [LOOPBACK]:
-            settings: ChannelOptions = {"backlog": 1, "echo": False, **reliable_options(options)}
+            settings: ChannelOptions = {
+                **examination.options,
+                "backlog": 1,
+                "echo": False,
+                **reliable_options(options),
+            }
             channel = stack.enter_context(Channel(examination.group(name), options=settings))
+            rejected: dict[str, Rejected] = {}
+            stack.enter_context(channel.events.subscribe(partial(_note_rejected, rejected)))
+            refused.append((name, rejected))
             reliable = ReliableTraffic(channel, options.reliable)
             stack.enter_context(reliable.begin())
             traffic.append((name, reliable))
@@ -161,6 +177,9 @@ def _meet(examination: Examination, options: Namespace, printer: Printer) -> Non
             for name, exchange, silences in met:
                 for finding in findings_of(exchange, silences, name):
                     printer.show(finding)
+            for name, rejected in refused:
+                for event in rejected.values():
+                    printer.show(_of_rejected(event, name))
             for name, reliable in traffic:
                 for finding in reliable.findings(name):
                     printer.show(finding)
@@ -173,6 +192,22 @@ def _only_this_machine() -> Finding:
         "peers are looked for on loopback, which ends at this machine",
         "no other machine can be found, whatever runs there",
         "rx-multicast-ipc doctor --peer --interface NAME  # on both machines; ip address lists the names",
+    )
+
+
+def _note_rejected(rejected: dict[str, Rejected], event: ChannelEvent) -> None:
+    if isinstance(event, Rejected) and (event.reason in rejected or len(rejected) < _REASONS):
+        before = rejected.get(event.reason)
+        rejected[event.reason] = replace(event, count=event.count + (0 if before is None else before.count))
+
+
+def _of_rejected(event: Rejected, interface: str) -> Finding:
+    return warning(
+        "rejected",
+        interface,
+        f"{event.count} datagrams, the last of {host_port(event.sender)}: {event.reason}",
+        "members of a sealed group hear those with the same key, and nobody else",
+        "rx-multicast-ipc doctor --peer --key FILE  # with the same key file on both machines",
     )
 
 

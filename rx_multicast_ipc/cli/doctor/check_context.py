@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
+from ...channel_options import ChannelOptions
 from ...errors import InvalidInterface
 from ...group import ALL_INTERFACES, DEFAULT_INTERFACE, LOOPBACK, Group, Ip
 from .system_facts import Interface, System
@@ -20,6 +21,7 @@ class Examination(NamedTuple):
         named: the interfaces that were named, as they were named; none for this machine alone.
         chosen: the interfaces found for them. Multicast may be sent on these, and on no other.
         interfaces: all that there are.
+        options: of the channels that are opened: the key.
     """
 
     system: System
@@ -30,6 +32,7 @@ class Examination(NamedTuple):
     named: tuple[str, ...]
     chosen: tuple[Interface, ...]
     interfaces: tuple[Interface, ...]
+    options: ChannelOptions = ChannelOptions()
 
     @classmethod
     def of(
@@ -40,6 +43,7 @@ class Examination(NamedTuple):
         *,
         ttl: int | None = None,
         receive_buffer: int,
+        options: ChannelOptions | None = None,
         named: tuple[str, ...] = (),
         all_interfaces: bool = False,
     ) -> Examination:
@@ -54,7 +58,7 @@ class Examination(NamedTuple):
         named = tuple(name for name in named if name != LOOPBACK)
         group = Group.of(port, address, named or (DEFAULT_INTERFACE if ":" in address else LOOPBACK), ttl)
         chosen = tuple(found for name in named if (found := _find(name, interfaces, system, group)) is not None)
-        return cls(system, port, group.address, ttl, receive_buffer, named, chosen, interfaces)
+        return cls(system, port, group.address, ttl, receive_buffer, named, chosen, interfaces, options or {})
 
     @property
     def uses_default(self) -> bool:

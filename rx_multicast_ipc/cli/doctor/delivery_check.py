@@ -48,8 +48,8 @@ def _deliver(group: Group, subject: str, examination: Examination) -> Iterator[F
     try:
         # Two, for a channel hears its own messages from memory, and not from the interface.
         with (
-            Channel(group, options={"receive_buffer": examination.receive_buffer}) as channel,
-            Channel(group, options={"backlog": 1}) as sender,
+            Channel(group, options={**examination.options, "receive_buffer": examination.receive_buffer}) as channel,
+            Channel(group, options={**examination.options, "backlog": 1}) as sender,
         ):
             members = examination.system.members(group.address)
             started = time.perf_counter()

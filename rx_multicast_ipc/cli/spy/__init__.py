@@ -11,7 +11,7 @@ from ...presence import Presence
 from ..output import Output, is_terminal
 from ..ping_protocol import answer_pings
 from ..reliable_argument import add_reliable, reliable_options
-from ..shared_arguments import add_group, add_receive_buffer, examples, group_of, pattern
+from ..shared_arguments import add_group, add_receive_buffer, examples, group_of, options_of, pattern
 
 
 def configure(parser: ArgumentParser) -> None:
@@ -42,6 +42,7 @@ def run(options: Namespace, output: Output) -> int:
         "receive_buffer": options.receive_buffer,
         "backlog": 1,
         "presence": Presence(None),  # hears names, and says nothing
+        **options_of(options),
         **reliable_options(options),
     }
     with Channel(group_of(options), options=chosen) as channel:
