@@ -9,12 +9,18 @@ import rx_multicast_ipc as ipc
 from rx_multicast_ipc.subscribing.subscriber_errors import UnhandledErrorHook
 from rx_multicast_ipc.testing.conformance.transport_rig import free_port
 
-from . import npm, seclusion
+from . import npm, seclusion, wine
 from .wall_clock import WallClock
 
 
 def pytest_configure(config: pytest.Config) -> None:
+    wine.configure(config)
     seclusion.seclude(worker=hasattr(config, "workerinput"))
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    for item in items:
+        wine.expect(item)
 
 
 @pytest.fixture

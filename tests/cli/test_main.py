@@ -13,10 +13,8 @@ from pathlib import Path
 import pytest
 from reactivex import operators as ops
 
-from ..helpers import PATIENCE, ROOT, ipc, needs_linux
+from ..helpers import PATIENCE, ROOT, interrupt, ipc
 from .helpers import PROGRAM, Listen, command, end, start, wait_until_listening
-
-pytestmark = needs_linux
 
 
 def test_the_console_script_and_the_module_are_the_same_program() -> None:
@@ -83,7 +81,7 @@ def test_a_port_that_another_program_holds_alone_is_code_3(port: int) -> None:
 def test_ctrl_c_ends_with_130_and_says_nothing(arguments: list[str], port: int) -> None:
     process = start(*arguments, "--verbose", "--port", port)
     wait_until_listening(process)
-    process.send_signal(signal.SIGINT)
+    interrupt(process)
     assert end(process) == (130, b"", "")
 
 

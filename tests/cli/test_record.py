@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import pty
 import signal
 import stat
 import subprocess
@@ -14,10 +13,8 @@ from reactivex import operators as ops
 
 from rx_multicast_ipc.capture import Reader
 
-from ..helpers import PATIENCE, ipc, needs_linux, wait_until
+from ..helpers import PATIENCE, interrupt, ipc, terminal, wait_until
 from .helpers import PROGRAM, command, end, records, start, wait_until_listening
-
-pytestmark = needs_linux
 
 
 def payloads(path: Path) -> list[bytes]:
@@ -56,7 +53,7 @@ def test_it_ends_after_so_many_messages_and_tells_how_many_it_wrote(path: Path, 
 def test_ctrl_c_ends_it_well(path: Path, port: int) -> None:
     process = recording(path, "--port", port)
     ipc.run(ipc.broadcast("hello", port))
-    process.send_signal(signal.SIGINT)
+    interrupt(process)
     code, out, err = end(process)
     assert (code, err, records(out)[0]["written"]) == (130, "", 1)
     assert payloads(path) == [b"hello"]
@@ -73,7 +70,7 @@ def test_a_hundred_thousand_a_second_are_written_or_counted(path: Path, port: in
     sent = [number.to_bytes(8) * 8 for number in range(100_000)]
     with ipc.open_channel(port, backlog=1) as channel:
         assert ipc.run(channel.broadcast_all(sent, rate=100_000)) == len(sent)
-    process.send_signal(signal.SIGINT)
+    interrupt(process)
     code, out, _ = end(process)
     (told,) = records(out)
     assert (code, told["written"] + told["missed"]) == (130, len(sent))
@@ -101,7 +98,7 @@ def test_what_had_arrived_when_it_was_ended_is_written(path: Path, port: int) ->
     process = recording(path, "--port", port)
     os.kill(process.pid, signal.SIGSTOP)
     ipc.run(ipc.broadcast("x" * 100, port).pipe(ops.repeat(1000)))
-    process.send_signal(signal.SIGINT)
+    interrupt(process)
     os.kill(process.pid, signal.SIGCONT)
     code, out, _ = end(process)
     assert (code, records(out)[0]["written"], len(payloads(path))) == (130, 1000, 1000)
@@ -174,7 +171,7 @@ def test_it_ends_quietly_when_the_reader_of_its_pipe_is_gone(port: int) -> None:
 
 
 def test_on_a_terminal_it_tells_people(path: Path, port: int) -> None:
-    ours, theirs = pty.openpty()
+    ours, theirs = terminal()
     process = subprocess.Popen(
         [*PROGRAM, "record", str(path), "--port", str(port), "--count", "2"], stdout=theirs, stderr=theirs
     )

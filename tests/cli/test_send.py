@@ -9,10 +9,8 @@ from pathlib import Path
 import pytest
 from reactivex import operators as ops
 
-from ..helpers import PATIENCE, ROOT, Seen, ipc, needs_linux
+from ..helpers import PATIENCE, ROOT, Seen, ipc
 from .helpers import command, end, records, start
-
-pytestmark = needs_linux
 
 
 @pytest.fixture

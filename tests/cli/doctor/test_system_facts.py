@@ -167,9 +167,9 @@ def test_strict_filters_are_read(root: Path) -> None:
     ],
 )
 def test_what_of_the_fast_path_works_is_told(
-    features: KernelFeatures, severity: Severity, seen: str, monkeypatch: pytest.MonkeyPatch
+    features: KernelFeatures, severity: Severity, seen: str, root: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(kernel_features, "find", lambda: features)
-    (found,) = check_fast_path()
+    (found,) = check_fast_path(examination(root))
     assert (found.name, found.severity) == ("fast-path", severity)
     assert found.seen.startswith(seen)
