@@ -184,6 +184,7 @@ def namespaces() -> bool:
     return False
 
 
+needs_posix = pytest.mark.skipif(sys.platform == "win32", reason="Windows has no signals, pipes or modes of this kind")
 needs_linux = pytest.mark.skipif(sys.platform != "linux", reason="Linux alone tells this")
 needs_namespaces = pytest.mark.skipif(not namespaces(), reason="needs the right to make network namespaces, and ip(8)")
 

@@ -46,18 +46,8 @@ def check_delivery(examination: Examination, interface: Interface) -> Iterator[F
 
 
 def _deliver(group: Group, subject: str, examination: Examination) -> Iterator[Finding]:
-    probe = b'{"rx-multicast-ipc":"doctor","id":"%s"}' % uuid4().hex.encode()
     try:
-        # Two, for a channel hears its own messages from memory, and not from the interface.
-        with (
-            Channel(group, options={"receive_buffer": examination.receive_buffer}) as channel,
-            Channel(group, options={"backlog": 1}) as sender,
-        ):
-            members = examination.system.members(group.address)
-            started = time.perf_counter()
-            run(sender.broadcast(probe))
-            run(channel.wait_for_message(lambda m: m.data == probe, timeout=_PATIENCE))
-            took = (time.perf_counter() - started) * 1e3
+        took, members = send_and_hear(group, examination)
     except PortInUse:
         return  # the check of the port tells who has it
     except MessageTimeout:
@@ -75,10 +65,29 @@ def _deliver(group: Group, subject: str, examination: Examination) -> Iterator[F
             "cannot-join", subject, str(error), "nothing can be heard there", *_advice(examination, error, subject)
         )
     else:
-        yield ok("delivery", subject, f"a message to {group} came back after {took:.1f} ms")
+        yield ok("delivery", subject, f"a message to {group} came back after {took * 1e3:.1f} ms")
         if members:
             table = ", ".join(f"{name} ({count})" for name, count in members.items())
             yield ok("members", subject, f"joined to {group.address}, sockets by interface: {table}")
+
+
+def send_and_hear(group: Group, examination: Examination) -> tuple[float, dict[str, int]]:
+    """How many seconds a message took to come back, and how many sockets were in the group then, by interface.
+
+    Raises:
+        MulticastError: what kept it from coming back; MessageTimeout: nothing did that tells of itself.
+    """
+    probe = b'{"rx-multicast-ipc":"doctor","id":"%s"}' % uuid4().hex.encode()
+    # Two, for a channel hears its own messages from memory, and not from the interface.
+    with (
+        Channel(group, options={"receive_buffer": examination.receive_buffer}) as channel,
+        Channel(group, options={"backlog": 1}) as sender,
+    ):
+        members = examination.system.members(group.address)
+        started = time.perf_counter()
+        run(sender.broadcast(probe))
+        run(channel.wait_for_message(lambda m: m.data == probe, timeout=_PATIENCE))
+        return time.perf_counter() - started, members
 
 
 def _refused(examination: Examination, group: Group, subject: str, error: SendFailed) -> Finding:

@@ -35,7 +35,7 @@ class Nic(NamedTuple):
     loopback: bool = False
 
 
-def find_nics(interface: str, group: Group, platform: Platform = PLATFORM) -> list[Nic]:
+def find_nics(interface: str, group: Group, platform: Platform | None = None) -> list[Nic]:
     """The interfaces that one name stands for, now: one, or for ``"all"`` any number.
 
     Raises:
@@ -45,6 +45,7 @@ def find_nics(interface: str, group: Group, platform: Platform = PLATFORM) -> li
         CannotOpen: there is no descriptor left to ask with.
         Unsupported: on this platform.
     """
+    platform = platform or PLATFORM
     if platform == "other":
         raise Unsupported(
             f"this platform ({PLATFORM_NAME}) is not supported: UDP multicast is on Linux, macOS and Windows"
@@ -245,8 +246,10 @@ def choices() -> str:
 
 
 def _names() -> list[str]:
-    if PLATFORM == "win32":  # where the C library has names that nobody sees
-        return [link.name for link in all_links()]
+    with suppress(OSError):
+        found = [link.name for link in all_links()]  # the C library of Windows has names that nobody sees
+        if found:
+            return found
     return [name for _, name in socket.if_nameindex()]
 
 

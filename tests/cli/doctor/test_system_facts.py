@@ -17,6 +17,8 @@ from rx_multicast_ipc.transport.udp.kernel_features import KernelFeatures
 
 from ...helpers import needs_linux
 
+pytestmark = needs_linux
+
 UDP = """\
    sl  local_address rem_address   st tx_queue rx_queue tr tm->when retrnsmt   uid  timeout inode ref pointer drops
   640: 010200E0:EEA0 00000000:0000 07 00000000:00000000 00:00000000 00000000  1000        0 901 2 0000000000000000 0
@@ -158,7 +160,6 @@ def test_strict_filters_are_read(root: Path) -> None:
     assert [System(root).strict_filter(name) for name in ("eth0", "eth1")] == [True, False]
 
 
-@needs_linux
 @pytest.mark.parametrize(
     ("features", "severity", "seen"),
     [
