@@ -27,12 +27,12 @@ Guides are in README.md and docs/; ``rx-multicast-ipc doctor`` finds out why mul
 from importlib import import_module
 from typing import TYPE_CHECKING
 
-from . import operators
 from .blocking_run import run
 from .channel import Channel, open_channel, with_socket
-from .channel_events import ChannelEvent, Gap, NetworkChange, NetworkEvent
+from .channel_events import ChannelEvent, Forbidden, Gap, NetworkChange, NetworkEvent
 from .channel_options import ChannelOptions
 from .channel_statistics import Statistics
+from .engines import Nats
 from .errors import (
     BufferOverflow,
     CannotOpen,
@@ -55,6 +55,7 @@ from .errors import (
     MulticastError,
     NeverSubscribedWarning,
     NoRoute,
+    NotAuthorized,
     NotIterable,
     PayloadTooLarge,
     PortInUse,
@@ -72,11 +73,12 @@ from .repeat_loops import repeat_for, repeat_while
 from .shared_channels import broadcast, messages, send
 from .strangers import safe_log
 from .subscribing.subscriber_errors import set_unhandled_error_hook
-from .topics.topic import Topic
 from .topics.topic_message import TopicMessage
 
 if TYPE_CHECKING:
-    from . import capture, notebook, testing
+    from . import capture, notebook, operators, testing
+    from .bridging import Bridge, BridgeRole, BridgeStatistics, bridge
+    from .topics.topic import Topic
 
     __version__: str
 
@@ -84,6 +86,9 @@ __all__ = [
     "DEFAULT_GROUP",
     "DEFAULT_PORT",
     "Acknowledged",
+    "Bridge",
+    "BridgeRole",
+    "BridgeStatistics",
     "BufferOverflow",
     "CannotOpen",
     "CaptureCorrupt",
@@ -93,6 +98,7 @@ __all__ = [
     "ChannelEvent",
     "ChannelOptions",
     "DecodeFailed",
+    "Forbidden",
     "Gap",
     "Group",
     "InvalidAddress",
@@ -109,10 +115,12 @@ __all__ = [
     "MessagesMissing",
     "MissingExtra",
     "MulticastError",
+    "Nats",
     "NetworkChange",
     "NetworkEvent",
     "NeverSubscribedWarning",
     "NoRoute",
+    "NotAuthorized",
     "NotIterable",
     "Overflow",
     "PayloadTooLarge",
@@ -127,6 +135,7 @@ __all__ = [
     "Unsupported",
     "WouldDeadlock",
     "__version__",
+    "bridge",
     "broadcast",
     "capture",
     "messages",
@@ -145,12 +154,21 @@ __all__ = [
 
 safe_log.install()
 
-_LOADED_WHEN_TOUCHED = ("capture", "notebook", "testing")
+_ROOMS_LOADED_WHEN_TOUCHED = ("capture", "notebook", "operators", "testing")
+
+_LOADED_WHEN_TOUCHED = {
+    "Topic": ".topics.topic",
+    **dict.fromkeys(("Bridge", "BridgeRole", "BridgeStatistics", "bridge"), ".bridging"),
+}
+"""Names, and the modules that they are in."""
 
 
 def __getattr__(name: str) -> object:
-    if name in _LOADED_WHEN_TOUCHED:
+    if name in _ROOMS_LOADED_WHEN_TOUCHED:
         return import_module(f"{__name__}.{name}")
+    if name in _LOADED_WHEN_TOUCHED:
+        value = globals()[name] = getattr(import_module(_LOADED_WHEN_TOUCHED[name], __name__), name)
+        return value
     if name == "__version__":
         from importlib.metadata import version
 

@@ -19,10 +19,8 @@ from .channel_events import ChannelEvent, Gap
 from .channel_options import ChannelOptions, complete, group_of, takes_channel_options
 from .channel_statistics import Statistics
 from .errors import ChannelClosed, InvalidOption
-from .group import DEFAULT_GROUP, DEFAULT_PORT, Group, check_port
+from .group import Group, check_port
 from .message import Address, Message
-from .operators.codec import OnDecodeError
-from .payload_format import Codec, Format
 from .receiving.async_iteration import HotObservable
 from .receiving.event_loop_delivery import loop_of, on_its_loop
 from .receiving.inbox import Inbox
@@ -33,7 +31,6 @@ from .sending.cold_send import Send, end_of, send_to, shown_payload
 from .sending.paced_send_all import Payloads, send_all
 from .sending.responding import answers
 from .subscribing.cold_observable import ColdObservable
-from .topics.topic import Topic
 from .topics.topic_message import TopicMessage
 from .topics.topic_name import check_pattern
 from .topics.topic_router import TopicRouter
@@ -45,6 +42,10 @@ from .validation.payload import Payload, as_payload
 
 if TYPE_CHECKING:
     from typing_extensions import TypeForm  # what checkers bring with them; nothing is imported at run time
+
+    from .operators.codec import OnDecodeError
+    from .payload_format import Codec, Format
+    from .topics.topic import Topic
 
 _T = TypeVar("_T")
 
@@ -67,6 +68,8 @@ class Channel:
         if not isinstance(group, Group):
             raise InvalidOption(f"a Channel is made by open_channel(port, group), not of {shown(group)}")
         checked = complete(options or {})
+        self.opened_by: OpenTransport = open_transport
+        """What opened its transport, without layers, and opens further ends beside it."""
         self._inbox = Inbox(group)
         self._inbox.open(group, as_options_say(open_transport, checked), checked)
         self._transport = self._inbox.transport
@@ -347,6 +350,8 @@ class Channel:
         Raises:
             InvalidTopic, InvalidOption: at once.
         """
+        from .topics.topic import Topic
+
         transport, limit = self._transport, self._payload_limit  # not the channel, which may be forgotten
 
         def broadcast(data: bytes) -> Observable[None]:
@@ -451,15 +456,17 @@ class Channel:
 
 @takes_channel_options
 def open_channel(
-    port: int = DEFAULT_PORT,
-    group: str = DEFAULT_GROUP,
+    port: int | None = None,
+    group: str | None = None,
     **options: Unpack[ChannelOptions],
 ) -> Channel:
     """Bind and join at once, and listen until closed.
 
     Args:
-        port: UDP port, 1 to 65 535, shared with every other process that opens it.
-        group: the multicast group's address: 224.0.0.0/4, or ff00::/8 on a network interface.
+        port: UDP port, 1 to 65 535, shared with every other process that opens it; what the environment variable
+            ``RX_MULTICAST_IPC_PORT`` says, or 61088, if not given.
+        group: the multicast group's address: 224.0.0.0/4, or ff00::/8 on a network interface; what
+            ``RX_MULTICAST_IPC_GROUP`` says, or 224.0.2.1, if not given.
         **options: see :class:`ChannelOptions`.
 
     Raises:
@@ -486,8 +493,8 @@ def open_channel(
 @takes_channel_options
 def with_socket(
     use: Callable[[Channel], Observable[_T]],
-    port: int = DEFAULT_PORT,
-    group: str = DEFAULT_GROUP,
+    port: int | None = None,
+    group: str | None = None,
     **options: Unpack[ChannelOptions],
 ) -> Observable[_T | None]:
     """Cold: each subscription opens a channel for ``use``, and closes it on completion, error or dispose.

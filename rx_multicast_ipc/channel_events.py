@@ -59,5 +59,19 @@ class Gap(msgspec.Struct, frozen=True):
     at: float = 0.0
 
 
-ChannelEvent: TypeAlias = NetworkEvent | Gap
+class Forbidden(msgspec.Struct, frozen=True):
+    """An engine refused what this channel had sent. It says so later, so the send itself had completed.
+
+    Attributes:
+        subject: where it was sent.
+        reason: what the engine said, for people.
+        at: seconds since the Unix epoch.
+    """
+
+    subject: str
+    reason: str
+    at: float = 0.0
+
+
+ChannelEvent: TypeAlias = NetworkEvent | Gap | Forbidden
 """Whatever ``Channel.events`` may tell."""

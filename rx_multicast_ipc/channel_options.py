@@ -86,7 +86,7 @@ def complete(options: ChannelOptions) -> ChannelOptions:
     return completed
 
 
-def group_of(port: int, group: str, options: ChannelOptions) -> Group:
+def group_of(port: int | None, group: str | None, options: ChannelOptions) -> Group:
     """The validated group that ``options`` say how to join. See :meth:`Group.of` for what it raises."""
     return Group.of(port, group, options.get("interface"), options.get("ttl"), options.get("sources", ()))
 

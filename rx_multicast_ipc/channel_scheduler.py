@@ -134,8 +134,10 @@ class TimerScheduler(MonotonicTime, PeriodicScheduler):
             timer.run(self)
 
     def _next_due(self) -> float | None:
+        if not self._heap:  # without the lock: asked for at every turn of the owner's loop
+            return None
         try:
-            due, _, timer = self._heap[0]  # without the lock: asked for at every turn of the owner's loop
+            due, _, timer = self._heap[0]
             if not timer.cancelled:
                 return due
         except IndexError:

@@ -18,6 +18,9 @@ class Statistics(msgspec.Struct, frozen=True, kw_only=True):
         dropped: datagrams that the kernel dropped because a receive buffer of this channel was full
             (Linux: ``SO_MEMINFO``; ``None`` where the platform does not tell). Exact for datagrams that were sent
             one by one; those that ``broadcast_all`` sent together are dropped together and count once, so at least.
+        lost: on an engine: messages of others that this channel should have heard and did not deliver, as their
+            running numbers tell; those that its own queue ``dropped`` are among them. It counts with the next message
+            of the same sender that arrives. ``None`` where nothing is numbered.
         discarded: messages that were read and then lost in a bounded queue, because a subscriber on an event loop,
             behind ``on_backpressure_buffer`` or in ``to_async_iterable`` did not keep up; and those that came between
             two waits, beyond what ``backlog`` keeps. (A queue behind merged channels counts for each of them.)
@@ -36,6 +39,7 @@ class Statistics(msgspec.Struct, frozen=True, kw_only=True):
     sent_bytes: int = 0
     refused: int = 0
     dropped: int | None = None
+    lost: int | None = None
     discarded: int = 0
     receive_buffer: int = 0
     repaired: int = 0

@@ -15,7 +15,8 @@
      │       └─ NotIterable (TypeError)  a stream was looped over
      ├─ CannotOpen                    the operating system refused the sockets
      │   ├─ PortInUse                 another program holds the port alone
-     │   └─ NoRoute                   the interface is down, or nothing leads to the group
+     │   ├─ NoRoute                   the interface is down, or nothing leads to the group
+     │   └─ NotAuthorized             an engine does not let this program in, or forbids it to listen
      ├─ ChannelClosed                 the channel was closed, by you or by a fault
      ├─ SendFailed                    the operating system refused a datagram
      ├─ MessagesMissing               a reliable channel did not get something that will not come any more
@@ -142,6 +143,10 @@ class PortInUse(CannotOpen):
 
 class NoRoute(CannotOpen):
     """The interface is down, has no address, or no route leads to the group."""
+
+
+class NotAuthorized(CannotOpen):
+    """An engine does not let this program in, or forbids it to listen there. No secret is in the text."""
 
 
 class ChannelClosed(MulticastError):

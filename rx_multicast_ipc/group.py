@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-import os
 import socket
 from collections.abc import Iterable
-from typing import Final, NamedTuple
+from typing import Final, NamedTuple, cast
 
 import msgspec
 
+from . import environment
+from .engines import Engine, engine_of
 from .errors import InvalidAddress, InvalidGroup, InvalidInterface, InvalidOption, InvalidPort, InvalidTTL
 from .message import Family
+from .validation.arguments import shown
 
 DEFAULT_PORT: Final = 61088
 DEFAULT_GROUP: Final = "224.0.2.1"
@@ -20,9 +22,6 @@ BROADCAST: Final = "255.255.255.255"
 LOOPBACK: Final = "loopback"
 DEFAULT_INTERFACE: Final = "default"
 ALL_INTERFACES: Final = "all"
-INTERFACE_VARIABLE: Final = "RX_MULTICAST_IPC_INTERFACE"
-"""The environment variable that names the interfaces, between commas, for calls that name none."""
-
 _LINK_LOCAL_SCOPE: Final = 2
 _MOST_SOURCES: Final = 10
 _CHOICE: Final = (
@@ -32,19 +31,21 @@ _CHOICE: Final = (
 _LOOPBACK6: Final = bytes(15) + b"\x01"
 _MAPPED: Final = bytes(10) + b"\xff\xff"
 
-Interfaces = str | Iterable[str]
-"""One interface or several."""
+Interfaces = str | Engine | Iterable[str]
+"""One interface or several; or an engine, or its URL."""
 
 
 class Group(msgspec.Struct, frozen=True):
-    """A multicast group on a port, over an interface. Make one with :meth:`of`, which validates.
+    """A multicast group on a port, over an interface or an engine. Make one with :meth:`of`, which validates.
 
     Attributes:
         port: UDP port, 1 to 65 535.
         address: the group's numeric address; or a broadcast address, which is as good as a group of all of a network.
-        interfaces: ``"loopback"`` or ``"all"`` alone; else ``"default"``, names and addresses of interfaces.
+        interfaces: ``"loopback"`` or ``"all"`` alone; else ``"default"``, names and addresses of interfaces. Or the URL
+            of an engine.
         ttl: how many networks a datagram may enter: 0 stays on this machine, 1 on this network (RFC 1112).
         sources: the only senders to be heard, by their numeric addresses; none for everybody (RFC 4607).
+        engine: what carries it in the place of an interface, or None.
     """
 
     port: int
@@ -52,23 +53,27 @@ class Group(msgspec.Struct, frozen=True):
     interfaces: tuple[str, ...]
     ttl: int
     sources: tuple[str, ...] = ()
+    engine: Engine | None = None
 
     @classmethod
     def of(
         cls,
-        port: int = DEFAULT_PORT,
-        address: str = DEFAULT_GROUP,
+        port: int | None = None,
+        address: str | None = None,
         interface: Interfaces | None = None,
         ttl: int | None = None,
         sources: Iterable[str] = (),
     ) -> Group:
-        """A validated group; on the interfaces that the environment names, or loopback, if the call names none.
+        """A validated group. What is None is as the environment says (see :mod:`.environment`), or the default.
 
         Raises:
             InvalidPort, InvalidGroup, InvalidInterface, InvalidTTL, InvalidAddress: saying what would be right.
         """
-        check_port(port)
-        ip = _check_group(address)
+        port = default_port() if port is None else check_port(port)
+        ip = _default_group() if address is None else _check_group(address)
+        engine = _engine_of(interface)
+        if engine is not None:
+            return _on_engine(engine, port, ip, ttl, sources)
         interfaces = _check_interfaces(interface, ip)
         if not ip.is_multicast:
             _check_broadcast(ip, interfaces, ttl)
@@ -104,6 +109,16 @@ class Group(msgspec.Struct, frozen=True):
         return f"{address}:{self.port} on {self.interface}"
 
 
+def default_port() -> int:
+    """The port of calls that name none; raises ``InvalidPort`` for a bad environment variable."""
+    return environment.read(environment.PORT, _parse_port, DEFAULT_PORT)
+
+
+def default_group() -> str:
+    """The group's address for calls that name none; raises ``InvalidGroup`` for a bad environment variable."""
+    return str(_default_group())
+
+
 def check_port(port: int, what: str = "port") -> int:
     """``port``, if it is a UDP port number; raises ``InvalidPort``."""
     if not isinstance(port, int) or isinstance(port, bool):
@@ -112,7 +127,7 @@ def check_port(port: int, what: str = "port") -> int:
             if callable(port)
             else ""
         )
-        raise InvalidPort(f"{what} must be a whole number from 1 to 65535, not {port!r}{hint}")
+        raise InvalidPort(f"{what} must be a whole number from 1 to 65535, not {shown(port)}{hint}")
     if not 1 <= port <= 65_535:
         hint = "; this sender gave no port, so it cannot be answered" if what == "reply port" else ""
         raise InvalidPort(f"{what} must be from 1 to 65535, not {port}{hint}")
@@ -172,6 +187,19 @@ class Ip(NamedTuple):
         return socket.inet_ntop(socket.AF_INET if len(self.packed) == 4 else socket.AF_INET6, self.packed)
 
 
+_DEFAULT_IP: Final = Ip(socket.inet_aton(DEFAULT_GROUP))
+
+
+def _parse_port(text: str) -> int:
+    return check_port(
+        int(text) if text.isdecimal() and len(text) < 10 else cast("int", text)
+    )  # who refuses it says what is right
+
+
+def _default_group() -> Ip:
+    return environment.read(environment.GROUP, _check_group, _DEFAULT_IP)
+
+
 def _check_group(address: str) -> Ip:
     advice = (
         f'a group is a multicast address such as "{DEFAULT_GROUP}" (224.0.0.0/4) or "ff02::1:7" (ff00::/8), or a '
@@ -179,7 +207,7 @@ def _check_group(address: str) -> Ip:
     )
     ip = Ip.parse(address) if isinstance(address, str) else None
     if ip is None:
-        raise InvalidGroup(f"{address!r} is no IP address; {advice}")
+        raise InvalidGroup(f"{shown(address)} is no IP address; {advice}")
     if not ip.is_multicast and not ip.may_be_broadcast:
         raise InvalidGroup(f"{address} is not a multicast address; {advice}")
     if ip.scope:
@@ -199,10 +227,34 @@ def _check_broadcast(group: Ip, interfaces: tuple[str, ...], ttl: int | None) ->
         raise InvalidTTL(f"{group} is a broadcast address, which is of one network; leave ttl out")
 
 
+def _engine_of(given: Interfaces | None) -> Engine | None:
+    """The engine that is named, in the call or by the environment; None for interfaces."""
+    if given is None:
+        return environment.read(environment.INTERFACE, engine_of, None)
+    if isinstance(given, str | Engine) or not isinstance(given, list | tuple | set | frozenset):
+        return engine_of(given)
+    found = [engine for engine in map(engine_of, given) if engine is not None]
+    if found and len(given) > 1:
+        raise InvalidInterface(
+            f"{found[0].url} stands alone, not beside other interfaces; rx_multicast_ipc.bridge joins two"
+        )
+    return found[0] if found else None
+
+
+def _on_engine(engine: Engine, port: int, group: Ip, ttl: int | None, sources: Iterable[str]) -> Group:
+    if not group.is_multicast:
+        raise InvalidGroup(f'{group} is a broadcast address; on an engine use a group such as "{DEFAULT_GROUP}"')
+    if ttl is not None:
+        raise InvalidTTL(f"{engine.url} is no network of routers, so there is no ttl; leave it out")
+    if tuple(sources):
+        raise InvalidOption(f"senders on {engine.url} have no numeric addresses to name as sources; use ops.filter")
+    return Group(port, str(group), (engine.url,), 1, (), engine)
+
+
 def _check_interfaces(given: Interfaces | None, group: Ip) -> tuple[str, ...]:
     if given is None:
-        named = os.environ.get(INTERFACE_VARIABLE, "")
-        given = [name.strip() for name in named.split(",") if name.strip()] or LOOPBACK
+        named = environment.read(environment.INTERFACE, lambda text: _check_named_interfaces(text, group), None)
+        return named or _check_interfaces(LOOPBACK, group)
     interfaces = (given,) if isinstance(given, str) else tuple(given) if isinstance(given, Iterable) else ()
     if not interfaces:
         raise InvalidInterface(f"interface names one interface or several, not {given!r}; {_CHOICE}")
@@ -214,6 +266,11 @@ def _check_interfaces(given: Interfaces | None, group: Ip) -> tuple[str, ...]:
                 + ('name the loopback interface, such as "lo"' if interface == LOOPBACK else "it takes them all")
             )
     return tuple(dict.fromkeys(interfaces))
+
+
+def _check_named_interfaces(text: str, group: Ip) -> tuple[str, ...] | None:
+    names = [name.strip() for name in text.split(",") if name.strip()]
+    return _check_interfaces(names, group) if names else None
 
 
 def _check_interface(interface: str, group: Ip) -> None:

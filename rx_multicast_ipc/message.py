@@ -34,6 +34,7 @@ class Message(msgspec.Struct, frozen=True, gc=False):
         received_at: seconds since the Unix epoch, by the clock of the scheduler that delivered it.
         direct: sent to this channel alone, not to the group.
         interface: the name of the interface that it came by, for a channel on more than one; else ``""``.
+        topic: the subject that it came by, for a channel on an engine that listens to subjects of others; else ``""``.
     """
 
     data: bytes
@@ -43,6 +44,7 @@ class Message(msgspec.Struct, frozen=True, gc=False):
     received_at: float = 0.0
     direct: bool = False
     interface: str = ""
+    topic: str = ""
 
     @property
     def text(self) -> str:
@@ -81,7 +83,8 @@ class Message(msgspec.Struct, frozen=True, gc=False):
             shown += f"... ({len(self.data)} bytes)"
         direct = " direct" if self.direct else ""
         by = f" by {self.interface}" if self.interface else ""
-        return f"<Message {shown} from {self.address}:{self.port}{by}{direct}>"
+        on = f" on {self.topic}" if self.topic else ""
+        return f"<Message {shown} from {self.address}:{self.port}{by}{on}{direct}>"
 
     def _repr_html_(self) -> str:
         """For notebooks: every field, and the beginning of the payload as text, or in hexadecimal where it is none."""

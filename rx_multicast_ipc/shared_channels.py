@@ -16,8 +16,9 @@ from reactivex.typing import Subscription
 
 from .channel import Channel
 from .channel_options import ChannelOptions, complete, group_of, takes_channel_options
+from .engines import LARGEST_ON_ENGINES
 from .errors import ChannelClosed
-from .group import DEFAULT_GROUP, DEFAULT_PORT, Group, Interfaces
+from .group import Group, Interfaces
 from .message import Address, Message
 from .receiving.async_iteration import HotObservable
 from .sending.cold_send import Send, end_of, send_to
@@ -30,8 +31,8 @@ from .validation.payload import Payload, as_payload
 
 @takes_channel_options
 def messages(
-    port: int = DEFAULT_PORT,
-    group: str = DEFAULT_GROUP,
+    port: int | None = None,
+    group: str | None = None,
     **options: Unpack[ChannelOptions],
 ) -> HotObservable[Message]:
     """Hot: every message of a group, this process's own among them.
@@ -67,8 +68,8 @@ def messages(
 
 def broadcast(
     data: Payload,
-    port: int = DEFAULT_PORT,
-    group: str = DEFAULT_GROUP,
+    port: int | None = None,
+    group: str | None = None,
     *,
     interface: Interfaces | None = None,
     ttl: int | None = None,
@@ -92,8 +93,8 @@ def send(
     data: Payload,
     port: Address,
     *,
-    group_port: int = DEFAULT_PORT,
-    group: str = DEFAULT_GROUP,
+    group_port: int | None = None,
+    group: str | None = None,
     interface: Interfaces | None = None,
     ttl: int | None = None,
 ) -> Observable[None]: ...
@@ -103,8 +104,8 @@ def send(
     port: int,
     address: str,
     *,
-    group_port: int = DEFAULT_PORT,
-    group: str = DEFAULT_GROUP,
+    group_port: int | None = None,
+    group: str | None = None,
     interface: Interfaces | None = None,
     ttl: int | None = None,
 ) -> Observable[None]: ...
@@ -113,8 +114,8 @@ def send(
     port: int | Address,
     address: str | None = None,
     *,
-    group_port: int = DEFAULT_PORT,
-    group: str = DEFAULT_GROUP,
+    group_port: int | None = None,
+    group: str | None = None,
     interface: Interfaces | None = None,
     ttl: int | None = None,
 ) -> Observable[None]:
@@ -196,9 +197,13 @@ class _SharedSender:
 
     @property
     def payload_limit(self) -> int:
+        if self.group.engine is not None:
+            return LARGEST_ON_ENGINES
         return PAYLOAD_LIMITS[self.group.family]
 
     def check_destination(self, address: str) -> str | None:
+        if self.group.engine is not None:
+            return address  # which the engine checks
         numeric = check_ip_destination(address, self.group)
         if numeric is None and not getattr(current(), "has_names", True):
             raise no_names(address)

@@ -2,10 +2,21 @@
 
 from __future__ import annotations
 
+import ast
+import os
 import re
+import shlex
+import signal
+import subprocess
 import sys
+from contextlib import ExitStack
+from importlib.util import find_spec
 from pathlib import Path
-from typing import NamedTuple
+from typing import IO, NamedTuple
+
+import pytest
+
+from .helpers import PATIENCE, ROOT, wait_until
 
 
 class Block(NamedTuple):
@@ -43,8 +54,110 @@ class Block(NamedTuple):
         return [*python, "-m", "pytest", "-q", f"--rootdir={folder}", *(f"-p{name}" for name in plugins), str(suite)]
 
 
+class Terminals(NamedTuple):
+    """Programs that a document shows side by side: ``<!-- terminals: listen.py | say.py -->`` before what one prints.
+
+    ``record.py | talk.py && plot.py`` runs some to their end, and then others, whose output is meant.
+
+    Attributes:
+        line: where it begins.
+        stages: each of commands that run side by side: files of the document or ``rx-multicast-ipc``, with arguments.
+        output: what the first one of the last stage prints, among other things.
+        code: of the files.
+    """
+
+    line: int
+    stages: list[list[list[str]]]
+    output: str
+    code: str
+
+    def run(self, folder: Path) -> None:
+        """Run each stage until its first command ended, and the last until that printed what it should.
+
+        Whichever ends begins once more, for one that speaks may be done, or give up, before the other one listens.
+        """
+        skip_without_what_it_imports(self.code, folder)
+        for stage in self.stages:
+            self._run(stage, folder, self.output if stage is self.stages[-1] else None)
+
+    def _run(self, stage: list[list[str]], folder: Path, expected: str | None) -> None:
+        heard, complaints = folder / "heard.txt", folder / "complaints.txt"
+        with heard.open("w") as out, complaints.open("w") as err, ExitStack() as stack:
+
+            def start(command: list[str], out: IO[str] | int = subprocess.DEVNULL) -> subprocess.Popen[bytes]:
+                name, *arguments = command
+                program = [name] if name.endswith(".py") else ["-m", name.replace("-", "_")]
+                line = [sys.executable, "-X", "dev", "-W", "error", "-u", *program, *arguments]
+                environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+                process = subprocess.Popen(line, cwd=folder, env=environment, stdout=out, stderr=err)
+                stack.callback(process.wait)
+                stack.callback(process.kill)
+                return process
+
+            running = [start(stage[0], out), *(start(command) for command in stage[1:])]
+
+            def is_over() -> bool:
+                if expected is None:
+                    return running[0].poll() is not None
+                if expected in heard.read_text("utf-8"):
+                    return True
+                for at, process in enumerate(running):
+                    if process.poll() is not None:
+                        running[at] = start(stage[at], subprocess.DEVNULL if at else out)
+                return False
+
+            wait_until(is_over, 3 * PATIENCE)
+            running[0].send_signal(signal.SIGINT)
+            running[0].wait(PATIENCE)
+        said = complaints.read_text("utf-8").splitlines()
+        interrupted = said and said[-1].startswith("KeyboardInterrupt")
+        assert interrupted or [line for line in said if not line.startswith("rx-multicast-ipc: ")] == []
+
+
+def skip_without_what_it_imports(code: str, folder: Path) -> None:
+    """Skip a test of code that imports a library which is not installed here."""
+    for node in ast.walk(ast.parse(code)):
+        names = [alias.name for alias in node.names] if isinstance(node, ast.Import) else []
+        names += [node.module] if isinstance(node, ast.ImportFrom) and node.module else []
+        for name in {name.partition(".")[0] for name in names}:
+            if not (folder / f"{name}.py").exists() and find_spec(name) is None:
+                pytest.skip(f"needs {name}: pip install -e '.[docs-test]'")
+
+
+def terminals(document: Path) -> list[Terminals]:
+    """What a document shows in several terminals."""
+    text = document.read_text(encoding="utf-8")
+    found = re.finditer(r"^<!-- terminals: ([^\n]+) -->\n```text\n(.*?)^```\n", text, re.MULTILINE | re.DOTALL)
+    code = {block.file: block.code for block in blocks(document)}
+    shown: list[Terminals] = []
+    for match in found:
+        stages = [[shlex.split(command) for command in stage.split(" | ")] for stage in match[1].split(" && ")]
+        files = [code.get(command[0], "") for stage in stages for command in stage]
+        shown.append(Terminals(text[: match.start()].count("\n") + 1, stages, match[2], "\n".join(files)))
+    return shown
+
+
+def write_files(document: Path, folder: Path) -> None:
+    """Put the files that a document shows into a folder."""
+    for block in blocks(document):
+        if block.file:
+            (folder / block.file).write_text(block.code, encoding="utf-8")
+
+
+def blocks_to_run(document: Path) -> list[Block]:
+    """The Python of a document that runs by itself."""
+    beside_others = {command[0] for shown in terminals(document) for stage in shown.stages for command in stage}
+    return [block for block in blocks(document) if block.file not in beside_others]
+
+
 def blocks(document: Path) -> list[Block]:
     """The Python of a document, each block with the text block right behind it."""
     text = document.read_text(encoding="utf-8")
     found = re.finditer(r"^```python\n(.*?)^```\n(?:```text\n(.*?)^```\n)?", text, re.MULTILINE | re.DOTALL)
     return [Block(text[: match.start()].count("\n") + 1, match[1], match[2]) for match in found]
+
+
+def complaints(stderr: str) -> str:
+    """What a block wrote there, but not how long a step of the event loop took on a busy machine."""
+    slow = re.compile(r"^Executing <.*> took \d+\.\d+ seconds\n", re.MULTILINE)
+    return slow.sub("", stderr)

@@ -72,9 +72,9 @@ class Seen(Generic[T]):
         return f"<Seen {len(self.values)} values, error {self.error!r}, completed {self.completed}>"
 
 
-def wait_until(condition: Callable[[], object]) -> None:
+def wait_until(condition: Callable[[], object], patience: float = PATIENCE) -> None:
     """Wait for something that gives no sign of its own, such as another thread's end."""
-    deadline = time.monotonic() + PATIENCE
+    deadline = time.monotonic() + patience
     while not condition():
         assert time.monotonic() < deadline, "it did not happen"
         time.sleep(0.002)

@@ -22,6 +22,7 @@ LAYERS = (
     {"payload_format"},
     {"message", "channel_events", "channel_statistics"},
     {"validation"},
+    {"environment", "engines"},
     {"subscribing"},
     {"channel_scheduler"},
     {"group", "reliable"},
@@ -32,7 +33,7 @@ LAYERS = (
     {"operators"},
     {"topics"},
     {"channel"},
-    {"shared_channels", "blocking_run", "repeat_loops"},
+    {"shared_channels", "blocking_run", "repeat_loops", "bridging"},
     {"__init__"},
     {"testing", "capture"},
     {"notebook"},
@@ -58,7 +59,7 @@ NARROW = {
     "repeat_loops": {"errors", "validation"},
     "transport": {
         *("channel_events", "channel_options", "channel_scheduler", "channel_statistics", "errors", "group", "message"),
-        *("reliable", "subscribing", "validation"),
+        *("engines", "reliable", "strangers", "subscribing", "validation"),
     },
     "notebook": {"blocking_run", "channel", "errors", "message", "receiving", "testing", "validation"},
     "testing": {
@@ -67,6 +68,7 @@ NARROW = {
             "channel_events",
             "channel_options",
             "channel_statistics",
+            "environment",
             "errors",
             "group",
             "message",

@@ -35,7 +35,7 @@ def test_a_port_out_of_range(port: int) -> None:
         ipc.open_channel(port)
 
 
-@pytest.mark.parametrize("port", ["x", "61088", None, 1.5, True])
+@pytest.mark.parametrize("port", ["x", "61088", b"", 1.5, True])
 def test_a_port_that_is_no_number(port: Any) -> None:
     with pytest.raises(ipc.InvalidPort, match="whole number"):
         ipc.open_channel(port)
@@ -47,7 +47,6 @@ def test_a_port_that_is_no_number(port: Any) -> None:
         ("10.0.0.1", "10.0.0.1 is not a multicast address; a group is"),
         ("nonsense", "'nonsense' is no IP address; a group is"),
         ("", "no IP address"),
-        (None, "no IP address"),
         (3758096901, "no IP address"),
         ("::1", "not a multicast address"),
         ("ff02::1:7", 'host-only multicast needs IPv4; use an IPv4 group such as "224.0.2.1"'),

@@ -2,28 +2,105 @@
 
 from __future__ import annotations
 
+import atexit
 import errno
+import socket
 from collections.abc import Callable
+from contextlib import suppress
 from itertools import count
 from typing import Any
 
-from rx_multicast_ipc import ChannelOptions, Group, Reliable
+from rx_multicast_ipc import ChannelOptions, Group, Message, Nats, Reliable
+from rx_multicast_ipc.message import Address
 from rx_multicast_ipc.testing import VirtualClock
 from rx_multicast_ipc.testing.conformance import Rig
+from rx_multicast_ipc.testing.conformance.transport_rig import free_port
 from rx_multicast_ipc.transport import Hears, OpenTransport, Transport, TransportWrapper
+from rx_multicast_ipc.transport.engine.nats.connection import NatsConnection
+from rx_multicast_ipc.transport.engine.nats.transport import NatsTransport
+from rx_multicast_ipc.transport.framed.envelope import SendPacket, Tell
 from rx_multicast_ipc.transport.framed.open_framed import OpenFramed
+from rx_multicast_ipc.transport.opening import open_live
 from rx_multicast_ipc.transport.udp.transport import UdpTransport
 from rx_multicast_ipc.transport.virtual.host import VirtualHost
 from rx_multicast_ipc.transport.virtual.link import Link
 from rx_multicast_ipc.transport.virtual.network import Wire
+
+from .nats_servers import NatsServer, free_tcp_port
 
 Wrap = Callable[[Transport], Transport]
 """Puts something around a transport."""
 
 
 def udp(wrap: Wrap | None = None) -> Rig:
+    group = Group.of(free_port())
     return Rig(
-        _wrapped(UdpTransport, wrap), cannot_open=Group.of(interface="no-such-interface"), break_down=_break_down
+        _wrapped(UdpTransport, wrap),
+        group=group,
+        cannot_open=Group.of(interface="no-such-interface"),
+        break_down=_break_down,
+        elsewhere=_elsewhere(group),
+    )
+
+
+def nats() -> Rig:
+    """Each end on a connection of its own, so that all goes through the server."""
+    server = nats_server()
+    group = Group.of(free_port(), interface=server.url)
+    return Rig(
+        _NatsAlone,
+        group=group,
+        cannot_open=Group.of(interface=f"nats://127.0.0.1:{free_tcp_port()}"),
+        break_down=_fail,
+        disturb=_lose_connection,
+        elsewhere=_elsewhere(group, server.url),
+    )
+
+
+def nats_together() -> Rig:
+    """All ends of this process on one connection, as programs have it."""
+    rig = nats()
+    rig.open_transport = open_live
+    return rig
+
+
+class _NatsAlone(NatsTransport):
+    def __init__(self, group: Group, options: ChannelOptions, hears: Hears = Hears.ALL) -> None:
+        assert isinstance(group.engine, Nats)
+        self._alone = NatsConnection(group.engine)
+        super().__init__(group, options, hears, self._alone)
+
+    def close(self, *, wait: bool = True) -> None:
+        super().close(wait=wait)
+        self._alone.close()
+
+
+_servers: list[NatsServer] = []
+
+
+def nats_server() -> NatsServer:
+    """One for this process, until it ends."""
+    if not _servers:
+        _servers.append(NatsServer())
+        atexit.register(_servers[0].close)
+    return _servers[0]
+
+
+def _lose_connection(transport: Transport) -> None:
+    connection: Any = _innermost(transport)
+    with suppress(OSError):
+        connection.connection._socket.shutdown(socket.SHUT_RDWR)
+
+
+def _fail(transport: Transport) -> None:
+    _innermost(transport).fail(OSError(errno.EIO, "Input/output error"))
+
+
+def _elsewhere(group: Group, interface: str = "loopback") -> str:
+    return (
+        "from rx_multicast_ipc import Group\n"
+        "from rx_multicast_ipc.transport.opening import open_live as open_transport\n"
+        f"group = Group.of({group.port}, {group.address!r}, {interface!r})\n"
     )
 
 
@@ -54,7 +131,43 @@ def virtual(wrap: Wrap | None = None) -> Rig:
 def framed(rig: Rig) -> Rig:
     """Reliable ends around those of another rig."""
     rig.open_transport = OpenFramed(rig.open_transport, Reliable(largest=100_000))
+    rig.wrap_elsewhere(
+        "from rx_multicast_ipc import Reliable\n"
+        "from rx_multicast_ipc.transport.framed.open_framed import OpenFramed\n"
+        "open_transport = OpenFramed(open_transport, Reliable(largest=100_000))\n"
+    )
     return rig
+
+
+def beside_packets(rig: Rig) -> Rig:
+    """Ends of another rig, with packets of other kinds beside their messages."""
+    rig.open_transport = OpenFramed(rig.open_transport, None)
+    return rig
+
+
+def enveloped(rig: Rig, *, reliable: bool = False) -> Rig:
+    """Ends around those of another rig that speak in packets with an envelope around each."""
+    options = Reliable(largest=100_000) if reliable else None
+    rig.open_transport = OpenFramed(rig.open_transport, options, lambda _: Reversal())
+    return rig
+
+
+class Reversal:
+    """An envelope that turns packets around, after four bytes of its own."""
+
+    overhead = 4
+
+    def attach(self, send: SendPacket, tell: Tell) -> None:
+        pass
+
+    def wrap(self, packet: bytes, destination: Address | None) -> bytes:
+        return b"test" + packet[::-1]
+
+    def open(self, datagram: Message) -> bytes | None:
+        return datagram.data[:3:-1] if datagram.data.startswith(b"test") else None
+
+    def counts(self) -> dict[str, int]:
+        return {}
 
 
 def _wrapped(open_transport: OpenTransport, wrap: Wrap | None) -> OpenTransport:
@@ -69,7 +182,10 @@ def _wrapped(open_transport: OpenTransport, wrap: Wrap | None) -> OpenTransport:
 
 def _break_down(transport: Transport) -> None:
     """The next read of a live transport is its last."""
-    live: Any = transport
-    while isinstance(live, TransportWrapper):
-        live = live.inner
-    live._fault = OSError(errno.EIO, "Input/output error")
+    _innermost(transport)._fault = OSError(errno.EIO, "Input/output error")
+
+
+def _innermost(transport: Transport) -> Any:
+    while isinstance(transport, TransportWrapper):
+        transport = transport.inner
+    return transport

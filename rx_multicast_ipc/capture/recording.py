@@ -14,7 +14,7 @@ from reactivex.disposable import CompositeDisposable, Disposable, SerialDisposab
 
 from ..channel import Channel
 from ..errors import InvalidGroup, InvalidOption
-from ..group import DEFAULT_GROUP, DEFAULT_PORT, Ip, check_port
+from ..group import Ip, check_port, default_group, default_port
 from ..message import Address, Message
 from ..validation.arguments import check_observable
 from ..validation.stream import Stream
@@ -28,8 +28,8 @@ def write(
     path: str | os.PathLike[str],
     channel: Channel | None = None,
     *,
-    port: int = DEFAULT_PORT,
-    group: str = DEFAULT_GROUP,
+    port: int | None = None,
+    group: str | None = None,
     replace: bool = True,
 ) -> Callable[[Observable[_Item]], Observable[_Item]]:
     """Write every message to a pcap file, and pass it on when the operating system has it. See :class:`Writer`.
@@ -54,8 +54,8 @@ def write(
     """
     path = check_path(path)
     if channel is None:
-        check_port(port)
-        _, packed = check_filter(None, group)
+        port = default_port() if port is None else check_port(port)
+        _, packed = check_filter(None, default_group() if group is None else group)
         if packed is None:
             raise InvalidGroup('group is the multicast address that the messages were sent to, such as "224.0.2.1"')
         to_group = str(Ip(packed)), port

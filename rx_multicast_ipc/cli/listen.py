@@ -13,7 +13,8 @@ from ..blocking_run import run as run_to_end
 from ..channel import Channel
 from ..message import Message
 from . import exit_codes
-from .output import Output, is_terminal, reader_gone, tell
+from .decode_argument import Decoder, add_decode
+from .output import Output, Shown, is_terminal, reader_gone, tell
 from .ping_protocol import answer_pings
 from .shared_arguments import (
     add_form,
@@ -27,7 +28,7 @@ from .shared_arguments import (
     seconds,
     whole,
 )
-from .topic_arguments import TopicPattern, print_found
+from .topic_arguments import TopicPattern
 from .topic_arguments import pattern as pattern_of_topics
 
 
@@ -42,6 +43,7 @@ def configure(parser: ArgumentParser) -> None:
         "rx-multicast-ipc listen --contains join: --json | head -1",
         "rx-multicast-ipc listen --match '^(join|leave):' --from 127.0.0.1 --count 2",
         "rx-multicast-ipc listen --topic 'robot/*' --count 1",
+        "rx-multicast-ipc listen --topic 'robot/*' --decode json --raw --count 1 > pose.json",
         "rx-multicast-ipc listen --raw --count 1 > payload.bin",
         "rx-multicast-ipc listen --respond  # answers pings, too, until Ctrl-C",
     )
@@ -66,6 +68,7 @@ def configure(parser: ArgumentParser) -> None:
     )
     add_other_name(parser, "--duration", "timeout", type=seconds)
     parser.add_argument("--respond", action="store_true", help="answer the ping command")
+    add_decode(parser)
     add_verbose(parser)
     add_form(parser, raw=True)
     add_group(parser)
@@ -73,20 +76,16 @@ def configure(parser: ArgumentParser) -> None:
 
 
 def run(options: Namespace, output: Output) -> int:
-    wanted = predicate(options)
-    topics = None if options.topic is None else TopicPattern(options.topic)
+    find = finder(options)
     count: int | None = options.count
     found = 0
 
     def print_wanted(batch: list[Message]) -> None:
         nonlocal found
-        chosen = [message for message in batch if wanted(message)][: None if count is None else count - found]
-        if chosen:
-            if topics is None:
-                output.messages(chosen)
-            else:
-                print_found(output, [one for message in chosen if (one := topics.find(message))])
-            found += len(chosen)
+        wanted = [shown for message in batch if (shown := find(message)) is not None]
+        if wanted := wanted[: None if count is None else count - found]:
+            output.shown(wanted)
+            found += len(wanted)
 
     with Channel(group_of(options), options={"receive_buffer": options.receive_buffer, "backlog": 1}) as channel:
         if options.respond:
@@ -106,11 +105,28 @@ def run(options: Namespace, output: Output) -> int:
     return exit_codes.OK if found and count in (None, found) else exit_codes.NOTHING
 
 
-def predicate(options: Namespace) -> Callable[[Message], bool]:
-    """Whether a message is one of those that the options choose."""
+def finder(options: Namespace) -> Callable[[Message], Shown | None]:
+    """What is to be shown of a message; None if it is not one of those that the options choose."""
+    tests = _tests(options)
+    topics = None if options.topic is None else TopicPattern(options.topic)
+    decoder = Decoder.of(options)
+
+    def find(message: Message) -> Shown | None:
+        shown = Shown.of(message)
+        if topics is not None:
+            found = topics.find(message)
+            if found is None:
+                return None
+            shown = Shown(message, found.payload, found.topic)
+        if not all(test(message) for test in tests):
+            return None
+        return shown if decoder is None else decoder.with_value(shown)
+
+    return find
+
+
+def _tests(options: Namespace) -> list[Callable[[Message], object]]:
     tests: list[Callable[[Message], object]] = []
-    if options.topic is not None:
-        tests.append(TopicPattern(options.topic).find)
     if options.contains is not None:
         text = options.contains.encode()
         tests.append(lambda m: text in m.data)
@@ -123,7 +139,7 @@ def predicate(options: Namespace) -> Callable[[Message], bool]:
         tests.append(lambda m: m.address == host and port in ("", str(m.port)))
     if options.direct:
         tests.append(lambda m: m.direct)
-    return lambda message: all(test(message) for test in tests)
+    return tests
 
 
 def _has_port(sender: str) -> bool:

@@ -24,7 +24,9 @@ COMMANDS: Final = {
     "record": "write what a group says to a capture file",
     "replay": "send what a capture file holds to a group",
     "spy": "watch a group, full screen",
+    "bridge": "join two segments, or a segment and an engine",
     "doctor": "find out why multicast does not work",
+    "completion": "print what makes a shell complete commands and options",
 }
 
 

@@ -8,7 +8,7 @@ import threading
 import time
 from argparse import Namespace
 from collections.abc import Iterable
-from typing import Any, Final, Self, cast
+from typing import Any, Final, NamedTuple, Self, cast
 
 import msgspec
 from reactivex import Observable
@@ -47,16 +47,20 @@ class Output:
 
     def messages(self, messages: Iterable[Message]) -> None:
         """One line each; all are out when this returns."""
+        self.shown(Shown.of(message) for message in messages)
+
+    def shown(self, messages: Iterable[Shown]) -> None:
+        """One line each, with what was found in them; all are out when this returns."""
         if self.form == "json":
-            self.records(message_record(message) for message in messages)
+            self.records(message.record for message in messages)
         elif self.form == "raw":
-            payloads = [message.data for message in messages]
+            payloads = [message.payload if message.value is None else message.value for message in messages]
             if is_terminal():
                 self.lines(map(printable_bytes, payloads))
             else:
                 _write(b"".join(payload + b"\n" for payload in payloads))
         else:
-            self.lines(message_line(message) for message in messages)
+            self.lines(message.line for message in messages)
 
     def records(self, records: Iterable[dict[str, Any]]) -> None:
         """One JSON object a line; all are out when this returns."""
@@ -86,24 +90,51 @@ def is_terminal() -> bool:
     return sys.stdout is not None and sys.stdout.isatty()
 
 
-def message_record(message: Message) -> dict[str, Any]:
-    """A message as JSON shows it; its payload as text, or as ``{"$bytes": hex}`` where that is not UTF-8."""
-    record = msgspec.structs.asdict(message)
-    record["data"] = payload_value(message.data)
-    return record
+class Shown(NamedTuple):
+    """A message, and what was found in it.
+
+    Attributes:
+        message: as it came.
+        payload: what of it is shown: without the topic's name, if it has one.
+        topic: the topic's name.
+        value: the payload, decoded, as a line of JSON.
+    """
+
+    message: Message
+    payload: bytes
+    topic: str | None = None
+    value: bytes | None = None
+
+    @classmethod
+    def of(cls, message: Message) -> Shown:
+        """All of it, as it came."""
+        return cls(message, message.data)
+
+    @property
+    def record(self) -> dict[str, Any]:
+        """As JSON shows it: with ``data`` as :func:`payload_value` gives it, or with a ``value``."""
+        topic = {} if self.topic is None else {"topic": self.topic}
+        fields = msgspec.structs.asdict(self.message)
+        del fields["data"]
+        if self.value is None:
+            return {**topic, "data": payload_value(self.payload), **fields}
+        return {**topic, "value": msgspec.Raw(self.value), **fields}
+
+    @property
+    def line(self) -> str:
+        """As people read it."""
+        message = self.message
+        by = f" by {message.interface}" if message.interface else ""
+        to = " (direct)" if message.direct else ""
+        topic = "" if self.topic is None else f"  {self.topic}"
+        shown = printable_bytes(self.payload if self.value is None else self.value)
+        return f"{clock(message.received_at)}  {host_port(message.sender)}{by}{to}{topic}  {shown}"
 
 
 def payload_value(data: bytes) -> str | dict[str, str]:
     """A payload as JSON shows it."""
     text = text_or_none(data)
     return {"$bytes": data.hex()} if text is None else text
-
-
-def message_line(message: Message) -> str:
-    """A message as people read it."""
-    by = f" by {message.interface}" if message.interface else ""
-    to = " (direct)" if message.direct else ""
-    return f"{clock(message.received_at)}  {host_port(message.sender)}{by}{to}  {printable_bytes(message.data)}"
 
 
 def clock(seconds: float) -> str:

@@ -19,7 +19,7 @@ from ..group import check_port
 from ..message import Address, Message
 from ..transport import Hears, Transport
 from ..transport.udp.transport import UdpTransport
-from ..validation.payload import as_payload
+from ..validation.payload import as_payload, check_json, json_to_msgpack
 from . import exit_codes
 from .output import Output, reader_gone, tell
 from .shared_arguments import add_form, add_group, destination, examples, group_of, natural, rate, seconds, whole
@@ -40,7 +40,8 @@ def configure(parser: ArgumentParser) -> None:
         "printf 'a\\nb\\n' | rx-multicast-ipc send  # two datagrams",
         "rx-multicast-ipc send --file /etc/hostname",
         "rx-multicast-ipc send --to 127.0.0.1:61088 'for you alone'",
-        """rx-multicast-ipc send --topic robot/pose '{"x": 1.5}'""",
+        """rx-multicast-ipc send --topic robot/pose --json '{"x": 1.5}'""",
+        """rx-multicast-ipc send --encode msgpack '{"x": 1.5}'""",
         "rx-multicast-ipc send tick --repeat 3 --rate 10",
         "rx-multicast-ipc send join:Ann --reply --timeout 2  # prints the first answer, or exit code 1",
     )
@@ -66,16 +67,18 @@ def configure(parser: ArgumentParser) -> None:
         metavar="SECONDS",
         help="wait this long after the last datagram (default: 5)",
     )
-    add_form(parser, raw=True)
+    add_encode(parser)
+    add_form(parser, raw=True, json="DATA is JSON, which is checked before it is sent; and answers are printed as JSON")
     add_group(parser)
 
 
 def run(options: Namespace, output: Output) -> int:
     if options.data and (options.file or options.whole or options.lines):
         raise InvalidOption("DATA is sent as it is: leave out --file, --whole and --lines, or leave out DATA")
+    encode = encoder_of(options)
     prefix = b"" if options.topic is None else options.topic.encode() + b"\0"
     payloads = paced(
-        repeated(lambda: (prefix + payload for payload in read_payloads(options)), options.repeat), options.rate
+        repeated(lambda: (prefix + encode(payload) for payload in read_payloads(options)), options.repeat), options.rate
     )
     group = group_of(options)
     if options.reply:
@@ -124,6 +127,21 @@ def _resolve(transport: Transport, host: str, port: int) -> Address:
     """A numeric address, looked up once; no host is this machine."""
     check_port(port)
     return transport.check_destination(host) or transport.look_up(host), port
+
+
+def add_encode(parser: ArgumentParser) -> None:
+    parser.add_argument(
+        "--encode",
+        choices=("json", "msgpack"),
+        help="DATA is JSON, which is checked, and sent as it is or as MessagePack",
+    )
+
+
+def encoder_of(options: Namespace) -> Callable[[bytes], bytes]:
+    """What becomes of each DATA before it is sent."""
+    if options.encode == "msgpack":
+        return json_to_msgpack
+    return check_json if options.encode or options.form == "json" else bytes
 
 
 def read_payloads(options: Namespace) -> Iterator[bytes]:

@@ -7,8 +7,9 @@ import re
 from argparse import SUPPRESS, ArgumentParser, ArgumentTypeError, Namespace
 from typing import Any, Final
 
+from .. import environment
 from ..channel_options import complete
-from ..group import ALL_INTERFACES, DEFAULT_GROUP, DEFAULT_INTERFACE, DEFAULT_PORT, INTERFACE_VARIABLE, LOOPBACK, Group
+from ..group import ALL_INTERFACES, DEFAULT_GROUP, DEFAULT_INTERFACE, DEFAULT_PORT, LOOPBACK, Group
 
 _LEAST: Final = 1e-9
 _MOST: Final = 1e9
@@ -16,19 +17,23 @@ _MOST: Final = 1e9
 
 _MOST_BYTES: Final = 2**31 - 1
 
+_JSON_LINES: Final = (
+    'a JSON object a line; bytes that are not UTF-8 as {"$bytes": "hex"} (the default in a pipe or file)'
+)
+
 
 def add_group(parser: ArgumentParser) -> None:
     """Which group, over what: see :func:`group_of`."""
     group = parser.add_argument_group("group")
-    group.add_argument("-p", "--port", type=int, default=DEFAULT_PORT, help="UDP port (default: %(default)s)")
-    group.add_argument("-g", "--group", default=DEFAULT_GROUP, help="multicast address (default: %(default)s)")
+    group.add_argument("-p", "--port", type=int, help=f"UDP port (default: {environment.PORT}, or {DEFAULT_PORT})")
+    group.add_argument("-g", "--group", help=f"multicast address (default: {environment.GROUP}, or {DEFAULT_GROUP})")
     group.add_argument(
         "-i",
         "--interface",
         action="append",
         help=f'"{LOOPBACK}": this machine alone (the default); "{DEFAULT_INTERFACE}": where the system\'s multicast '
         f'route leads; "{ALL_INTERFACES}"; else a name or an address of an interface. May be given several times, or '
-        f"in the environment as {INTERFACE_VARIABLE}",
+        f"in the environment as {environment.INTERFACE}",
     )
     group.add_argument(
         "--ttl", type=int, help="networks that a datagram may enter, 0 to 255 (default: 0 on loopback, else 1)"
@@ -59,8 +64,8 @@ def add_verbose(parser: ArgumentParser) -> None:
     )
 
 
-def add_form(parser: ArgumentParser, *, raw: bool = False) -> None:
-    """How to print: see :class:`.output.Output`."""
+def add_form(parser: ArgumentParser, *, raw: bool = False, json: str = _JSON_LINES) -> None:
+    """How to print: see :class:`.output.Output`. What ``--json`` means can be told otherwise."""
     group = parser.add_argument_group("output")
     forms = group.add_mutually_exclusive_group()
     forms.add_argument(
@@ -68,7 +73,7 @@ def add_form(parser: ArgumentParser, *, raw: bool = False) -> None:
         dest="form",
         action="store_const",
         const="json",
-        help='a JSON object a line; bytes that are not UTF-8 as {"$bytes": "hex"} (the default in a pipe or file)',
+        help=json,
     )
     forms.add_argument(
         "--human", dest="form", action="store_const", const="human", help="lines for people (the default on a terminal)"

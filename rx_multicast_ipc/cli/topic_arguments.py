@@ -1,18 +1,14 @@
-"""Arguments about topics, and how datagrams of topics are printed."""
+"""Arguments about topics."""
 
 from __future__ import annotations
 
 from argparse import ArgumentTypeError
 from typing import Any
 
-import msgspec
-
 from ..errors import InvalidTopic
 from ..message import Message
-from ..strangers.printable_text import printable_bytes
 from ..topics.topic_message import TopicMessage
 from ..topics.topic_name import PatternTree, check_name, check_pattern, name_end, read_name
-from .output import Output, clock, host_port, message_record
 
 
 class TopicPattern:
@@ -37,30 +33,6 @@ def pattern(text: str) -> str:
 def name(text: str) -> str:
     """A topic's name."""
     return _checked(check_name, text)
-
-
-def print_found(output: Output, found: list[TopicMessage]) -> None:
-    """Messages of topics, each with its topic and its payload apart."""
-    payloads = [(one.topic, msgspec.structs.replace(one.message, data=one.payload)) for one in found]
-    if output.is_json:
-        output.records(topic_record(topic, message) for topic, message in payloads)
-    elif output.form == "raw":
-        output.messages(message for _, message in payloads)
-    else:
-        output.lines(topic_line(topic, message) for topic, message in payloads)
-
-
-def topic_record(topic: str, message: Message) -> dict[str, Any]:
-    """As :func:`.output.message_record`, with the topic first."""
-    return {"topic": topic, **message_record(message)}
-
-
-def topic_line(topic: str, message: Message) -> str:
-    """As :func:`.output.message_line`, with the topic."""
-    by = f" by {message.interface}" if message.interface else ""
-    to = " (direct)" if message.direct else ""
-    sender = host_port(message.sender)
-    return f"{clock(message.received_at)}  {sender}{by}{to}  {topic}  {printable_bytes(message.data)}"
 
 
 def _checked(check: Any, text: str) -> str:

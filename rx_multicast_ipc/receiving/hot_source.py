@@ -37,6 +37,9 @@ class HotSource(EndsRetries, HotObservable[_T]):
         refusal: the error that a new subscriber gets instead of taking part, or None.
         name: what it delivers, for people.
         batches: a stream of the same items, one list a read, for who has a use for it.
+
+    Attributes:
+        observed: whether anybody is subscribed. Not a property, for it is read at every message.
     """
 
     def __init__(
@@ -53,6 +56,7 @@ class HotSource(EndsRetries, HotObservable[_T]):
         self._subscribers: tuple[_Subscriber[_T], ...] | None = _NOBODY
         """All of them as a batch needs them; None after somebody came or went, until the next item."""
         self._refusal = refusal
+        self.observed = False
         self._stopped = False
         self._ended = False
         self._discarded = 0
@@ -61,11 +65,6 @@ class HotSource(EndsRetries, HotObservable[_T]):
     def discarded(self) -> int:
         """Messages that subscribers lost in queues behind this source, because they did not keep up."""
         return self._discarded
-
-    @property
-    def observed(self) -> bool:
-        """Whether anybody is subscribed."""
-        return bool(self._all) and not self._stopped
 
     def emit(self, items: Iterable[_T]) -> None:
         """Deliver ``items`` in order to everybody; on the delivering thread only."""
@@ -88,6 +87,7 @@ class HotSource(EndsRetries, HotObservable[_T]):
         """Deliver nothing more than the call under way; from any thread. Who is subscribed is still told of the end."""
         with self._gate:
             self._stopped = True
+            self.observed = False
             self._subscribers = _NOBODY
             for subscriber in self._all:
                 subscriber.stopped = True
@@ -96,12 +96,14 @@ class HotSource(EndsRetries, HotObservable[_T]):
         """Complete, or err, everybody and every later subscriber; on the delivering thread only."""
         with self._gate:
             self._ended = self._stopped = True
+            self.observed = False
         self.end_subscribers(error)
 
     def end_subscribers(self, error: Exception | None = None) -> None:
         """Complete, or err, everybody who is subscribed now; on the delivering thread only."""
         with self._gate:
             subscribers, self._all = tuple(self._all), {}
+            self.observed = False
             self._subscribers = _NOBODY
         tell_all([partial(self._end_one, subscriber, error) for subscriber in subscribers])
 
@@ -147,6 +149,7 @@ class HotSource(EndsRetries, HotObservable[_T]):
             with self._gate:
                 if not self._stopped:
                     self._all[subscriber] = None
+                    self.observed = True
                     self._subscribers = None
                     count_losses_of(self._count_discarded)
                     return Disposable(lambda: self._remove(subscriber))
@@ -190,6 +193,7 @@ class HotSource(EndsRetries, HotObservable[_T]):
         subscriber.stopped = subscriber.gone = True
         with self._gate:
             if self._all.pop(subscriber, self) is None and not self._stopped:
+                self.observed = bool(self._all)
                 self._subscribers = None
 
     def _detach(self, subscriber: _Subscriber[_T], error: BaseException) -> None:

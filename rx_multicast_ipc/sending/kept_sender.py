@@ -7,14 +7,13 @@ import os
 from collections.abc import Callable
 from contextlib import suppress
 from threading import RLock
-from typing import Final, TypeVar
+from typing import Any, Final, TypeVar
 
 from ..channel_options import complete
 from ..errors import ChannelClosed, SendFailed
 from ..group import Group
 from ..transport import Hears, Transport, WouldBlock
-from ..transport.opening import current
-from ..transport.udp.transport import UdpTransport
+from ..transport.opening import current, open_live
 
 _T = TypeVar("_T")
 
@@ -25,7 +24,7 @@ _UNUSED_BUFFER: Final = 4096
 """Bytes of receive buffer for an end that only sends."""
 
 _lock = RLock()  # a signal handler may send while its thread does
-_kept: dict[Group, UdpTransport] = {}
+_kept: dict[Group, Transport] = {}
 
 
 def with_sender(group: Group, use: Callable[[Transport], _T]) -> _T:
@@ -36,7 +35,7 @@ def with_sender(group: Group, use: Callable[[Transport], _T]) -> _T:
         SendFailed: it was refused, also by a new end; never ``WouldBlock``, for the end may be gone then.
     """
     opened_by = current()
-    if opened_by is not UdpTransport:  # in virtual time, where an end costs nothing, and waiting moves the clock
+    if opened_by is not open_live:  # in virtual time, where an end costs nothing, and waiting moves the clock
         transport = opened_by(group, complete({"receive_buffer": _UNUSED_BUFFER}), Hears.NOTHING)
         try:
             return _use(transport, use)
@@ -61,20 +60,20 @@ def _use(transport: Transport, use: Callable[[Transport], _T]) -> _T:
         raise SendFailed(str(error)) from error.__cause__
 
 
-def _keep(group: Group) -> tuple[UdpTransport, bool]:
+def _keep(group: Group) -> tuple[Transport, bool]:
     """The end for ``group``, and whether it was just opened."""
     with _lock:
         kept = _kept.get(group)
         if kept is not None and not kept.closed:
             return kept, False
-        opened = UdpTransport(group, complete({"receive_buffer": _UNUSED_BUFFER}), Hears.NOTHING)
+        opened = open_live(group, complete({"receive_buffer": _UNUSED_BUFFER}), Hears.NOTHING)
         _kept[group] = opened
     with suppress(RuntimeError):  # no thread can be started: it is kept until the next one is dropped
         opened.scheduler.schedule_relative(_KEPT, lambda _scheduler, _state: _drop(group, opened))
     return opened, True
 
 
-def _drop(group: Group, transport: UdpTransport) -> None:
+def _drop(group: Group, transport: Transport) -> None:
     with _lock:
         if _kept.get(group) is transport:
             del _kept[group]
@@ -90,7 +89,8 @@ def _forget_all() -> None:
     """Leave the parent's ends alone in a forked child; the lock may have been held."""
     global _lock
     _lock = RLock()
-    for transport in _kept.values():
+    for kept in _kept.values():
+        transport: Any = kept
         transport.forget()
     _kept.clear()
 

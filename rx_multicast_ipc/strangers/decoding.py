@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import TypeVar
+from collections.abc import Callable, Iterable
+from typing import Any, TypeVar, cast
 
 import msgspec
 
@@ -45,3 +45,43 @@ def indented_json_or_none(data: bytes) -> str | None:
 def _indented(data: bytes) -> str:
     msgspec.json.decode(data)
     return msgspec.json.format(data, indent=2).decode()
+
+
+def json_line_or_none(data: bytes, format: str) -> bytes | None:
+    """The one value that ``data`` is, as one line of JSON; None if it is none, or is nested too deep to be read.
+
+    JSON keeps its numbers as they are written. Of MessagePack, bytes become ``{"$bytes": hex}``, an extension
+    ``{"$extension": code, "$bytes": hex}``, and keys that are no text become their JSON as text; numbers that JSON does
+    not have (NaN, infinities) become null.
+
+    Args:
+        format: ``"json"`` or ``"msgpack"``.
+    """
+    return decode_or_none(_json_to_line if format == "json" else _msgpack_to_line, data)
+
+
+def _json_to_line(data: bytes) -> bytes:
+    msgspec.json.decode(data)
+    return msgspec.json.format(data, indent=-1)
+
+
+def _msgpack_to_line(data: bytes) -> bytes:
+    return msgspec.json.encode(_plain(msgspec.msgpack.decode(data)))
+
+
+def _plain(value: Any) -> Any:
+    """A value of MessagePack as one that JSON has."""
+    if isinstance(value, bytes):
+        return {"$bytes": value.hex()}
+    if isinstance(value, msgspec.msgpack.Ext):
+        return {"$extension": value.code, "$bytes": bytes(value.data).hex()}
+    if isinstance(value, dict):
+        items = cast("dict[Any, Any]", value).items()
+        return {key if isinstance(key, str) else _key(key): _plain(part) for key, part in items}
+    if isinstance(value, list | tuple):
+        return [_plain(part) for part in cast("Iterable[Any]", value)]
+    return value
+
+
+def _key(key: object) -> str:
+    return msgspec.json.encode(_plain(key)).decode()

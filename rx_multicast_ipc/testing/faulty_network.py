@@ -19,7 +19,7 @@ from ..channel import Channel
 from ..channel_options import ChannelOptions, complete, group_of, takes_channel_options
 from ..channel_statistics import Statistics
 from ..errors import InvalidOption
-from ..group import DEFAULT_GROUP, DEFAULT_PORT, Group
+from ..group import Group
 from ..message import Message
 from ..subscribing.subscriber_errors import report
 from ..transport import Changed, Deliver, Ended, Hears, OpenTransport, Transport
@@ -56,7 +56,9 @@ class FaultCounts(msgspec.Struct, kw_only=True):
     """What was done to the datagrams that arrived.
 
     Attributes:
-        lost, duplicated, corrupted: datagrams.
+        lost: datagrams that never arrive.
+        duplicated: datagrams that arrive twice.
+        corrupted: datagrams with a bit that is wrong.
         reordered: datagrams that another one overtook.
         delayed: datagrams, copies among them, that ``latency`` or ``jitter`` made late; also those that were still
             on their way when the transport closed.
@@ -226,8 +228,8 @@ class FaultyNetwork:
     @takes_channel_options
     def open_channel(
         self,
-        port: int = DEFAULT_PORT,
-        group: str = DEFAULT_GROUP,
+        port: int | None = None,
+        group: str | None = None,
         **options: Unpack[ChannelOptions],
     ) -> Channel:
         """An ordinary channel. Errors as for :func:`rx_multicast_ipc.open_channel`.

@@ -108,7 +108,7 @@ class VirtualClock(VirtualTimeScheduler):
 
         Raises:
             InvalidOption: for a time in the past.
-            Others as :meth:`start`.
+            WouldDeadlock, Unsupported, Exception: as :meth:`start`.
         """
         until = _microseconds(time)
         if until < self._now:

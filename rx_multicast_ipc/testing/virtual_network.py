@@ -14,7 +14,8 @@ from reactivex.scheduler import VirtualTimeScheduler
 
 from ..channel import Channel
 from ..channel_options import ChannelOptions, complete, group_of, takes_channel_options
-from ..group import DEFAULT_GROUP, DEFAULT_INTERFACE, DEFAULT_PORT, INTERFACE_VARIABLE
+from ..environment import INTERFACE as INTERFACE_VARIABLE
+from ..group import DEFAULT_INTERFACE
 from ..receiving.hot_source import HotSource
 from ..transport.opening import opened_by
 from ..transport.virtual.host import VirtualHost
@@ -84,8 +85,8 @@ class VirtualNetwork:
     @takes_channel_options
     def open_channel(
         self,
-        port: int = DEFAULT_PORT,
-        group: str = DEFAULT_GROUP,
+        port: int | None = None,
+        group: str | None = None,
         *,
         host: str | None = None,
         **options: Unpack[ChannelOptions],

@@ -1,4 +1,4 @@
-"""How this process opens transports: live UDP, unless a test put the process on a virtual network."""
+"""How this process opens transports: live UDP or an engine, unless a test put the process on a virtual network."""
 
 from __future__ import annotations
 
@@ -9,9 +9,23 @@ from ..channel_options import ChannelOptions
 from ..group import Group
 from ..reliable import Reliable
 from .base import Hears, OpenTransport, Transport
-from .udp.transport import UdpTransport
 
-_current: OpenTransport = UdpTransport
+
+def open_live(group: Group, options: ChannelOptions, hears: Hears = Hears.ALL) -> Transport:
+    """See :class:`rx_multicast_ipc.transport.OpenTransport`: on the engine that the group names, or else over UDP.
+
+    Loads what it needs with the first channel that does.
+    """
+    if group.engine is None:
+        from .udp.transport import UdpTransport
+
+        return UdpTransport(group, options, hears)
+    from .engine.open_engine import open_on_engine
+
+    return open_on_engine(group, options, hears)
+
+
+_current: OpenTransport = open_live
 
 
 def current() -> OpenTransport:
@@ -25,7 +39,10 @@ def open_transport(group: Group, options: ChannelOptions, hears: Hears = Hears.A
 
 
 def as_options_say(open_transport: OpenTransport, options: ChannelOptions) -> OpenTransport:
-    """What opens ends with the layers that ``options`` ask for around those of ``open_transport``."""
+    """What opens ends with the layers that ``options`` ask for around those of ``open_transport``.
+
+    One layer does for all of them: see :class:`~rx_multicast_ipc.transport.framed.open_framed.OpenFramed`.
+    """
     reliable = options.get("reliable")
     if not isinstance(reliable, Reliable):
         return open_transport

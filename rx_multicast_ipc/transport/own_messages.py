@@ -6,25 +6,28 @@ import time
 from collections import deque
 from collections.abc import Sequence
 from itertools import repeat
-from typing import Final, NamedTuple
+from typing import Final, TypeAlias
 
 from ..message import Address, Message
 
 _RECORD: Final = 256
 """Bytes that a payload counts beside its own."""
 
+_Send: TypeAlias = tuple[Sequence[bytes], int, Address, str, float]
+"""Payloads, what they count, sender, interface and time. No record with names, for one is made at each send."""
+
 
 class OwnMessages:
     """What was sent to the group and not delivered to the sender itself yet; bounded, what is too much is counted.
 
     All of it is used with the sender's lock held, so that the order is the one of the sends. ``pending`` alone may be
-    asked for without it.
+    read without it.
 
     Args:
         capacity: bytes of payloads, and 256 for each, that wait.
 
     Attributes:
-        wanted: whether somebody takes them, as from the start of the end on.
+        pending: whether something waits, for somebody who takes it.
         dropped: messages that were too many.
     """
 
@@ -32,13 +35,19 @@ class OwnMessages:
         self._capacity = capacity
         self._sends: deque[_Send] = deque()
         self._size = 0
-        self.wanted = False
+        self._wanted = False
+        self.pending = False
         self.dropped = 0
 
-    @property
-    def pending(self) -> bool:
-        """Whether something waits, for somebody who takes it."""
-        return self.wanted and bool(self._sends)
+    def start(self) -> None:
+        """From now on somebody takes them."""
+        self._wanted = True
+        self.pending = bool(self._sends)
+
+    def stop(self) -> None:
+        """Nobody takes them any more."""
+        self._wanted = False
+        self.clear()
 
     def put(self, payloads: Sequence[bytes], sender: Address, interface: str = "") -> None:
         """Add what was sent, or is about to be, together."""
@@ -47,23 +56,24 @@ class OwnMessages:
             self.dropped += len(payloads)
             return
         self._size += size
-        self._sends.append(_Send(payloads, size, sender, interface, time.time()))
+        self._sends.append((payloads, size, sender, interface, time.time()))
+        self.pending = self._wanted
 
     def put_back(self, payloads: Sequence[bytes]) -> None:
         """Take away what was put last, if it is this, for it was not sent after all."""
-        if self._sends and self._sends[-1].payloads is payloads:
-            self._size -= self._sends.pop().size
+        if self._sends and self._sends[-1][0] is payloads:
+            self._size -= self._sends.pop()[1]
+            self.pending = self._wanted and bool(self._sends)
         else:
             self.dropped -= len(payloads)
 
     def take(self) -> list[Message]:
         """All that waits, as messages that arrived when they were sent."""
         messages: list[Message] = []
-        for send in self._sends:
-            address, port = send.sender
+        for payloads, _, (address, port), interface, sent_at in self._sends:
             family = "IPv6" if ":" in address else "IPv4"
-            fields = (address, port, family, send.sent_at, False, send.interface)
-            messages += map(Message, send.payloads, *map(repeat, fields))
+            fields = (address, port, family, sent_at, False, interface)
+            messages += map(Message, payloads, *map(repeat, fields))
         self.clear()
         return messages
 
@@ -71,11 +81,4 @@ class OwnMessages:
         """Let go of all that waits."""
         self._sends.clear()
         self._size = 0
-
-
-class _Send(NamedTuple):
-    payloads: Sequence[bytes]
-    size: int
-    sender: Address
-    interface: str
-    sent_at: float
+        self.pending = False

@@ -7,6 +7,8 @@ import sys
 from collections.abc import Iterable, Mapping
 from typing import Any, Final, cast
 
+import msgspec
+
 from ..errors import InvalidPayload, PayloadTooLarge
 from ..message import Message
 
@@ -46,6 +48,28 @@ def is_series(value: Any) -> bool:
     except Exception:
         return True
     return view.ndim != 1 or view.format.lstrip("@=<>!") not in ("B", "b", "c")
+
+
+def check_json(text: bytes) -> bytes:
+    """``text``, if it is one value of JSON; raises ``InvalidPayload``."""
+    _from_json(text)
+    return text
+
+
+def json_to_msgpack(text: bytes) -> bytes:
+    """The value of JSON that ``text`` is, as MessagePack; raises ``InvalidPayload``."""
+    value = _from_json(text)
+    try:
+        return msgspec.msgpack.encode(value)
+    except Exception as error:  # such as an integer beyond 64 bits
+        raise InvalidPayload(f"MessagePack cannot hold this JSON: {error}") from error
+
+
+def _from_json(text: bytes) -> Any:
+    try:
+        return msgspec.json.decode(text)
+    except Exception as error:  # of the format, of UTF-8, or of nesting
+        raise InvalidPayload(f"{text[:80]!r} is no JSON: {error}") from error
 
 
 def _to_bytes(data: Payload, limit: int) -> bytes:

@@ -168,7 +168,7 @@ def test_disposing_while_another_thread_records_is_silent(tmp_path: Path, unhand
         ({"path": "x", "channel": 61088}, ipc.InvalidOption),
         ({"path": "x", "port": 0}, ipc.InvalidPort),
         ({"path": "x", "group": "10.0.0.1"}, ipc.InvalidGroup),
-        ({"path": "x", "group": None}, ipc.InvalidGroup),
+        ({"path": "x", "group": ""}, ipc.InvalidGroup),
     ],
 )
 def test_mistakes_are_told_by_the_call(arguments: dict[str, Any], error: type[Exception]) -> None:

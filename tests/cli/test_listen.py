@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rx_multicast_ipc.cli.output import message_record
+from rx_multicast_ipc.cli.output import Shown
 from rx_multicast_ipc.strangers.printable_text import printable_bytes
 
 from ..helpers import PATIENCE, ipc, terminal
@@ -108,7 +108,7 @@ def test_a_time_out_after_messages_is_code_0_unless_more_were_asked_for(listen: 
 
 @given(st.binary(max_size=200))
 def test_every_payload_survives_the_way_through_json(payload: bytes) -> None:
-    shown = msgspec.json.decode(msgspec.json.encode(message_record(ipc.Message(payload))))["data"]
+    shown = msgspec.json.decode(msgspec.json.encode(Shown.of(ipc.Message(payload)).record))["data"]
     assert (shown.encode() if isinstance(shown, str) else bytes.fromhex(shown["$bytes"])) == payload
 
 

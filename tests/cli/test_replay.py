@@ -17,7 +17,7 @@ from rx_multicast_ipc.capture import Reader, Writer, write
 
 from ..capture.packets import HELLO, ipv4, pcap, saved, udp
 from ..capture.tcpdump import TCPDUMP_SEES, capture_with_tcpdump, needs_tcpdump
-from ..helpers import PATIENCE, Seen, interrupt, ipc, needs_namespaces, terminal
+from ..helpers import PATIENCE, Seen, interrupt, ipc, needs_linux, needs_namespaces, terminal
 from .helpers import PROGRAM, command, end, records, start
 
 GROUP = ("224.0.2.1", 61088)
@@ -52,6 +52,7 @@ def test_payloads_are_the_same_and_in_order(tmp_path: Path, port: int, heard: Se
     assert data(heard.wait_for_count(5)) == PAYLOADS
 
 
+@needs_linux
 @pytest.mark.parametrize("speed", [1, 2])
 def test_gaps_are_those_of_the_capture_to_a_millisecond_at_the_median(
     tmp_path: Path, port: int, heard: Seen[ipc.Message], speed: int

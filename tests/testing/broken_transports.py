@@ -36,6 +36,12 @@ class DeafToItself(Changes):
         return [message for message in batch if message.direct or message.sender != self.sender_address]
 
 
+class CountsLossesByGuessing(TransportWrapper):
+    @property
+    def statistics(self) -> Statistics:
+        return msgspec.structs.replace(self.inner.statistics, lost=7)
+
+
 class HearsTwice(Changes):
     def change(self, batch: list[Message]) -> list[Message]:
         return [message for message in batch for _ in range(2)]

@@ -13,7 +13,7 @@ from unittest import SkipTest
 import pytest
 
 from rx_multicast_ipc import CannotOpen, ChannelOptions, Group
-from rx_multicast_ipc.testing.conformance import RULES, BrokenPromise, Rig, Rule
+from rx_multicast_ipc.testing.conformance import RULES, BrokenPromise, Rig, Rule, process_rules
 from rx_multicast_ipc.testing.conformance.broken_promise import expect, raises
 from rx_multicast_ipc.transport import Hears, Transport
 
@@ -67,6 +67,8 @@ BREAKAGES: dict[str, tuple[Wrap, ...]] = {
     "a_disposed_timer_does_not_run": (broken.TimersCannotBeDisposed,),
     "timers_run_on_after_close": (broken.TimersEndWithIt,),
     "the_io_thread_is_one": (broken.TimersHaveThreads, broken.DeliversOnManyThreads),
+    "two_ends_answer_each_other_from_two_threads": (broken.CallsNothingDirect,),
+    "what_is_lost_is_counted_exactly": (broken.CountsLossesByGuessing,),
     "an_end_is_open_until_closed": (
         broken.NeverSaysItIsClosed,
         broken.NeverSaysItHasEnded,
@@ -85,6 +87,7 @@ BREAKAGES: dict[str, tuple[Wrap, ...]] = {
 """Of every rule that can be checked in virtual time, transports that break it."""
 
 LIVE_BREAKAGES: dict[str, tuple[Wrap, ...]] = {
+    "a_stopped_peer_delays_nobody": (broken.HearsTwice,),
     "close_waits_for_the_delivery_under_way": (broken.ClosesWithoutWaiting,),
     "a_fault_ends_it_and_is_told": (broken.HidesItsFault, broken.EndsTwice),
 }
@@ -117,6 +120,21 @@ def raises_what_nobody_expects(_: list[int]) -> Rig:
     return Rig(fail, pass_time=lambda: None, cannot_open=Group.of())
 
 
+PROCESS_BREAKAGES = {
+    "last_words_at_exit_are_heard": """
+opened = open_transport
+def open_transport(*arguments):
+    end = opened(*arguments)
+    end.send_many = lambda payloads: end.scheduler.schedule_relative(1.0, lambda *_: type(end).send_many(end, payloads))
+    return end
+""",
+    "open_ends_do_not_hold_the_process": """
+import threading
+threading.Thread(target=threading.Event().wait).start()
+""",
+}
+"""What goes wrong in another process."""
+
 BROKEN_OPENERS = leaves_something_open, leaves_something_open_while_others_let_go, raises_what_nobody_expects
 
 
@@ -145,6 +163,15 @@ def test_a_live_transport_that_breaks_the_promise_is_found_out(rule: Rule, break
         rule(udp(breakage))
 
 
+@pytest.mark.parametrize("name", PROCESS_BREAKAGES)
+def test_a_promise_that_another_process_breaks_is_found_out(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(process_rules, "PATIENCE", 2.0)
+    rig = udp()
+    rig.wrap_elsewhere(PROCESS_BREAKAGES[name])
+    with pytest.raises(BrokenPromise):
+        named(name)(rig)
+
+
 @pytest.mark.parametrize("broken_opener", BROKEN_OPENERS)
 def test_an_opener_that_breaks_its_promise_is_found_out(broken_opener: Callable[[list[int]], Rig]) -> None:
     rule = named("what_cannot_be_opened_leaves_nothing_open")
@@ -158,7 +185,7 @@ def test_an_opener_that_breaks_its_promise_is_found_out(broken_opener: Callable[
 
 
 def test_every_rule_is_shown_to_fail() -> None:
-    shown = {*BREAKAGES, *LIVE_BREAKAGES, "what_cannot_be_opened_leaves_nothing_open"}
+    shown = {*BREAKAGES, *LIVE_BREAKAGES, *PROCESS_BREAKAGES, "what_cannot_be_opened_leaves_nothing_open"}
     assert shown == {rule.name for rule in RULES}
 
 

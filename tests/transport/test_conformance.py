@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from functools import partial
 
@@ -12,7 +13,9 @@ from rx_multicast_ipc.testing.conformance import RULES, Rig, Rule
 from rx_multicast_ipc.transport.udp import io_thread, kernel_features
 
 from .. import wine
-from ..transport_rigs import framed, udp, virtual
+from ..transport_rigs import beside_packets, enveloped, framed, nats, nats_together, udp, virtual
+
+SOAK = "RX_MULTICAST_IPC_SOAK" in os.environ
 
 
 def udp_one_by_one() -> Rig:
@@ -26,6 +29,10 @@ def faultless_udp() -> Rig:
 
 def faultless_virtual() -> Rig:
     return virtual(FaultyTransport)
+
+
+def framed_nats() -> Rig:
+    return framed(nats())
 
 
 def framed_udp() -> Rig:
@@ -45,11 +52,32 @@ def framed_bad_virtual() -> Rig:
     return framed(virtual(partial(FaultyTransport, loss=0.1, duplication=0.1, reordering=0.1, seed=1)))
 
 
-WINE_FAULTS = {
-    "other_groups_and_ports_are_not_heard": ("groups of others", (udp, udp_one_by_one, faultless_udp)),
-    "only_named_sources_are_heard": ("sources", (udp, udp_one_by_one, faultless_udp, framed_udp, framed_bad_udp)),
-}
-"""What cannot be kept under Wine, and where."""
+def udp_beside_packets() -> Rig:
+    return beside_packets(udp())
+
+
+def virtual_beside_packets() -> Rig:
+    return beside_packets(virtual())
+
+
+def enveloped_udp() -> Rig:
+    return enveloped(udp())
+
+
+def enveloped_virtual() -> Rig:
+    return enveloped(virtual())
+
+
+def framed_enveloped_udp() -> Rig:
+    return enveloped(udp(), reliable=True)
+
+
+def wine_fault(rig: Callable[[], Rig], rule: Rule) -> str:
+    """Which fault of Wine's keeps a transport from a promise; ``""`` if none does."""
+    if str(rule) == "only_named_sources_are_heard" and "udp" in rig.__name__:
+        return "sources"
+    hears_others = rig in (udp, udp_one_by_one, faultless_udp, udp_beside_packets)
+    return "groups of others" if str(rule) == "other_groups_and_ports_are_not_heard" and hears_others else ""
 
 
 @pytest.mark.parametrize("rule", RULES, ids=str)
@@ -58,14 +86,15 @@ WINE_FAULTS = {
     [
         *(udp, udp_one_by_one, virtual, faultless_udp, faultless_virtual),
         *(framed_udp, framed_virtual, framed_bad_udp, framed_bad_virtual),
+        *(nats, nats_together, *([framed_nats] if SOAK else [])),
+        *(udp_beside_packets, virtual_beside_packets, enveloped_udp, enveloped_virtual, framed_enveloped_udp),
     ],
     ids=lambda rig: rig.__name__,
 )
 def test_the_transport_keeps_the_promise(
     rig: Callable[[], Rig], rule: Rule, monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest
 ) -> None:
-    fault, rigs = WINE_FAULTS.get(str(rule), ("", ()))
-    if rig in rigs:
+    if fault := wine_fault(rig, rule):
         wine.expect_of(request, fault)
     if rig is udp_one_by_one:
         monkeypatch.setattr(kernel_features, "find", lambda: kernel_features.PLAIN)

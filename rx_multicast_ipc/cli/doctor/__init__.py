@@ -17,7 +17,7 @@ from reactivex import operators as ops
 
 from ...blocking_run import run as run_to_end
 from ...channel import Channel
-from ...group import LOOPBACK
+from ...group import LOOPBACK, default_group, default_port
 from .. import exit_codes
 from ..output import Output, reader_gone, tell
 from ..shared_arguments import add_form, add_group, add_receive_buffer, examples, interval, seconds
@@ -92,8 +92,8 @@ def configure(parser: ArgumentParser) -> None:
 def run(options: Namespace, output: Output) -> int:
     examination = Examination.of(
         System(),
-        options.port,
-        options.group,
+        default_port() if options.port is None else options.port,
+        default_group() if options.group is None else options.group,
         ttl=options.ttl,
         receive_buffer=options.receive_buffer,
         named=tuple(options.interface or ()),

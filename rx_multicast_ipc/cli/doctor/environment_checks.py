@@ -5,8 +5,10 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator
 
-from ...group import INTERFACE_VARIABLE, Ip
+from ...environment import INTERFACE as INTERFACE_VARIABLE
+from ...group import Ip
 from ...transport.udp import kernel_features
+from ...validation.secrets_in_urls import masked
 from . import mends
 from .check_context import Examination
 from .finding import Finding, note, ok, warning
@@ -41,7 +43,7 @@ def check_surroundings(examination: Examination) -> Iterator[Finding]:
         yield note(
             "environment",
             INTERFACE_VARIABLE,
-            f"{INTERFACE_VARIABLE} is {named}",
+            f"{INTERFACE_VARIABLE} is {masked(named)}",
             "programs that name no interface use it; it was not examined, since that sends to the network",
             *(f"rx-multicast-ipc doctor --interface {name.strip()}" for name in named.split(",")),
         )

@@ -17,7 +17,7 @@ from textual.containers import Container, VerticalScroll
 from textual.widgets import Footer, Input, Static
 
 from ...channel import Channel
-from ...channel_events import ChannelEvent, Gap
+from ...channel_events import ChannelEvent, Forbidden, Gap
 from ...errors import ChannelClosed
 from ...message import Address
 from ...strangers.printable_text import printable, printable_bytes
@@ -285,6 +285,9 @@ class SpyApp(App[int]):
         if isinstance(event, Gap):
             lost = f"{host_port(event.sender)}: {event.count} packets are missing: {event.reason}"
             self.notify(escape(printable(lost)), title="gap", severity="warning")
+            return
+        if isinstance(event, Forbidden):
+            self.notify(escape(printable(f"{event.subject}: {event.reason}")), title="forbidden", severity="warning")
             return
         self.notify(escape(printable(f"{event.interface}: {event.change}")), title="network", severity="warning")
 

@@ -12,7 +12,7 @@ The promises are those of :class:`rx_multicast_ipc.transport.Transport`, where `
 checked on this transport raises ``unittest.SkipTest``, which pytest and unittest know.
 """
 
-from . import closing_rules, delivery_rules, io_thread_rules, sending_rules
+from . import closing_rules, delivery_rules, io_thread_rules, process_rules, sending_rules
 from .broken_promise import BrokenPromise
 from .rule import ALL_RULES, Rule
 from .transport_rig import End, Rig
@@ -29,5 +29,6 @@ __all__ = [
     "closing_rules",
     "delivery_rules",
     "io_thread_rules",
+    "process_rules",
     "sending_rules",
 ]

@@ -12,6 +12,7 @@ from ...errors import CannotOpen, ChannelClosed, InvalidInterface
 from ...message import Message
 from ...transport import Hears
 from .broken_promise import expect, raises
+from .process_rules import send_until_accepted
 from .rule import rule
 from .transport_rig import End, Rig
 
@@ -212,14 +213,16 @@ def a_change_of_the_network_is_told_and_heals(rig: Rig) -> None:
     rig.disturb(end.transport)
     rig.until("it is told", lambda: end.changes)
     expect("closed, ended", (end.transport.closed, bool(end.ends)), (False, False))
-    other.transport.send(b"after")
-    rig.hear(2, end)
+    send_until_accepted(rig, end.transport, b"back")
+    rig.until("the end is heard again", lambda: b"back" in other.payloads)
+    send_until_accepted(rig, other.transport, b"after")
+    rig.until("the end hears again", lambda: b"after" in end.payloads)
     expect("how many threads called", len(end.threads), 1)
     end.transport.close()
     told = len(end.log)
     rig.disturb(end.transport)
-    other.transport.send(b"last")
-    rig.hear(3, other)
+    send_until_accepted(rig, other.transport, b"last")
+    rig.until("the other end hears on", lambda: b"last" in other.payloads)
     expect("calls after close", len(end.log) - told, 0)
 
 

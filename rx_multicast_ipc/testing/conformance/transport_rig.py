@@ -34,7 +34,10 @@ class Rig:
         cannot_open: a group that cannot be opened; without one, the rule about that is skipped.
         break_down: makes a started end suffer a fault that ends it, as soon as a datagram arrives; without it, the
             rule about that is skipped.
-        disturb: takes the network interface of an end down, and up again; without it, the rule about that is skipped.
+        disturb: takes the network interface of an end down, and up again, or loses its connection; without it, the
+            rules about that are skipped.
+        elsewhere: Python that sets ``open_transport`` and ``group`` in another process, so that its ends and those of
+            the rig hear each other; without it, the rules about other processes are skipped.
     """
 
     def __init__(
@@ -47,6 +50,7 @@ class Rig:
         cannot_open: Group | None = None,
         break_down: Callable[[Transport], object] | None = None,
         disturb: Callable[[Transport], object] | None = None,
+        elsewhere: str | None = None,
     ) -> None:
         self.group = group or Group.of(free_port())
         self.concurrent = concurrent
@@ -55,6 +59,7 @@ class Rig:
         self._cannot_open = cannot_open
         self._break_down = break_down
         self._disturb = disturb
+        self._elsewhere = elsewhere
         self._opened: list[Transport] = []
 
     def open(self, hears: Hears = Hears.ALL, *, group: Group | None = None, echo: bool = True) -> Transport:
@@ -127,6 +132,17 @@ class Rig:
         if self._disturb is None:
             raise SkipTest("the rig has no way to take an end's interface down and up again (disturb=)")
         self._disturb(transport)
+
+    @property
+    def elsewhere(self) -> str:
+        if self._elsewhere is None:
+            raise SkipTest("the rig cannot open an end in another process (elsewhere=)")
+        return self._elsewhere
+
+    def wrap_elsewhere(self, code: str) -> None:
+        """Have ``code`` run in other processes: it puts around ``open_transport`` what is around that of the rig."""
+        if self._elsewhere is not None:
+            self._elsewhere += code
 
     def close(self) -> None:
         """Close every end."""

@@ -1,13 +1,17 @@
-"""Somebody who waits until a message is acknowledged."""
+"""Those who wait until a message is acknowledged."""
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
+from functools import partial
 
 from reactivex.disposable import Disposable
+from reactivex.scheduler.periodicscheduler import PeriodicScheduler
 
 from ...reliable import Acknowledged
-from .outgoing import Mark
+from .endpoint import Endpoint
+from .marks import Mark
 
 
 class Acknowledgement(Disposable):
@@ -27,3 +31,40 @@ class Acknowledgement(Disposable):
     def tell(self, acknowledged: Acknowledged, _scheduler: object, _state: object) -> None:
         if not self.is_disposed:
             self._done(acknowledged)
+
+
+class Acknowledgements:
+    """All who wait. Used with the lock of the end held.
+
+    Args:
+        endpoint: knows who has what.
+        scheduler: tells them, on the I/O thread.
+    """
+
+    def __init__(self, endpoint: Endpoint, scheduler: PeriodicScheduler) -> None:
+        self._endpoint = endpoint
+        self._scheduler = scheduler
+        self._waiting: dict[Acknowledgement, None] = {}
+
+    def __bool__(self) -> bool:
+        """Whether anybody waits."""
+        return bool(self._waiting)
+
+    def wait(self, done: Callable[[Acknowledged], None], forget: Callable[[Acknowledgement], None]) -> Acknowledgement:
+        """Wait for the message to the group that was sent last."""
+        waiting = Acknowledgement(self._endpoint.mark(), done, forget)
+        self._waiting[waiting] = None
+        return waiting
+
+    def forget(self, waiting: Acknowledgement) -> None:
+        self._waiting.pop(waiting, None)
+
+    def look(self, now: float) -> float:
+        """Tell those whose message is acknowledged; returns when to look again if nothing happens before."""
+        for waiting in list(self._waiting):
+            acknowledged = self._endpoint.acknowledged(waiting.mark, now)
+            if acknowledged is not None:
+                del self._waiting[waiting]
+                self._scheduler.schedule(partial(waiting.tell, acknowledged))
+        settled_at = self._endpoint.settled_at
+        return settled_at if self._waiting and now < settled_at else math.inf

@@ -124,6 +124,8 @@ class Congestion:
         return pace if self._rate is None else min(pace, self._rate)
 
     def _accrue(self, now: float) -> None:
+        if now == self._credited_at:
+            return
         pace = self._pace()
         most = max(_BURST * self._packet_size, pace * _BURST_TIME)
         if pace == math.inf:

@@ -7,46 +7,27 @@ is there. After any call, :meth:`Endpoint.datagrams` gives what is to be sent, `
 
 from __future__ import annotations
 
+import math
 from collections.abc import Hashable, Iterable, Sequence
-from heapq import heappop, heappush
-from itertools import count
 from random import Random
 from typing import Any, Final, NamedTuple
 
 from ...message import Address
 from ...reliable import Acknowledged, Reliable
-from .members import MOST_MEMBERS
-from .outgoing import Mark, Outgoing
-from .packets import Beat, Bye, Data, MalformedPacket, Packet, Status, pack, parse
-from .reassembly import Delivery, Hole
-from .senders import Key, Senders, Stream
-
-_HELLOS: Final = (0.0, 0.02, 0.06, 0.15, 0.4, 1.0)
-"""Seconds after which an end says that it is there: six times, for any may be lost."""
+from .announcements import Announcements
+from .incoming import Incoming
+from .marks import Mark
+from .outgoing import Outgoing
+from .packet_codec import pack, parse
+from .packets import Beat, Bye, Data, Datagram, MalformedPacket, Packet, Status
+from .reassembly import Event
+from .senders import Key, Senders
 
 _ANSWERED: Final = 0.2
 """Seconds after which somebody who is there would have answered."""
 
-_REPLY_SPREAD: Final = 0.002
-"""Seconds for each that is there, within which all answer a newcomer."""
-
 _MOST_DIRECT: Final = 256
 """Receivers that are sent to alone and remembered."""
-
-Datagram = tuple[bytes, Address | None]
-"""A packet and where it goes: to one address, or, with None, to the group."""
-
-
-class Event(NamedTuple):
-    """What is to be delivered: messages, or that something will not come.
-
-    Attributes:
-        sender: where it came from.
-        what: the messages or the hole.
-    """
-
-    sender: Address
-    what: Delivery | Hole
 
 
 class Counts(NamedTuple):
@@ -91,14 +72,13 @@ class Endpoint:
         self._to_group = self._new_stream(now)
         self._to_one: dict[Address, Outgoing] = {}
         self._outgoing = {self._to_group.session: self._to_group}
-        self._senders = Senders(options, room, random, now)
-        self._end = random.getrandbits(32) or 1
-        self._peers: dict[int, Address] = {}
-        self._announcements: list[tuple[float, int, Datagram]] = []  # a heap
-        self._announced = count()
+        self._senders = Senders(self.events, options, room, random, now)
+        self._announcements = Announcements(random)
         self._opened_at = now
         self._ending = False
-        self._gaps = self._foreign = self._repeated = self._unacknowledged = 0
+        self._foreign = self._repeated = self._unacknowledged = 0
+        self._touched: dict[Outgoing | Incoming, None] = {}
+        self._due = math.inf
 
     @property
     def counts(self) -> Counts:
@@ -107,7 +87,7 @@ class Endpoint:
             repaired=self._senders.repaired,
             asked=self._senders.asked,
             repeated=self._repeated + sum(stream.repeated for stream in outgoing),
-            gaps=self._gaps,
+            gaps=self._senders.holes,
             foreign=self._foreign + self._senders.refused,
             unacknowledged=self._unacknowledged + sum(stream.unacknowledged for stream in outgoing if stream.finished),
         )
@@ -125,13 +105,11 @@ class Endpoint:
     @property
     def peers(self) -> frozenset[Address]:
         """Who else was heard to be there."""
-        return frozenset(self._peers.values())
+        return self._announcements.peers
 
     def announce(self, now: float) -> None:
         """Say that this end is there, so that senders wait for it."""
-        hello = pack(Status(0, hello=True, end=self._end))
-        for pause in _HELLOS:
-            self._announce(now + pause, (hello, None))
+        self._announcements.say_hello(now)
 
     def has_room(self, destination: Address | None = None) -> bool:
         """Whether another message to there is taken."""
@@ -150,7 +128,17 @@ class Endpoint:
         stream = self._to_group
         if destination is not None:
             stream = self._to_one.get(destination) or self._open_stream_to(destination, now)
+        self._touched[stream] = None
         return stream.offer(messages, all_of_them=all_of_them)
+
+    def send_at_once(self, message: bytes, now: float) -> bytes | None:
+        """The packet of a small message to the group, if nothing keeps it from going out; else :meth:`send` it."""
+        packet = self._to_group.packet_of(message, now)
+        if packet is not None:
+            due = self._to_group.beats_at
+            if due < self._due:
+                self._due = due
+        return packet
 
     def mark(self) -> Mark:
         """Watch who acknowledges the message to the group that was taken last."""
@@ -161,14 +149,14 @@ class Endpoint:
         if now < self.settled_at:  # who is there may not have answered yet
             mark.expected |= self._to_group.members.addresses()
             return None
-        if not mark.number or self._to_group.lacking(mark):
+        if not mark.number or self._to_group.marks.lacking(mark):
             return None
         missing = mark.expected.keys() - mark.acknowledged
         return Acknowledged(_addresses(mark, mark.acknowledged), _addresses(mark, missing))
 
     def lacking(self, mark: Mark) -> list[Address]:
         """Who has yet to acknowledge the message."""
-        return [*_addresses(mark, self._to_group.lacking(mark))]
+        return [*_addresses(mark, self._to_group.marks.lacking(mark))]
 
     @property
     def settled_at(self) -> float:
@@ -198,22 +186,28 @@ class Endpoint:
         except MalformedPacket:
             self._foreign += 1
             return
-        if isinstance(packet, Status):
+        if type(packet) is Data:
+            stream = self._senders.get((sender or source, packet.session, direct))
+            if stream is not None and not self._ending:
+                self._touched[stream] = None
+                stream.on_data(packet, origin, now)
+                if stream.buffered:
+                    self._touched |= dict.fromkeys(self._senders.keep_bounded(now))
+                return
+        elif type(packet) is Status:
             self._on_status(packet, source, direct, now)
-        elif self._ending:
-            pass  # who leaves hears nothing more, and nobody waits for it
-        elif packet.session not in self._outgoing:
+            return
+        if not self._ending and packet.session not in self._outgoing:  # who leaves hears nothing more
             self._on_stream(packet, sender or source, source, direct, origin, now)
 
     def end(self, now: float) -> None:
         """Send what waits, wait for acknowledgements for a second at most, say goodbye; then ``ended``."""
         self._ending = True
-        self._announcements.clear()
-        for _ in range(2):
-            self._announce(now, (pack(Status(0, leave=True, end=self._end)), None))
-        alone = not self._peers and now - self._opened_at >= _ANSWERED
+        self._announcements.say_goodbye(now)
+        alone = not self._announcements.peers and now - self._opened_at >= _ANSWERED
         for stream in self._outgoing.values():
             stream.end(now, alone=alone)
+        self._due = now
 
     @property
     def ended(self) -> bool:
@@ -221,34 +215,57 @@ class Endpoint:
         return all(stream.finished for stream in self._outgoing.values())
 
     def datagrams(self, now: float) -> list[Datagram]:
-        """What is to be sent now."""
+        """What is to be sent now.
+
+        Only streams that something happened to are asked, until the time comes at which one of the others has more.
+        """
         ready: list[Datagram] = []
-        for stream in () if self._ending else self._senders.streams():
-            incoming = stream.incoming
-            ready += [(pack(status._replace(end=self._end)), stream.reply_to) for status in incoming.statuses(now)]
-            if incoming.events:
-                self._take_events(stream)
-        while self._announcements and self._announcements[0][0] <= now:
-            ready.append(heappop(self._announcements)[2])
-        ready += [(packet, None) for packet in self._to_group.packets(now)]
-        self._take_answers(self._to_group, ready)
-        for destination, stream in self._to_one.items():
-            ready += [(packet, destination) for packet in stream.packets(now)]
-            self._take_answers(stream, ready)
+        touched, self._touched = self._touched, {}
+        is_due = now >= self._due
+        if is_due:
+            self._due = math.inf
+            if not self._ending:
+                for stream in self._senders.streams():
+                    self._poll_incoming(stream, now, ready)
+        if self._announcements.at <= now:
+            ready += self._announcements.take(now)
+        if is_due:
+            for stream in self._outgoing.values():
+                self._poll_outgoing(stream, now, ready)
+        else:
+            for stream in touched:
+                if isinstance(stream, Outgoing):
+                    self._poll_outgoing(stream, now, ready)
+                elif not self._ending:
+                    self._poll_incoming(stream, now, ready)
         return ready
 
     def timer(self) -> float:
-        """When :meth:`datagrams` is to be called again if nothing happens before; infinity for never."""
-        due = self._to_group.timer()
-        if not self._ending:
-            due = min(due, self._senders.timer())
-        for stream in self._to_one.values():
-            due = min(due, stream.timer())
-        return min(due, self._announcements[0][0]) if self._announcements else due
+        """When :meth:`datagrams` is to be called again if nothing happens before, or sooner; infinity for never."""
+        return min(self._due, self._announcements.at)
 
-    def _new_stream(self, now: float, *, direct: bool = False) -> Outgoing:
+    def _poll_incoming(self, stream: Incoming, now: float, ready: list[Datagram]) -> None:
+        due = stream.timer()
+        if due <= now:
+            end, to = self._announcements.end, stream.sender
+            ready += [(pack(status._replace(end=end)), to) for status in stream.statuses(now)]
+            due = stream.timer()
+        if due < self._due:
+            self._due = due
+
+    def _poll_outgoing(self, stream: Outgoing, now: float, ready: list[Datagram]) -> None:
+        destination = stream.destination
+        ready += [(packet, destination) for packet in stream.packets(now)]
+        if stream.answers:
+            ready += stream.answers
+            stream.answers.clear()
+        due = stream.timer()
+        if due < self._due:
+            self._due = due
+
+    def _new_stream(self, now: float, destination: Address | None = None) -> Outgoing:
         session = self._random.getrandbits(32) or 1
-        return Outgoing(session, self._options, self._packet_size, now, direct=direct)
+        return Outgoing(session, self._options, self._packet_size, now, destination)
 
     def _open_stream_to(self, destination: Address, now: float) -> Outgoing:
         if len(self._to_one) >= _MOST_DIRECT:
@@ -257,7 +274,7 @@ class Endpoint:
             del self._outgoing[stream.session]
             self._repeated += stream.repeated
             self._unacknowledged += stream.unacknowledged
-        stream = self._to_one[destination] = self._new_stream(now, direct=True)
+        stream = self._to_one[destination] = self._new_stream(now, destination)
         self._outgoing[stream.session] = stream
         return stream
 
@@ -268,70 +285,43 @@ class Endpoint:
         stream = self._outgoing.get(status.session)
         if stream is not None and direct:
             stream.on_status(source, status, now)
+            self._touched[stream] = None
 
     def _on_announcement(self, status: Status, source: Address, direct: bool, now: float) -> None:
         if status.leave:
-            self._peers.pop(status.end, None)
-            self._to_group.on_leave(status.end)
-            for stream in self._to_one.values():
+            self._announcements.on_leave(status.end)
+            for stream in self._outgoing.values():
                 stream.on_leave(status.end)
-            return
-        if self._ending:
-            return
-        self._to_group.on_hello(status.end, source, now)
-        if status.end not in self._peers and len(self._peers) < MOST_MEMBERS:
-            self._peers[status.end] = source
-            if not direct:
-                wait = self._random.random() * _REPLY_SPREAD * len(self._peers)
-                self._announce(now + wait, (pack(Status(0, hello=True, end=self._end)), source))
-
-    def _announce(self, at: float, datagram: Datagram) -> None:
-        heappush(self._announcements, (at, next(self._announced), datagram))
+            self._due = now
+        elif not self._ending:
+            self._to_group.on_hello(status.end, source, now)
+            self._touched[self._to_group] = None
+            self._announcements.on_hello(status.end, source, direct, now)
 
     def _on_stream(
         self, packet: Packet, sender: Hashable, source: Address, direct: bool, origin: Any, now: float
     ) -> None:
         senders = self._senders
         is_data = isinstance(packet, Data)
-        key = Key(sender, packet.session, direct)
-        stream = senders.get(key)
+        stream = senders.get((sender, packet.session, direct))
         if stream is None and direct and not is_data:  # an answer to a challenge comes to this end alone
-            stream = senders.get(Key(sender, packet.session, False))
+            stream = senders.get((sender, packet.session, False))
         if stream is None:
             if isinstance(packet, Bye):
                 return
+            key = Key(sender, packet.session, direct)
             stream = senders.open(key, source, packet.number if is_data else 0, now)
             if stream is None:
                 return
-            self._take_closed()
-        incoming = stream.incoming
+        self._touched[stream] = None
         if isinstance(packet, Data):
-            incoming.on_data(packet, origin, now)
+            stream.on_data(packet, origin, now)
         elif isinstance(packet, Beat):
-            incoming.on_beat(packet, now)
+            stream.on_beat(packet, now)
         elif isinstance(packet, Bye):
-            incoming.on_bye(packet.number, now)
-        if incoming.events:
-            self._take_events(stream)
-        if incoming.buffered:
-            senders.keep_bounded(now)
-
-    def _take_events(self, stream: Stream) -> None:
-        events = stream.incoming.events
-        for what in events:
-            self._gaps += isinstance(what, Hole)
-            self.events.append(Event(stream.reply_to, what))
-        events.clear()
-
-    def _take_closed(self) -> None:
-        for stream in self._senders.closed:
-            self._take_events(stream)
-        self._senders.closed.clear()
-
-    def _take_answers(self, stream: Outgoing, ready: list[Datagram]) -> None:
-        if stream.answers:
-            ready += stream.answers
-            stream.answers.clear()
+            stream.on_bye(packet.number, now)
+        if stream.buffered:
+            self._touched |= dict.fromkeys(senders.keep_bounded(now))
 
 
 def _addresses(mark: Mark, ends: Iterable[int]) -> tuple[Address, ...]:

@@ -85,7 +85,7 @@ class Members:
         self._members: dict[int, Member] = {}
         self._stale = False
         self._floor: int | None = None
-        self._seen = self._writable = 0
+        self._seen = self._room = 0
 
     def __len__(self) -> int:
         return len(self._members)
@@ -144,18 +144,21 @@ class Members:
 
     @property
     def floor(self) -> int | None:
-        self._refresh()
+        if self._stale:
+            self._refresh()
         return self._floor
 
     @property
     def seen(self) -> int:
-        self._refresh()
+        if self._stale:
+            self._refresh()
         return self._seen
 
     @property
     def room(self) -> int:
-        self._refresh()
-        return self._writable
+        if self._stale:
+            self._refresh()
+        return self._room
 
     @property
     def least(self) -> int:
@@ -168,10 +171,8 @@ class Members:
         return max((m.round_trip + 2 * m.deviation for m in self._members.values()), default=0.0)
 
     def _refresh(self) -> None:
-        if not self._stale:
-            return
         self._stale = False
         waited = [member for member in self._members.values() if not member.behind]
         self._floor = min((member.number for member in waited), default=None)
         self._seen = min((member.highest for member in waited), default=0)
-        self._writable = min((member.room for member in waited if member.room), default=0)
+        self._room = min((member.room for member in waited if member.room), default=0)

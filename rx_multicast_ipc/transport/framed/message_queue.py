@@ -6,7 +6,8 @@ from collections import deque
 from collections.abc import Sequence
 from typing import Final
 
-from .packets import BEGIN, END, LENGTH_SIZE, MOST_IN_BUNDLE, first_fragment, whole_body
+from .message_bodies import LENGTH_SIZE, MOST_IN_BUNDLE, first_fragment, whole_body
+from .packets import BEGIN, END, EQUAL
 
 _CAPACITY: Final = 256 * 1024
 """Bytes that may wait before a sender has to: enough to fill the packets that go next."""
@@ -35,6 +36,7 @@ class MessageQueue:
         self._messages: deque[bytes] = deque()
         self._size = 0
         self._part_at = 0
+        self._are_equal = True  # as those before them: then they need not be looked at one by one
 
     def __bool__(self) -> bool:
         return bool(self._messages)
@@ -46,14 +48,19 @@ class MessageQueue:
 
     def put(self, messages: Sequence[bytes], *, all_of_them: bool = False) -> int:
         """Take messages as long as there is room, or in any case ``all_of_them``; returns how many."""
-        before = self.taken
-        for message in messages:
-            if self._size >= _CAPACITY and not all_of_them:
-                break
-            self._messages.append(message)
-            self._size += len(message) + _LENGTH_COST
-            self.taken += 1
-        return self.taken - before
+        size = self._size + sum(map(len, messages)) + _LENGTH_COST * len(messages)
+        if not all_of_them and size - len(messages[-1]) >= _CAPACITY:
+            size, count = self._size, 0
+            for message in messages:
+                if size >= _CAPACITY:
+                    break
+                size += len(message) + _LENGTH_COST
+                count += 1
+            messages = messages[:count]
+        self._messages += messages
+        self._size = size
+        self.taken += len(messages)
+        return len(messages)
 
     def next_body(self) -> Body:
         """The body of the next packet; not to be called when empty."""
@@ -65,8 +72,17 @@ class MessageQueue:
 
     def _next_bundle(self) -> Body:
         messages, size = self._messages, self._body_size
+        first = len(messages[0])
+        most = min(size // first if first else 1, len(messages), MOST_IN_BUNDLE)
+        if self._are_equal and most > 1:
+            some = [messages.popleft() for _ in range(most)]
+            if set(map(len, some)) == {first}:
+                self._size -= (first + _LENGTH_COST) * most
+                self.gone_out += most
+                return EQUAL, most, b"".join(some)
+            messages.extendleft(reversed(some))
         some = [messages.popleft()]
-        used = len(some[0]) + _LENGTH_COST
+        used = first + _LENGTH_COST
         while messages and len(some) < MOST_IN_BUNDLE:
             cost = len(messages[0]) + _LENGTH_COST
             if used + cost > size:
@@ -75,7 +91,9 @@ class MessageQueue:
             some.append(messages.popleft())
         self._size -= used
         self.gone_out += len(some)
-        return whole_body(some)
+        body = whole_body(some)
+        self._are_equal = body[0] == EQUAL or len(some) == 1
+        return body
 
     def _next_part(self, message: bytes) -> Body:
         at = self._part_at

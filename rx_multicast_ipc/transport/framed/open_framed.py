@@ -1,28 +1,43 @@
-"""How reliable ends are opened."""
+"""How ends that speak in packets are opened."""
 
 from __future__ import annotations
+
+from collections.abc import Callable
 
 from ...channel_options import ChannelOptions
 from ...errors import InvalidOption
 from ...group import Group
 from ...reliable import Reliable
 from ..base import Hears, OpenTransport
+from .envelope import Envelope
+from .packet_transport import PacketTransport
 from .transport import FramedTransport
+from .unrepaired import UnrepairedTransport
+
+NewEnvelope = Callable[[Group], Envelope]
+"""Makes the envelope of one opening of a group."""
 
 
 class OpenFramed:
-    """Opens reliable ends the way :class:`~rx_multicast_ipc.transport.OpenTransport` says.
+    """Opens ends that speak in packets, the way :class:`~rx_multicast_ipc.transport.OpenTransport` says.
 
     Args:
         open_transport: opens what they are put around.
-        reliable: how they are to behave.
+        reliable: how they are to repair; None for not at all.
+        envelope: makes what is put around their packets; None for nothing.
     """
 
-    def __init__(self, open_transport: OpenTransport, reliable: Reliable) -> None:
+    def __init__(
+        self, open_transport: OpenTransport, reliable: Reliable | None, envelope: NewEnvelope | None = None
+    ) -> None:
         self._open_transport = open_transport
         self._reliable = reliable
+        self._envelope = envelope
 
-    def __call__(self, group: Group, options: ChannelOptions, hears: Hears = Hears.ALL) -> FramedTransport:
+    def __call__(self, group: Group, options: ChannelOptions, hears: Hears = Hears.ALL) -> PacketTransport:
+        envelope = None if self._envelope is None else self._envelope(group)
+        if self._reliable is None:
+            return UnrepairedTransport(self._open_transport(group, options, hears), envelope)
         if options["send_from"] != "own":
             raise InvalidOption(
                 "a reliable channel must hear what its receivers answer, so it needs a port of its own: "
@@ -31,4 +46,4 @@ class OpenFramed:
         silent: ChannelOptions = {**options, "echo": False}
         inside = Hears.DIRECT if hears is Hears.NOTHING else hears  # receivers answer to it
         transport = self._open_transport(group, silent, inside)
-        return FramedTransport(transport, self._reliable, hears, echo=options["echo"])
+        return FramedTransport(transport, self._reliable, hears, echo=options["echo"], envelope=envelope)

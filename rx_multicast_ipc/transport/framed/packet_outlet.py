@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import logging
 from collections import deque
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Sequence
 from typing import Final
 
 from ...errors import ChannelClosed, MulticastError, SendFailed
 from ..base import Transport, WouldBlock
-from .endpoint import Datagram
+from .envelope import Envelope
+from .packets import Datagram
 
 _log = logging.getLogger("rx_multicast_ipc")
 
@@ -22,13 +23,15 @@ class PacketOutlet:
 
     Args:
         transport: sends them.
+        envelope: is put around each; None for none.
         on_room: called on the I/O thread, where a full send buffer kept packets, once it may take more; it is to call
             :meth:`go_on`.
     """
 
-    def __init__(self, transport: Transport, on_room: Callable[[], None]) -> None:
+    def __init__(self, transport: Transport, envelope: Envelope | None, on_room: Callable[[], None]) -> None:
         self._transport = transport
         self._on_room = on_room
+        self._envelope = envelope
         self._packets: deque[Datagram] = deque()
         self._sending = self._stuck = self._failing = False
 
@@ -37,9 +40,26 @@ class PacketOutlet:
         """Whether so many packets wait that no more should be made."""
         return len(self._packets) >= _FULL
 
-    def put(self, packets: Iterable[Datagram]) -> None:
+    @property
+    def waits(self) -> bool:
+        """Whether any packet is here."""
+        return self._sending or bool(self._packets)
+
+    def send_now(self, packet: bytes) -> None:
+        """Send a packet to the group, before which none waits."""
+        self._sending = True
+        try:
+            self._send([(packet if self._envelope is None else self._envelope.wrap(packet, None), None)])
+        finally:
+            self._sending = False
+
+    def put(self, packets: Sequence[Datagram]) -> None:
         """Add packets, to be sent with the next :meth:`send`."""
-        self._packets.extend(packets)
+        if self._envelope is not None:
+            wrap = self._envelope.wrap
+            packets = [(wrap(packet, destination), destination) for packet, destination in packets]
+        if packets:
+            self._packets.extend(packets)
 
     def clear(self) -> None:
         self._packets.clear()

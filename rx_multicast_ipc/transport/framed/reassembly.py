@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from typing import Any, Final, NamedTuple
 
-from .packets import BEGIN, END, LENGTH_SIZE, WHOLE, Data, MalformedPacket, messages_of, total_length
+from ...message import Address
+from .message_bodies import LENGTH_SIZE, length_in, messages_of
+from .packets import BEGIN, END, WHOLE, Data, MalformedPacket
 
 _BROKEN_OFF: Final = "the sender broke off"
 
@@ -33,21 +35,37 @@ class Hole(NamedTuple):
     reason: str
 
 
+class Event(NamedTuple):
+    """What is to be delivered: messages, or that something will not come.
+
+    Attributes:
+        sender: where it came from.
+        what: the messages or the hole.
+    """
+
+    sender: Address
+    what: Delivery | Hole
+
+
 class Reassembly:
     """Puts the messages of one stream together.
 
     Args:
+        sender: of the stream.
         largest: bytes of the largest message that is taken.
+        events: gets what comes out.
 
     Attributes:
-        events: what came out; whoever takes it empties the list.
+        holes: how many came out.
         size: bytes of the message whose parts are coming in.
     """
 
-    def __init__(self, largest: int) -> None:
-        self.events: list[Delivery | Hole] = []
+    def __init__(self, sender: Address, largest: int, events: list[Event]) -> None:
+        self.holes = 0
         self.size = 0
+        self._sender = sender
         self._largest = largest
+        self._events = events
         self._parts: list[bytes] | None = None
         self._total = 0
 
@@ -63,14 +81,16 @@ class Reassembly:
             if self._parts is not None:
                 self.break_off(_BROKEN_OFF)
             try:
-                self.events.append(Delivery(origin, messages_of(data)))
+                messages = [data.body] if flags == WHOLE else messages_of(data)
             except MalformedPacket:
-                self.events.append(Hole(1, "malformed"))
+                self._tell(1, "malformed")
+            else:
+                self._events.append(Event(self._sender, Delivery(origin, messages)))
         elif flags == BEGIN:
             self.break_off(_BROKEN_OFF)
-            self._total = total_length(data)
+            self._total = length_in(data.body)
             if self._total > self._largest:
-                self.events.append(Hole(1, f"a message of {self._total} bytes is more than is taken"))
+                self._tell(1, f"a message of {self._total} bytes is more than is taken")
             else:
                 self._parts = [data.body[LENGTH_SIZE:]]
                 self.size = len(self._parts[0])
@@ -82,20 +102,24 @@ class Reassembly:
             elif flags == END:
                 whole = b"".join(self._parts)
                 self._forget_parts()
-                self.events.append(Delivery(origin, [whole]))
+                self._events.append(Event(self._sender, Delivery(origin, [whole])))
         # else: of a message whose beginning was before this end joined, or in a hole that was told
 
     def break_off(self, reason: str) -> None:
         """The rest of the message will not come."""
         if self._parts is not None:
             self._forget_parts()
-            self.events.append(Hole(1, reason))
+            self._tell(1, reason)
 
     def tell_hole(self, packets: int, reason: str) -> None:
         """The next packets will not come."""
         if packets > 0:
             self._forget_parts()
-            self.events.append(Hole(packets, reason))
+            self._tell(packets, reason)
+
+    def _tell(self, packets: int, reason: str) -> None:
+        self.holes += 1
+        self._events.append(Event(self._sender, Hole(packets, reason)))
 
     def _forget_parts(self) -> None:
         self._parts, self.size = None, 0

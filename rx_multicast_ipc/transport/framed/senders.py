@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections import OrderedDict
 from collections.abc import Hashable, ValuesView
 from random import Random
@@ -11,6 +10,7 @@ from typing import Final, NamedTuple
 from ...message import Address
 from ...reliable import Reliable
 from .incoming import Incoming
+from .reassembly import Event
 
 MOST_STREAMS: Final = 64
 """Streams that are heard at a time."""
@@ -42,25 +42,11 @@ class Key(NamedTuple):
     direct: bool
 
 
-class Stream:
-    """A stream that is heard.
-
-    Attributes:
-        incoming: its state.
-        reply_to: where its sender hears.
-    """
-
-    __slots__ = ("incoming", "reply_to")
-
-    def __init__(self, incoming: Incoming, reply_to: Address) -> None:
-        self.incoming = incoming
-        self.reply_to = reply_to
-
-
 class Senders:
     """The streams that an end hears.
 
     Args:
+        events: gets what is to be delivered.
         options: of the channel.
         room: bytes of receive buffer.
         random: for challenges and waits.
@@ -68,60 +54,65 @@ class Senders:
 
     Attributes:
         refused: packets of streams that there was no place for.
-        closed: streams that were given up, with what they deliver last; whoever takes that empties the list.
     """
 
-    def __init__(self, options: Reliable, room: int, random: Random, now: float) -> None:
+    def __init__(self, events: list[Event], options: Reliable, room: int, random: Random, now: float) -> None:
         self.refused = 0
-        self.closed: list[Stream] = []
+        self._events = events
         self._options = options
-        self._writable = room
+        self._room = room
         self._random = random
         self._opened_at = now
-        self._streams: dict[Key, Stream] = {}
-        self._earlier: OrderedDict[Key, int] = OrderedDict()
-        self._asked = self._repaired = 0
+        self._streams: dict[tuple[Hashable, int, bool], Incoming] = {}
+        self._earlier: OrderedDict[tuple[Hashable, int, bool], int] = OrderedDict()
+        self._asked = self._repaired = self._holes = 0
         self._most_bytes = 2 * options.largest + 2 * options.keep
 
     def __len__(self) -> int:
         return len(self._streams)
 
-    def streams(self) -> ValuesView[Stream]:
+    def streams(self) -> ValuesView[Incoming]:
         return self._streams.values()
 
-    def get(self, key: Key) -> Stream | None:
+    def get(self, key: tuple[Hashable, int, bool]) -> Incoming | None:
+        """The stream of a :class:`Key`, or of a plain tuple of the same."""
         return self._streams.get(key)
 
     @property
     def asked(self) -> int:
         """Requests for repairs."""
-        return self._asked + sum(stream.incoming.asked for stream in self._streams.values())
+        return self._asked + sum(stream.asked for stream in self._streams.values())
 
     @property
     def repaired(self) -> int:
         """Packets that came because they were asked for."""
-        return self._repaired + sum(stream.incoming.repaired for stream in self._streams.values())
+        return self._repaired + sum(stream.repaired for stream in self._streams.values())
+
+    @property
+    def holes(self) -> int:
+        """Holes that were told."""
+        return self._holes + sum(stream.holes for stream in self._streams.values())
 
     @property
     def buffered(self) -> int:
         """Bytes that wait for what is missing."""
-        return sum(stream.incoming.buffered for stream in self._streams.values())
+        return sum(stream.buffered for stream in self._streams.values())
 
-    def open(self, key: Key, reply_to: Address, number: int, now: float) -> Stream | None:
+    def open(self, key: Key, sender: Address, number: int, now: float) -> Incoming | None:
         """The stream of that key, from now on; None if there is no place for it.
 
         Args:
             key: of the stream.
-            reply_to: where its sender hears.
+            sender: where its sender hears.
             number: of its packet that came; 0 if it was none of DATA.
             now: seconds.
         """
-        own = [other for other in self._streams if other.sender == key.sender]
+        own = [other for other in self._streams if other[0] == key.sender]
         if len(own) >= _MOST_OF_ONE:
             self.close(min(own, key=self._heard_at), now)
         elif len(self._streams) >= MOST_STREAMS:
             oldest = min(self._streams, key=self._heard_at)
-            incoming = self._streams[oldest].incoming
+            incoming = self._streams[oldest]
             if now - incoming.heard_at < _FRESH and not (incoming.left and incoming.complete):
                 self.refused += 1
                 return None
@@ -129,33 +120,32 @@ class Senders:
         begin = self._earlier.pop(key, 0)
         if not begin and number == 1 and (key.direct or now - self._opened_at >= _LONG_AGO):
             begin = 1
-        incoming = Incoming(key.session, self._options, self._writable, self._opened_at, self._random, now, begin)
-        stream = self._streams[key] = Stream(incoming, reply_to)
-        return stream
+        common = self._options, self._room, self._opened_at, self._random
+        incoming = Incoming(key.session, sender, self._events, *common, now, begin)
+        self._streams[key] = incoming
+        return incoming
 
-    def close(self, key: Key, now: float) -> None:
+    def close(self, key: tuple[Hashable, int, bool], now: float) -> None:
         """Forget a stream, but for how far it was heard; what is missing is told."""
-        stream = self._streams.pop(key)
-        incoming = stream.incoming
+        incoming = self._streams.pop(key)
         if not incoming.complete:
             incoming.give_up("too many senders", now)
-        if incoming.events:
-            self.closed.append(stream)
         self._asked += incoming.asked
         self._repaired += incoming.repaired
+        self._holes += incoming.holes
         if incoming.settled:
             self._earlier[key] = incoming.number
             if len(self._earlier) > _REMEMBERED:
                 self._earlier.popitem(last=False)
 
-    def keep_bounded(self, now: float) -> None:
-        """Give up what the largest of the others holds while all hold too much."""
+    def keep_bounded(self, now: float) -> list[Incoming]:
+        """Give up what the largest of the streams hold while all hold too much; returns them."""
+        given_up: list[Incoming] = []
         while self.buffered > self._most_bytes:
-            largest = max(self._streams.values(), key=lambda stream: stream.incoming.buffered)
-            largest.incoming.give_up("too much was waiting for what is missing", now)
+            largest = max(self._streams.values(), key=lambda stream: stream.buffered)
+            largest.give_up("too much was waiting for what is missing", now)
+            given_up.append(largest)
+        return given_up
 
-    def timer(self) -> float:
-        return min((stream.incoming.timer() for stream in self._streams.values()), default=math.inf)
-
-    def _heard_at(self, key: Key) -> float:
-        return self._streams[key].incoming.heard_at
+    def _heard_at(self, key: tuple[Hashable, int, bool]) -> float:
+        return self._streams[key].heard_at

@@ -228,7 +228,7 @@ class BatchReader(MessageReader):
         self._slots = _FEW_SLOTS
         self._large = False
         self._lone = _LONE_READS
-        self._slot = memoryview(self._arena)[:_SLOT]
+        self._into = (memoryview(self._arena)[:_SLOT],)
         self._read_at = 0.0
         self._refused = False
         self._senders: dict[bytes, Address] = {}
@@ -279,7 +279,7 @@ class BatchReader(MessageReader):
     def _read_one(self, opened: socket.socket, direct: bool, interface: str) -> list[Message]:
         """One datagram, or one GSO batch; several at a time again as soon as they come quickly."""
         try:
-            size, ancillary, _, sender = opened.recvmsg_into((self._slot,), _CONTROL)
+            size, ancillary, _, sender = opened.recvmsg_into(self._into, _CONTROL)
         except BlockingIOError:
             return []
         except OSError as error:

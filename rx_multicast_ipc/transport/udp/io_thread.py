@@ -10,7 +10,7 @@ import time
 from collections import deque
 from collections.abc import Callable, Mapping
 from contextlib import suppress
-from typing import Any, Protocol
+from typing import Protocol
 
 from ...channel_scheduler import DeliveringScheduler
 from ...subscribing.subscriber_errors import DeliveringThread, report
@@ -44,7 +44,9 @@ class _Epoll:
         self._epoll = select.epoll()
         self._readers: dict[int, Reader] = {}
         self.wait = self._epoll.poll
-        """Takes seconds, or None for ever; returns what :meth:`reader` takes."""
+        """Takes seconds, or None for ever; returns pairs of a descriptor and what happened to it."""
+        self.reader = self._readers.get
+        """That of a descriptor, if it is still watched."""
 
     def register(self, watched: socket.socket, reader: Reader, *, for_writing: bool = False) -> None:
         self._epoll.register(watched, select.EPOLLOUT if for_writing else select.EPOLLIN)
@@ -53,9 +55,6 @@ class _Epoll:
     def unregister(self, watched: socket.socket) -> None:
         del self._readers[watched.fileno()]
         self._epoll.unregister(watched)
-
-    def reader(self, event: Any) -> Reader:
-        return self._readers.get(event[0], _nobody)
 
     def close(self) -> None:
         self._epoll.close()
@@ -66,16 +65,19 @@ class _Selector:
 
     def __init__(self) -> None:
         self._selector = selectors.DefaultSelector()
-        self.wait = self._selector.select
+        self._readers: dict[int, Reader] = {}
+        self.reader = self._readers.get
+
+    def wait(self, seconds: float | None) -> list[tuple[int, int]]:
+        return [(key.fd, events) for key, events in self._selector.select(seconds)]
 
     def register(self, watched: socket.socket, reader: Reader, *, for_writing: bool = False) -> None:
-        self._selector.register(watched, selectors.EVENT_WRITE if for_writing else selectors.EVENT_READ, reader)
+        self._selector.register(watched, selectors.EVENT_WRITE if for_writing else selectors.EVENT_READ)
+        self._readers[watched.fileno()] = reader
 
     def unregister(self, watched: socket.socket) -> None:
+        del self._readers[watched.fileno()]
         self._selector.unregister(watched)
-
-    def reader(self, event: Any) -> Reader:
-        return event[0].data
 
     def close(self) -> None:
         self._selector.close()
@@ -96,15 +98,9 @@ class Lazy(Protocol):
         """Whether there is any."""
         ...
 
-    @property
-    def run(self) -> Callable[[], object]:
-        """Does it all."""
-        ...
-
 
 class _Nothing:
     pending = False
-    run = staticmethod(_nobody)
 
 
 class _Waker:
@@ -142,14 +138,22 @@ class IoThread:
 
     Args:
         name: the thread's name, for debuggers and profilers.
-        lazy: what may wait a moment, see :meth:`run_soon`.
+        lazy: whether there is work that may wait a moment, see :meth:`run_soon`.
+        run_lazy: does it all.
         failed: called on the thread, once, with what kept it from going on: an asynchronous exception, or a descriptor
             that somebody else closed. What reads, timers and actions raise is reported, and does not.
     """
 
-    def __init__(self, name: str, lazy: Lazy | None = None, failed: Callable[[BaseException], None] = report) -> None:
+    def __init__(
+        self,
+        name: str,
+        lazy: Lazy | None = None,
+        run_lazy: Callable[[], object] = _nobody,
+        failed: Callable[[BaseException], None] = report,
+    ) -> None:
         self._name = name
         self._lazy = lazy or _Nothing()
+        self._run_lazy = run_lazy
         self._failed = failed
         self.scheduler = DeliveringScheduler(self._wake)
         self._reset()
@@ -205,28 +209,30 @@ class IoThread:
         self._posted.append(action)
         self._wake()
 
-    def run_soon(self, *, hurry: bool) -> None:
+    def run_soon(self, awaited: Callable[[], bool]) -> None:
         """Have what may wait a moment done by then; from any thread.
 
-        Where this happens often and without hurry, the thread looks by itself once in a millisecond or two, and is not
-        woken each time.
+        Where this happens often and what comes of it is not awaited, the thread looks by itself once in a millisecond
+        or two, and is not woken each time.
         """
-        if hurry or not self._looks_by_itself:
+        if not self._looks_by_itself or awaited():
             self._wake()
 
-    def run_lazy(self) -> None:
-        """Do what may wait a moment; on this thread only."""
+    def catch_up(self) -> None:
+        """Run what other threads posted so far, and what may wait a moment; on this thread only.
+
+        Between reading and delivering, so that a message never overtakes what was asked for before it was sent.
+        """
+        if self._posted:
+            self.run_posted()
         if self._lazy.pending:
-            self._lazy.run()
+            self._run_lazy()
             now = time.monotonic()
             self._looks_by_itself = now - self._last_lazy < _OFTEN
             self._last_lazy = now
 
     def run_posted(self) -> None:
-        """Run what other threads posted so far; on this thread only.
-
-        Between reading and delivering, so that a message never overtakes what was asked for before it was sent.
-        """
+        """Run what other threads posted so far; on this thread only."""
         for _ in range(len(self._posted)):
             action = self._posted.popleft()
             try:
@@ -300,17 +306,18 @@ class IoThread:
             self._looks_by_itself = False
         now = time.monotonic()
         read = 0
-        for event in events:  # before timers: what arrived in time beats its time-out
+        for descriptor, _ in events:  # before timers: what arrived in time beats its time-out
+            reader = poller.reader(descriptor)
+            if reader is None:
+                continue
             try:
-                read += poller.reader(event)()
+                read += reader()
             except BaseException as error:  # not even sys.exit() in a subscriber ends the reading
                 report(error)
             if self._poller is not poller:  # a subscriber forked, and this is the child
                 return False
-        if self._posted:
-            self.run_posted()
         try:
-            self.run_lazy()
+            self.catch_up()
         except BaseException as error:
             report(error)
         if 1 < read < _WORTH_IT:

@@ -52,13 +52,12 @@ class Outlet:
         thread: runs what waited for a full buffer.
         own: takes what is sent to the group, before anybody can answer it.
         from_group: whether to send from the group's port.
-        hear_own: called where something was put there without a send of the caller's.
+        hear_own: called, on the sending thread, once something was put there.
 
     Attributes:
         socket: also hears the replies.
         lock: held while the socket is in use, so that it is not closed, and its number reused, under a call.
         sent, sent_bytes, refused: datagrams and bytes, so far.
-        sent_to_group: the same, and as how many packets.
         addresses: where its datagrams come from: one an interface, and IPv6 link-local ones as each of them hears it.
         address: the first of them.
     """
@@ -86,9 +85,10 @@ class Outlet:
         self._writable: socket.socket | None = None
         self._failing: set[str] = set()
         self.sent = self.sent_bytes = self.refused = 0
-        self._own = own
+        self._echo = own is not None
+        self._own = own or OwnMessages(0)
         self._hear_own = hear_own
-        self.sent_to_group = OwnSends()
+        self._datagrams_to_group = self._packets_to_group = 0
         self.socket = socket_options.open_socket(
             group,
             socket_options.send_plan(group, next(iter(nics.values()), None), receive_buffer, from_group=from_group),
@@ -112,15 +112,20 @@ class Outlet:
         with self.lock:
             self._nics = tuple(nics.values())
             self._one_nic = len(nics) == 1
-            self._addresses_by_nic = {name: (address, self._port) for name, address in by_name.items() if address}
             self._name = self._nics[0].name if self._one_nic and self._group.has_several_interfaces else ""
             self.address: Address = addresses[0] if addresses else ("::" if self._is_ipv6 else "0.0.0.0", self._port)
+            self._echoed = self._senders_echoed(by_name)
             self.addresses = frozenset((*addresses, *crossed))
             if self._one_nic and not self._shut:
                 with suppress(OSError):  # an interface that just went away: the notice of it is on its way
                     socket_options.apply(self.socket, socket_options.outgoing(self._group, self._nics[0]))
 
-    def send(self, payload: bytes, destination: Address | None) -> None:
+    @property
+    def sent_to_group(self) -> OwnSends:
+        """Datagrams sent to the group, so far, and as how many packets."""
+        return OwnSends(self._datagrams_to_group, self._packets_to_group)
+
+    def send(self, payload: bytes, destination: Address | None = None) -> None:
         """See :meth:`rx_multicast_ipc.transport.Transport.send`."""
         if destination is not None and destination[1] == self._group.port and self._is_group(destination[0]):
             destination = None
@@ -148,34 +153,39 @@ class Outlet:
                         self.sent += 1
                         self.sent_bytes += len(payload)
                         self.when_writable(partial(self._send_rest, payload, copies))
-                        return
+                        break
                 except OSError as error:
                     self.refused += 1
                     raise send_failed(self._group, destination, error) from error
                 else:
                     self.sent += 1
                     self.sent_bytes += len(payload)
-                    return
+                    break
             deadline = deadline or time.monotonic() + _SEND_WAIT
             self._wait_until_writable(deadline, destination, full)
+        if self._own.pending:
+            self._hear_own()
 
     def send_many(self, payloads: Sequence[bytes]) -> None:
         """See :meth:`rx_multicast_ipc.transport.Transport.send_many`."""
         sent = 0
-        while sent < len(payloads):
-            with self.lock:
-                if self._shut:
-                    raise ChannelClosed
-                if self._one_nic and not self._is_late():
-                    some = payloads[sent:] if sent else payloads
-                    sent += self._send_many_to_group(some)
-            if sent < len(payloads):
-                try:
-                    self.send(payloads[sent], None)
-                except SendFailed as error:
-                    error.sent = sent
-                    raise
-                sent += 1
+        try:
+            while sent < len(payloads):
+                with self.lock:
+                    if self._shut:
+                        raise ChannelClosed
+                    if self._one_nic and not self._is_late():
+                        some = payloads[sent:] if sent else payloads
+                        sent += self._send_many_to_group(some)
+                if sent < len(payloads):
+                    self.send(payloads[sent])
+                    sent += 1
+        except SendFailed as error:
+            error.sent = sent
+            raise
+        finally:
+            if self._own.pending:
+                self._hear_own()
 
     def when_writable(self, action: Callable[[], None]) -> None:
         """Run ``action`` on the thread as soon as the buffer may have space, after those that waited before it."""
@@ -219,40 +229,46 @@ class Outlet:
     def _is_group(self, address: str) -> bool:
         return address.partition("%")[0] == self._group.address
 
-    def _hears(self, sender: Address) -> bool:
-        """Whether a member that names its sources hears itself."""
-        return not self._group.sources or sender[0] in self._group.sources
+    def _senders_echoed(self, by_name: Mapping[str, str]) -> dict[str, Address]:
+        """By interface, or ``""`` where there is but one: the address that its own messages come from, if heard.
+
+        A member that names its sources hears itself only if it is among them.
+        """
+        if not self._echo:
+            return {}
+        senders: dict[str, Address] = {name: (address, self._port) for name, address in by_name.items() if address}
+        senders[self._name] = senders.get(self._name, self.address)
+        sources = self._group.sources
+        return {name: sender for name, sender in senders.items() if not sources or sender[0] in sources}
 
     def _send_to_group(self, payload: bytes, interface: str) -> None:
-        own, sender = self._own, self._addresses_by_nic.get(interface, self.address)
-        if own is None or not self._hears(sender):
+        sender = self._echoed.get(interface)
+        if sender is None:
             self.socket.sendto(payload, self._destination)
         else:
             payloads = (payload,)
-            own.put(payloads, sender, interface)
+            self._own.put(payloads, sender, interface)
             try:
                 self.socket.sendto(payload, self._destination)
             except BaseException:
-                own.put_back(payloads)
+                self._own.put_back(payloads)
                 raise
-        datagrams, packets = self.sent_to_group
-        self.sent_to_group = OwnSends(datagrams + 1, packets + 1)
+        self._datagrams_to_group += 1
+        self._packets_to_group += 1
 
     def _send_many_to_group(self, payloads: Sequence[bytes]) -> int:
-        own, sender = self._own, self.address
-        if own is not None and not self._hears(sender):
-            own = None
-        if own is not None:
+        own, sender = self._own, self._echoed.get(self._name)
+        if sender is not None:
             own.put(payloads, sender, self._name)
         done = 0
         try:
             done, packets = batch_sending.send_many(self.socket, payloads, self._destination)
         finally:
-            if own is not None and done < len(payloads):
+            if sender is not None and done < len(payloads):
                 own.put_back(payloads)
                 own.put(payloads[:done], sender, self._name)
-        datagrams, before = self.sent_to_group
-        self.sent_to_group = OwnSends(datagrams + done, before + packets)
+        self._datagrams_to_group += done
+        self._packets_to_group += packets
         self.sent += done
         self.sent_bytes += sum(map(len, payloads[:done] if done < len(payloads) else payloads))
         return done
@@ -291,7 +307,8 @@ class Outlet:
                 self._send_to_each(payload, copies)
             except BlockingIOError:
                 self.when_writable(partial(self._send_rest, payload, copies))
-        self._hear_own()
+        if self._own.pending:
+            self._hear_own()
 
     def _wait_until_writable(self, deadline: float, destination: Address | None, full: OSError) -> None:
         waits = may_wait()

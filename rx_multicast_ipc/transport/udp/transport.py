@@ -6,7 +6,7 @@ import logging
 import socket
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from contextlib import ExitStack
 from functools import partial
 from typing import Final
@@ -56,8 +56,9 @@ class UdpTransport:
 
     def __init__(self, group: Group, options: ChannelOptions, hears: Hears = Hears.ALL, *, gro: bool = True) -> None:
         self.group = group
+        self._is_loopback = group.is_loopback
         receive_buffer, listen = options["receive_buffer"], hears is Hears.ALL
-        self._closed = False
+        self.closed = False
         self._gone = Latch()
         self._end_lock = threading.RLock()
         self._started = False
@@ -76,7 +77,7 @@ class UdpTransport:
         self._drops_reported = 0
         self._drop_check: DisposableBase | None = None
         self._final: Statistics | None = None
-        self._thread = IoThread(f"rx_multicast_ipc {group}", _OwnDelivery(self._own, self._deliver_own), self._fail)
+        self._thread = IoThread(f"rx_multicast_ipc {group}", self._own, self._deliver_own, self._fail)
         try:
             kernel_features.find()
         except OSError as error:
@@ -90,6 +91,8 @@ class UdpTransport:
                 from_group=self._from_group,
             )
             undo.callback(self._outlet.socket.close)
+            # Not wrapped: between a subscriber and the wire each call costs a microsecond of cold code.
+            self.send, self.send_many = self._outlet.send, self._outlet.send_many
             self._ignore_own()
             self._receive_buffer = socket_options.granted_receive_buffer(self._outlet.socket)
             undo.pop_all()
@@ -114,8 +117,10 @@ class UdpTransport:
         except (OSError, MemoryError, RuntimeError) as error:  # the last: no thread can be started
             raise cannot_open(self.group, error) from error
         if self._own is not None:
-            self._own.wanted = True
-            self._hear_itself()
+            with self._outlet.lock:
+                self._own.start()
+            if self._own.pending:
+                self._hear_itself()
 
     def __repr__(self) -> str:
         return f"<UdpTransport {self.group} by {kernel_features.current()}>"
@@ -133,10 +138,6 @@ class UdpTransport:
         return self._thread.scheduler
 
     @property
-    def closed(self) -> bool:
-        return self._closed
-
-    @property
     def ended(self) -> bool:
         return self._gone.is_set
 
@@ -148,16 +149,6 @@ class UdpTransport:
     @property
     def payload_limit(self) -> int:
         return PAYLOAD_LIMITS[self.group.family]
-
-    def send(self, payload: bytes, destination: Address | None = None) -> None:
-        self._outlet.send(payload, destination)
-        self._hear_itself()
-
-    def send_many(self, payloads: Sequence[bytes]) -> None:
-        try:
-            self._outlet.send_many(payloads)
-        finally:
-            self._hear_itself()
 
     def check_destination(self, address: str) -> str | None:
         return check_ip_destination(address, self.group)
@@ -175,7 +166,7 @@ class UdpTransport:
 
     def close(self, *, wait: bool = True) -> None:
         # Whatever interrupts this, the next call does it all again.
-        self._closed = True
+        self.closed = True
         self._outlet.shut()
         if self._gone.is_set:
             return
@@ -206,8 +197,7 @@ class UdpTransport:
                 if self._final is None:
                     self._final = self._count()
                 if self._own is not None:
-                    self._own.wanted = False
-                    self._own.clear()
+                    self._own.stop()
                 self._thread.unwatch(self._outlet.socket)
                 self._memberships.close()
             self._outlet.close()
@@ -220,11 +210,11 @@ class UdpTransport:
 
     def _fail(self, error: BaseException) -> None:
         """End because the I/O thread cannot go on; on what is left of it."""
-        if self._fault is None and not self._closed:
+        if self._fault is None and not self.closed:
             self._fault = ChannelClosed(f"{self.group} cannot be read any more: {error!r}; open another channel")
             self._fault.__cause__ = error
             report(error)
-        self._closed = True
+        self.closed = True
         self._outlet.shut()
         self._end()
 
@@ -262,17 +252,16 @@ class UdpTransport:
             self._memberships.ignore(self._outlet.addresses, self._outlet.sent_to_group)
 
     def _tell(self, event: NetworkEvent) -> None:
-        if self._changed is not None and not self._closed:
+        if self._changed is not None and not self.closed:
             self._changed(event)
 
     def _hear_itself(self) -> None:
         """Have what waits of its own messages delivered, as soon as nothing else is."""
-        if self._own is not None and self._own.pending:
-            self._thread.run_soon(hurry=self._awaited())
+        self._thread.run_soon(self._awaited)
 
     def _deliver_own(self) -> int:
         """Deliver its own messages that wait, and return how many there were; on the I/O thread."""
-        if self._own is None or self._closed or self._deliver is None:
+        if self._own is None or self.closed or self._deliver is None:
             return 0
         with self._outlet.lock:
             batch = self._own.take()
@@ -305,7 +294,7 @@ class UdpTransport:
         listener: Listener | None = None,
     ) -> int:
         """Deliver what one turn of reading brings, and return how many messages that was; on the I/O thread."""
-        if self._closed:
+        if self.closed:
             return 0  # closed by what the other socket just brought
         batch: list[Message] = []
         try:
@@ -315,15 +304,14 @@ class UdpTransport:
                 self._fault = ChannelClosed(f"{self.group} cannot be read any more: {error}; open another channel")
                 self._fault.__cause__ = error
         read = len(batch)
-        if batch and listener is not None and not (listener.filters_own and self.group.is_loopback):
+        if batch and listener is not None and not (listener.filters_own and self._is_loopback):
             batch = self._without_own(batch, listener)
         if batch:
             self._received += len(batch)
             if self._drop_check is None:
                 self._drop_check = self.scheduler.schedule_relative(_DROP_CHECK, self._check_drops)
-            self._thread.run_posted()
-            self._thread.run_lazy()  # its own messages, which this may be the answer to
-            if not self._closed and self._deliver is not None:
+            self._thread.catch_up()  # with its own messages, too, which this may be the answer to
+            if not self.closed and self._deliver is not None:
                 self._deliver(batch)
         if self._fault is not None:
             self.close(wait=False)
@@ -361,23 +349,11 @@ class UdpTransport:
 
     def forget(self) -> None:
         """See :class:`close_at_exit.ClosesAtExit`."""
-        self._closed = True
+        self.closed = True
         self._final = self._final or Statistics()
         self._gone.set()
         if self._own is not None:
-            self._own.clear()
+            self._own.stop()
         self._thread.forget()
         self._memberships.forget()
         self._outlet.forget()
-
-
-class _OwnDelivery:
-    """The delivery of a transport's own messages, as work that may wait a moment."""
-
-    def __init__(self, own: OwnMessages | None, run: Callable[[], object]) -> None:
-        self._own = own
-        self.run = run
-
-    @property
-    def pending(self) -> bool:
-        return self._own is not None and self._own.pending

@@ -11,7 +11,8 @@ from random import Random
 from rx_multicast_ipc import Reliable
 from rx_multicast_ipc.message import Address
 from rx_multicast_ipc.transport.framed.endpoint import Endpoint
-from rx_multicast_ipc.transport.framed.packets import Data, Packet, Status, parse
+from rx_multicast_ipc.transport.framed.packet_codec import parse
+from rx_multicast_ipc.transport.framed.packets import Data, Packet, Status
 from rx_multicast_ipc.transport.framed.reassembly import Delivery, Hole
 
 PACKET = 1400

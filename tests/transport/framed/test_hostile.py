@@ -6,6 +6,8 @@ from random import Random
 
 from rx_multicast_ipc import Reliable
 from rx_multicast_ipc.transport.framed.endpoint import Endpoint
+from rx_multicast_ipc.transport.framed.message_bodies import first_fragment
+from rx_multicast_ipc.transport.framed.packet_codec import pack
 from rx_multicast_ipc.transport.framed.packets import (
     BEGIN,
     WHOLE,
@@ -15,8 +17,6 @@ from rx_multicast_ipc.transport.framed.packets import (
     Data,
     Packet,
     Status,
-    first_fragment,
-    pack,
 )
 from rx_multicast_ipc.transport.framed.reassembly import Hole
 

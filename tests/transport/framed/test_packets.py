@@ -7,23 +7,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from rx_multicast_ipc.transport.framed import packets
-from rx_multicast_ipc.transport.framed.packets import (
-    BEGIN,
-    END,
-    Beat,
-    Bye,
-    Data,
-    MalformedPacket,
-    Packet,
-    Status,
-    first_fragment,
-    is_packet,
-    messages_of,
-    pack,
-    parse,
-    total_length,
-    whole_body,
-)
+from rx_multicast_ipc.transport.framed.message_bodies import first_fragment, length_in, messages_of, whole_body
+from rx_multicast_ipc.transport.framed.packet_codec import is_packet, pack, parse
+from rx_multicast_ipc.transport.framed.packets import BEGIN, END, Beat, Bye, Data, MalformedPacket, Packet, Status
 
 SESSIONS = st.integers(1, (1 << 32) - 1)
 NUMBERS = st.integers(1, packets.NUMBER_LIMIT - 1)
@@ -122,7 +108,7 @@ def survive(datagram: bytes) -> None:
                 assert 1 <= len(found) == packet.message_count <= max(1, len(packet.body))
                 assert sum(map(len, found)) <= len(packet.body)
             elif packet.flags == BEGIN:
-                assert len(packet.body) - 8 < total_length(packet) < packets.NUMBER_LIMIT
+                assert len(packet.body) - 8 < length_in(packet.body) < packets.NUMBER_LIMIT
         elif isinstance(packet, Status):
             assert packet.missing.bit_length() <= packets.WINDOW_LIMIT
         elif isinstance(packet, Beat):

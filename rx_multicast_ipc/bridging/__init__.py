@@ -1,0 +1,11 @@
+"""Bridges: two segments, or a segment and an engine, as one.
+
+``bridge.py`` is the shell of sockets, threads and timers around ``machine.py``, which knows who carries
+(``spanning_tree.py``), what has crossed which bridges, and what nobody carried (``uncarried.py``); ``end_table.py``
+knows which end stands for whom.
+"""
+
+from .bridge import Bridge, bridge
+from .values import BridgeRole, BridgeStatistics
+
+__all__ = ["Bridge", "BridgeRole", "BridgeStatistics", "bridge"]

@@ -1,0 +1,432 @@
+"""A bridge: joins two segments, so that who is on one hears and answers who is on the other."""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from functools import partial
+from itertools import groupby
+from random import SystemRandom
+from types import TracebackType
+from typing import Final, NamedTuple, Self
+
+from reactivex.abc import DisposableBase, ObserverBase, SchedulerBase
+from reactivex.disposable import SerialDisposable
+from reactivex.scheduler import VirtualTimeScheduler
+
+from ..channel_events import ChannelEvent
+from ..errors import CannotOpen, ChannelClosed, InvalidOption, SendFailed
+from ..message import Address, Message
+from ..receiving.async_iteration import HotObservable
+from ..receiving.event_loop_delivery import on_its_loop
+from ..receiving.hot_source import HotSource
+from ..strangers.rate_limit import LogLimit
+from ..transport import Transport
+from ..validation.arguments import check_count, check_seconds
+from .end import BridgeEnd
+from .end_table import EndTable
+from .machine import BridgeMachine, Path
+from .segment import OpensEnds, Segment
+from .values import BridgeRole, BridgeStatistics
+
+_log = logging.getLogger("rx_multicast_ipc")
+
+_LEAST_TAKEOVER: Final = 0.1
+"""Seconds: within less, a scheduler's pause looks like the end of a process."""
+
+_MOST_ENDS: Final = 65_536
+
+
+class _Totals(NamedTuple):
+    """What ends that are gone have counted."""
+
+    sent: int = 0
+    sent_bytes: int = 0
+    refused: int = 0
+    dropped: int = 0
+
+    def plus(self, end: BridgeEnd) -> _Totals:
+        return _Totals(
+            self.sent + end.sent,
+            self.sent_bytes + end.sent_bytes,
+            self.refused + end.refused,
+            self.dropped + end.dropped,
+        )
+
+
+class _Side:
+    """What a bridge has open on one side.
+
+    Attributes:
+        listener: hears the group.
+        control: talks to other bridges.
+        shared: sends for those who have no end of their own.
+        ends: for senders of the other side.
+        gone: what ends that are gone have counted.
+    """
+
+    def __init__(
+        self,
+        opens: OpensEnds,
+        listener: Transport,
+        control: Transport,
+        shared: BridgeEnd,
+        ends: EndTable[BridgeEnd],
+    ) -> None:
+        self.opens = opens
+        self.listener = listener
+        self.control = control
+        self.shared = shared
+        self.ends = ends
+        self.gone = _Totals()
+
+
+class Bridge:
+    """Joins two segments. Made by :func:`bridge`; a context manager that closes it at the end.
+
+    Every sender of one side has an end on the other, which its messages come from there, and to which replies go: as a
+    NAT does it (RFC 4787). Datagrams cross as they are, sealed ones and packets of reliable channels as well.
+    """
+
+    def __init__(self, local: OpensEnds, wide: OpensEnds, ends: int, idle: float, takeover: float) -> None:
+        self._lock = threading.RLock()  # a signal handler may close it while its thread does something
+        self._closed = False
+        self._fault: Exception | None = None
+        self._unanswerable = 0
+        self._limit = LogLimit(_log.warning)
+        self._roles: HotSource[BridgeRole] = HotSource(self._refusal, f"roles of a bridge from {local.group}")
+        self._sides: list[_Side] = []
+        opened: list[Transport] = []
+        try:
+            for opens in (local, wide):
+                opened += [listener := opens.open_listener()]
+                opened += [control := opens.open_control()]
+                opened += [shared := opens.open_shared_end()]
+                self._sides.append(_Side(opens, listener, control, BridgeEnd(shared, None), EndTable(ends, idle)))
+            self._scheduler = self._sides[0].control.scheduler
+            virtual = [isinstance(side.control.scheduler, VirtualTimeScheduler) for side in self._sides]
+            if any(virtual) and self._scheduler is not self._sides[1].control.scheduler:
+                raise InvalidOption(
+                    "both sides of a bridge live in the same time: a virtual network has a clock of its own, so join "
+                    "it to another one with the same scheduler"
+                )
+            self._now = self._virtual_now if virtual[0] else time.monotonic
+            ports = local.group.port, wide.group.port
+            self._machine = BridgeMachine(ports, takeover, SystemRandom(), self._now())
+            self._start()
+        except BaseException:
+            self._closed = True
+            for transport in opened:
+                transport.close(wait=False)
+            raise
+
+    @property
+    def role(self) -> BridgeRole:
+        """What it does at this moment."""
+        return self._machine.role
+
+    @property
+    def roles(self) -> HotObservable[BridgeRole]:
+        """What it does: the role that it has now, then each new one; completes on close."""
+
+        def subscribe(observer: ObserverBase[BridgeRole], scheduler: SchedulerBase | None = None) -> DisposableBase:
+            receiver = on_its_loop(scheduler, observer)
+            subscription = SerialDisposable()
+
+            def begin() -> None:
+                if not subscription.is_disposed:
+                    if not self._closed:
+                        receiver.on_next(self.role)
+                    subscription.disposable = self._roles.subscribe(
+                        receiver.on_next, receiver.on_error, receiver.on_completed
+                    )
+
+            self._sides[0].control.call(begin)
+            return subscription
+
+        return HotObservable(subscribe)
+
+    @property
+    def statistics(self) -> BridgeStatistics:
+        """What was counted since it was opened."""
+        with self._lock:
+            local, wide = (self._count(side) for side in self._sides)
+            machine = self._machine
+            return BridgeStatistics(
+                to_wide=wide.sent,
+                to_wide_bytes=wide.sent_bytes,
+                to_local=local.sent,
+                to_local_bytes=local.sent_bytes,
+                refused=local.refused + wide.refused,
+                dropped=local.dropped
+                + wide.dropped
+                + sum(side.listener.statistics.dropped or 0 for side in self._sides),
+                missed=machine.missed,
+                unanswerable=self._unanswerable,
+                looped=machine.looped,
+                ends=sum(len(side.ends) for side in self._sides),
+                takeovers=machine.takeovers,
+            )
+
+    @property
+    def closed(self) -> bool:
+        """Whether it was closed, or a fault did so."""
+        return self._closed or self._sides[0].control.closed
+
+    def close(self, *, wait: bool = True) -> None:
+        """Close it, and let another bridge take over at once; idempotent, from any thread.
+
+        Args:
+            wait: return only when everything it held is closed.
+        """
+        with self._lock:
+            first, self._closed = not self._closed, True
+            farewell = self._machine.farewell() if first else []
+        self._say(farewell)
+        transports = [
+            transport
+            for side in self._sides
+            for transport in (
+                *(end.transport for end in side.ends),
+                *(side.shared.transport, side.listener, side.control),
+            )
+        ]
+        for transport in transports:
+            transport.close(wait=False)
+        if wait:
+            for transport in transports:
+                transport.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def __repr__(self) -> str:
+        local, wide = (side.opens.group for side in self._sides)
+        return f"<Bridge of {local} and {wide}, {'closed' if self.closed else self.role}>"
+
+    def _virtual_now(self) -> float:
+        return self._scheduler.to_seconds(self._scheduler.now)
+
+    def _refusal(self) -> Exception | None:
+        return ChannelClosed() if self.closed else None
+
+    def _start(self) -> None:
+        self._roles_told = self.role
+        for number, side in enumerate(self._sides):
+            self._machine.has_end(number, side.shared, side.shared.transport.own_addresses, (self._machine.number,))
+            on_control = partial(self._hear_control, number)
+            changed = partial(self._on_changed, number)
+            ended = self._on_control_ended if number == 0 else self._on_ended
+            side.control.start(on_control, ended, changed)
+            side.listener.start(partial(self._hear, number), self._on_ended, changed)
+        self._scheduler.schedule(self._tick)
+
+    # Deciding who carries.
+
+    def _tick(self, _scheduler: object, _state: object) -> None:
+        now = self._now()
+        with self._lock:
+            if self._closed:
+                return
+            packets = self._machine.tick(now)
+            for number, side in enumerate(self._sides):
+                for end in side.ends.expire(now):
+                    self._let_go(number, end)
+        self._scheduler.schedule_relative(self._machine.timing.tick, self._tick)
+        self._say(packets)
+        self._tell()
+
+    def _hear_control(self, number: int, batch: list[Message]) -> None:
+        with self._lock:
+            if self._closed:
+                return
+            packets = [
+                packet
+                for message in batch
+                if not message.direct
+                for packet in self._machine.hear_control(number, message.data, self._now())
+            ]
+        self._say(packets)
+        self._sides[0].control.call(self._tell)
+
+    def _say(self, packets: list[tuple[int, bytes]]) -> None:
+        for number, packet in packets:
+            try:
+                self._sides[number].control.send(packet)
+            except (SendFailed, ChannelClosed) as error:  # while that side is away, others hear nothing of it
+                _log.debug("a bridge could not speak on %s: %s", self._sides[number].opens.group, error)
+
+    def _tell(self) -> None:
+        """Tell of a new role; on the I/O thread of the local side's control end."""
+        role = self.role
+        if role is self._roles_told:
+            return
+        self._roles_told = role
+        local, wide = (side.opens.group for side in self._sides)
+        if role is BridgeRole.LOOP:
+            _log.warning("%s and %s are one and the same segment, so there is nothing to carry", local, wide)
+        else:
+            _log.info("the bridge of %s and %s is %s", local, wide, role)
+        self._roles.emit((role,))
+
+    # Carrying.
+
+    def _hear(self, number: int, batch: list[Message]) -> None:
+        """Carry what was said to the group on one side; on its listener's thread, so that order is kept."""
+        now = self._now()
+        for sender, run in groupby(batch, _sender_in_group):
+            payloads = [message.data for message in run]
+            if sender is None:
+                continue  # to the listener alone, whose address nobody has
+            with self._lock:
+                path = None if self._closed else self._machine.path_across(number, sender, payloads, now)
+                if path is None:
+                    continue
+                end, packets = self._end_for(1 - number, sender, path, len(payloads), now)
+            self._say(packets)
+            end.send(payloads)
+
+    def _hear_reply(self, number: int, end: BridgeEnd, batch: list[Message]) -> None:
+        """Carry what was sent to one end alone to whom it stands for; on that end's thread."""
+        destination = end.sender
+        assert destination is not None
+        now = self._now()
+        for sender, run in groupby(batch, _sender_alone):
+            payloads = [message.data for message in run]
+            if sender is None:
+                continue
+            with self._lock:
+                if self._closed:
+                    return
+                path = *self._machine.path_of(number, sender), self._machine.number
+                back, packets = self._end_for(1 - number, sender, path, len(payloads), now)
+                self._sides[number].ends.touch(destination, now)
+            self._say(packets)
+            back.send(payloads, destination)
+
+    def _end_for(
+        self, number: int, sender: Address, path: Path, count: int, now: float
+    ) -> tuple[BridgeEnd, list[tuple[int, bytes]]]:
+        """The end on one side for a sender of the other, and what others are to know of it; with the lock."""
+        side = self._sides[number]
+        packets: list[tuple[int, bytes]] = []
+
+        def make() -> BridgeEnd | None:
+            try:
+                end = BridgeEnd(side.opens.open_end(), sender)
+            except CannotOpen as error:
+                self._limit.log("end", lambda error=error: f"a bridge cannot open an end for another sender: {error}")
+                return None
+            packets.extend(self._machine.has_end(number, end, end.transport.own_addresses, path))
+            end.transport.start(
+                partial(self._hear_reply, number, end),
+                partial(self._on_end_ended, number, end),
+                partial(self._on_end_changed, number, end),
+            )
+            return end
+
+        end, gone = side.ends.use(sender, make, now)
+        if gone is not None:
+            self._let_go(number, gone)
+        if end is None:
+            self._unanswerable += count
+            return side.shared, packets
+        return end, packets
+
+    def _let_go(self, number: int, end: BridgeEnd) -> None:
+        self._machine.had_end(number, end)
+        end.close()
+        self._sides[number].gone = self._sides[number].gone.plus(end)
+
+    def _count(self, side: _Side) -> _Totals:
+        totals = side.gone.plus(side.shared)
+        for end in side.ends:
+            totals = totals.plus(end)
+        return totals
+
+    # What happens to its ends.
+
+    def _on_changed(self, number: int, _event: ChannelEvent) -> None:
+        side = self._sides[number]
+        with self._lock:
+            for end in (side.shared, *side.ends):
+                self._machine.moved(number, end, end.transport.own_addresses)
+
+    def _on_end_changed(self, number: int, end: BridgeEnd, _event: ChannelEvent) -> None:
+        with self._lock:
+            self._machine.moved(number, end, end.transport.own_addresses)
+
+    def _on_end_ended(self, number: int, end: BridgeEnd, fault: Exception | None) -> None:
+        if fault is None:
+            return
+        with self._lock:
+            side = self._sides[number]
+            side.ends.remove(end)
+            self._let_go(number, end)
+
+    def _on_ended(self, fault: Exception | None) -> None:
+        if not self._closed:
+            self._fault = self._fault or fault
+            self.close(wait=False)
+
+    def _on_control_ended(self, fault: Exception | None) -> None:
+        self._on_ended(fault)
+        self._roles.end(self._fault)
+
+
+def bridge(
+    local: Segment,
+    wide: Segment,
+    *,
+    port: int | None = None,
+    group: str | None = None,
+    ends: int = 256,
+    idle: float = 300.0,
+    takeover: float = 0.8,
+) -> Bridge:
+    """Join two segments: who is on one hears who is on the other, and can answer.
+
+        with ipc.bridge("eth0", "nats://hub:4222"):
+            ...
+
+    Any number of bridges may join the same two segments: one of them carries, and the others take over if it ends. In
+    rings of segments, too, nothing goes round (IEEE 802.1D), as long as bridges hear each other on their port
+    (UDP 61087, in the same group). Datagrams cross as they are: raw, sealed, and those of reliable channels.
+
+    Args:
+        local, wide: the two; which is which matters for statistics alone. An interface (``"eth0"``, ``"loopback"``), an
+            engine or its URL, on ``port`` and ``group``; or a :class:`Group`; or a channel, for its group on its
+            network, such as a virtual one. The channel itself stays as it is.
+        port, group: as for :func:`open_channel`.
+        ends: senders of each side that are stood in for at a time, each with a transport of its own: over UDP, a thread
+            and up to three descriptors. Beyond that, messages of new senders are carried, but cannot be answered.
+        idle: seconds without a message after which an end is given back (RFC 4787 asks for 120 at least).
+        takeover: seconds within which another bridge carries, the same for all that may meet, 0.1 at least. Where it is
+            shorter than the pauses of a busy machine, it costs what it should prevent.
+
+    Raises:
+        InvalidPort, InvalidGroup, InvalidInterface, InvalidOption: a mistake in the call.
+        CannotOpen: as for :func:`open_channel`.
+    """
+    joined = OpensEnds.of("local", local, port, group), OpensEnds.of("wide", wide, port, group)
+    if joined[0] == joined[1]:
+        raise InvalidOption(f"a bridge joins two segments, and both of these are {joined[0].group}")
+    check_count("ends", ends, "senders", _MOST_ENDS)
+    check_seconds("idle", idle)
+    if check_seconds("takeover", takeover) < _LEAST_TAKEOVER:
+        raise InvalidOption(f"takeover is a number of seconds, {_LEAST_TAKEOVER} at least, not {takeover!r}")
+    return Bridge(*joined, ends, idle, takeover)
+
+
+def _sender_in_group(message: Message) -> Address | None:
+    return None if message.direct else message.sender
+
+
+def _sender_alone(message: Message) -> Address | None:
+    return message.sender if message.direct else None

@@ -1,0 +1,173 @@
+"""Which engine carries a channel instead of a network segment: what ``interface=`` takes beside an interface's name."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, ClassVar, Final
+
+import msgspec
+
+from .errors import InvalidInterface, InvalidOption
+from .validation.secrets_in_urls import masked
+
+if TYPE_CHECKING:
+    import ssl
+
+LARGEST_ON_ENGINES: Final = 64 << 20
+"""Bytes of payload that no engine exceeds; what one that is set up takes is known once it is connected to."""
+
+_NATS_PORT: Final = 4222
+
+
+class Engine(msgspec.Struct, frozen=True, eq=True):
+    """One existing server, or a cluster of them, and how to log in. Equal ones share a connection.
+
+    Attributes:
+        url: where it is, without anything that is secret.
+    """
+
+    url: str
+
+    SECRETS: ClassVar[frozenset[str]] = frozenset()
+    """Fields whose values no text shows."""
+
+    def __repr__(self) -> str:
+        shown: list[str] = []
+        for name in self.__struct_fields__[1:]:
+            value = getattr(self, name)
+            if value is not None:
+                shown.append(f", {name}=***" if name in self.SECRETS else f", {name}={value!r}")
+        return f"{type(self).__name__}({self.url!r}{''.join(shown)})"
+
+
+class Nats(Engine, frozen=True):
+    """A NATS server, for ``interface=`` of everything that opens channels: for what does not belong in a URL.
+
+    ``interface="nats://host:4222"`` is short for ``interface=Nats("nats://host:4222")``.
+
+    Args:
+        url: ``"nats://host:4222"``, or ``"tls://host:4222"`` to insist on TLS; several servers of a cluster between
+            commas. It may hold ``user:password@`` or ``token@``, which are taken out of it.
+        user, password: what the server knows the program by.
+        token: or this, alone.
+        nkey: or the seed of an nkey (``"SU..."``), or the path of a file that holds one. It needs the extra ``nats``.
+        tls: True for TLS with the system's authorities, the path of a file with others' certificates, or an
+            ``ssl.SSLContext``. Not needed where the server asks for TLS and the system knows its authority.
+        subject: hear and speak on this subject of others' instead of the library's own: ``"orders.new"``, or with
+            wildcards ``"orders.*"``, ``"orders.>"`` to hear several. ``Message.topic`` tells the subject of each.
+
+    Raises:
+        InvalidInterface: the URL is none of NATS.
+        InvalidOption: another argument is of the wrong type.
+    """
+
+    user: str | None = None
+    password: str | None = None
+    token: str | None = None
+    nkey: str | None = None
+    tls: bool | str | ssl.SSLContext | None = None
+    subject: str | None = None
+
+    SECRETS: ClassVar[frozenset[str]] = frozenset({"user", "password", "token", "nkey"})
+    SCHEMES: ClassVar[tuple[str, ...]] = ("nats", "tls")
+
+    def __post_init__(self) -> None:
+        login, url = _split(self.url, self.SCHEMES, _NATS_PORT)
+        found: dict[str, Any] = {"url": url}
+        if login and self.user is None and self.token is None and self.nkey is None:
+            user, colon, password = login.partition(":")
+            found |= {"user": _unquote(user), "password": _unquote(password)} if colon else {"token": _unquote(user)}
+        if url.startswith("tls:") and self.tls is None:
+            found["tls"] = True
+        for name, value in found.items():
+            msgspec.structs.force_setattr(self, name, value)
+        for name in ("user", "password", "token", "nkey"):
+            if not isinstance(getattr(self, name), str | None):
+                raise InvalidOption(f"{name} is text, not a {type(getattr(self, name)).__name__}")
+        if self.subject is not None:
+            _check_subject(self.subject)
+
+    @property
+    def servers(self) -> list[tuple[str, int]]:
+        """Host and port of each server."""
+        hosts = self.url.partition("://")[2].split(",")
+        return [(host.strip("[]"), int(port)) for host, _, port in (each.rpartition(":") for each in hosts)]
+
+
+def engine_of(interface: object) -> Engine | None:
+    """The engine that ``interface`` names; None for what is a network interface, or nothing at all.
+
+    Raises:
+        InvalidInterface: it looks like a URL, but of no engine that there is. What it holds before ``@`` is not shown.
+    """
+    if isinstance(interface, Engine):
+        return interface
+    if not isinstance(interface, str) or not _looks_like_url(interface):
+        return None
+    scheme = interface.partition(":")[0].lower()
+    make = ENGINES.get(scheme)
+    if make is None or "://" not in interface:
+        raise InvalidInterface(
+            f"{masked(interface)!r} names no engine; there are "
+            + ", ".join(f'"{known}://host:port"' for known in ENGINES)
+            + ', and the names of interfaces, such as "eth0"'
+        )
+    return make(interface)
+
+
+ENGINES: Final[dict[str, Callable[[str], Engine]]] = {"nats": Nats, "tls": Nats}
+"""What makes an engine of a URL, by the URL's scheme."""
+
+
+def _looks_like_url(text: str) -> bool:
+    head, slash, _ = text.partition(":/")
+    return "@" in text or "://" in text or bool(slash and head.isalnum())
+
+
+def _split(url: object, schemes: tuple[str, ...], port: int) -> tuple[str, str]:
+    """The login in ``url``, and the URL without it, with a port for each host."""
+    if not isinstance(url, str):
+        raise InvalidInterface(
+            f'an engine is named by a URL such as "{schemes[0]}://host:{port}", not by a {type(url)}'
+        )
+    scheme, slashes, rest = url.partition("://")
+    logins: list[str] = []
+    hosts: list[str] = []
+    for each in rest.rstrip("/").split(","):
+        login, _, host = each.strip().rpartition("://")[2].rpartition("@")
+        logins.append(login)
+        hosts.append(_with_port(host, port))
+    if not slashes or scheme.lower() not in schemes or "" in hosts:
+        raise InvalidInterface(f'{masked(url)!r} is no URL such as "{schemes[0]}://host:{port}"')
+    return next(filter(None, logins), ""), f"{scheme.lower()}://{','.join(hosts)}"
+
+
+def _with_port(text: str, port: int) -> str:
+    """``host:port``; empty for what is none."""
+    host, colon, number = text.rpartition(":")
+    if not colon or text.endswith("]"):
+        host, number = text, str(port)
+    right = number.isascii() and number.isdigit() and 0 < int(number) < 65_536
+    return f"{host}:{number}" if host and right and not set(host) & set("/?# ") else ""
+
+
+def _check_subject(subject: object) -> None:
+    tokens = subject.split(".") if isinstance(subject, str) else []
+    wild = [token for token in tokens if ("*" in token or ">" in token) and token not in ("*", ">")]
+    if (
+        not isinstance(subject, str)
+        or "" in tokens
+        or wild
+        or ">" in tokens[:-1]
+        or any(character.isspace() or character == "\0" for character in subject)
+    ):
+        raise InvalidOption(
+            f'subject has tokens between dots, such as "orders.new", in which "*" stands for one whole token and ">" '
+            f"for the rest, not {subject!r}"
+        )
+
+
+def _unquote(text: str) -> str:
+    from urllib.parse import unquote  # for a URL with a login alone
+
+    return unquote(text)

@@ -1,0 +1,1 @@
+"""Existing engines in the place of a network segment."""

@@ -1,0 +1,97 @@
+"""One end of a group on NATS."""
+
+from __future__ import annotations
+
+from collections import deque
+
+import msgspec
+
+from ....channel_options import ChannelOptions
+from ....engines import Nats
+from ....group import Group
+from ....message import Address, Message
+from ...base import Hears
+from ..base import EngineTransport
+from ..connections import open_end
+from . import subjects
+from .connection import NatsConnection
+
+_MOST_REMEMBERED = 8192
+"""Subjects whose senders are remembered."""
+
+ANSWERABLE = 1
+"""The port of a foreign message that can be answered; 0 of one that cannot."""
+
+
+class NatsTransport(EngineTransport):
+    """See :class:`EngineTransport`.
+
+    Attributes:
+        listens_to: the subscription that brings what is sent to its group.
+        speaks_to: the subject that it sends to its group on; empty where it only listens, to a subject with wildcards.
+        spoke_to: other subjects that it sent on lately.
+        numbering: what its running numbers stand behind.
+    """
+
+    def __init__(self, group: Group, options: ChannelOptions, hears: Hears, connection: NatsConnection) -> None:
+        engine = group.engine
+        self._foreign = engine.subject if isinstance(engine, Nats) else None
+        self._senders: dict[str, Address | None] = {}
+        self.spoke_to: deque[str] = deque(maxlen=8)
+        self.listens_to = self._foreign or f"{subjects.of_group(group)}.>"
+        self.speaks_to = ""
+        self.numbering = subjects.NUMBER
+        self._nats = connection
+        super().__init__(group, options, hears, connection)
+
+    def _prepare(self) -> None:
+        if self._foreign is None:
+            self.speaks_to = subjects.of_sender(self.group, self.sender_address)
+        else:
+            self.speaks_to = "" if set(self._foreign) & set("*>") else self._foreign
+            self.numbering = f"_rxn.{self.sender_address[0]}.{self.sender_address[1]}.".encode()
+
+    def is_address(self, address: str) -> bool:
+        return super().is_address(address) or self._foreign is not None
+
+    def subject_of(self, destination: Address) -> str:
+        """Where to send to one address."""
+        address, _ = destination
+        if len(address) == len(self._nats.session) and address.isalnum():
+            subject = subjects.of_one(destination, self.sender_address)
+        else:
+            subject = address
+        if subject not in self.spoke_to:
+            self.spoke_to.append(subject)
+        return subject
+
+    def message(self, subject: str, reply: bytes, payload: bytes, at: float) -> Message:
+        """The message that came by ``subject``."""
+        if self._foreign is not None:
+            return self._foreign_message(subject, reply, payload, at)
+        sender = self._senders.get(subject)
+        if sender is None:
+            sender = subjects.sender_in(subject) or ("", 0)
+            if len(self._senders) >= _MOST_REMEMBERED:
+                self._senders.clear()
+            self._senders[subject] = sender
+        return Message(payload, sender[0], sender[1], self.group.family, at)
+
+    def _foreign_message(self, subject: str, reply: bytes, payload: bytes, at: float) -> Message:
+        text = reply.decode("utf-8", "replace")
+        sender = (text, ANSWERABLE) if text else ("", 0)
+        if reply.startswith(subjects.NUMBER):
+            sender = subjects.sender_in(text.rpartition(".")[0]) or sender
+        return Message(payload, *sender, self.group.family, at, False, "", subject)
+
+    def _own_message(self, payload: bytes, now: float) -> Message:
+        own = super()._own_message(payload, now)
+        if self._foreign is None:
+            return own
+        return Message(payload, *self.sender_address, self.group.family, now, False, "", self.speaks_to)
+
+
+def open_nats(engine: Nats, group: Group, options: ChannelOptions, hears: Hears) -> NatsTransport:
+    """See :class:`rx_multicast_ipc.transport.OpenTransport`."""
+    shared = msgspec.structs.replace(engine, subject=None)
+    return open_end(shared, lambda: NatsConnection(shared), NatsTransport, group, options, hears)

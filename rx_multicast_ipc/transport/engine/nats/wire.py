@@ -1,0 +1,103 @@
+"""The text protocol of NATS clients, as bytes in and out: https://docs.nats.io/reference/reference-protocols/nats-protocol."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Final, NamedTuple
+
+_LONGEST_LINE: Final = 1 << 20
+
+
+class Delivered(NamedTuple):
+    """A message: the number of the subscription that it came by, its subjects, headers (or nothing) and payload."""
+
+    sid: bytes
+    subject: bytes
+    reply: bytes
+    headers: bytes
+    payload: bytes
+
+
+class Said(NamedTuple):
+    """Anything else: ``PING``, ``PONG``, ``INFO``, ``-ERR``, and what stands behind it."""
+
+    what: bytes
+    text: bytes
+
+
+class NotNats(Exception):
+    """Bytes that no NATS server says."""
+
+
+class Parser:
+    """Cuts what a server says into messages."""
+
+    def __init__(self) -> None:
+        self._chunks: list[bytes] = []
+        self._missing = 0
+
+    def feed(self, data: bytes) -> list[Delivered | Said]:
+        """What is complete with ``data``, in order; raises ``NotNats``."""
+        self._missing -= len(data)
+        self._chunks.append(data)
+        if self._missing > 0:  # of a large message, which is put together once
+            return []
+        self._missing = 0
+        buffer = data if len(self._chunks) == 1 else b"".join(self._chunks)
+        found: list[Delivered | Said] = []
+        place, size = 0, len(buffer)
+        while (end := buffer.find(b"\r\n", place)) >= 0:
+            line = buffer[place:end]
+            kind = line[:4]
+            if kind == b"MSG ":
+                words = line.split()
+                start = end + 2
+                stop = start + int(words[-1])
+                if stop + 2 > size:
+                    self._missing = stop + 2 - size
+                    break
+                reply = words[3] if len(words) == 5 else b""
+                found.append(Delivered(words[2], words[1], reply, b"", buffer[start:stop]))
+                place = stop + 2
+            elif kind == b"HMSG":
+                words = line.split()
+                start = end + 2
+                middle, stop = start + int(words[-2]), start + int(words[-1])
+                if stop + 2 > size:
+                    self._missing = stop + 2 - size
+                    break
+                reply = words[3] if len(words) == 6 else b""
+                found.append(Delivered(words[2], words[1], reply, buffer[start:middle], buffer[middle:stop]))
+                place = stop + 2
+            else:
+                what, _, text = line.partition(b" ")
+                if what.upper() not in (b"PING", b"PONG", b"INFO", b"-ERR", b"+OK"):
+                    raise NotNats(line[:80])
+                found.append(Said(what.upper(), text))
+                place = end + 2
+        rest = buffer[place:]
+        self._chunks = [rest] if rest else []
+        if len(rest) > _LONGEST_LINE and self._missing <= 0:
+            raise NotNats(rest[:80])
+        return found
+
+
+def publish(subject: bytes, reply: bytes, number: int, payloads: Sequence[bytes]) -> bytes:
+    """``payloads``, each with its running number, from ``number`` on, behind ``reply``."""
+    head = b"PUB %b %b" % (subject, reply)
+    if len(payloads) == 1:
+        return b"%b%d %d\r\n%b\r\n" % (head, number, len(payloads[0]), payloads[0])
+    return b"".join([b"%b%d %d\r\n%b\r\n" % (head, at, len(each), each) for at, each in enumerate(payloads, number)])
+
+
+def publish_with_id(subject: bytes, reply: bytes, identity: str, payload: bytes) -> bytes:
+    """One message that a stream keeps once, however often it is sent."""
+    headers = b"NATS/1.0\r\nNats-Msg-Id: %b\r\n\r\n" % identity.encode()
+    sizes = len(headers), len(headers) + len(payload)
+    return b"HPUB %b %b %d %d\r\n%b%b\r\n" % (subject, reply, *sizes, headers, payload)
+
+
+def status(headers: bytes) -> int:
+    """The status that headers begin with, such as 503; 0 for none."""
+    word = headers[9:12]
+    return int(word) if headers.startswith(b"NATS/1.0 ") and word.isdigit() else 0

@@ -1,0 +1,83 @@
+"""Who is there: what an end says of itself, and what others said. Pure: time is passed in."""
+
+from __future__ import annotations
+
+import math
+from heapq import heappop, heappush
+from itertools import count
+from random import Random
+from typing import Final
+
+from ...message import Address
+from .members import MOST_MEMBERS
+from .packet_codec import pack
+from .packets import Datagram, Status
+
+_HELLOS: Final = (0.0, 0.02, 0.06, 0.15, 0.4, 1.0)
+"""Seconds after which an end says that it is there: six times, for any may be lost."""
+
+_REPLY_SPREAD: Final = 0.002
+"""Seconds for each that is there, within which all answer a newcomer."""
+
+
+class Announcements:
+    """What is announced by one end, and who else announced itself.
+
+    Args:
+        random: for waits, and for what tells the end from others.
+
+    Attributes:
+        end: tells it from others, whatever address it speaks from.
+        at: when the next announcement is due; infinity for never.
+    """
+
+    def __init__(self, random: Random) -> None:
+        self.end = random.getrandbits(32) or 1
+        self.at = math.inf
+        self._random = random
+        self._peers: dict[int, Address] = {}
+        self._waiting: list[tuple[float, int, Datagram]] = []  # a heap
+        self._numbers = count()
+
+    @property
+    def peers(self) -> frozenset[Address]:
+        """Who else was heard to be there."""
+        return frozenset(self._peers.values())
+
+    def say_hello(self, now: float) -> None:
+        """Say that this end is there, so that senders wait for it."""
+        for pause in _HELLOS:
+            self._put(now + pause, (self._hello, None))
+
+    def say_goodbye(self, now: float) -> None:
+        """Say that it leaves, and nothing else any more."""
+        self._waiting.clear()
+        for _ in range(2):
+            self._put(now, (pack(Status(0, leave=True, end=self.end)), None))
+
+    def on_leave(self, end: int) -> None:
+        self._peers.pop(end, None)
+
+    def on_hello(self, end: int, source: Address, direct: bool, now: float) -> None:
+        """Somebody is there; who did not know of it answers."""
+        if end not in self._peers and len(self._peers) < MOST_MEMBERS:
+            self._peers[end] = source
+            if not direct:
+                wait = self._random.random() * _REPLY_SPREAD * len(self._peers)
+                self._put(now + wait, (self._hello, source))
+
+    def take(self, now: float) -> list[Datagram]:
+        """What is to be said now."""
+        ready: list[Datagram] = []
+        while self._waiting and self._waiting[0][0] <= now:
+            ready.append(heappop(self._waiting)[2])
+        self.at = self._waiting[0][0] if self._waiting else math.inf
+        return ready
+
+    @property
+    def _hello(self) -> bytes:
+        return pack(Status(0, hello=True, end=self.end))
+
+    def _put(self, at: float, datagram: Datagram) -> None:
+        heappush(self._waiting, (at, next(self._numbers), datagram))
+        self.at = self._waiting[0][0]

@@ -1,0 +1,48 @@
+"""Packets that arrived before their turn, in bounded memory."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from .packets import Data
+
+
+class EarlyPackets:
+    """What is held until what is missing before it has come.
+
+    Args:
+        capacity: bytes.
+
+    Attributes:
+        size: bytes of what is held.
+    """
+
+    def __init__(self, capacity: int) -> None:
+        self.size = 0
+        self._capacity = capacity
+        self._held: dict[int, tuple[Data, Any]] = {}
+
+    def __bool__(self) -> bool:
+        return bool(self._held)
+
+    def __contains__(self, number: int) -> bool:
+        return number in self._held
+
+    def numbers(self) -> list[int]:
+        return [*self._held]
+
+    def hold(self, data: Data, origin: Any) -> bool:
+        """Whether there is room for it; if not, it will be sent again."""
+        size = len(data.body)
+        if self.size + size > self._capacity:
+            return False
+        self._held[data.number] = data, origin
+        self.size += size
+        return True
+
+    def take(self, number: int) -> tuple[Data, Any] | None:
+        """A packet whose turn it is; None if it is not here."""
+        held = self._held.pop(number, None)
+        if held is not None:
+            self.size -= len(held[0].body)
+        return held

@@ -1,0 +1,60 @@
+"""What DATA packets hold: one message, several small ones, or a part of a large one."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from itertools import chain
+from struct import Struct, iter_unpack
+from typing import Final
+
+from .packets import BUNDLE, EQUAL, WHOLE, Data, MalformedPacket
+
+LENGTH_SIZE: Final = 8
+"""Bytes of the total length in the first fragment of a message."""
+
+MOST_IN_BUNDLE: Final = 0xFFFF
+"""Messages in one packet, and bytes of one of them."""
+
+_LENGTH: Final = Struct("!Q")
+
+
+def whole_body(messages: Sequence[bytes]) -> tuple[int, int, bytes]:
+    """The flags, count and body of a packet that holds these messages whole: one, or several that fit."""
+    count, first = len(messages), len(messages[0])
+    if count == 1:
+        return WHOLE, 1, messages[0]
+    if first and all(len(message) == first for message in messages):
+        return EQUAL, count, b"".join(messages)
+    parts: list[bytes] = []
+    for message in messages:
+        parts += (len(message).to_bytes(2), message)
+    return BUNDLE, count, b"".join(parts)
+
+
+def first_fragment(total: int, part: bytes) -> bytes:
+    """The body of the first fragment of a message of ``total`` bytes."""
+    return _LENGTH.pack(total) + part
+
+
+def length_in(body: bytes) -> int:
+    """The length of the whole message, from the body of its first fragment."""
+    return _LENGTH.unpack_from(body)[0]
+
+
+def messages_of(data: Data) -> list[bytes]:
+    """The messages that a packet holds whole; raises ``MalformedPacket`` where its lengths contradict each other."""
+    flags, count, body = data.flags, data.message_count, data.body
+    if flags == WHOLE:
+        return [body]
+    if flags == EQUAL:
+        size = len(body) // count
+        return [*chain.from_iterable(iter_unpack(f"{size}s", body))]
+    messages: list[bytes] = []
+    at, end = 0, len(body)
+    while at + 2 <= end:
+        start = at + 2
+        at = start + (body[at] << 8 | body[at + 1])
+        messages.append(body[start:at])
+    if at != end or len(messages) != count:
+        raise MalformedPacket("lengths in a bundle contradict each other")
+    return messages

@@ -1,0 +1,178 @@
+"""Where all packets of an end leave and come in: through its envelope, and past those who asked for other kinds."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Sequence
+
+import msgspec
+
+from ...channel_events import ChannelEvent
+from ...message import Address, Message
+from ...subscribing.subscriber_errors import report
+from ..base import Transport
+from .envelope import Envelope, Tell
+from .packet_codec import pack_control, parse_control
+from .packet_outlet import PacketOutlet
+from .packets import ControlPacket, Datagram, Kind
+
+Handler = Callable[[ControlPacket, Message], bool]
+"""Takes a packet of its kind, on the I/O thread, in the order of arrival among messages, and the message that it came
+as (for its source, interface and time). Returns False if it is none, so that it is what it would be without handler."""
+
+
+class PacketPort:
+    """The way in and out of every packet of one end.
+
+    Other parts of a channel have packets of their own kinds: they ask for what comes with :meth:`handle`, send with
+    :meth:`send`, tell the user with :meth:`tell`, and have what they have to say last sent :meth:`before_closing`.
+
+    Args:
+        transport: carries them.
+        envelope: is put around each; None for none.
+        tell: tells the user of an event, on the I/O thread.
+        on_writable: called on the I/O thread when a full send buffer may take more; it is to call :meth:`go_on`.
+
+    Attributes:
+        lock: guards what leaves; a signal handler may send while its thread does.
+        transport: carries them. Its ``scheduler`` runs timers on the I/O thread.
+        is_open: whether packets can be sent.
+    """
+
+    def __init__(
+        self, transport: Transport, envelope: Envelope | None, tell: Tell, on_writable: Callable[[], None]
+    ) -> None:
+        self.lock = threading.RLock()
+        self.transport = transport
+        self.is_open = True
+        self._envelope = envelope
+        self._tell = tell
+        self._handlers: dict[int, Handler] = {}
+        self._last_words: list[Callable[[], None]] = []
+        self._port = transport.sender_address[1]
+        self._shares_port = self._port == transport.group.port
+        self._outlet = PacketOutlet(transport, envelope, on_writable)
+        if envelope is not None:
+            envelope.attach(self._send_packed, self.tell)
+
+    @property
+    def overhead(self) -> int:
+        """Bytes that the envelope adds to a packet."""
+        return 0 if self._envelope is None else self._envelope.overhead
+
+    def handle(self, kind: int, handler: Handler) -> None:
+        """Have ``handler`` called with each packet of a kind that others than this end send.
+
+        Kinds below 6 are the transport's: the handler looks on, before the transport deals with them as always.
+        """
+        self._handlers[kind] = handler
+
+    def send(self, packet: ControlPacket, destination: Address | None = None) -> None:
+        """Send a packet to the group or to one address; from any thread. It does not wait, and may get lost."""
+        self._send_packed(pack_control(packet), destination)
+
+    def tell(self, event: ChannelEvent) -> None:
+        """Tell the user of an event, on the I/O thread: in its place among the messages, where called there."""
+        self.transport.call(lambda: self._tell(event))
+
+    def before_closing(self, action: Callable[[], None]) -> None:
+        """Have ``action`` called on the I/O thread when the channel closes, while packets can still be sent."""
+        self._last_words.append(action)
+
+    # For the transport around it
+
+    def close(self) -> None:
+        """Let those who asked say their last; on the I/O thread, once."""
+        actions, self._last_words = self._last_words, []
+        for action in actions:
+            try:
+                action()
+            except Exception as error:
+                report(error)
+
+    def forget(self) -> None:
+        """Let go of everything, in a forked child."""
+        self.lock = threading.RLock()
+        self.clear()
+
+    def clear(self) -> None:
+        """Send nothing more."""
+        self.is_open = False
+        self._outlet.clear()
+
+    @property
+    def is_full(self) -> bool:
+        """Whether so many packets wait for the send buffer that no more should be made; with the lock."""
+        return self._outlet.is_full
+
+    @property
+    def waits(self) -> bool:
+        """Whether any packet waits for the send buffer; with the lock."""
+        return self._outlet.waits
+
+    def send_now(self, packet: bytes) -> None:
+        """Send a packet to the group where none :attr:`waits`; with the lock."""
+        self._outlet.send_now(packet)
+
+    def put(self, packets: Sequence[Datagram]) -> None:
+        """Add packets to be sent with the next :meth:`flush`; with the lock."""
+        self._outlet.put(packets)
+
+    def flush(self) -> None:
+        """Send what waits; with the lock."""
+        self._outlet.send()
+
+    def go_on(self) -> None:
+        """The send buffer may take more; with the lock."""
+        self._outlet.go_on()
+
+    def wrap(self, packet: bytes, destination: Address | None) -> bytes:
+        """The datagram for a packet, to be sent by the caller; with the lock."""
+        return packet if self._envelope is None else self._envelope.wrap(packet, destination)
+
+    def arrive(self, batch: list[Message], take: Callable[[list[Message]], None]) -> None:
+        """Open what came, call handlers, and have ``take`` called with the rest, in order: packets out of envelopes."""
+        if self._envelope is None and not self._handlers:
+            take(batch)
+            return
+        rest: list[Message] = []
+        own = self.transport.own_addresses
+        for datagram in batch:
+            message = self._opened(datagram)
+            if message is None:
+                continue
+            packet = parse_control(message.data)
+            handler = None if packet is None else self._handlers.get(packet.kind)
+            if packet is not None and handler is not None:
+                if rest:
+                    take(rest)
+                    rest = []
+                is_own = message.port == self._port and message.sender in own and not self._shares_port
+                if (is_own or self._is_taken(handler, packet, message)) and packet.kind > Kind.MESSAGE:
+                    continue
+            rest.append(message)
+        if rest:
+            take(rest)
+
+    def counts(self) -> dict[str, int]:
+        """What the envelope adds to the statistics."""
+        return {} if self._envelope is None else self._envelope.counts()
+
+    def _opened(self, datagram: Message) -> Message | None:
+        if self._envelope is None:
+            return datagram
+        packet = self._envelope.open(datagram)
+        return None if packet is None else msgspec.structs.replace(datagram, data=packet)
+
+    def _is_taken(self, handler: Handler, packet: ControlPacket, message: Message) -> bool:
+        try:
+            return handler(packet, message)
+        except Exception as error:
+            report(error)
+            return True
+
+    def _send_packed(self, packet: bytes, destination: Address | None) -> None:
+        with self.lock:
+            if self.is_open:
+                self._outlet.put([(packet, destination)])
+                self._outlet.send()

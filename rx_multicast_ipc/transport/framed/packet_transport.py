@@ -1,0 +1,159 @@
+"""What transports that speak in packets share: their packets' way out and in, the end inside, and their own end."""
+
+from __future__ import annotations
+
+import logging
+from typing import Any, Final
+
+from ...channel_events import ChannelEvent
+from ...channel_statistics import Statistics
+from .. import close_at_exit
+from ..base import Changed, Deliver, Ended, Transport, may_wait
+from ..latch import Latch
+from ..wrapper import TransportWrapper
+from .envelope import Envelope
+from .packet_port import PacketPort
+
+_log = logging.getLogger("rx_multicast_ipc")
+
+_CLOSE_WAIT: Final = 5.0
+"""Seconds that close waits for a delivery under way."""
+
+_RELEASE_WAIT: Final = 1.5
+"""Seconds that close waits for the end inside, which may linger for one."""
+
+
+class PacketTransport(TransportWrapper):
+    """A transport around another one that carries its packets.
+
+    Closing ends it for its user at once, where ``ended`` is called; the end inside may live on for a moment.
+    :meth:`close` from another thread waits for that.
+
+    Args:
+        transport: the one inside. It belongs to the wrapper from now on.
+        envelope: is put around packets; None for none.
+
+    Attributes:
+        packets: their way out and in.
+    """
+
+    def __init__(self, transport: Transport, envelope: Envelope | None) -> None:
+        super().__init__(transport)
+        self.packets = PacketPort(transport, envelope, self._tell, self._go_on)
+        self._lock = self.packets.lock
+        self._deliver: Deliver | None = None
+        self._ended: Ended | None = None
+        self._changed: Changed | None = None
+        self._closed = self._told = False
+        self._over = Latch()
+        self._released = Latch()
+        self._final: Statistics | None = None
+
+    @property
+    def closed(self) -> bool:
+        return self._closed or self.inner.closed
+
+    @property
+    def ended(self) -> bool:
+        return self._over.is_set
+
+    @property
+    def statistics(self) -> Statistics:
+        with self._lock:
+            return self._final or self._count()
+
+    def close(self, *, wait: bool = True) -> None:
+        with self._lock:
+            self._closed = True
+            self._on_closed()
+        if not self._released.is_set:
+            self.inner.call(self._end)
+        if wait and may_wait() and not self._over.wait(_CLOSE_WAIT):
+            _log.warning(
+                "closing %s: a subscriber has kept the I/O thread busy for %g s; it closes when that ends",
+                self.group,
+                _CLOSE_WAIT,
+            )
+        if wait and may_wait() and self._lingers:
+            self._released.wait(_RELEASE_WAIT)
+
+    def finish(self, deadline: float) -> None:
+        """See :class:`close_at_exit.ClosesAtExit`."""
+        self.scheduler.schedule(lambda _scheduler, _state: self.close(wait=False))
+
+    def wait_ended(self, seconds: float) -> bool:
+        """See :class:`close_at_exit.ClosesAtExit`."""
+        return self._released.wait(seconds)
+
+    def forget(self) -> None:
+        """See :class:`close_at_exit.ClosesAtExit`."""
+        self.packets.forget()
+        self._lock = self.packets.lock
+        self._closed = True
+        self._final = self._final or Statistics()
+        self._over.set()
+        self._released.set()
+        innermost: Any = self._innermost
+        innermost.forget()
+
+    # What a subclass says
+
+    @property
+    def _lingers(self) -> bool:
+        """Whether the end inside may live on after ``ended``, so that close waits for it."""
+        return True
+
+    def _count(self) -> Statistics:
+        raise NotImplementedError
+
+    def _end(self) -> None:
+        """Begin to end; on the I/O thread, once or more often."""
+        raise NotImplementedError
+
+    def _tell(self, event: ChannelEvent) -> None:
+        """Tell the user of an event; on the I/O thread."""
+        raise NotImplementedError
+
+    def _go_on(self) -> None:
+        """The send buffer may take more; on the I/O thread."""
+        with self._lock:
+            self.packets.go_on()
+
+    def _on_closed(self) -> None:
+        """It was closed, or its end inside ended; with the lock."""
+
+    # What a subclass uses
+
+    @property
+    def _innermost(self) -> Transport:
+        inner = self.inner
+        while isinstance(inner, TransportWrapper):
+            inner = inner.inner
+        return inner
+
+    def _close_with_the_process(self) -> None:
+        """Be closed at the end of the interpreter, in place of the end inside."""
+        innermost: Any = self._innermost
+        if hasattr(innermost, "forget"):  # else it holds nothing that outlives the process
+            close_at_exit.discard(innermost)
+            close_at_exit.add(self)
+
+    def _on_inside_ended(self, fault: Exception | None) -> None:
+        with self._lock:
+            self._closed = True
+            self._final = self._final or self._count()
+            self._on_closed()
+            self.packets.clear()
+        close_at_exit.discard(self)
+        self._tell_ended(fault)
+        self._released.set()
+
+    def _tell_ended(self, fault: Exception | None) -> None:
+        with self._lock:
+            told, self._told = self._told, True
+        if not told:
+            try:
+                if self._ended is not None:
+                    self._ended(fault)
+            finally:
+                self._over.set()

@@ -1,0 +1,93 @@
+"""The packets of a stream that are to be sent again: which, and when."""
+
+from __future__ import annotations
+
+import math
+from collections import deque
+from typing import Final
+
+from .congestion import Congestion
+from .sent_packets import SentPackets
+
+_LEAST_HOLD_OFF: Final = 0.001
+"""Seconds between two repairs of one packet, at least."""
+
+
+class Repairs:
+    """What receivers lack, on its way out: a window of it each round trip at most.
+
+    Args:
+        sent: where the packets are.
+        congestion: of the stream.
+
+    Attributes:
+        repeated: packets that were sent again.
+        at: when the next may go out, if there is one.
+    """
+
+    def __init__(self, sent: SentPackets, congestion: Congestion) -> None:
+        self.repeated = 0
+        self.at = 0.0
+        self._sent = sent
+        self._congestion = congestion
+        self._numbers: deque[int] = deque()
+        self._credit = 0
+        self._credit_at = -math.inf
+
+    def __bool__(self) -> bool:
+        return bool(self._numbers)
+
+    def ask(self, number: int, missing: int, hold_off: float, now: float) -> None:
+        """Queue what is missing, unless a repair may be on its way to whoever asks.
+
+        Args:
+            number: of the first bit.
+            missing: a bitmap.
+            hold_off: seconds that a repair may be on its way.
+            now: seconds.
+        """
+        hold_off = max(hold_off, _LEAST_HOLD_OFF)
+        while missing:
+            skipped = (missing & -missing).bit_length() - 1
+            number += skipped
+            sent = self._sent.get(number)
+            if (
+                sent is not None
+                and not sent.queued
+                and (sent.again_at == sent.sent_at or now - sent.again_at >= hold_off)
+            ):
+                sent.queued = True
+                self._congestion.on_lost(len(sent.packet))
+                self._numbers.append(number)
+            missing >>= skipped + 1
+            number += 1
+
+    def take(self, now: float) -> list[bytes]:
+        """Those that may go out now."""
+        congestion = self._congestion
+        if now - self._credit_at >= max(congestion.round_trip, _LEAST_HOLD_OFF):
+            self._credit_at, self._credit = now, congestion.window
+        ready: list[bytes] = []
+        while self._numbers:
+            wait = congestion.wait(now)
+            if self._credit <= 0:
+                wait = max(wait, self._credit_at + max(congestion.round_trip, _LEAST_HOLD_OFF) - now, 1e-6)
+            if wait:
+                self.at = now + wait
+                break
+            sent = self._sent.get(self._numbers.popleft())
+            if sent is None:
+                continue  # too late
+            sent.queued = False
+            sent.again_at = now
+            self.repeated += 1
+            self._credit -= len(sent.packet)
+            congestion.on_sent(len(sent.packet), now)
+            ready.append(sent.packet)
+        return ready
+
+    def on_the_way(self, now: float) -> int:
+        """Bytes of the repairs of the last round trip: they are in the queues as well."""
+        if now - self._credit_at >= 2 * self._congestion.round_trip:
+            return 0
+        return max(0, self._congestion.window - self._credit)
