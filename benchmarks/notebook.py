@@ -59,7 +59,8 @@ def deliver():
     delivered, cpu, until = 0, time.process_time(), time.perf_counter() + 1
     while time.perf_counter() < until:
         for _ in range(50):
-            channel._deliver([ipc.Message(bytes({size}), "127.0.0.1", 5000, "IPv4", 1.7e9) for _ in range(44)])
+            batch = [ipc.Message(bytes({size}), "127.0.0.1", 5000, "IPv4", 1.7e9) for _ in range(44)]
+            channel.transport._deliver(batch)
         delivered += 50 * 44
     return delivered / (time.process_time() - cpu)
 

@@ -61,7 +61,10 @@ NARROW = {
         *("channel_events", "channel_options", "channel_scheduler", "channel_statistics", "errors", "group", "message"),
         *("engines", "reliable", "strangers", "subscribing", "validation"),
     },
-    "notebook": {"blocking_run", "channel", "errors", "message", "receiving", "testing", "validation"},
+    "notebook": {
+        *("blocking_run", "capture", "channel", "errors", "message", "payload_format", "receiving", "strangers"),
+        *("subscribing", "testing", "topics", "validation"),
+    },
     "testing": {
         *(
             "channel",

@@ -2,67 +2,200 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import logging
+import os
+from collections.abc import Callable, Iterable, Mapping
 from datetime import UTC, datetime
 from importlib import import_module
 from importlib.util import find_spec
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final, NamedTuple, cast
 
+import msgspec
 from reactivex import Observable
+from reactivex import operators as ops
 
+from ..blocking_run import run
+from ..capture import read
 from ..channel import Channel
 from ..errors import InvalidOption, MissingExtra
-from ..message import Message
+from ..message import Message, Received
+from ..payload_format import Codec, Format, format_of
+from ..topics.topic_message import TopicMessage
 from ..validation.arguments import shown
+
+if TYPE_CHECKING:
+    from typing_extensions import TypeForm  # what checkers bring with them; nothing is imported at run time
 
 LIBRARIES: Final = ("pandas", "polars")
 
+_EXAMPLE: Final = "to_frame(collect(channel, 5))"
 
-def to_frame(messages: Iterable[Message], library: str | None = None) -> Any:
-    """A data frame with one row a message: its fields, ``text`` and ``size`` (bytes), ``received_at`` as UTC times.
+_log = logging.getLogger("rx_multicast_ipc")
+
+Items = Iterable[Message | TopicMessage | Received[Any]]
+"""What a table can be made of."""
+
+
+class _Row(NamedTuple):
+    """A message, its topic (or None), what of it is the payload, and what that stands for, once it is known."""
+
+    message: Message
+    topic: str | None
+    payload: bytes
+    value: Any
+
+
+def to_frame(
+    source: Items | str | os.PathLike[str],
+    type: TypeForm[Any] | None = None,
+    *,
+    library: str | None = None,
+    format: Format | Codec[Any] = "json",
+) -> Any:
+    """A data frame with one row a message.
+
+        to_frame(collect(channel, 5))             # time, sender, payload
+        to_frame(collect(channel, 5), Reading)    # time, sender, and a column for each field of a Reading
+        to_frame("today.pcap", Reading)           # of a capture file
+
+    Without a type its columns are the fields of :class:`Message`, ``text`` and ``size`` (bytes); with one:
+    ``received_at``, ``address``, ``port``, and the fields of its values, or ``value`` where these have none. Times are
+    UTC. Topics have a column, and so have values that came with ``Received``.
 
     Args:
-        messages: for example what :func:`collect` returned.
+        source: messages, for example what :func:`collect` returned, of a channel or of its ``topics``; or
+            ``Received`` values; or the name of a capture file, which is read as fast as it goes.
+        type: what payloads stand for, as for ``operators.decode``. Those that stand for none are left out, and one log
+            line tells how many.
         library: ``"pandas"`` or ``"polars"``; the first of them that is installed, if not given.
+        format: of payloads: ``"json"``, ``"msgpack"`` or a codec.
 
     Returns:
         A ``pandas.DataFrame`` or ``polars.DataFrame``.
 
     Raises:
-        InvalidOption: another library, a stream, which has yet to come, or items that are no messages.
-        MissingExtra: it is not installed.
+        InvalidOption: another library, no type, a stream, which has yet to come, or items that are no messages.
+        CaptureFailed, CaptureCorrupt: the file cannot be read.
+        MissingExtra: the library is not installed.
     """
-    table = columns(messages)
+    if isinstance(type, str):
+        raise InvalidOption(f"type is what payloads stand for, not {type!r}; write library={type!r}")
     if library is not None and library not in LIBRARIES:
         raise InvalidOption(f"library is one of {', '.join(LIBRARIES)}, not {library!r}")
+    table = columns(source, type, format)
     chosen = next((name for name in (LIBRARIES if library is None else (library,)) if find_spec(name)), None)
     if chosen is None:
         raise MissingExtra("to_frame()", library or " or ".join(LIBRARIES))
     return import_module(chosen).DataFrame(table)
 
 
-def columns(messages: Iterable[Message]) -> dict[str, list[Any]]:
+def columns(
+    source: Items | str | os.PathLike[str], type: Any = None, format: Format | Codec[Any] = "json"
+) -> dict[str, list[Any]]:
     """The columns of that frame."""
-    if isinstance(messages, Observable | Channel):
+    decode = None if type is None else format_of(type, format).decode
+    if isinstance(source, str | os.PathLike):
+        source = run(read(source, speed=None).pipe(ops.to_list()))
+    rows = _rows(source)
+    if decode is not None:
+        rows = _decoded(rows, decode)
+    if decode is None and not any(isinstance(row.value, Received) for row in rows):
+        return _of_messages(rows)
+    return _of_values(rows, _field_names(type))
+
+
+def _rows(source: Any) -> list[_Row]:
+    if isinstance(source, Observable | Channel):
         raise InvalidOption(
-            f"to_frame() makes a table of messages that have come, not of {shown(messages)}: collect(channel, 5) takes "
-            "those of 5 seconds, and to_frame(collect(channel, 5)) makes a table of them"
+            f"to_frame() makes a table of messages that have come, not of {_shown(source)}: collect(channel, 5) takes "
+            f"those of 5 seconds, and {_EXAMPLE} makes a table of them"
         )
-    if isinstance(messages, Message | str | bytes) or not isinstance(messages, Iterable):
-        raise InvalidOption(f"to_frame() makes a table of a list of Message records, not of {shown(messages)}")
-    records = list(messages)
-    for record in records:
-        if not isinstance(record, Message):
-            raise InvalidOption(
-                f"to_frame() makes a table of Message records, not of {record!r}; give values to the library itself"
-            )
-    found: dict[str, list[Any]] = {
-        "received_at": [datetime.fromtimestamp(record.received_at, UTC) for record in records]
-    }
+    is_one = isinstance(source, Message | TopicMessage | Received | bytes)
+    if is_one or not isinstance(source, Iterable):
+        raise InvalidOption(
+            f"to_frame() makes a table of a list of Message records, not of {shown(cast('object', source))}"
+        )
+    return [_row(item) for item in cast("Iterable[Any]", source)]
+
+
+def _shown(source: Any) -> str:
+    return shown(source)
+
+
+def _row(item: Any) -> _Row:
+    if isinstance(item, Message):
+        return _Row(item, None, item.data, None)
+    if isinstance(item, TopicMessage):
+        return _Row(item.message, item.topic, item.payload, None)
+    if isinstance(item, Received):
+        received = cast("Received[Any]", item)
+        return _Row(received.message, None, received.message.data, received)
+    raise InvalidOption(
+        f"to_frame() makes a table of Message records, not of {shown(item)}; give values to the library itself"
+    )
+
+
+def _decoded(rows: list[_Row], decode: Callable[[bytes], Any]) -> list[_Row]:
+    good: list[_Row] = []
+    reason: Exception | None = None
+    for row in rows:
+        try:
+            good.append(row._replace(value=decode(row.payload)))
+        except Exception as error:
+            reason = error
+    if reason is not None:
+        _log.warning("to_frame() left out %d of %d messages: %s", len(rows) - len(good), len(rows), reason)
+    return good
+
+
+def _of_messages(rows: list[_Row]) -> dict[str, list[Any]]:
+    found = _time_and_topic(rows)
     for name in Message.__struct_fields__:
-        found.setdefault(name, [getattr(record, name) for record in records])
+        found.setdefault(name, [row.payload if name == "data" else getattr(row.message, name) for row in rows])
     return {
         **found,
-        "size": [len(record.data) for record in records],
-        "text": [record.text for record in records],
+        "size": [len(row.payload) for row in rows],
+        "text": [row.payload.decode("utf-8", "replace") for row in rows],
     }
+
+
+def _of_values(rows: list[_Row], names: list[str]) -> dict[str, list[Any]]:
+    """Time and sender, then a column a field; one that some values lack is None there."""
+    about = {
+        **_time_and_topic(rows),
+        "address": [row.message.address for row in rows],
+        "port": [row.message.port for row in rows],
+    }
+    records = [_record(_value_of(row)) for row in rows]
+    for record in records:
+        names += [name for name in record if name not in names]
+    fields = {name: [record.get(name) for record in records] for name in names}
+    return about | {f"{name}_" if name in about else name: values for name, values in fields.items()}
+
+
+def _value_of(row: _Row) -> Any:
+    value = row.value
+    return cast("Received[Any]", value).value if isinstance(value, Received) else value
+
+
+def _time_and_topic(rows: list[_Row]) -> dict[str, list[Any]]:
+    times = [datetime.fromtimestamp(row.message.received_at, UTC) for row in rows]
+    topics = [row.topic for row in rows]
+    return {"received_at": times} | ({"topic": topics} if any(topics) else {})
+
+
+def _field_names(type: Any) -> list[str]:
+    """The fields that values of a type have, where it tells: a table of none has their columns, too."""
+    try:
+        return [field.name for field in msgspec.structs.fields(type)]
+    except TypeError:
+        return []
+
+
+def _record(value: Any) -> dict[str, Any]:
+    """The fields of a value, their own values as plain ones; ``value`` for what has none."""
+    plain = msgspec.to_builtins(value, builtin_types=(datetime, bytes), enc_hook=lambda other: other)
+    if isinstance(plain, Mapping):
+        return {str(name): part for name, part in cast("Mapping[Any, Any]", plain).items()}
+    as_dict: Any = getattr(value, "_asdict", None)
+    return as_dict() if as_dict is not None else {"value": plain}

@@ -10,7 +10,10 @@ from typing import Any, Final
 
 import msgspec
 
-from ..message import Address, Message
+from ..message import Message, Received
+from ..topics.topic_message import TopicMessage
+from .plotted_values import PlottedValues, Values
+from .sender_name import Sender
 
 MOST_ROWS: Final = 200
 """Items that are kept, and told by one reading."""
@@ -33,8 +36,10 @@ class Value(msgspec.Struct, frozen=True):
 
 Item = Message | Value
 
-Sender = Address | str
-"""Whom an item is counted for: a message's address and port, or the type of a plain value."""
+
+def message_of(value: Any) -> Message | None:
+    """The message that a value came in, where it tells."""
+    return value.message if isinstance(value, Received | TopicMessage) else None
 
 
 class Reading(msgspec.Struct, frozen=True):
@@ -49,6 +54,7 @@ class Reading(msgspec.Struct, frozen=True):
         looked_at: how many those were.
         came: how many came; more than ``looked_at`` when too many did to look at each.
         last: the newest items, ``MOST_ROWS`` at most; the last one is number ``total``.
+        values: what is to be plotted.
     """
 
     at: float
@@ -59,55 +65,87 @@ class Reading(msgspec.Struct, frozen=True):
     looked_at: int
     came: int
     last: Sequence[Item]
+    values: Values = Values([])
 
 
 class Meter:
     """Takes items on the thread that delivers them. A batch beyond ``MOST_LOOKED_AT`` costs what one item does.
 
-    It is read by one thread at a time.
+    It is read by one thread at a time. Items that come one by one wait in a list until somebody reads or there are
+    ``_CHUNK``: taking one in must cost little more than the call.
 
     Args:
         clock: seconds since the Unix epoch.
+        values: takes what is to be plotted.
     """
 
-    def __init__(self, clock: Callable[[], float] = time.time) -> None:
+    _CHUNK = 128
+
+    def __init__(self, clock: Callable[[], float] = time.time, values: PlottedValues | None = None) -> None:
         self._clock = clock
         self._lock = Lock()
+        self._values = PlottedValues() if values is None else values
+        self._waiting: list[Any] = []
         self._last: deque[Item] = deque(maxlen=MOST_ROWS)
         self._senders: dict[Sender, list[int]] = {}
         self._looked_at = 0
-        self._total = 0
+        self._taken = 0
         self._total_read = 0
         self._bytes = 0
         self._estimated = False
-
-    def add(self, item: Any) -> None:
+        self.add: Callable[[Any], None] = self._make_add()
         """Count one message or other value."""
-        if not isinstance(item, Message):
-            item = Value(item, self._clock())
-        with self._lock:
-            self._total += 1
-            self._last.append(item)
-            if self._looked_at < MOST_LOOKED_AT:
-                self._look_at((item,))
 
-    def add_all(self, messages: Sequence[Message]) -> None:
-        """Count a batch."""
-        count = len(messages)
-        newest = messages if count <= MOST_ROWS else messages[-MOST_ROWS:]
+    def add_all(self, items: Sequence[Any]) -> None:
+        """Count a batch: of messages, or of other values."""
+        at = self._clock()
+        if items and not isinstance(items[0], Message):
+            items = [Value(item, at) for item in items]
         with self._lock:
-            self._total += count
-            self._last.extend(newest)
-            if self._looked_at < MOST_LOOKED_AT:
-                self._look_at(messages[: MOST_LOOKED_AT - self._looked_at])
+            self._take(items, at)
 
-    def _look_at(self, items: Sequence[Item]) -> None:
+    def _make_add(self) -> Callable[[Any], None]:
+        # A closure finds what it needs faster than a method. The list stays the same one, so that no item is lost to a
+        # list that was just taken away; only its beginning is.
+        waiting, clock, chunk, take = self._waiting, self._clock, self._CHUNK, self._take_waiting
+        append, message_type = waiting.append, Message
+
+        def add(item: Any) -> None:
+            append(item if isinstance(item, message_type) else Value(item, clock()))
+            if len(waiting) >= chunk:
+                take()
+
+        return add
+
+    def _take_waiting(self) -> None:
+        with self._lock:
+            self._take_in_lock()
+
+    def _take_in_lock(self) -> None:
+        waiting = self._waiting[:]
+        del self._waiting[: len(waiting)]
+        self._take(waiting, self._clock())
+
+    def _take(self, items: Sequence[Item], at: float) -> None:
+        self._taken += len(items)
+        self._last.extend(items if len(items) <= MOST_ROWS else items[-MOST_ROWS:])
+        if items and self._looked_at < MOST_LOOKED_AT:
+            self._look_at(items[: MOST_LOOKED_AT - self._looked_at], at)
+
+    def _look_at(self, items: Sequence[Item], at: float) -> None:
         self._looked_at += len(items)
+        plots_messages, plot = self._values.takes_messages, self._values.add
         for item in items:
             if isinstance(item, Message):
                 sender, size = (item.address, item.port), len(item.data)
+                if plots_messages:
+                    plot(item, at)
             else:
-                sender, size = type(item.value).__name__, 0
+                message = message_of(item.value)
+                sender, size = (
+                    (type(item.value).__name__, 0) if message is None else (message.sender, len(message.data))
+                )
+                plot(item.value, item.received_at)
             counts = self._senders.get(sender)
             if counts is None:
                 self._senders[sender] = [1, size]
@@ -118,28 +156,33 @@ class Meter:
     @property
     def total(self) -> int:
         """Items since the beginning."""
-        return self._total
+        return self._taken + len(self._waiting)
 
     @property
     def unread(self) -> int:
         """Items since the last reading."""
-        return self._total - self._total_read
+        return self.total - self._total_read
 
     def read(self) -> Reading:
         """What came since the last call."""
         with self._lock:  # the clock too: a total of a later moment is a spike in the plot
-            at, total, came = self._clock(), self._total, self.unread
+            self._take_in_lock()
+            at, total = self._clock(), self._taken
+            came = total - self._total_read
             last = list(self._last)[-came:] if came else []
             senders, looked_at = self._senders, self._looked_at
             self._total_read, self._senders, self._looked_at = total, {}, 0
+            values = self._values.read()
         looked_bytes = sum(size for _, size in senders.values())
         self._bytes += looked_bytes if came == looked_at else round(looked_bytes * came / looked_at)
         self._estimated = self._estimated or came > looked_at
         counts = {sender: (n, size) for sender, (n, size) in senders.items()}
-        return Reading(at, total, self._bytes, self._estimated, counts, looked_at, came, last)
+        return Reading(at, total, self._bytes, self._estimated, counts, looked_at, came, last, values)
 
     def recent(self) -> Reading:
         """The newest items again, for a front end that begins late; the next :meth:`read` is not changed by it."""
         with self._lock:
-            at, total, last = self._clock(), self._total, list(self._last)
-        return Reading(at, total, self._bytes, self._estimated, {}, 0, 0, last)
+            self._take_in_lock()
+            at, total, last = self._clock(), self._taken, list(self._last)
+            values = self._values.read(all_kept=True)
+        return Reading(at, total, self._bytes, self._estimated, {}, 0, 0, last, values)

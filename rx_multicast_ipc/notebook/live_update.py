@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Any, Final, Literal
+from typing import Any, Final, Literal, cast
 
 import msgspec
 
-from ..message import Message
-from .live_meter import Item, Reading, Sender, Value
+from ..message import Message, Received
+from ..topics.topic_message import TopicMessage
+from ..topics.topic_name import split_topic
+from .live_meter import Item, Reading, Value, message_of
+from .plotted_values import Values
+from .sender_name import name_of
 
 PAYLOAD_BUDGET: Final = 256 * 1024
 """Bytes of payload in one update; when there are more, each item shows its beginning."""
@@ -29,6 +33,7 @@ class Row(msgspec.Struct, frozen=True, array_like=True):
         shown: bytes of it that are in the update.
         whole: bytes that there are to show.
         direct: sent to the channel alone.
+        topic: the topic's name; what is shown is the payload behind it then.
     """
 
     received_at: float
@@ -37,6 +42,7 @@ class Row(msgspec.Struct, frozen=True, array_like=True):
     shown: int
     whole: int
     direct: bool
+    topic: str = ""
 
 
 class Head(msgspec.Struct, frozen=True):
@@ -49,6 +55,7 @@ class Head(msgspec.Struct, frozen=True):
         others: items and bytes of the other senders.
         dropped: messages that the kernel dropped since the beginning; None where nobody tells.
         rows: the newest items; the last one is number ``total``.
+        values: what is to be plotted.
     """
 
     state: State
@@ -61,14 +68,17 @@ class Head(msgspec.Struct, frozen=True):
     others: tuple[int, int]
     dropped: int | None
     rows: list[Row]
+    values: Values = Values([])
 
 
 def encode(reading: Reading, *, state: State = "live", error: str = "", dropped: int | None = None) -> list[bytes]:
     """The head and the payloads."""
-    payloads = [payload_of(item) for item in reading.last]
+    found = [_topic_and_payload(item) for item in reading.last]
+    payloads = [payload for _, payload in found]
     limit = fair_limit(map(len, payloads), PAYLOAD_BUDGET)
     rows = [
-        _row(item, len(payload), min(len(payload), limit)) for item, payload in zip(reading.last, payloads, strict=True)
+        _row(item, len(payload), min(len(payload), limit), topic)
+        for item, (topic, payload) in zip(reading.last, found, strict=True)
     ]
     scale = reading.came / reading.looked_at if reading.looked_at else 1.0
     busiest = sorted(reading.senders.items(), key=lambda entry: -entry[1][0])
@@ -86,16 +96,21 @@ def encode(reading: Reading, *, state: State = "live", error: str = "", dropped:
         ),
         dropped,
         rows,
+        reading.values,
     )
     return [msgspec.json.encode(head), b"".join(payload[:limit] for payload in payloads)]
 
 
-def name_of(sender: Sender) -> str:
-    """How a sender is told."""
-    if isinstance(sender, str):
-        return sender
-    address, port = sender
-    return f"[{address}]:{port}" if ":" in address else f"{address}:{port}"
+def _topic_and_payload(item: Item) -> tuple[str, bytes]:
+    if isinstance(item, Message):
+        return split_topic(item.data)
+    value = item.value
+    if isinstance(value, TopicMessage):
+        return value.topic, value.payload
+    if isinstance(value, Received):
+        received = cast("Received[Any]", value)
+        return split_topic(received.message.data)[0], payload_of(Value(received.value, item.received_at))
+    return "", payload_of(item)
 
 
 def payload_of(item: Item) -> bytes:
@@ -124,10 +139,12 @@ def fair_limit(sizes: Iterable[int], budget: int) -> int:
     return ordered[-1] if ordered else 0
 
 
-def _row(item: Item, whole: int, shown: int) -> Row:
-    if isinstance(item, Value):
-        return Row(item.received_at, type(item.value).__name__, None, shown, whole, False)
-    return Row(item.received_at, name_of(item.sender), whole, shown, whole, item.direct)
+def _row(item: Item, whole: int, shown: int, topic: str) -> Row:
+    message = message_of(item.value) if isinstance(item, Value) else item
+    if message is not None:
+        return Row(item.received_at, name_of(message.sender), len(message.data), shown, whole, message.direct, topic)
+    kind = type(item.value).__name__ if isinstance(item, Value) else ""
+    return Row(item.received_at, kind, None, shown, whole, False)
 
 
 def _repr_of(value: Any) -> str:

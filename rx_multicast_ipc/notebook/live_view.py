@@ -10,11 +10,13 @@ from types import TracebackType
 from typing import Any, Final, Self
 
 from ..channel import Channel
+from ..validation.arguments import check_callable
 from .cell_lifetime import Cells
 from .live_meter import Meter, Reading
 from .live_update import State, encode
 from .live_widget import Widget, make_widget
 from .observable_argument import Source, batches_of, observable_of
+from .plotted_values import Choose, PlottedValues
 
 INTERVAL: Final = 0.2
 """Seconds between two updates."""
@@ -30,11 +32,13 @@ _log = logging.getLogger("rx_multicast_ipc")
 _cells = Cells()
 
 
-def live(source: Source, *, title: str | None = None) -> Live:
+def live(source: Source, *, title: str | None = None, value: Choose | None = None, by: Choose | None = None) -> Live:
     """Show the traffic of ``source`` in the notebook, from now on: who talks, how much, and what they say.
 
-        live(channel)                       # the last expression of a cell
-        with live(channel): work()          # while a block runs
+        live(channel)                                        # the last expression of a cell
+        with live(channel): work()                           # while a block runs
+        live(temperatures)                                   # a stream of numbers, or of records of numbers: lines
+        live(channel, value=lambda m: m.json()["celsius"])   # a line for each topic or sender
 
     The source is slowed by a counter and a bounded queue, whatever its rate, and least of all when it is a
     ``Channel``. Pause, filter, inspection and clear are the front end's own and work while a cell runs. Running
@@ -44,14 +48,24 @@ def live(source: Source, *, title: str | None = None) -> Live:
         source: a ``Channel`` (what its kernel drops is shown too), or any Observable, of messages or of plain
             values, which are counted by their type. It is subscribed to at once.
         title: stands above the view; a channel's group if not given.
+        value: what to plot of each item, as a line over the last minute: a function of the item that returns a number;
+            or a mapping, Struct, dataclass or named tuple, whose fields that are numbers are a line each; or None for
+            nothing. What it raises is counted and told in the view. If not given: items that are numbers or such
+            records themselves; nothing of messages. It is called on the delivering thread or the view's own, and of
+            more than 4000 items between two updates it sees the first ones only.
+        by: what a line is named after, a function of the item. If not given: the topic, where there is one, or else
+            the sender. There are 24 lines at most.
 
     Raises:
-        InvalidOption: ``source`` is none.
+        InvalidOption: ``source`` is none, or ``value`` or ``by`` no function of an item.
         MissingExtra: ``pip install 'rx-multicast-ipc[notebook]'`` was forgotten.
     """
     observable_of(source)
+    for name, function in (("value", value), ("by", by)):
+        if function is not None:
+            check_callable(name, function, ("what is delivered",), 'for example value=lambda m: m.json()["celsius"]')
     named = title if title is not None else str(source.group) if isinstance(source, Channel) else "Observable"
-    view = Live(source, make_widget(named), named)
+    view = Live(source, make_widget(named), named, PlottedValues(value, by))
     _cells.keep(view)
     return view
 
@@ -63,15 +77,16 @@ class Live:
         source: what to show.
         widget: shows it.
         title: for people.
+        values: takes what is to be plotted.
     """
 
-    def __init__(self, source: Source, widget: Widget, title: str) -> None:
+    def __init__(self, source: Source, widget: Widget, title: str, values: PlottedValues | None = None) -> None:
         self.widget = widget
         self.title = title
         self.state: State = "live"
         self._error = ""
         self._channel = source if isinstance(source, Channel) else None
-        self._meter = Meter()
+        self._meter = Meter(values=values)
         self._over = threading.Event()
         self._sending = threading.Lock()
         self._closed = False

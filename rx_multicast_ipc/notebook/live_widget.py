@@ -12,7 +12,7 @@ from ..errors import MissingExtra
 
 STATIC = Path(__file__).parent / "static"
 
-MODULES = ("words", "page", "row", "store", "plot", "table", "inspector", "live")
+MODULES = ("words", "page", "row", "store", "plot", "values", "table", "inspector", "live")
 """The front end's modules, each after those that it imports."""
 
 _LINKS = re.compile(r"^(import .*\n|export (?!default))", re.MULTILINE)

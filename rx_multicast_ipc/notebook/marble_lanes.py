@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 
 from ..message import Message
 from ..testing import Event
-from .live_update import name_of
+from .sender_name import name_of
 
 
 class Marble(NamedTuple):

@@ -58,6 +58,16 @@ def read_name(name: bytes) -> str | None:
     return text
 
 
+def split_topic(data: bytes) -> tuple[str, bytes]:
+    """The topic's name, for people, and the payload; ``""`` and all of it for a datagram of no topic.
+
+    Names that hold what is not printable are none here: more likely the datagram is something else.
+    """
+    end = name_end(data)
+    name = read_name(data[:end]) if end > 0 else None
+    return (name, data[end + 1 :]) if name is not None and name.isprintable() else ("", data)
+
+
 class PatternTree(Generic[_T]):
     """Finds what belongs to the patterns that a name matches: at the cost of the name's levels, not of the patterns."""
 

@@ -9,7 +9,7 @@ from contextlib import suppress
 from typing import Final, Protocol
 
 _EXIT_WAIT: Final = 0.5
-"""Seconds that the end of the interpreter waits for all of them together."""
+"""Seconds that the end of the interpreter waits for all of them together; longer only for those that ask for it."""
 
 
 class ClosesAtExit(Protocol):
@@ -28,17 +28,22 @@ class ClosesAtExit(Protocol):
         ...
 
 
-_open: set[ClosesAtExit] = set()
+_open: dict[ClosesAtExit, float] = {}
 
 
-def add(end: ClosesAtExit) -> None:
-    """From now on ``end`` closes with the interpreter, and is forgotten in forked children."""
-    _open.add(end)
+def add(end: ClosesAtExit, wait: float = _EXIT_WAIT) -> None:
+    """From now on ``end`` closes with the interpreter, and is forgotten in forked children.
+
+    Args:
+        end: which.
+        wait: seconds that the interpreter waits for it at most.
+    """
+    _open[end] = wait
 
 
 def discard(end: ClosesAtExit) -> None:
     """``end`` has closed."""
-    _open.discard(end)
+    _open.pop(end, None)
 
 
 def _close_all() -> None:
@@ -46,12 +51,12 @@ def _close_all() -> None:
 
     What has arrived is delivered first, so that a script may end with the send that its own subscribers hear.
     """
-    ends = list(_open)
-    deadline = time.monotonic() + _EXIT_WAIT
-    for end in ends:
+    begun = time.monotonic()
+    ends = [(end, begun + wait) for end, wait in _open.items()]
+    for end, deadline in ends:
         with suppress(RuntimeError):  # no thread can be started any more
             end.finish(deadline)
-    for end in ends:
+    for end, deadline in ends:
         end.wait_ended(max(0.0, deadline - time.monotonic()))
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import signal
 import threading
+import time
 from collections.abc import Generator
 from contextlib import contextmanager
 
@@ -162,3 +163,50 @@ def test_a_stopped_process_is_left_behind_and_told() -> None:
                 told.append(process.stdout.readline())
             assert "Gap \n" in told
         process.kill()
+
+
+def test_a_partition_of_six_seconds_is_repaired() -> None:
+    with hosts(2) as network:
+        one, two = network
+        with reliable_on(one) as sender, reliable_on(two) as end:
+            heard = Heard(end, 300)
+            ipc.run(sender.broadcast("hello", acknowledged=True, timeout=PATIENCE))
+            network.partition([one], [two])
+            begun = time.monotonic()
+            for number in range(299):
+                ipc.run(sender.broadcast(MESSAGES[number]))
+            while time.monotonic() < begun + 6.0:
+                assert not heard.complete.wait(0.1)
+            network.heal()
+            assert heard.complete.wait(PATIENCE)
+            assert heard.payloads == [b"hello", *MESSAGES[:299]]
+            assert end.statistics.gaps == 0
+
+
+LIVES = """
+import sys, rx_multicast_ipc as ipc
+channel = ipc.open_channel(interface="eth0", reliable=True)
+for number in range(100):
+    ipc.run(channel.broadcast(f"{sys.argv[1]} {number}"))
+ipc.run(channel.broadcast("done", acknowledged=True, timeout=60))
+print("done", flush=True)
+sys.stdin.read()
+"""
+
+
+def test_a_sender_that_is_killed_and_starts_again_is_heard_whole_both_times() -> None:
+    with hosts(2) as network:
+        one, two = network
+        network.lose(10)
+        with reliable_on(two) as end:
+            heard = Heard(end, 202)
+            for life in ("first", "second"):
+                process = one.python(LIVES, life)
+                assert process.stdout is not None
+                assert process.stdout.readline() == "done\n"
+                process.kill()
+            assert heard.complete.wait(PATIENCE)
+            for life in ("first", "second"):
+                own = [message.text for message in heard.messages if message.text.startswith(life)]
+                assert own == [f"{life} {number}" for number in range(100)]
+            assert end.statistics.gaps == 0

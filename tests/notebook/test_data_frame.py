@@ -1,9 +1,11 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
+import msgspec
 import pytest
 
 import rx_multicast_ipc as ipc
@@ -28,7 +30,7 @@ def test_its_columns_are_the_fields_and_what_they_mean() -> None:
 @pytest.mark.parametrize("messages", [MESSAGES, []], ids=["two", "none"])
 def test_a_library_that_is_installed_makes_the_table(library: str, messages: list[ipc.Message]) -> None:
     pytest.importorskip(library, reason=f"{library} is not installed")
-    made = to_frame(messages, library)
+    made = to_frame(messages, library=library)
     assert type(made).__module__.startswith(library)
     assert list(made["text"]) == [message.text for message in messages]
     assert len(made) == len(messages)
@@ -67,4 +69,122 @@ def test_what_is_no_message_or_no_library_is_refused_at_once() -> None:
     with pytest.raises(ipc.InvalidOption, match="Message records, not of 5"):
         data_frame.columns([5])  # pyright: ignore[reportArgumentType]
     with pytest.raises(ipc.InvalidOption, match="pandas, polars"):
-        to_frame(MESSAGES, "numpy")
+        to_frame(MESSAGES, library="numpy")
+
+
+class Place(msgspec.Struct):
+    floor: int
+
+
+class Reading(msgspec.Struct):
+    sensor: str
+    celsius: float
+    place: Place | None = None
+
+
+class Switch(msgspec.Struct, tag="switch"):
+    on: bool
+
+
+class Dial(msgspec.Struct, tag="dial"):
+    angle: float
+
+
+def said(data: bytes, **fields: Any) -> ipc.Message:
+    return ipc.Message(data, "127.0.0.1", 4001, received_at=1_700_000_000.5, **fields)
+
+
+READINGS = [said(b'{"sensor": "roof", "celsius": 21.5}'), said(b'{"sensor": "cellar", "celsius": 15}')]
+
+
+def test_with_a_type_its_fields_stand_beside_time_and_sender() -> None:
+    assert data_frame.columns(READINGS, Reading) == {
+        "received_at": [datetime(2023, 11, 14, 22, 13, 20, 500_000, UTC)] * 2,
+        "address": ["127.0.0.1"] * 2,
+        "port": [4001] * 2,
+        "sensor": ["roof", "cellar"],
+        "celsius": [21.5, 15.0],
+        "place": [None, None],
+    }
+
+
+def test_a_table_of_nothing_has_the_columns_of_the_type() -> None:
+    assert list(data_frame.columns([], Reading)) == ["received_at", "address", "port", "sensor", "celsius", "place"]
+
+
+@pytest.mark.parametrize(
+    ("type", "payloads", "expected"),
+    [
+        (float, [b"21.5", b"3"], {"value": [21.5, 3.0]}),
+        (list[int], [b"[1, 2]"], {"value": [[1, 2]]}),
+        (dict[str, float], [b'{"a": 1}', b'{"b": 2}'], {"a": [1.0, None], "b": [None, 2.0]}),
+        (Switch | Dial, [b'{"type":"switch","on":true}', b'{"type":"dial","angle":1}'],
+         {"type": ["switch", "dial"], "on": [True, None], "angle": [None, 1.0]}),
+        (Reading, [b'{"sensor":"x","celsius":1,"place":{"floor":2}}'],
+         {"sensor": ["x"], "celsius": [1.0], "place": [{"floor": 2}]}),
+        (dict[str, int], [b'{"port": 5}'], {"port_": [5]}),
+    ],
+)  # fmt: skip
+def test_every_type_has_its_columns(type: Any, payloads: list[bytes], expected: dict[str, list[Any]]) -> None:
+    found = data_frame.columns([said(payload) for payload in payloads], type)
+    assert {
+        name: values for name, values in found.items() if name not in ("received_at", "address", "port")
+    } == expected
+
+
+def test_payloads_that_stand_for_none_are_left_out_and_told_in_one_line(caplog: pytest.LogCaptureFixture) -> None:
+    found = data_frame.columns([*READINGS, said(b"nonsense\x1b"), said(b"[]"), said(b"[" * 60_000)], Reading)
+    assert found["sensor"] == ["roof", "cellar"]
+    (record,) = caplog.records
+    assert record.getMessage().startswith("to_frame() left out 3 of 5 messages: ")
+
+
+def test_other_formats_are_read_as_decode_reads_them() -> None:
+    message = said(msgspec.msgpack.encode({"sensor": "roof", "celsius": 21.5}))
+    assert data_frame.columns([message], Reading, "msgpack")["celsius"] == [21.5]
+
+
+def test_topics_have_a_column_and_their_payloads_no_name() -> None:
+    found = ipc.TopicMessage("robot/pose", said(b'robot/pose\x00{"sensor": "x", "celsius": 1}'))
+    assert data_frame.columns([found], Reading)["sensor"] == ["x"]
+    raw = data_frame.columns([found])
+    assert (raw["topic"], raw["text"]) == (["robot/pose"], ['{"sensor": "x", "celsius": 1}'])
+
+
+def test_received_values_bring_their_columns() -> None:
+    found = data_frame.columns([ipc.Received(Reading("roof", 21.5), READINGS[0])])
+    assert (found["sensor"], found["port"]) == (["roof"], [4001])
+
+
+def test_a_capture_file_is_a_table(tmp_path: Path, channel: ipc.Channel) -> None:
+    path = tmp_path / "today.pcap"
+    with ipc.capture.Writer(path) as writer:
+        writer.write(READINGS, ("224.0.2.1", 61088))
+    for source in (path, str(path)):
+        assert data_frame.columns(source, Reading)["celsius"] == [21.5, 15.0]
+    assert data_frame.columns(path)["text"][1] == READINGS[1].text
+
+
+def test_a_file_that_is_no_capture_is_told(tmp_path: Path) -> None:
+    (tmp_path / "x").write_bytes(b"no capture at all" * 9)
+    with pytest.raises(ipc.CaptureCorrupt):
+        to_frame(tmp_path / "x")
+    with pytest.raises(ipc.CaptureFailed):
+        to_frame(tmp_path / "nowhere")
+
+
+@pytest.mark.parametrize("library", data_frame.LIBRARIES)
+def test_a_library_makes_the_table_of_a_type(library: str) -> None:
+    pytest.importorskip(library, reason=f"{library} is not installed")
+    made = to_frame(READINGS, Reading, library=library)
+    assert list(made["celsius"]) == [21.5, 15.0]
+
+
+def test_a_library_in_the_place_of_the_type_is_told_where_it_belongs() -> None:
+    with pytest.raises(ipc.InvalidOption, match="library='pandas'"):
+        to_frame(READINGS, "pandas")  # pyright: ignore
+
+
+def test_what_msgspec_does_not_know_is_no_type() -> None:
+    with pytest.raises(ipc.InvalidOption, match="type is a type that msgspec knows"):
+        to_frame(READINGS, 5)  # pyright: ignore

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -11,6 +12,7 @@ from rx_multicast_ipc import Message
 from rx_multicast_ipc.notebook.live_meter import Meter
 from rx_multicast_ipc.notebook.live_update import PAYLOAD_BUDGET, State, encode
 from rx_multicast_ipc.notebook.live_widget import STATIC, front_end
+from rx_multicast_ipc.notebook.plotted_values import PlottedValues
 
 pytest.importorskip("playwright", reason="needs the extra [notebook-test]")
 
@@ -48,6 +50,9 @@ class FrontEnd:
         page.add_script_tag(content=MODEL)
         page.evaluate("source => begin(source)", front_end())
 
+    def plot(self, value: Callable[[Any], Any]) -> None:
+        self.meter = Meter(lambda: self.now, PlottedValues(value))
+
     def hear(self, *messages: object) -> None:
         for message in messages:
             self.meter.add(message)
@@ -72,7 +77,7 @@ class FrontEnd:
         return [text.strip() for text in cells.all_inner_texts()]
 
     def payloads(self) -> list[str]:
-        return self.column(5)
+        return self.column(6)
 
     def button(self, name: str) -> Any:
         return self.page.get_by_role("button", name=name)
@@ -99,7 +104,7 @@ def test_a_front_end_that_begins_asks_for_what_is_there(front: FrontEnd) -> None
 def test_the_newest_messages_stand_first_with_time_sender_size_and_payload(front: FrontEnd) -> None:
     front.hear(said("one"), said("three", BOB))
     front.update()
-    assert [front.column(number) for number in range(1, 6)] == [
+    assert [front.column(number) for number in (1, 2, 3, 5, 6)] == [
         ["2", "1"],
         ["22:13:20.000", "22:13:20.000"],
         ["127.0.0.1:4002", "127.0.0.1:4001"],
@@ -325,6 +330,110 @@ def test_plain_values_are_shown_by_their_type(front: FrontEnd) -> None:
     front.hear({"celsius": 21.5}, 42)
     front.update(dropped=None)
     assert (front.column(3), front.payloads()) == (["int", "dict"], ["42", '{"celsius":21.5}'])
+
+
+def legend(front: FrontEnd) -> list[list[str]]:
+    return [text.split("\n") for text in front.page.locator(".legend li").all_inner_texts()]
+
+
+def test_values_are_lines_named_in_a_legend(front: FrontEnd) -> None:
+    front.plot(lambda m: m.json())
+    front.hear(said("20.5"), said("7", BOB))
+    front.update()
+    front.hear(said("21.25"), said("6", BOB))
+    front.update()
+    assert legend(front) == [["127.0.0.1:4001", "21.25"], ["127.0.0.1:4002", "6"]]
+    lines = front.page.locator(".values polyline")
+    assert lines.count() == 2
+    first, second = [
+        [float(y) for y in line.get_attribute("points").replace(",", " ").split()[1::2]] for line in lines.all()
+    ]
+    assert first[0] > first[1]  # up on the page is less
+    assert second[0] < second[1]
+    assert max(first) < min(second)
+
+
+def test_a_series_can_be_hidden_and_shown_again(front: FrontEnd) -> None:
+    front.hear({"celsius": 20, "humidity": 60})
+    front.update()
+    assert legend(front) == [["celsius", "20"], ["humidity", "60"]]
+    entry = front.page.get_by_role("button", name="humidity")
+    entry.click()
+    front.drawn()
+    assert front.page.locator(".values polyline").count() == 1
+    assert entry.get_attribute("aria-pressed") == "false"
+    entry.click()
+    front.drawn()
+    assert front.page.locator(".values polyline").count() == 2
+
+
+def test_without_values_there_is_no_plot_of_them(front: FrontEnd) -> None:
+    front.hear(said("x"))
+    front.update()
+    assert not front.page.locator(".values").is_visible()
+
+
+def test_what_has_no_value_is_told_and_why(front: FrontEnd) -> None:
+    front.plot(lambda m: float(m.text))
+    front.hear(said("1"), said("<b>x"))
+    front.update()
+    remark = front.page.locator(".values .remark").inner_text()
+    assert remark == "1 without a value: ValueError: could not convert string to float: '<b>x'"
+
+
+def test_paused_the_values_stand_still_too_and_clear_forgets_them(front: FrontEnd) -> None:
+    front.hear(1)
+    front.update()
+    front.button("Pause").click()
+    front.hear(2)
+    front.update()
+    assert legend(front) == [["value", "1"]]
+    front.button("Resume").click()
+    front.drawn()
+    assert legend(front) == [["value", "2"]]
+    front.button("Clear").click()
+    front.drawn()
+    assert legend(front) == []
+
+
+def test_values_of_an_interval_that_was_not_over_are_told_once(front: FrontEnd) -> None:
+    for number in (1, 5, 3):
+        front.hear(number)
+        front.update(0.001)
+    front.show(encode(front.meter.recent()))
+    buckets = front.page.locator(".values polyline").get_attribute("points").split()
+    assert len(buckets) == 3  # one interval: from the least to the greatest, and the last
+    assert legend(front) == [["value", "3"]]
+
+
+def test_a_minute_of_values_is_all_that_is_kept(front: FrontEnd) -> None:
+    for number in range(40):
+        front.hear(number)
+        front.update(2.0)
+    assert len(front.page.locator(".values polyline").get_attribute("points").split()) == 30
+    front.update(100.0)
+    assert not front.page.locator(".values").is_visible()
+
+
+def test_many_lines_are_told_apart_by_dashes(front: FrontEnd) -> None:
+    front.hear({f"series {number}": number for number in range(20)})
+    front.update()
+    looks = {
+        (line.get_attribute("class"), line.get_attribute("stroke-dasharray"))
+        for line in front.page.locator(".values polyline").all()
+    }
+    assert len(looks) == 20
+
+
+def test_topics_have_a_column_and_stand_apart_from_the_payload(front: FrontEnd) -> None:
+    front.hear(said("plain"))
+    front.update()
+    assert not front.page.locator("th.topic").is_visible()
+    front.hear(said(b"robot/pose\0{}"))
+    front.update()
+    assert (front.column(4), front.payloads()) == (["robot/pose", ""], ["{}", "plain"])
+    front.page.get_by_label("Filter").fill("robot")
+    assert front.payloads() == ["{}"]
 
 
 def test_a_message_of_virtual_time_shows_the_seconds_of_its_clock(front: FrontEnd) -> None:

@@ -19,6 +19,7 @@ export function inspect(row, colour, close) {
   });
   tabs[0].onclick();
   const size = row.size === null ? "" : ` · ${count(row.size)} bytes`;
+  const topic = row.topic ? ` · ${row.topic}` : "";
   const direct = row.direct ? " · to this process alone" : "";
   const cut = row.data.length < row.whole ? `first ${count(row.data.length)} of ${count(row.whole)} bytes` : "";
   return [
@@ -26,7 +27,7 @@ export function inspect(row, colour, close) {
       make("strong", { textContent: `#${count(row.number)}` }), swatch(colour),
       make("span", { className: "name", textContent: row.sender }),
       make("button", { type: "button", className: "close", textContent: "×", title: "Close", ariaLabel: "Close", onclick: close })),
-    make("div", { className: "facts", textContent: `${timeText(row.at)}${size}${direct}` }, ...(cut ? [make("em", { textContent: ` · ${cut}` })] : [])),
+    make("div", { className: "facts", textContent: `${timeText(row.at)}${topic}${size}${direct}` }, ...(cut ? [make("em", { textContent: ` · ${cut}` })] : [])),
     make("div", { className: "tabs", role: "tablist" }, ...tabs),
     content,
   ];

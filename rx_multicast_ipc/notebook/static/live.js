@@ -6,6 +6,7 @@ import { Plot } from "./plot.js";
 import { Filter } from "./row.js";
 import { BYTES, COLOURS, Store, decode } from "./store.js";
 import { Table } from "./table.js";
+import { ValuePlot } from "./values.js";
 import { bytesText, count, rateText } from "./words.js";
 
 const SHOWN_SENDERS = 50;
@@ -27,7 +28,7 @@ export default () => {
 
 class View {
   filter = new Filter();
-  frozen = null; // {rows, points, total} while paused
+  frozen = null; // {rows, points, values, total} while paused
   selected = null;
   rows = []; // that pass the filter, oldest first
   #looked = 0; // number of the newest row that the filter saw
@@ -37,6 +38,7 @@ class View {
     this.store = store;
     this.#build(title, el);
     this.plot = new Plot(this.plotBox, store);
+    this.values = new ValuePlot(this.valuesBox, store, () => this.draw());
     this.table = new Table(this.tableBox, store, (row) => this.select(row));
     const unlisten = store.listen(() => this.draw());
     const resize = new ResizeObserver(() => this.draw());
@@ -61,12 +63,12 @@ class View {
 
   pause() {
     const { rows, points, head } = this.store;
-    this.frozen = this.frozen ? null : { rows: rows.slice(), points: points.slice(), total: head?.total ?? 0 };
+    this.frozen = this.frozen ? null : { rows: rows.slice(), points: points.slice(), values: this.store.values, total: head?.total ?? 0 };
     this.#refilter(!this.frozen);
   }
 
   clear() {
-    if (this.frozen) this.frozen = { ...this.frozen, rows: [], points: [] };
+    if (this.frozen) this.frozen = { ...this.frozen, rows: [], points: [], values: { ...this.frozen.values, series: [] } };
     this.select(null);
     this.store.clear();
     this.#refilter();
@@ -115,7 +117,7 @@ class View {
       (this[name] = make("button", { type: "button", className: name, textContent: label, title: tip, onclick: act }));
     this.status = make("span", { className: "status" });
     this.input = make("input", {
-      type: "search", placeholder: "Filter by text or sender", ariaLabel: "Filter", spellcheck: false,
+      type: "search", placeholder: "Filter by text, topic or sender", ariaLabel: "Filter", spellcheck: false,
       oninput: () => this.setFilter({ pattern: this.input.value }),
     });
     const toggleRegex = () => {
@@ -125,6 +127,7 @@ class View {
     this.chip = make("button", { type: "button", className: "chip", title: "Show every sender", hidden: true, onclick: () => this.setFilter({ sender: null }) });
     this.matched = make("span", { className: "matched", role: "status" });
     this.plotBox = make("div", { className: "plot" });
+    this.valuesBox = make("div", { className: "values", hidden: true });
     this.senderList = make("ul", { className: "senders", ariaLabel: "Senders" });
     this.tableBox = make("div", { className: "table", tabIndex: 0, role: "region", ariaLabel: "Messages, the newest first" });
     this.inspector = make("section", { className: "inspector", hidden: true, ariaLabel: "Payload" });
@@ -132,6 +135,7 @@ class View {
       make("header", {},
         make("div", { className: "title" }, make("strong", { textContent: title }), this.status),
         figure("rate", "messages/s"), figure("byteRate", "payload"), figure("total", "messages"), figure("bytes", "in all"), figure("dropped", "dropped by kernel")),
+      this.valuesBox,
       make("div", { className: "meters" }, this.plotBox, this.senderList),
       make("div", { className: "tools" },
         button("pauseButton", "Pause", "Stop the table and the plot; the counters go on", () => this.pause()),
@@ -157,6 +161,7 @@ class View {
     this.dropped.parentElement.hidden = dropped === null;
     this.dropped.parentElement.classList.toggle("bad", dropped > 0);
     this.#drawState();
+    this.values.draw(frozen?.values ?? store.values);
     this.plot.draw(points);
     this.#drawSenders(points);
     this.#drawTools();

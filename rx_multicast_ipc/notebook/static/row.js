@@ -4,8 +4,8 @@ import { hex } from "./words.js";
 const PREVIEW = 200; // characters of a payload in the table
 
 export class Row {
-  constructor(number, at, sender, size, data, whole, direct) {
-    Object.assign(this, { number, at, sender, size, data, whole, direct });
+  constructor(number, at, sender, size, data, whole, direct, topic) {
+    Object.assign(this, { number, at, sender, size, data, whole, direct, topic });
   }
 
   // The payload as text; null if it is none.
@@ -71,6 +71,6 @@ export class Filter {
   }
 
   matches(row) {
-    return (this.sender === null || row.sender === this.sender) && (!this.#test || this.#test(row.searched) || this.#test(row.sender));
+    return (this.sender === null || row.sender === this.sender) && (!this.#test || this.#test(row.searched) || this.#test(row.sender) || this.#test(row.topic));
   }
 }

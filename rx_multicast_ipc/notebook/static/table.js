@@ -13,7 +13,7 @@ export class Table {
     this.store = store;
     this.select = select;
     this.box = box;
-    const head = ["#", "Time", "Sender", "Size", "Payload"].map((textContent) => make("th", { textContent, scope: "col" }));
+    const head = ["#", "Time", "Sender", "Topic", "Size", "Payload"].map((textContent) => make("th", { textContent, scope: "col", className: textContent.toLowerCase() }));
     this.above = make("tr", { ariaHidden: "true" }, make("td", { colSpan: 5 }));
     this.below = make("tr", { ariaHidden: "true" }, make("td", { colSpan: 5 }));
     this.body = make("tbody", {}, this.above, this.below);
@@ -33,6 +33,7 @@ export class Table {
     this.rows = rows;
     this.selected = selected;
     this.empty.hidden = rows.length > 0;
+    if (added && !this.topics && rows.slice(-added).some((row) => row.topic)) this.#showTopics();
     if (top > 0 && added) {
       this.#fill(top + added * ROW_HEIGHT);
       this.box.scrollTop = top + added * ROW_HEIGHT;
@@ -52,13 +53,21 @@ export class Table {
     this.#shown.forEach((element, index) => this.#show(element, rows[rows.length - 1 - first - index], rows[rows.length - 2 - first - index]));
   }
 
+  // From the first message of a topic on: whoever has none needs no column for them.
+  #showTopics() {
+    this.topics = true;
+    this.box.classList.add("topics");
+    for (const spacer of [this.above, this.below]) spacer.firstChild.colSpan = 6;
+  }
+
   #show(element, row, before) {
     element.row = row;
-    const [number, time, sender, size, payload] = element.children;
+    const [number, time, sender, topic, size, payload] = element.children;
     setText(number, count(row.number));
     setText(time, timeText(row.at));
     sender.firstChild.className = `swatch colour-${this.store.colour(row.sender)}`;
     setText(sender.lastChild, row.direct ? `${row.sender} ↩` : row.sender);
+    setText(topic, row.topic);
     setText(size, row.size === null ? "" : count(row.size));
     setText(payload, row.preview);
     payload.className = row.whole === 0 ? "none" : row.text === null ? "hex" : "";
@@ -71,7 +80,7 @@ export class Table {
 
   #makeRow() {
     const sender = make("td", {}, swatch(COLOURS), make("span"));
-    const row = make("tr", {}, make("td", { className: "right" }), make("td"), sender, make("td", { className: "right" }), make("td"));
+    const row = make("tr", {}, make("td", { className: "right" }), make("td"), sender, make("td", { className: "topic" }), make("td", { className: "right" }), make("td"));
     row.onclick = () => this.select(row.row === this.selected ? null : row.row);
     this.below.before(row);
     return row;

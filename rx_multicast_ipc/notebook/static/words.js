@@ -9,6 +9,14 @@ export function rateText(rate) {
   return rate < 9.95 ? rate.toFixed(1) : count(rate);
 }
 
+// As many digits as tell two ticks of this step apart; without one, five that count.
+export function numberText(number, step = null) {
+  const size = Math.abs(number);
+  if (size && (size >= 1e9 || (step ?? size) < 1e-4)) return number.toExponential(2);
+  const digits = step === null ? Math.max(0, 4 - Math.floor(Math.log10(size || 1))) : Math.max(0, Math.ceil(-Math.log10(step) - 0.001) + (Number.isInteger(step / 10 ** Math.floor(Math.log10(step))) ? 0 : 1));
+  return number.toLocaleString("en", step === null ? { maximumFractionDigits: digits } : { minimumFractionDigits: digits, maximumFractionDigits: digits });
+}
+
 export function bytesText(bytes) {
   const unit = Math.min(4, bytes < 1000 ? 0 : Math.floor(Math.log10(bytes) / 3));
   const scaled = bytes / 1000 ** unit;

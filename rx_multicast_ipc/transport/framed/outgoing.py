@@ -36,8 +36,9 @@ _LINGER: Final = 1.0
 """Seconds that an ending stream waits for acknowledgements."""
 
 _LINGER_LEAST: Final = 0.03
-_LINGER_NOBODY: Final = 0.15
-"""Seconds that it waits for receivers that it does not know, where it knows others, and where it knows none."""
+_LINGER_NOBODY: Final = 0.3
+"""Seconds that it waits for receivers that it does not know, where it knows others, and where it knows none: six beats
+more, so that one of them and its answer get through."""
 
 
 class Outgoing:
@@ -86,6 +87,7 @@ class Outgoing:
         self._paced_until = 0.0
         self._ending_at = math.inf
         self._linger_nobody = _LINGER_NOBODY
+        self._expects_somebody = destination is not None
 
     @property
     def room(self) -> bool:
@@ -104,10 +106,10 @@ class Outgoing:
 
     @property
     def unacknowledged(self) -> int:
-        """Packets that went out and that some receiver has not acknowledged."""
-        if not len(self.members):
-            return 0 if self.destination is None else self.number - 1
-        return self.number - self.members.least
+        """Packets that went out and that some receiver, known or expected, has not acknowledged."""
+        if len(self.members):
+            return self.number - self.members.least
+        return self.number - 1 if self._expects_somebody else 0
 
     @property
     def repeated(self) -> int:
@@ -134,7 +136,8 @@ class Outgoing:
             self.finished = True
         elif self._ending_at == math.inf:
             self._ending_at = now
-            self._linger_nobody = _LINGER_LEAST if alone and self.destination is None else _LINGER_NOBODY
+            self._expects_somebody = not alone or self.destination is not None
+            self._linger_nobody = _LINGER_NOBODY if self._expects_somebody else _LINGER_LEAST
             self._beats.hurry(now)
 
     def on_hello(self, end: int, source: Address, now: float) -> None:

@@ -23,6 +23,10 @@ _RELEASE_WAIT: Final = 1.5
 """Seconds that close waits for the end inside, which may linger for one."""
 
 
+_EXIT_WAIT: Final = 1.2
+"""Seconds that the end of the interpreter waits for the same."""
+
+
 class PacketTransport(TransportWrapper):
     """A transport around another one that carries its packets.
 
@@ -79,7 +83,12 @@ class PacketTransport(TransportWrapper):
 
     def finish(self, deadline: float) -> None:
         """See :class:`close_at_exit.ClosesAtExit`."""
-        self.scheduler.schedule(lambda _scheduler, _state: self.close(wait=False))
+
+        def finish(_scheduler: object, _state: object) -> None:
+            self._deliver_rest()
+            self.close(wait=False)
+
+        self.scheduler.schedule(finish)
 
     def wait_ended(self, seconds: float) -> bool:
         """See :class:`close_at_exit.ClosesAtExit`."""
@@ -119,6 +128,9 @@ class PacketTransport(TransportWrapper):
         with self._lock:
             self.packets.go_on()
 
+    def _deliver_rest(self) -> None:
+        """Deliver what waits, before the end of the interpreter; on the I/O thread."""
+
     def _on_closed(self) -> None:
         """It was closed, or its end inside ended; with the lock."""
 
@@ -136,7 +148,7 @@ class PacketTransport(TransportWrapper):
         innermost: Any = self._innermost
         if hasattr(innermost, "forget"):  # else it holds nothing that outlives the process
             close_at_exit.discard(innermost)
-            close_at_exit.add(self)
+            close_at_exit.add(self, _EXIT_WAIT)
 
     def _on_inside_ended(self, fault: Exception | None) -> None:
         with self._lock:

@@ -326,6 +326,9 @@ class FramedTransport(PacketTransport):
 
     # Ending
 
+    def _deliver_rest(self) -> None:
+        self._queue.drain()
+
     def _on_closed(self) -> None:
         self._writable.notify_all()
         self._queue.stop()

@@ -266,7 +266,7 @@ def test_a_stream_to_nobody_ends_soon() -> None:
     sender.send(b"one")
     sender.endpoint.end(network.now)
     sender.poll()
-    assert network.run(0.3, lambda: sender.endpoint.ended)
+    assert network.run(0.4, lambda: sender.endpoint.ended)
 
 
 def test_a_stream_to_nobody_ends_at_once_where_somebody_would_have_answered() -> None:
