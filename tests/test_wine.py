@@ -41,7 +41,7 @@ def test_a_socket_hears_the_groups_that_it_joined(port: int) -> None:
 def test_a_socket_joins_a_group_of_one_source(port: int) -> None:
     with socket.socket(type=socket.SOCK_DGRAM) as opened:
         opened.bind(("", port))
-        group, source = socket.inet_aton("232.1.1.1"), LOOPBACK
+        group, source = socket.inet_aton("232.1.1.1"), socket.inet_aton("192.0.2.1")
         # struct ip_mreq_source of ws2ipdef.h: imr_multiaddr, imr_sourceaddr, imr_interface
         opened.setsockopt(socket.IPPROTO_IP, 15, group + source + LOOPBACK)  # IP_ADD_SOURCE_MEMBERSHIP
 
