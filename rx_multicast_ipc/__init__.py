@@ -32,7 +32,7 @@ from .channel import Channel, open_channel, with_socket
 from .channel_events import ChannelEvent, Forbidden, Gap, NetworkChange, NetworkEvent
 from .channel_options import ChannelOptions
 from .channel_statistics import Statistics
-from .engines import Nats
+from .engines import Nats, Zenoh
 from .errors import (
     BufferOverflow,
     CannotOpen,
@@ -134,6 +134,7 @@ __all__ = [
     "UnknownOption",
     "Unsupported",
     "WouldDeadlock",
+    "Zenoh",
     "__version__",
     "bridge",
     "broadcast",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any, ClassVar, Final
+from typing import TYPE_CHECKING, Any, ClassVar, Final, cast
 
 import msgspec
 
@@ -94,6 +94,74 @@ class Nats(Engine, frozen=True):
         return [(host.strip("[]"), int(port)) for host, _, port in (each.rpartition(":") for each in hosts)]
 
 
+class Zenoh(Engine, frozen=True):
+    """A Zenoh router, for ``interface=`` of everything that opens channels: for what does not belong in a URL.
+
+    ``interface="zenoh://host:7447"`` is short for ``interface=Zenoh("zenoh://host:7447")``. The program is a client of
+    the router, and looks for nothing but what is named.
+
+    Args:
+        url: ``"zenoh://host:7447"``; several routers to choose from between commas. Or endpoints as Zenoh writes them:
+            ``"tcp/host:7447"``, ``"quic/host:7447"``, or a list of them.
+        config: a JSON5 file of Zenoh's configuration, its text, or a dict. What is needed here stands above it.
+        user, password: what the router knows the program by.
+        tls: True to speak TLS with ``zenoh://`` hosts, or the path of a file with the authority of their certificates.
+        block: what becomes of a message where the way to the router is full. False drops it, and receivers count it
+            (``statistics.lost``). True waits: nothing is lost, but one receiver that stopped can make every sender
+            wait, for seconds, also on an event loop or in a subscriber.
+
+    Raises:
+        InvalidInterface: the URL is none of Zenoh.
+        InvalidOption: another argument is of the wrong type.
+    """
+
+    config: str | dict[str, Any] | None = None
+    user: str | None = None
+    password: str | None = None
+    tls: bool | str | None = None
+    block: bool = False
+
+    SECRETS: ClassVar[frozenset[str]] = frozenset({"config", "user", "password"})
+    SCHEMES: ClassVar[tuple[str, ...]] = ("zenoh",)
+
+    def __post_init__(self) -> None:
+        found: dict[str, Any] = {}
+        given: Any = self.url
+        if isinstance(given, list | tuple):
+            given = ",".join(map(str, cast("list[object]", given)))
+        if isinstance(given, str) and "://" not in given and given.partition("/")[0] in _ZENOH_PROTOCOLS:
+            found["url"] = given
+        else:
+            login, found["url"] = _split(given, self.SCHEMES, _ZENOH_PORT)
+            if login and self.user is None:
+                user, _, password = login.partition(":")
+                found |= {"user": _unquote(user), "password": _unquote(password)}
+        if isinstance(self.config, dict):
+            found["config"] = msgspec.json.encode(self.config).decode()
+        elif not isinstance(self.config, str | None):
+            raise InvalidOption(f"config is a file, a text or a dict, not a {type(self.config).__name__}")
+        for name, value in found.items():
+            msgspec.structs.force_setattr(self, name, value)
+        for name in ("user", "password"):
+            if not isinstance(getattr(self, name), str | None):
+                raise InvalidOption(f"{name} is text, not a {type(getattr(self, name)).__name__}")
+        if not isinstance(self.tls, bool | str | None) or not isinstance(self.block, bool):
+            raise InvalidOption("tls is True or the path of a file with an authority, and block is True or False")
+
+    @property
+    def endpoints(self) -> tuple[str, ...]:
+        """As Zenoh writes them."""
+        scheme, slashes, hosts = self.url.partition("://")
+        if not slashes:
+            return tuple(scheme.split(","))
+        protocol = "tls" if self.tls else "tcp"
+        return tuple(f"{protocol}/{host}" for host in hosts.split(","))
+
+
+_ZENOH_PORT: Final = 7447
+_ZENOH_PROTOCOLS: Final = ("tcp", "udp", "tls", "quic", "ws", "unixsock-stream")
+
+
 def engine_of(interface: object) -> Engine | None:
     """The engine that ``interface`` names; None for what is a network interface, or nothing at all.
 
@@ -115,7 +183,7 @@ def engine_of(interface: object) -> Engine | None:
     return make(interface)
 
 
-ENGINES: Final[dict[str, Callable[[str], Engine]]] = {"nats": Nats, "tls": Nats}
+ENGINES: Final[dict[str, Callable[[str], Engine]]] = {"nats": Nats, "tls": Nats, "zenoh": Zenoh}
 """What makes an engine of a URL, by the URL's scheme."""
 
 

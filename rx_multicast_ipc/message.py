@@ -34,6 +34,8 @@ class Message(msgspec.Struct, frozen=True, gc=False):
         received_at: seconds since the Unix epoch, by the clock of the scheduler that delivered it.
         direct: sent to this channel alone, not to the group.
         interface: the name of the interface that it came by, for a channel on more than one; else ``""``.
+        destination: where it was sent to: the group and its port; this channel's own address and port for a direct
+            one; None where that is not known.
         topic: the subject that it came by, for a channel on an engine that listens to subjects of others; else ``""``.
     """
 
@@ -44,6 +46,7 @@ class Message(msgspec.Struct, frozen=True, gc=False):
     received_at: float = 0.0
     direct: bool = False
     interface: str = ""
+    destination: Address | None = None
     topic: str = ""
 
     @property

@@ -81,8 +81,8 @@ class Terminals(NamedTuple):
             self._run(stage, folder, self.output if stage is self.stages[-1] else None)
 
     def _run(self, stage: list[list[str]], folder: Path, expected: str | None) -> None:
-        heard, complaints = folder / "heard.txt", folder / "complaints.txt"
-        with heard.open("w") as out, complaints.open("w") as err, ExitStack() as stack:
+        heard, told = folder / "heard.txt", folder / "complaints.txt"
+        with heard.open("w") as out, told.open("w") as err, ExitStack() as stack:
 
             def start(command: list[str], out: IO[str] | int = subprocess.DEVNULL) -> subprocess.Popen[bytes]:
                 name, *arguments = command
@@ -109,9 +109,10 @@ class Terminals(NamedTuple):
             wait_until(is_over, 3 * PATIENCE)
             running[0].send_signal(signal.SIGINT)
             running[0].wait(PATIENCE)
-        said = complaints.read_text("utf-8").splitlines()
+        said = complaints(told.read_text("utf-8")).splitlines()
         interrupted = said and said[-1].startswith("KeyboardInterrupt")
-        assert interrupted or [line for line in said if not line.startswith("rx-multicast-ipc: ")] == []
+        rest = [line for line in said if not line.startswith("rx-multicast-ipc: ")]
+        assert interrupted or rest == [], rest
 
 
 def skip_without_what_it_imports(code: str, folder: Path) -> None:

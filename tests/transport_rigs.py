@@ -10,7 +10,7 @@ from contextlib import suppress
 from itertools import count
 from typing import Any
 
-from rx_multicast_ipc import ChannelOptions, Group, Message, Nats, Reliable
+from rx_multicast_ipc import ChannelOptions, Group, Message, Nats, Reliable, Zenoh
 from rx_multicast_ipc.message import Address
 from rx_multicast_ipc.testing import VirtualClock
 from rx_multicast_ipc.testing.conformance import Rig
@@ -27,6 +27,7 @@ from rx_multicast_ipc.transport.virtual.link import Link
 from rx_multicast_ipc.transport.virtual.network import Wire
 
 from .nats_servers import NatsServer, free_tcp_port
+from .zenoh_routers import ZenohRouter
 
 Wrap = Callable[[Transport], Transport]
 """Puts something around a transport."""
@@ -73,6 +74,51 @@ class _NatsAlone(NatsTransport):
     def close(self, *, wait: bool = True) -> None:
         super().close(wait=wait)
         self._alone.close()
+
+
+def zenoh() -> Rig:
+    """Each end on a session of its own, so that all goes through the router."""
+    from rx_multicast_ipc.transport.engine.zenoh.connection import ZenohConnection
+    from rx_multicast_ipc.transport.engine.zenoh.transport import ZenohTransport
+
+    class ZenohAlone(ZenohTransport):
+        def __init__(self, group: Group, options: ChannelOptions, hears: Hears = Hears.ALL) -> None:
+            assert isinstance(group.engine, Zenoh)
+            self._alone = ZenohConnection(group.engine)
+            super().__init__(group, options, hears, self._alone)
+
+        def close(self, *, wait: bool = True) -> None:
+            super().close(wait=wait)
+            self._alone.close()
+
+    router = zenoh_router()
+    group = Group.of(free_port(), interface=router.url)
+    return Rig(
+        ZenohAlone,
+        group=group,
+        cannot_open=Group.of(interface=f"zenoh://127.0.0.1:{free_tcp_port()}"),
+        break_down=_fail,
+        disturb=lambda _: (router.kill(), router.start()),
+        elsewhere=_elsewhere(group, router.url),
+    )
+
+
+def zenoh_together() -> Rig:
+    """All ends of this process on one session, as programs have it."""
+    rig = zenoh()
+    rig.open_transport = open_live
+    return rig
+
+
+_routers: list[ZenohRouter] = []
+
+
+def zenoh_router() -> ZenohRouter:
+    """One for this process, until it ends."""
+    if not _routers:
+        _routers.append(ZenohRouter())
+        atexit.register(_routers[0].kill)
+    return _routers[0]
 
 
 _servers: list[NatsServer] = []

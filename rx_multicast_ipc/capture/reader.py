@@ -155,8 +155,10 @@ class Reader(Iterator[Datagram]):
                     "IPv4" if len(destination) == 4 else "IPv6",
                     time / 1_000_000_000,
                     dissector.is_direct(link, frame, destination),
+                    "",
+                    to := (address_text(destination), to_port),
                 )
-                yield Datagram(message, (address_text(destination), to_port))
+                yield Datagram(message, to)
         except OSError as error:
             raise self._source.failed(error) from error
 

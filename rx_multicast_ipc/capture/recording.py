@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 from collections.abc import Callable
 from itertools import groupby
-from operator import attrgetter
 from typing import TypeVar
 
 from reactivex import Observable
@@ -34,16 +33,16 @@ def write(
 ) -> Callable[[Observable[_Item]], Observable[_Item]]:
     """Write every message to a pcap file, and pass it on when the operating system has it. See :class:`Writer`.
 
-    A message does not say where it was sent to, and a packet has to: name the channel that it came by. Without one,
-    messages were sent to ``group`` and ``port``, and where direct ones were sent to is not known: they are written as
-    sent to 0.0.0.0 (or ::), port 0. So is the address, not the port, for a channel on several interfaces.
+    A packet says where it was sent to, and so does a message that was received (``destination``), so streams of several
+    channels may be merged before they are written. One that was made by hand and does not say was sent to the group of
+    ``channel``, or to ``group`` and ``port``; if it is direct, to 0.0.0.0 (or ::), port 0.
 
     Each subscription starts the file anew: put ``ops.retry`` and ``ops.repeat`` before it.
 
     Args:
         path: the file. What it held is replaced.
-        channel: whose ``messages``, or ``batches`` (at half the cost), are written.
-        port: the UDP port that messages were sent to, if no channel is given.
+        channel: where messages that do not say were sent to. ``batches`` are written at half the cost of ``messages``.
+        port: the UDP port that those were sent to, if no channel is given.
         group: the group's address, if no channel is given.
         replace: False refuses a file that exists.
 
@@ -66,6 +65,11 @@ def write(
             f"channel is the Channel whose messages are written, not {channel!r}; or pass port=, group="
         )
 
+    nowhere = "::" if ":" in to_group[0] else "0.0.0.0", 0
+
+    def sent_to(message: Message) -> Address:
+        return message.destination or (nowhere if message.direct else to_group)
+
     def operator(source: Observable[_Item]) -> Observable[_Item]:
         check_observable("write() is applied to", source, "channel.messages.pipe(capture.write(path, channel))")
 
@@ -80,8 +84,8 @@ def write(
 
             def on_next(item: _Item) -> None:
                 try:
-                    for direct, run in groupby((item,) if isinstance(item, Message) else item, attrgetter("direct")):
-                        writer.write(run, _own_address(channel, to_group) if direct else to_group)
+                    for to, run in groupby((item,) if isinstance(item, Message) else item, sent_to):
+                        writer.write(run, to)
                 except Exception as error:
                     if not disposables.is_disposed:  # else: disposed of this very moment, by another thread
                         disposables.dispose()
@@ -107,15 +111,3 @@ def write(
         return Stream(subscribe)
 
     return operator
-
-
-def _own_address(channel: Channel | None, group: Address) -> Address:
-    """Where direct messages were sent to, as far as that is known."""
-    if channel is None:
-        return _nowhere(group), 0
-    address, port = channel.sender_address  # which may change, as interfaces come and go
-    return address if len(channel.transport.own_addresses) == 1 else _nowhere(group), port
-
-
-def _nowhere(group: Address) -> str:
-    return "::" if ":" in group[0] else "0.0.0.0"

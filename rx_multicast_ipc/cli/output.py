@@ -113,9 +113,10 @@ class Shown(NamedTuple):
     @property
     def record(self) -> dict[str, Any]:
         """As JSON shows it: with ``data`` as :func:`payload_value` gives it, or with a ``value``."""
-        topic = {} if self.topic is None else {"topic": self.topic}
+        name = self.topic or self.message.topic
+        topic = {"topic": name} if name else {}
         fields = msgspec.structs.asdict(self.message)
-        del fields["data"]
+        del fields["data"], fields["topic"]
         if self.value is None:
             return {**topic, "data": payload_value(self.payload), **fields}
         return {**topic, "value": msgspec.Raw(self.value), **fields}
@@ -126,7 +127,8 @@ class Shown(NamedTuple):
         message = self.message
         by = f" by {message.interface}" if message.interface else ""
         to = " (direct)" if message.direct else ""
-        topic = "" if self.topic is None else f"  {self.topic}"
+        name = self.topic or message.topic
+        topic = f"  {printable(name)}" if name else ""
         shown = printable_bytes(self.payload if self.value is None else self.value)
         return f"{clock(message.received_at)}  {host_port(message.sender)}{by}{to}{topic}  {shown}"
 

@@ -24,6 +24,7 @@ class OwnMessages:
     read without it.
 
     Args:
+        group: where they are sent to.
         capacity: bytes of payloads, and 256 for each, that wait.
 
     Attributes:
@@ -31,7 +32,8 @@ class OwnMessages:
         dropped: messages that were too many.
     """
 
-    def __init__(self, capacity: int) -> None:
+    def __init__(self, group: Address, capacity: int) -> None:
+        self._group = group
         self._capacity = capacity
         self._sends: deque[_Send] = deque()
         self._size = 0
@@ -72,7 +74,7 @@ class OwnMessages:
         messages: list[Message] = []
         for payloads, _, (address, port), interface, sent_at in self._sends:
             family = "IPv6" if ":" in address else "IPv4"
-            fields = (address, port, family, sent_at, False, interface)
+            fields = (address, port, family, sent_at, False, interface, self._group)
             messages += map(Message, payloads, *map(repeat, fields))
         self.clear()
         return messages

@@ -66,7 +66,8 @@ def skipped(folder: Path, content: bytes, **arguments: Any) -> dict[str, int]:
 @pytest.mark.parametrize("nanoseconds", [True, False])
 def test_a_pcap_of_either_byte_order_and_resolution(tmp_path: Path, order: str, nanoseconds: bool) -> None:
     (first, second), _ = read(tmp_path, pcap(HELLO, HELLO, order=order, nanoseconds=nanoseconds, gap=1_500_000))
-    assert first == Datagram(ipc.Message(b"hello", "10.0.0.1", 5000, "IPv4", NOON / SECOND), (GROUP, PORT))
+    hello = ipc.Message(b"hello", "10.0.0.1", 5000, "IPv4", NOON / SECOND, destination=(GROUP, PORT))
+    assert first == Datagram(hello, (GROUP, PORT))
     assert second.message.received_at == (NOON + 1_500_000) / SECOND
 
 

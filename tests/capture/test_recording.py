@@ -74,12 +74,31 @@ def test_batches_are_recorded_too(tmp_path: Path, channel: ipc.Channel) -> None:
     assert [int(message.data) for message, _ in recorded(path)] == list(range(1000))
 
 
+def test_merged_streams_are_recorded_with_the_destination_of_each(tmp_path: Path, port: int) -> None:
+    path = tmp_path / "recorded.pcap"
+    scheduler = TestScheduler()
+    network = VirtualNetwork(scheduler)
+    one, two = network.open_channel(port), network.open_channel(port + 1, "224.0.2.9")
+    rx.merge(one.messages, two.messages).pipe(capture.write(path)).subscribe()
+    one.broadcast("to one").subscribe()
+    two.broadcast("to two").subscribe()
+    two.send("to it alone", one.sender_address).subscribe()
+    scheduler.start()
+    one.close()
+    two.close()
+    assert {(message.text, to) for message, to in recorded(path)} == {
+        ("to one", ("224.0.2.1", port)),
+        ("to two", ("224.0.2.9", port + 1)),
+        ("to it alone", one.sender_address),
+    }
+
+
 def test_without_a_channel_the_group_is_named_and_where_direct_ones_went_is_unknown(tmp_path: Path) -> None:
     path = tmp_path / "recorded.pcap"
     messages = [ipc.Message(b"a"), ipc.Message(b"b", direct=True)]
     rx.from_iterable(messages).pipe(capture.write(path)).subscribe()
     assert [to for _, to in recorded(path)] == [("224.0.2.1", 61088), ("0.0.0.0", 0)]
-    assert [message for message, _ in recorded(path)] == messages
+    assert [message.data for message, _ in recorded(path)] == [b"a", b"b"]
 
     messages = [ipc.Message(b"a", "fe80::1", 5, "IPv6"), ipc.Message(b"b", "fe80::1", 5, "IPv6", direct=True)]
     rx.from_iterable([messages]).pipe(capture.write(path, port=5, group="FF02:0::7")).subscribe()

@@ -43,7 +43,7 @@ def datagrams(family: Family) -> st.SearchStrategy[Datagram]:
 
     def make(data: bytes, address: str, port: int, received_at: float, destination: Address) -> Datagram:
         direct = not (ip_address(destination[0]).is_multicast or destination[0] == "255.255.255.255")
-        return Datagram(ipc.Message(data, address, port, family, received_at, direct), destination)
+        return Datagram(ipc.Message(data, address, port, family, received_at, direct, "", destination), destination)
 
     times = st.floats(1e9, 4e9)  # in 2001 a float told 119 ns apart, and it gets worse
     return st.builds(make, st.binary(max_size=200), addresses, PORTS, times, st.tuples(addresses, PORTS))

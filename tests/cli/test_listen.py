@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import subprocess
+from typing import Any
 
 import msgspec
 import pytest
@@ -30,7 +31,9 @@ def test_a_message_is_a_json_line_in_a_pipe(listen: Listen, channel: ipc.Channel
     address, port = channel.sender_address
     assert (code, err) == (0, "")
     assert abs(record.pop("received_at") - ipc.run(channel.wait_for_message(timeout=5)).received_at) < PATIENCE
-    expected = {"data": "hello", "address": address, "port": port, "family": "IPv4", "direct": False, "interface": ""}
+    expected: dict[str, Any] = {"data": "hello", "address": address, "port": port, "family": "IPv4"}
+    expected |= {"direct": False, "interface": ""}
+    expected["destination"] = [channel.group.address, channel.group.port]
     assert record == expected
 
 

@@ -78,6 +78,11 @@ class StampsNothing(Changes):
         return [msgspec.structs.replace(message, received_at=-1.0) for message in batch]
 
 
+class SaysNoDestination(Changes):
+    def change(self, batch: list[Message]) -> list[Message]:
+        return [msgspec.structs.replace(message, destination=None) for message in batch]
+
+
 class TakesTheFirstForTheSender(Changes):
     first: Message | None = None
 

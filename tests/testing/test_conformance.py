@@ -34,7 +34,11 @@ BREAKAGES: dict[str, tuple[Wrap, ...]] = {
     "payloads_arrive_whole": (broken.Truncates, broken.DeliversBuffers),
     "an_empty_payload_is_a_message": (broken.SkipsEmptyPayloads,),
     "messages_keep_their_order": (broken.Reverses,),
-    "messages_say_who_sent_them_when_and_how": (broken.StampsNothing, broken.CallsNothingDirect),
+    "messages_say_who_sent_them_when_and_how": (
+        broken.StampsNothing,
+        broken.CallsNothingDirect,
+        broken.SaysNoDestination,
+    ),
     "delivery_is_serial_and_on_one_thread": (broken.DeliversOnManyThreads,),
     "batches_are_never_empty": (broken.DeliversNothingAtTimes,),
     "sending_while_delivering_delivers_later": (broken.DeliversWhileSending,),

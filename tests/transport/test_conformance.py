@@ -13,7 +13,7 @@ from rx_multicast_ipc.testing.conformance import RULES, Rig, Rule
 from rx_multicast_ipc.transport.udp import io_thread, kernel_features
 
 from .. import wine
-from ..transport_rigs import beside_packets, enveloped, framed, nats, nats_together, udp, virtual
+from ..transport_rigs import beside_packets, enveloped, framed, nats, nats_together, udp, virtual, zenoh, zenoh_together
 
 SOAK = "RX_MULTICAST_IPC_SOAK" in os.environ
 
@@ -87,6 +87,7 @@ def wine_fault(rig: Callable[[], Rig], rule: Rule) -> str:
         *(udp, udp_one_by_one, virtual, faultless_udp, faultless_virtual),
         *(framed_udp, framed_virtual, framed_bad_udp, framed_bad_virtual),
         *(nats, nats_together, *([framed_nats] if SOAK else [])),
+        *(zenoh, zenoh_together),
         *(udp_beside_packets, virtual_beside_packets, enveloped_udp, enveloped_virtual, framed_enveloped_udp),
     ],
     ids=lambda rig: rig.__name__,

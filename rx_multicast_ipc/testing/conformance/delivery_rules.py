@@ -190,7 +190,7 @@ def messages_keep_their_order(rig: Rig) -> None:
 
 @rule
 def messages_say_who_sent_them_when_and_how(rig: Rig) -> None:
-    """A message has its sender's address, the group's family, and the time of the end's clock when it came."""
+    """A message has its sender's address, where it was sent to, the group's family, and the end's time when it came."""
     times: list[float] = []
 
     def note_time(_: Message) -> None:
@@ -209,6 +209,8 @@ def messages_say_who_sent_them_when_and_how(rig: Rig) -> None:
         expect("its sender", message.sender, sender.transport.sender_address)
         expect("its family", message.family, rig.group.family)
         expect("whether it is direct", message.direct, message.data == b"y")
+        to_group = rig.group.address, rig.group.port
+        expect("its destination", message.destination, end.transport.sender_address if message.direct else to_group)
         in_time = before - _CLOCK_SLACK <= message.received_at <= after + _CLOCK_SLACK
         expect(f"{message.received_at} is between {before} and {after}", in_time, True)
 

@@ -134,6 +134,7 @@ class EngineTransport:
         if options["send_from"] == "group":
             raise Unsupported('an engine has no shared ports to send from: leave send_from="group" out, or use UDP')
         self.group = group
+        self.to_group: Address = group.address, group.port
         self.hears = hears
         self.connection = connection
         self.number = _take_number()
@@ -349,7 +350,7 @@ class EngineTransport:
 
     def _own_message(self, payload: bytes, now: float) -> Message:
         address, port = self.sender_address
-        return Message(payload, address, port, self.group.family, now)
+        return Message(payload, address, port, self.group.family, now, False, "", self.to_group)
 
     def _no_names(self, name: str) -> Unsupported:
         return Unsupported(

@@ -6,8 +6,9 @@ import threading
 from collections import deque
 from collections.abc import Callable, Sequence
 from itertools import groupby, repeat
-from typing import Final
+from typing import Any, Final
 
+import msgspec
 from reactivex.scheduler.periodicscheduler import PeriodicScheduler
 
 from ...channel_events import ChannelEvent, Gap
@@ -169,7 +170,7 @@ def _always() -> bool:
 
 def _messages(delivery: Delivery) -> list[Message]:
     origin: Message = delivery.origin
-    fields = origin.address, origin.port, origin.family, origin.received_at, origin.direct, origin.interface
+    fields: Any = msgspec.structs.astuple(origin)[1:]
     if len(delivery.messages) == 1:
         return [Message(delivery.messages[0], *fields)]
     return [*map(Message, delivery.messages, *map(repeat, fields))]

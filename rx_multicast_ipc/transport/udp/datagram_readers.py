@@ -23,7 +23,7 @@ from collections.abc import Sequence
 from contextlib import suppress
 from functools import lru_cache
 from itertools import repeat
-from typing import Any, Final, Protocol
+from typing import Any, Final, NamedTuple, Protocol
 
 from ...group import Group
 from ...message import Address, Family, Message
@@ -62,6 +62,18 @@ _SENDERS: Final = 1024
 """Senders whose addresses are kept decoded."""
 
 
+class Way(NamedTuple):
+    """What the messages of one socket have in common; the last fields of each.
+
+    Attributes:
+        direct, interface, destination: as for :class:`rx_multicast_ipc.Message`.
+    """
+
+    direct: bool
+    interface: str
+    destination: Address
+
+
 class Reader(Protocol):
     """Takes what has arrived at a non-blocking socket.
 
@@ -71,7 +83,7 @@ class Reader(Protocol):
 
     bytes_read: int
 
-    def read(self, opened: socket.socket, direct: bool, interface: str = "") -> list[Message]:
+    def read(self, opened: socket.socket, way: Way) -> list[Message]:
         """Up to a few dozen messages, in order; none if nothing is there. Raises ``OSError``."""
         ...
 
@@ -87,7 +99,7 @@ class PlainReader:
         self._family: Family = family
         self.bytes_read: int = 0
 
-    def read(self, opened: socket.socket, direct: bool, interface: str = "") -> list[Message]:
+    def read(self, opened: socket.socket, way: Way) -> list[Message]:
         batch: list[Message] = []
         now = 0.0
         try:
@@ -95,7 +107,7 @@ class PlainReader:
                 data, sender = opened.recvfrom(_SLOT)
                 now = now or time.time()
                 self.bytes_read += len(data)
-                batch.append(Message(data, _host(sender), sender[1], self._family, now, direct, interface))
+                batch.append(Message(data, _host(sender), sender[1], self._family, now, *way))
         except BlockingIOError:
             pass
         except OSError:
@@ -113,8 +125,8 @@ class LocalReader(PlainReader):
         family: of the sockets that are read.
     """
 
-    def read(self, opened: socket.socket, direct: bool, interface: str = "") -> list[Message]:
-        while batch := super().read(opened, direct, interface):
+    def read(self, opened: socket.socket, way: Way) -> list[Message]:
+        while batch := super().read(opened, way):
             local = [message for message in batch if message.address.startswith("127.")]
             self.bytes_read -= sum(len(message.data) for message in batch) - sum(len(message.data) for message in local)
             if local:
@@ -129,22 +141,20 @@ class MessageReader(PlainReader):
         family: of the sockets that are read.
     """
 
-    def read(self, opened: socket.socket, direct: bool, interface: str = "") -> list[Message]:
+    def read(self, opened: socket.socket, way: Way) -> list[Message]:
         batch: list[Message] = []
         try:
-            self._read_each(batch, opened, direct, interface)
+            self._read_each(batch, opened, way)
         except OSError as error:
             if not batch and error.errno in REFUSED:
                 kernel_features.give_up("recvmsg")
                 _take_apart(opened)
-                return super().read(opened, direct, interface)
+                return super().read(opened, way)
             if not batch and not isinstance(error, BlockingIOError):
                 raise
         return batch
 
-    def _read_each(
-        self, batch: list[Message], opened: socket.socket, direct: bool, interface: str, above: int = -1
-    ) -> None:
+    def _read_each(self, batch: list[Message], opened: socket.socket, way: Way, above: int = -1) -> None:
         """Add what arrived to ``batch``, until a datagram is not ``above`` so many bytes. Raises ``OSError``."""
         now = 0.0
         for _ in range(_FEW_SLOTS):
@@ -153,7 +163,7 @@ class MessageReader(PlainReader):
             self.bytes_read += len(data)
             each = _GRO_SIZE.unpack_from(ancillary[0][2])[0] if ancillary else len(data)
             payloads = _packed(each, len(data)).unpack(data) if ancillary else (data,)
-            fields = (_host(sender), sender[1], self._family, now, direct, interface)
+            fields = (_host(sender), sender[1], self._family, now, *way)
             batch += map(Message, payloads, *map(repeat, fields))
             if each <= above:
                 break
@@ -173,29 +183,36 @@ class InterfaceReader(PlainReader):
         super().__init__(family)
         self._only = only
 
-    def read(self, opened: socket.socket, direct: bool, interface: str = "") -> list[Message]:
+    def read(self, opened: socket.socket, way: Way) -> list[Message]:
         batch: list[Message] = []
         try:
             for _ in range(_SLOTS):
                 data, ancillary, _, sender = opened.recvmsg(_SLOT, _PKTINFO_SPACE)
-                number = self._number(ancillary)
+                number, address = self._arrived(ancillary)
                 if number == self._only or not self._only:
-                    by = interface if self._only else _name(number) or interface
+                    by = way.interface if self._only else _name(number) or way.interface
+                    to = (address or way.destination[0], way.destination[1]) if way.direct else way.destination
                     self.bytes_read += len(data)
-                    batch.append(Message(data, _host(sender), sender[1], self._family, time.time(), direct, by))
+                    batch.append(Message(data, _host(sender), sender[1], self._family, time.time(), way.direct, by, to))
         except BlockingIOError:
             pass
         except OSError as error:
             if not batch and error.errno in REFUSED:
-                return super().read(opened, direct, interface)
+                return super().read(opened, way)
             if not batch:
                 raise
         return batch
 
-    def _number(self, ancillary: list[tuple[int, int, bytes]]) -> int:
-        """The interface in a ``struct in_pktinfo`` or ``in6_pktinfo``; 0 if there is none."""
-        at = 0 if self._family == "IPv4" else 16
-        return next((struct.unpack_from("=I", info, at)[0] for _, _, info in ancillary), 0)
+    def _arrived(self, ancillary: list[tuple[int, int, bytes]]) -> tuple[int, str]:
+        """The interface, and the address that it was sent to, in a ``struct in_pktinfo`` or ``in6_pktinfo``.
+
+        They are 0 and ``""`` if there is none.
+        """
+        for _, _, info in ancillary:
+            if self._family == "IPv4":
+                return struct.unpack_from("=I", info)[0], socket.inet_ntoa(info[8:12])
+            return struct.unpack_from("=I", info, 16)[0], socket.inet_ntop(socket.AF_INET6, info[:16])
+        return 0, ""
 
 
 class BatchReader(MessageReader):
@@ -233,11 +250,11 @@ class BatchReader(MessageReader):
         self._refused = False
         self._senders: dict[bytes, Address] = {}
 
-    def read(self, opened: socket.socket, direct: bool, interface: str = "") -> list[Message]:
+    def read(self, opened: socket.socket, way: Way) -> list[Message]:
         if self._large:
-            return self._read_large(opened, direct, interface)
+            return self._read_large(opened, way)
         if self._lone >= _LONE_READS:
-            return self._read_one(opened, direct, interface)
+            return self._read_one(opened, way)
         self._headers[: self._used] = self._fresh[: self._used]
         count = recvmmsg(opened.fileno(), self._at, self._slots, DONTWAIT, None)
         self._used = MMSGHDR.size * count
@@ -249,7 +266,7 @@ class BatchReader(MessageReader):
             if number in REFUSED:
                 kernel_features.give_up("recvmmsg")
                 self._large = self._refused = True
-                return self._read_large(opened, direct, interface)
+                return self._read_large(opened, way)
             raise OSError(number, os.strerror(number))
         now = time.time()
         if count == 1 and not self._control_sizes[0]:
@@ -258,7 +275,7 @@ class BatchReader(MessageReader):
             self._large = size > _LARGE
             self._lone += 1
             address, port = self._sender(bytes(self._names[:_NAME]))
-            return [Message(self._arena[:size], address, port, self._family, now, direct, interface)]
+            return [Message(self._arena[:size], address, port, self._family, now, *way)]
         self._lone = 0
         sizes = self._sizes[:count].tolist()
         payloads, counts = self._payloads(sizes)
@@ -267,16 +284,16 @@ class BatchReader(MessageReader):
         first = names[:_NAME]
         if count == 1 or names == first * count:
             address, port = self._sender(first)
-            return list(map(Message, payloads, *map(repeat, (address, port, self._family, now, direct, interface))))
+            return list(map(Message, payloads, *map(repeat, (address, port, self._family, now, *way))))
         senders = [self._sender(names[at : at + _NAME]) for at in range(0, len(names), _NAME)]
         if counts is not None:
             senders = [sender for sender, times in zip(senders, counts, strict=True) for _ in range(times)]
         return [
-            Message(data, address, port, self._family, now, direct, interface)
+            Message(data, address, port, self._family, now, *way)
             for data, (address, port) in zip(payloads, senders, strict=True)
         ]
 
-    def _read_one(self, opened: socket.socket, direct: bool, interface: str) -> list[Message]:
+    def _read_one(self, opened: socket.socket, way: Way) -> list[Message]:
         """One datagram, or one GSO batch; several at a time again as soon as they come quickly."""
         try:
             size, ancillary, _, sender = opened.recvmsg_into(self._into, _CONTROL)
@@ -286,18 +303,19 @@ class BatchReader(MessageReader):
             if error.errno not in REFUSED:
                 raise
             self._large = self._refused = True
-            return self._read_large(opened, direct, interface)
+            return self._read_large(opened, way)
         now = time.time()
         if ancillary or now - self._read_at < _BURST:
             self._lone = 0
         self._read_at = now
         self.bytes_read += size
-        fields = (_host(sender), sender[1], self._family, now, direct, interface)
+        address = _host(sender)
         if not ancillary:
             self._large = size > _LARGE
-            return [Message(self._arena[:size], *fields)]
+            return [Message(self._arena[:size], address, sender[1], self._family, now, *way)]
         (each,) = _GRO_SIZE.unpack_from(ancillary[0][2])
         self._large = each > _LARGE
+        fields = (address, sender[1], self._family, now, *way)
         return list(map(Message, _packed(each, size).unpack_from(self._arena), *map(repeat, fields)))
 
     def _payloads(self, sizes: list[int]) -> tuple[Sequence[bytes], list[int] | None]:
@@ -332,12 +350,12 @@ class BatchReader(MessageReader):
         elif len(sizes) == self._slots:
             self._slots = _SLOTS
 
-    def _read_large(self, opened: socket.socket, direct: bool, interface: str) -> list[Message]:
+    def _read_large(self, opened: socket.socket, way: Way) -> list[Message]:
         if self._refused:
-            return super().read(opened, direct, interface)
+            return super().read(opened, way)
         batch: list[Message] = []
         try:
-            self._read_each(batch, opened, direct, interface, above=_LARGE)
+            self._read_each(batch, opened, way, above=_LARGE)
         except OSError as error:
             if not batch and not isinstance(error, BlockingIOError):
                 raise

@@ -86,7 +86,7 @@ class Outlet:
         self._failing: set[str] = set()
         self.sent = self.sent_bytes = self.refused = 0
         self._echo = own is not None
-        self._own = own or OwnMessages(0)
+        self._own = own or OwnMessages(self._destination, 0)
         self._hear_own = hear_own
         self._datagrams_to_group = self._packets_to_group = 0
         self.socket = socket_options.open_socket(

@@ -73,7 +73,9 @@ class UdpTransport:
         # From a port that others of this machine have too, nothing tells whose a message is: the echo is then read.
         self._from_group = options["send_from"] == "group"
         self._hears_all = self._from_group and options["echo"]
-        self._own = OwnMessages(receive_buffer) if listen and options["echo"] and not self._from_group else None
+        self._to_group = group.address, group.port
+        echoes = listen and options["echo"] and not self._from_group
+        self._own = OwnMessages(self._to_group, receive_buffer) if echoes else None
         self._drops_reported = 0
         self._drop_check: DisposableBase | None = None
         self._final: Statistics | None = None
@@ -91,6 +93,7 @@ class UdpTransport:
                 from_group=self._from_group,
             )
             undo.callback(self._outlet.socket.close)
+            self._direct_way = datagram_readers.Way(True, "", self._outlet.address)
             # Not wrapped: between a subscriber and the wire each call costs a microsecond of cold code.
             self.send, self.send_many = self._outlet.send, self._outlet.send_many
             self._ignore_own()
@@ -111,7 +114,6 @@ class UdpTransport:
                 self._direct_reader = datagram_readers.reader(family)
             if self.group.has_several_interfaces:
                 self._direct_reader = datagram_readers.interface_reader(family)
-            self._read_direct = partial(self._read, self._direct_reader, self._outlet.socket, True, "")
             self._memberships.start(self._reader_of, self._turn, self._tell, lambda: self._outlet.sent_to_group)
             self._thread.watch({self._outlet.socket: self._read_direct})
         except (OSError, MemoryError, RuntimeError) as error:  # the last: no thread can be started
@@ -240,11 +242,16 @@ class UdpTransport:
             reader = self._filtering.setdefault(
                 listener.only, datagram_readers.interface_reader(self.group.family, listener.only)
             )
-        return partial(self._read, reader, listener.socket, False, interface, listener)
+        way = datagram_readers.Way(False, interface, self._to_group)
+        return partial(self._read, reader, listener.socket, way, listener)
+
+    def _read_direct(self) -> int:
+        return self._read(self._direct_reader, self._outlet.socket, self._direct_way)
 
     def _turn(self) -> None:
         with self._outlet.lock:  # nothing is sent before it is ignored
             self._outlet.turn_to(self._memberships.nics)
+            self._direct_way = datagram_readers.Way(True, "", self._outlet.address)
             self._ignore_own()
 
     def _ignore_own(self) -> None:
@@ -289,8 +296,7 @@ class UdpTransport:
         self,
         reader: datagram_readers.Reader,
         opened: socket.socket,
-        direct: bool,
-        interface: str,
+        way: datagram_readers.Way,
         listener: Listener | None = None,
     ) -> int:
         """Deliver what one turn of reading brings, and return how many messages that was; on the I/O thread."""
@@ -298,7 +304,7 @@ class UdpTransport:
             return 0  # closed by what the other socket just brought
         batch: list[Message] = []
         try:
-            batch = reader.read(opened, direct, interface)
+            batch = reader.read(opened, way)
         except OSError as error:
             if not is_transient(error):
                 self._fault = ChannelClosed(f"{self.group} cannot be read any more: {error}; open another channel")

@@ -248,13 +248,20 @@ class Wire:
         self._sent += 1
         now = self.now
         for interface, hearers in copies:
-            self._spread(sender, payload, interface, hearers, direct, now)
+            self._spread(sender, payload, interface, hearers, direct, destination, now)
         if self._on_send is not None:  # last, for it may send, too
             self._on_send(Datagram(now, sender.sender_address, destination, payload))
         return refused
 
     def _spread(
-        self, sender: End, payload: bytes, interface: Interface, hearers: Iterable[End], direct: bool, now: float
+        self,
+        sender: End,
+        payload: bytes,
+        interface: Interface,
+        hearers: Iterable[End],
+        direct: bool,
+        destination: Address,
+        now: float,
     ) -> None:
         """Send by one interface."""
         host, address, port, family = sender.host, interface.address, sender.sender_address[1], sender.group.family
@@ -270,7 +277,7 @@ class Wire:
                 times = passed[target] = arrivals_of(host, target, usual, size, family, now)
             for arrival in times:
                 if message is None or message.received_at != arrival:
-                    message = Message(payload, address, port, family, arrival, direct)
+                    message = Message(payload, address, port, family, arrival, direct, "", destination)
                 heard = message
                 if end.names_interfaces:
                     name = interface.name if interface.is_loopback else self.interface_name(target)

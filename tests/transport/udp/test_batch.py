@@ -15,7 +15,7 @@ import rx_multicast_ipc as ipc
 from rx_multicast_ipc import Message
 from rx_multicast_ipc.group import Group
 from rx_multicast_ipc.transport.udp import batch_sending, datagram_readers, kernel_features
-from rx_multicast_ipc.transport.udp.datagram_readers import BatchReader, MessageReader, PlainReader, Reader
+from rx_multicast_ipc.transport.udp.datagram_readers import BatchReader, MessageReader, PlainReader, Reader, Way
 
 from ...helpers import needs_linux, nothing_left_behind
 
@@ -25,6 +25,10 @@ pytestmark = [
 ]
 
 UDP_GRO = 104
+
+
+DIRECT = Way(True, "", ("127.0.0.1", 9))
+TO_GROUP = Way(False, "", ("224.0.2.1", 9))
 
 
 @pytest.fixture(params=[False, True], ids=["single", "trains"])
@@ -47,7 +51,7 @@ def sender() -> Iterator[socket.socket]:
 
 def read_all(reader: Reader, receiver: socket.socket) -> list[Message]:
     messages: list[Message] = []
-    while batch := reader.read(receiver, True):
+    while batch := reader.read(receiver, DIRECT):
         messages += batch
     return messages
 
@@ -59,9 +63,9 @@ def test_a_message_has_all_its_fields(kind: type[PlainReader], sender: socket.so
         receiver.setblocking(False)
         before = time.time()
         sender.sendto(b"x", receiver.getsockname())
-        (message,) = kind("IPv4").read(receiver, True)
+        (message,) = kind("IPv4").read(receiver, DIRECT)
         assert (message.data, message.sender, message.family) == (b"x", sender.getsockname(), "IPv4")
-        assert message.direct
+        assert (message.direct, message.destination) == (True, ("127.0.0.1", 9))
         assert before <= message.received_at <= time.time()
 
 
@@ -82,11 +86,11 @@ def test_on_windows_a_loopback_channel_drops_what_does_not_come_from_loopback(
 
     wire: Any = Wire()
     reader = datagram_readers.group_reader(Group.of(port))
-    messages = reader.read(wire, False)
+    messages = reader.read(wire, TO_GROUP)
     assert [message.data for message in messages] == [b"two", b"four"]
     assert reader.bytes_read == 7
     heard.append((b"six", ("192.0.2.9", 5)))
-    assert reader.read(wire, False) == []
+    assert reader.read(wire, TO_GROUP) == []
     assert type(datagram_readers.group_reader(Group.of(port, interface="eth0"))) is type(
         datagram_readers.reader("IPv4")
     )
@@ -153,7 +157,7 @@ def test_reading_in_turns_takes_everything(receiver: socket.socket, sender: sock
 
 def test_a_socket_that_cannot_be_read_raises_its_error() -> None:
     with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as wrong, pytest.raises(OSError, match=r".+") as raised:
-        BatchReader("IPv4").read(wrong, False)
+        BatchReader("IPv4").read(wrong, TO_GROUP)
     assert raised.value.errno == errno.ENOTCONN
 
 

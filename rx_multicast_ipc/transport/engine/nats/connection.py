@@ -378,14 +378,15 @@ class NatsConnection:
         sender = subjects.sender_in(".".join(words[4:]))
         end = self._ends.get(int(words[3])) if len(words) == 6 and words[3].isdigit() else None
         if end is not None and sender is not None and end.hears is not Hears.NOTHING:
-            message = Message(arrived.payload, *sender, end.group.family, now, True)
+            message = Message(arrived.payload, *sender, end.group.family, now, True, "", end.sender_address)
             end.arrive((message,), (subjects.number_in(arrived.reply),))
 
     def _deliver_direct(self, number: int, sender: Address, payloads: Sequence[bytes], first: int) -> None:
         end = self._ends.get(number)
         if end is not None and end.hears is not Hears.NOTHING:
             now = time.time()
-            messages = [Message(payload, *sender, end.group.family, now, True) for payload in payloads]
+            fields = (*sender, end.group.family, now, True, "", end.sender_address)
+            messages = [Message(payload, *fields) for payload in payloads]
             end.arrive(messages, range(first, first + len(messages)))
 
     def _deliver_here(self, sending: Any, subject: str, payloads: Sequence[bytes], first: int) -> None:

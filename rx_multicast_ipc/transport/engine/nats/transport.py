@@ -75,20 +75,20 @@ class NatsTransport(EngineTransport):
             if len(self._senders) >= _MOST_REMEMBERED:
                 self._senders.clear()
             self._senders[subject] = sender
-        return Message(payload, sender[0], sender[1], self.group.family, at)
+        return Message(payload, sender[0], sender[1], self.group.family, at, False, "", self.to_group)
 
     def _foreign_message(self, subject: str, reply: bytes, payload: bytes, at: float) -> Message:
         text = reply.decode("utf-8", "replace")
         sender = (text, ANSWERABLE) if text else ("", 0)
         if reply.startswith(subjects.NUMBER):
             sender = subjects.sender_in(text.rpartition(".")[0]) or sender
-        return Message(payload, *sender, self.group.family, at, False, "", subject)
+        return Message(payload, *sender, self.group.family, at, topic=subject)
 
     def _own_message(self, payload: bytes, now: float) -> Message:
         own = super()._own_message(payload, now)
         if self._foreign is None:
             return own
-        return Message(payload, *self.sender_address, self.group.family, now, False, "", self.speaks_to)
+        return Message(payload, *self.sender_address, self.group.family, now, topic=self.speaks_to)
 
 
 def open_nats(engine: Nats, group: Group, options: ChannelOptions, hears: Hears) -> NatsTransport:
