@@ -27,7 +27,7 @@ def listener(port: int, group: str) -> socket.socket:
     return opened
 
 
-@pytest.mark.wine_fault("groups of others")
+@pytest.mark.wine_fault("groups of others", shown=True)
 def test_a_socket_hears_the_groups_that_it_joined(port: int) -> None:
     with listener(port, GROUP) as one, listener(port, OTHER) as other, socket.socket(type=socket.SOCK_DGRAM) as sender:
         sender.setsockopt(socket.IPPROTO_IP, socket.IP_MULTICAST_IF, LOOPBACK)
@@ -37,7 +37,7 @@ def test_a_socket_hears_the_groups_that_it_joined(port: int) -> None:
             one.recv(10)
 
 
-@pytest.mark.wine_fault("sources")
+@pytest.mark.wine_fault("sources", shown=True)
 def test_a_socket_joins_a_group_of_one_source(port: int) -> None:
     with socket.socket(type=socket.SOCK_DGRAM) as opened:
         opened.bind(("", port))
@@ -46,7 +46,7 @@ def test_a_socket_joins_a_group_of_one_source(port: int) -> None:
         opened.setsockopt(socket.IPPROTO_IP, 15, group + source + LOOPBACK)  # IP_ADD_SOURCE_MEMBERSHIP
 
 
-@pytest.mark.wine_fault("symbolic links")
+@pytest.mark.wine_fault("symbolic links", shown=True)
 def test_a_symbolic_link_is_one(tmp_path: Path) -> None:
     link = tmp_path / "link"
     link.symlink_to(tmp_path / "target")
@@ -55,4 +55,4 @@ def test_a_symbolic_link_is_one(tmp_path: Path) -> None:
 
 def test_every_fault_is_shown_here() -> None:
     source = Path(__file__).read_text()
-    assert all(f'wine_fault("{name}")' in source for name in wine.FAULTS)
+    assert all(f'wine_fault("{name}", shown=True)' in source for name in wine.FAULTS)

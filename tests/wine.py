@@ -26,14 +26,14 @@ def is_wine() -> bool:
 
 
 def configure(config: pytest.Config) -> None:
-    """Make the marker known."""
+    """Make the marker known. With ``shown=True`` the test is run, and has to fail."""
     config.addinivalue_line("markers", f"{MARKER}(name): cannot pass under Wine, whose fault it is (tests/wine.py)")
 
 
 def expect(item: pytest.Item) -> None:
     """Let a test that is marked fail, under Wine."""
     for mark in item.iter_markers(MARKER):
-        item.add_marker(_mark(*mark.args))
+        item.add_marker(_mark(*mark.args, **mark.kwargs))
 
 
 def expect_of(request: pytest.FixtureRequest, name: str) -> None:
@@ -41,5 +41,5 @@ def expect_of(request: pytest.FixtureRequest, name: str) -> None:
     request.applymarker(_mark(name))
 
 
-def _mark(name: str) -> pytest.MarkDecorator:
-    return pytest.mark.xfail(is_wine(), reason=f"Wine: {FAULTS[name]}", strict=True)
+def _mark(name: str, *, shown: bool = False) -> pytest.MarkDecorator:
+    return pytest.mark.xfail(is_wine(), reason=f"Wine: {FAULTS[name]}", strict=True, run=shown)
