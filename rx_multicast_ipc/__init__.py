@@ -29,7 +29,7 @@ from typing import TYPE_CHECKING
 
 from .blocking_run import run
 from .channel import Channel, open_channel, with_socket
-from .channel_events import ChannelEvent, Forbidden, Gap, NetworkChange, NetworkEvent
+from .channel_events import ChannelEvent, Forbidden, Gap, Joined, Left, NetworkChange, NetworkEvent
 from .channel_options import ChannelOptions
 from .channel_statistics import Statistics
 from .engines import Nats, Zenoh
@@ -65,7 +65,9 @@ from .errors import (
     WouldDeadlock,
 )
 from .group import DEFAULT_GROUP, DEFAULT_PORT, Group
+from .member import Member
 from .message import Message, Received
+from .presence import Presence
 from .receiving.async_iteration import to_async_iterable
 from .receiving.overflow import Overflow
 from .reliable import Acknowledged, Reliable
@@ -78,6 +80,7 @@ from .topics.topic_message import TopicMessage
 if TYPE_CHECKING:
     from . import capture, notebook, operators, testing
     from .bridging import Bridge, BridgeRole, BridgeStatistics, bridge
+    from .group_state.latest_value import LatestValue
     from .topics.topic import Topic
 
     __version__: str
@@ -110,6 +113,10 @@ __all__ = [
     "InvalidPort",
     "InvalidTTL",
     "InvalidTopic",
+    "Joined",
+    "LatestValue",
+    "Left",
+    "Member",
     "Message",
     "MessageTimeout",
     "MessagesMissing",
@@ -125,6 +132,7 @@ __all__ = [
     "Overflow",
     "PayloadTooLarge",
     "PortInUse",
+    "Presence",
     "Received",
     "Reliable",
     "SendFailed",
@@ -158,6 +166,7 @@ safe_log.install()
 _ROOMS_LOADED_WHEN_TOUCHED = ("capture", "notebook", "operators", "testing")
 
 _LOADED_WHEN_TOUCHED = {
+    "LatestValue": ".group_state.latest_value",
     "Topic": ".topics.topic",
     **dict.fromkeys(("Bridge", "BridgeRole", "BridgeStatistics", "bridge"), ".bridging"),
 }

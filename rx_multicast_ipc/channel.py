@@ -20,6 +20,8 @@ from .channel_options import ChannelOptions, complete, group_of, takes_channel_o
 from .channel_statistics import Statistics
 from .errors import ChannelClosed, InvalidOption
 from .group import Group, check_port
+from .group_state.lazy_group_state import LazyGroupState
+from .member import Member
 from .message import Address, Message
 from .receiving.async_iteration import HotObservable
 from .receiving.event_loop_delivery import loop_of, on_its_loop
@@ -43,6 +45,7 @@ from .validation.payload import Payload, as_payload
 if TYPE_CHECKING:
     from typing_extensions import TypeForm  # what checkers bring with them; nothing is imported at run time
 
+    from .group_state.latest_value import LatestValue
     from .operators.codec import OnDecodeError
     from .payload_format import Codec, Format
     from .topics.topic import Topic
@@ -71,7 +74,9 @@ class Channel:
         self.opened_by: OpenTransport = open_transport
         """What opened its transport, without layers, and opens further ends beside it."""
         self._inbox = Inbox(group)
-        self._inbox.open(group, as_options_say(open_transport, checked), checked)
+        self._state = LazyGroupState(self._inbox, checked)
+        self._inbox.open(group, as_options_say(open_transport, checked), checked, self._state.prepare)
+        self._state.begin()
         self._transport = self._inbox.transport
         self._topics = TopicRouter(self._inbox.messages)
         self._payload_limit = self._transport.payload_limit
@@ -104,6 +109,19 @@ class Channel:
     def deliveries(self) -> HotObservable[Message | Gap]:
         """Hot: every message, and in its place each :class:`Gap`, which only a reliable channel has."""
         return self._inbox.deliveries
+
+    @property
+    def members(self) -> HotObservable[frozenset[Member]]:
+        """Who is in the group, this channel with them: the set now, at subscription, and then after each change.
+
+        Those are in it that were opened with ``presence=``, as this one must be. Who came and who left is told on
+        ``events``, too, as :class:`Joined` and :class:`Left`. A channel that was just opened knows the others within an
+        interval. Completes on close.
+
+        Raises:
+            Unsupported: it was opened without ``presence=``.
+        """
+        return self._state.get().members
 
     @property
     def group(self) -> Group:
@@ -154,13 +172,14 @@ class Channel:
         Args:
             data: text (sent as UTF-8) or bytes-like, 65 507 bytes at most (IPv6: 65 527); on a reliable channel as
                 many as its ``largest``.
-            acknowledged: on a reliable channel: emit an :class:`Acknowledged` instead, once all other ends that were
-                there when it was sent have it, or left.
+            acknowledged: emit an :class:`Acknowledged` instead: on a reliable channel once all other ends that were
+                there when it was sent have it, or left; on an engine once a stream has it, and then subscribing again,
+                as ``ops.retry`` does, makes no second message.
             timeout: seconds to wait for that; None waits as long as it takes. One who is silent for 30 s has left.
 
         Raises:
             InvalidPayload, PayloadTooLarge, InvalidOption: at once.
-            Unsupported: at once, for an acknowledgement on a channel that is not reliable.
+            Unsupported: at once, for an acknowledgement on a channel that is neither reliable nor on an engine.
             ChannelClosed: at once, or from the Observable if closed before it was subscribed.
             SendFailed: from the Observable.
             MessageTimeout: from the Observable; it names those whose acknowledgement is missing.
@@ -359,7 +378,12 @@ class Channel:
                 raise ChannelClosed
             return Send(transport, as_payload(data, limit))
 
-        return Topic(name, type, format, on_error, self._topics, broadcast)
+        state = self._state
+
+        def latest() -> LatestValue[Any]:
+            return state.get().latest(name, type, format, on_error)
+
+        return Topic(name, type, format, on_error, self._topics, broadcast, latest)
 
     def topics(self, pattern: str = "**") -> HotObservable[TopicMessage]:
         """Hot: what is published to every topic that matches, for exploring; completes on close.
@@ -372,6 +396,41 @@ class Channel:
             InvalidTopic: at once.
         """
         return self._topics.matching(pattern, check_pattern(pattern))
+
+    @overload
+    def latest(self, name: str) -> LatestValue[bytes]: ...
+    @overload
+    def latest(
+        self,
+        name: str,
+        type: TypeForm[_T],
+        format: Format | Codec[Any] = "json",
+        *,
+        on_error: OnDecodeError = "log",
+    ) -> LatestValue[_T]: ...
+    def latest(
+        self,
+        name: str,
+        type: Any = bytes,
+        format: Format | Codec[Any] = "json",
+        *,
+        on_error: OnDecodeError = "log",
+    ) -> LatestValue[Any]:
+        """A value that the group shares under ``name``: who comes late gets the last one, and then each new one.
+
+        All channels that called this keep the value, from the call on until they close, and answer who comes later.
+        Anybody may set it, and the later one wins, everywhere the same. It needs no option of the channel.
+
+        Args:
+            name: as of a :meth:`topic`.
+            type: of the value, any that msgspec knows; ``bytes``, if not given: as they are, text as UTF-8.
+            format: ``"json"``, ``"msgpack"``, or an object with ``encode(value)`` and ``decode(data)``.
+            on_error: what becomes of bytes that cannot be decoded: as for :func:`operators.decode`.
+
+        Raises:
+            InvalidTopic, InvalidOption, ChannelClosed: at once.
+        """
+        return self._state.get().latest(name, type, format, on_error)
 
     def unbind(self) -> Observable[None]:
         """Cold: closes the channel, completes ``messages``, and emits None when that is done; idempotent."""
@@ -401,6 +460,7 @@ class Channel:
         """
         self._inbox.stop()
         self._topics.stop()
+        self._state.stop()
         self._transport.close(wait=wait)
 
     def __enter__(self) -> Self:

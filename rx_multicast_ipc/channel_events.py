@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from enum import StrEnum
-from typing import TypeAlias
+from typing import Literal, TypeAlias
 
 import msgspec
+
+from .member import Member
 
 
 class NetworkChange(StrEnum):
@@ -59,6 +61,32 @@ class Gap(msgspec.Struct, frozen=True):
     at: float = 0.0
 
 
+class Joined(msgspec.Struct, frozen=True):
+    """Another channel of the group is there, and says so; see ``presence=``.
+
+    Attributes:
+        member: who it is.
+        at: seconds since the Unix epoch.
+    """
+
+    member: Member
+    at: float = 0.0
+
+
+class Left(msgspec.Struct, frozen=True):
+    """A member of the group is gone. One that was only silent is :class:`Joined` again as soon as it is heard.
+
+    Attributes:
+        member: who it was.
+        reason: ``"said goodbye"``, or ``"silent"``: it beats no more, and did not answer when it was asked.
+        at: seconds since the Unix epoch.
+    """
+
+    member: Member
+    reason: Literal["said goodbye", "silent"]
+    at: float = 0.0
+
+
 class Forbidden(msgspec.Struct, frozen=True):
     """An engine refused what this channel had sent. It says so later, so the send itself had completed.
 
@@ -73,5 +101,5 @@ class Forbidden(msgspec.Struct, frozen=True):
     at: float = 0.0
 
 
-ChannelEvent: TypeAlias = NetworkEvent | Gap | Forbidden
+ChannelEvent: TypeAlias = NetworkEvent | Gap | Joined | Left | Forbidden
 """Whatever ``Channel.events`` may tell."""

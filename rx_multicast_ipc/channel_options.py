@@ -6,6 +6,7 @@ from typing import Annotated, Any, Final, Literal, NamedTuple, TypedDict, TypeVa
 
 from .errors import UnknownOption
 from .group import Group, Interfaces
+from .presence import Presence, check_presence
 from .reliable import Reliable, check_reliable
 from .validation.arguments import check_backlog, check_flag, check_receive_buffer, check_send_from
 
@@ -49,6 +50,8 @@ class ChannelOptions(TypedDict, total=False):
         reliable: True, or a :class:`Reliable` that says how: what is sent is repaired where it gets lost, arrives in
             order, may be large, and waits for slow receivers; what cannot be repaired is told as a :class:`Gap`. All
             who are to hear it must open their channels so. Not if not given.
+        presence: a name, or a :class:`Presence`: the others who have this option get to know that the channel is here,
+            and it knows of them, in ``members``. Messages stay what they are without it. Not if not given.
     """
 
     interface: Annotated[Interfaces | None, Option(None)]
@@ -59,6 +62,7 @@ class ChannelOptions(TypedDict, total=False):
     echo: Annotated[bool, Option(True, check_flag)]
     send_from: Annotated[Literal["own", "group"], Option("own", check_send_from)]
     reliable: Annotated[bool | Reliable | None, Option(None, check_reliable)]
+    presence: Annotated[str | Presence | None, Option(None, check_presence)]
 
 
 _HINTS: Final = get_type_hints(ChannelOptions, include_extras=True)

@@ -102,7 +102,7 @@ class PayloadTooLarge(InvalidArgument):
             return f"a message of {self.size} bytes is more than the {self.limit} that Reliable(largest=) allows"
         return (
             f"a payload of {self.size} bytes does not fit in one datagram, which carries {self.limit} at most; "
-            "split it, or send a reference to it"
+            "split it, send a reference to it, or open the channels with reliable=True, which carries more"
         )
 
 

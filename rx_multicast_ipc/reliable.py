@@ -58,7 +58,8 @@ class Acknowledged(msgspec.Struct, frozen=True):
     """What ``broadcast(data, acknowledged=True)`` emits.
 
     Attributes:
-        by: the addresses of those who were there when it was sent, and have it.
+        by: the addresses of those who were there when it was sent, and have it. On an engine: the name of the stream
+            that keeps it, and the message's number there.
         missing: of those who were there, and left or were left behind without it.
     """
 

@@ -17,13 +17,15 @@ from reactivex.typing import Subscription
 from .channel import Channel
 from .channel_options import ChannelOptions, complete, group_of, takes_channel_options
 from .engines import LARGEST_ON_ENGINES
-from .errors import ChannelClosed
+from .errors import ChannelClosed, InvalidOption
 from .group import Group, Interfaces
 from .message import Address, Message
 from .receiving.async_iteration import HotObservable
+from .receiving.history import check_since, history
 from .sending.cold_send import Send, end_of, send_to
 from .sending.kept_sender import with_sender
 from .transport import OpenTransport, Transport
+from .transport.engine.history import Since
 from .transport.ip_datagrams import PAYLOAD_LIMITS, check_ip_destination, no_names
 from .transport.opening import current
 from .validation.payload import Payload, as_payload
@@ -33,9 +35,12 @@ from .validation.payload import Payload, as_payload
 def messages(
     port: int | None = None,
     group: str | None = None,
+    *,
+    since: Since | None = None,
+    until_now: bool = False,
     **options: Unpack[ChannelOptions],
 ) -> HotObservable[Message]:
-    """Hot: every message of a group, this process's own among them.
+    """Hot: every message of a group, this process's own among them. With ``since``, cold: the past first.
 
     The process opens one channel for equal arguments: with the first subscriber, and closes it with the last.
     :func:`broadcast` and :func:`send` with the same arguments send from it while it is open, so that replies
@@ -43,6 +48,10 @@ def messages(
 
     Args:
         port, group: as for :func:`open_channel`.
+        since: on an engine with a stream that keeps them (NATS with JetStream): each subscription emits what was kept,
+            and then what comes, in the stream's order and without a gap. ``"all"``; ``"last"``: from the last message
+            on; a number of seconds before now; or a ``datetime``. ``received_at`` is when the stream took a message.
+        until_now: with ``since``, complete where the past ends, also if it is empty.
         **options: see :class:`ChannelOptions`. There are no waits here, so no ``backlog`` either: it is not kept.
 
     Raises:
@@ -52,6 +61,10 @@ def messages(
     """
     checked = complete({**options, "backlog": 1})
     joined = group_of(port, group, checked)
+    if since is not None:
+        return history(check_since(since, until_now, joined, checked), joined, since, until_now)
+    if until_now:
+        raise InvalidOption('until_now ends what since= begins; pass since="all" with it')
 
     def subscribe(observer: ObserverBase[Message], scheduler: SchedulerBase | None = None) -> DisposableBase:
         key = _Key(joined, _apart_from_the_group(checked), current())

@@ -62,7 +62,7 @@ class Terminals(NamedTuple):
     Attributes:
         line: where it begins.
         stages: each of commands that run side by side: files of the document or ``rx-multicast-ipc``, with arguments.
-        output: what the first one of the last stage prints, among other things.
+        output: what the first one of the last stage prints, among other things; "..." stands for the rest of a line.
         code: of the files.
     """
 
@@ -77,8 +77,9 @@ class Terminals(NamedTuple):
         Whichever ends begins once more, for one that speaks may be done, or give up, before the other one listens.
         """
         skip_without_what_it_imports(self.code, folder)
+        expected = re.escape(self.output).replace(re.escape("..."), ".*")
         for stage in self.stages:
-            self._run(stage, folder, self.output if stage is self.stages[-1] else None)
+            self._run(stage, folder, expected if stage is self.stages[-1] else None)
 
     def _run(self, stage: list[list[str]], folder: Path, expected: str | None) -> None:
         heard, told = folder / "heard.txt", folder / "complaints.txt"
@@ -99,7 +100,7 @@ class Terminals(NamedTuple):
             def is_over() -> bool:
                 if expected is None:
                     return running[0].poll() is not None
-                if expected in heard.read_text("utf-8"):
+                if re.search(expected, heard.read_text("utf-8")):
                     return True
                 for at, process in enumerate(running):
                     if process.poll() is not None:
@@ -148,7 +149,9 @@ def write_files(document: Path, folder: Path) -> None:
 def blocks_to_run(document: Path) -> list[Block]:
     """The Python of a document that runs by itself."""
     beside_others = {command[0] for shown in terminals(document) for stage in shown.stages for command in stage}
-    return [block for block in blocks(document) if block.file not in beside_others]
+    found = blocks(document)
+    started = {each.file for each in found for other in found if each.file and f'"{each.file}"' in other.code}
+    return [block for block in found if block.file not in beside_others | started]
 
 
 def blocks(document: Path) -> list[Block]:

@@ -36,7 +36,7 @@ class NatsServer:
         self.port = port or free_tcp_port()
         lines = [f"listen: 127.0.0.1:{self.port}", config]
         if jetstream:
-            lines.append(f'jetstream {{ store_dir: "{self.directory}/store", sync_interval: always }}')
+            lines.append(f'jetstream {{ store_dir: "{self.directory}/store", }}')
         (self.directory / "nats.conf").write_text("\n".join(lines))
         self._process: subprocess.Popen[bytes] | None = None
         self.start()

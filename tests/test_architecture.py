@@ -19,19 +19,20 @@ PACKAGE = ROOT / "rx_multicast_ipc"
 LAYERS = (
     {"_html", "strangers"},
     {"errors"},
-    {"payload_format"},
+    {"payload_format", "member"},
     {"message", "channel_events", "channel_statistics"},
     {"validation"},
     {"environment", "engines"},
     {"subscribing"},
     {"channel_scheduler"},
-    {"group", "reliable"},
+    {"group", "reliable", "presence"},
     {"channel_options"},
     {"transport"},
     {"receiving"},
     {"sending"},
     {"operators"},
     {"topics"},
+    {"group_state"},
     {"channel"},
     {"shared_channels", "blocking_run", "repeat_loops", "bridging"},
     {"__init__"},
@@ -62,8 +63,8 @@ NARROW = {
         *("engines", "reliable", "strangers", "subscribing", "validation"),
     },
     "notebook": {
-        *("blocking_run", "capture", "channel", "errors", "message", "payload_format", "receiving", "strangers"),
-        *("subscribing", "testing", "topics", "validation"),
+        *("blocking_run", "capture", "channel", "errors", "member", "message", "payload_format", "receiving"),
+        *("strangers", "subscribing", "testing", "topics", "validation"),
     },
     "testing": {
         *(

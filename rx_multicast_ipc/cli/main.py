@@ -19,6 +19,7 @@ from .output import PROGRAM, Output, tell
 COMMANDS: Final = {
     "listen": "print what a group says",
     "send": "send to a group, or to one address",
+    "members": "tell who is in a group, as far as they say so",
     "topics": "tell who publishes what, how often and how much",
     "ping": "ask every listener of a group, and measure the answers",
     "record": "write what a group says to a capture file",

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Any, Final, Literal, cast
 
 import msgspec
 
-from ..message import Message, Received
+from ..message import Address, Message, Received
 from ..topics.topic_message import TopicMessage
 from ..topics.topic_name import split_topic
 from .live_meter import Item, Reading, Value, message_of
@@ -71,13 +71,20 @@ class Head(msgspec.Struct, frozen=True):
     values: Values = Values([])
 
 
-def encode(reading: Reading, *, state: State = "live", error: str = "", dropped: int | None = None) -> list[bytes]:
-    """The head and the payloads."""
+def encode(
+    reading: Reading,
+    *,
+    state: State = "live",
+    error: str = "",
+    dropped: int | None = None,
+    names: Mapping[Address, str] | None = None,
+) -> list[bytes]:
+    """The head and the payloads; senders by ``names``, where they have one there."""
     found = [_topic_and_payload(item) for item in reading.last]
     payloads = [payload for _, payload in found]
     limit = fair_limit(map(len, payloads), PAYLOAD_BUDGET)
     rows = [
-        _row(item, len(payload), min(len(payload), limit), topic)
+        _row(item, len(payload), min(len(payload), limit), topic, names)
         for item, (topic, payload) in zip(reading.last, found, strict=True)
     ]
     scale = reading.came / reading.looked_at if reading.looked_at else 1.0
@@ -89,7 +96,7 @@ def encode(reading: Reading, *, state: State = "live", error: str = "", dropped:
         reading.total,
         reading.total_bytes,
         reading.estimated,
-        [(name_of(who), round(n * scale), round(size * scale)) for who, (n, size) in busiest[:MOST_SENDERS]],
+        [(name_of(who, names), round(n * scale), round(size * scale)) for who, (n, size) in busiest[:MOST_SENDERS]],
         (
             round(sum(n for _, (n, _) in busiest[MOST_SENDERS:]) * scale),
             round(sum(size for _, (_, size) in busiest[MOST_SENDERS:]) * scale),
@@ -139,10 +146,11 @@ def fair_limit(sizes: Iterable[int], budget: int) -> int:
     return ordered[-1] if ordered else 0
 
 
-def _row(item: Item, whole: int, shown: int, topic: str) -> Row:
+def _row(item: Item, whole: int, shown: int, topic: str, names: Mapping[Address, str] | None) -> Row:
     message = message_of(item.value) if isinstance(item, Value) else item
     if message is not None:
-        return Row(item.received_at, name_of(message.sender), len(message.data), shown, whole, message.direct, topic)
+        sender = name_of(message.sender, names)
+        return Row(item.received_at, sender, len(message.data), shown, whole, message.direct, topic)
     kind = type(item.value).__name__ if isinstance(item, Value) else ""
     return Row(item.received_at, kind, None, shown, whole, False)
 

@@ -6,10 +6,16 @@ import logging
 import sys
 import threading
 from collections.abc import Callable
+from contextlib import suppress
 from types import TracebackType
 from typing import Any, Final, Self
 
+from reactivex.disposable import CompositeDisposable
+
 from ..channel import Channel
+from ..errors import Unsupported
+from ..member import Member, names_by_sender
+from ..message import Address
 from ..validation.arguments import check_callable
 from .cell_lifetime import Cells
 from .live_meter import Meter, Reading
@@ -90,12 +96,17 @@ class Live:
         self._over = threading.Event()
         self._sending = threading.Lock()
         self._closed = False
+        self._names: dict[Address, str] = {}
         widget.on_msg(self._answer)
         batches = batches_of(source)
         if batches is not None:
-            self._subscription = batches.subscribe(self._meter.add_all, self._fail, self._complete)
+            subscription = batches.subscribe(self._meter.add_all, self._fail, self._complete)
         else:
-            self._subscription = observable_of(source).subscribe(self._meter.add, self._fail, self._complete)
+            subscription = observable_of(source).subscribe(self._meter.add, self._fail, self._complete)
+        self._subscription = CompositeDisposable(subscription)
+        if self._channel is not None:
+            with suppress(Unsupported):  # it has no presence, and senders no names
+                self._subscription.add(self._channel.members.subscribe(self._name, lambda _: None))
         self._thread = threading.Thread(target=self._tell, name=f"rx_multicast_ipc live {title}", daemon=True)
         self._thread.start()
 
@@ -137,6 +148,9 @@ class Live:
         data, metadata = self.widget._repr_mimebundle_(**kwargs)  # pyright: ignore[reportPrivateUsage]
         return {**data, "text/plain": repr(self)}, metadata
 
+    def _name(self, members: frozenset[Member]) -> None:
+        self._names = names_by_sender(members)
+
     def _complete(self) -> None:
         self._end("completed")
 
@@ -167,7 +181,8 @@ class Live:
     def _send(self, read: Callable[[], Reading]) -> None:
         with self._sending:  # a front end's messages may be handled on a thread of their own
             dropped = self._channel.statistics.dropped if self._channel is not None else None
-            self.widget.send({}, encode(read(), state=self.state, error=self._error, dropped=dropped))
+            update = encode(read(), state=self.state, error=self._error, dropped=dropped, names=self._names)
+            self.widget.send({}, update)
 
     def _answer(self, _widget: object, content: object, _buffers: object) -> None:
         """A front end that begins, again or late, asks for what is there."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import partial
 from typing import Any
 
@@ -37,18 +38,26 @@ class Inbox:
     backlog: Backlog
 
     def __init__(self, group: Group) -> None:
-        self.batches: HotSource[list[Message]] = HotSource(self._refusal, f"batches of {group}")
-        self.messages: HotSource[Message] = HotSource(self._refusal, f"messages of {group}", self.batches)
-        self.events: HotSource[ChannelEvent] = HotSource(self._refusal, f"events of {group}")
-        self.deliveries: HotSource[Message | Gap] = HotSource(self._refusal, f"deliveries of {group}")
+        self.batches: HotSource[list[Message]] = HotSource(self.refusal, f"batches of {group}")
+        self.messages: HotSource[Message] = HotSource(self.refusal, f"messages of {group}", self.batches)
+        self.events: HotSource[ChannelEvent] = HotSource(self.refusal, f"events of {group}")
+        self.deliveries: HotSource[Message | Gap] = HotSource(self.refusal, f"deliveries of {group}")
         self.closing = ClosedNotice()
 
-    def open(self, group: Group, open_transport: OpenTransport, options: ChannelOptions) -> None:
-        """Open a transport, and begin. Arguments and errors as for :class:`rx_multicast_ipc.Channel`."""
+    def open(
+        self,
+        group: Group,
+        open_transport: OpenTransport,
+        options: ChannelOptions,
+        prepare: Callable[[Transport], None],
+    ) -> None:
+        """Open a transport, have it prepared, and begin. Errors as for :class:`rx_multicast_ipc.Channel`."""
         self.transport = open_transport(group, options)
         try:
             self.backlog = Backlog(self.transport, options["backlog"])
-            self.transport.start(_Delivery(self), self._end, self._tell)
+            self._delivery = _Delivery(self)
+            prepare(self.transport)
+            self.transport.start(self._delivery, self._end, self.tell)
         except BaseException:
             self.transport.close()
             raise
@@ -63,6 +72,14 @@ class Inbox:
         """Messages that were lost on the way from here to who subscribed or waits."""
         return sum([each.discarded for each in (self.messages, self.batches, self.deliveries, self.backlog)])
 
+    def sift(self, sift: Callable[[list[Message]], list[Message]]) -> None:
+        """From now on, deliver what ``sift`` leaves of each batch: for messages that are none of the user's."""
+        self._delivery.sift = sift
+
+    def refusal(self) -> Exception | None:
+        """Why nothing can be subscribed to on this thread now; None if it can."""
+        return ChannelClosed() if self.transport.closed else deadlock(self.transport.scheduler)
+
     def stop(self) -> None:
         """Deliver nothing more than the call under way; from any thread."""
         for source in self._streams:
@@ -72,10 +89,8 @@ class Inbox:
     def _streams(self) -> tuple[HotSource[Any], ...]:
         return self.batches, self.messages, self.deliveries, self.events
 
-    def _refusal(self) -> Exception | None:
-        return ChannelClosed() if self.transport.closed else deadlock(self.transport.scheduler)
-
-    def _tell(self, event: ChannelEvent) -> None:
+    def tell(self, event: ChannelEvent) -> None:
+        """Tell of an event; on the I/O thread."""
         if isinstance(event, Gap) and self.deliveries.observed:
             self.deliveries.emit((event,))
         self.events.emit((event,))
@@ -101,8 +116,13 @@ class _Delivery:
         self._messages = inbox.messages
         self._deliveries = inbox.deliveries
         self._backlog = inbox.backlog
+        self.sift: Callable[[list[Message]], list[Message]] | None = None
 
     def __call__(self, batch: list[Message]) -> None:
+        if self.sift is not None:
+            batch = self.sift(batch)
+            if not batch:
+                return
         if self._batches.observed:
             self._batches.emit((batch,))
         if self._messages.observed:

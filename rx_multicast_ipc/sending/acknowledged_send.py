@@ -38,7 +38,12 @@ def send_acknowledged(
     """
     reliable: Any = transport
     if not hasattr(transport, "send_acknowledged"):
-        raise Unsupported("this channel hears of no acknowledgements; open it with reliable=True")
+        raise Unsupported(
+            "this channel hears of no acknowledgements; open it with reliable=True, or on an engine with streams"
+        )
+
+    if hasattr(transport, "identified"):  # so that a subscription that sends it again sends no second message
+        payload = reliable.identified(payload)
 
     def subscribe(given: ObserverBase[Acknowledged], scheduler: SchedulerBase | None = None) -> DisposableBase:
         observer = on_its_loop(scheduler, given)
@@ -55,8 +60,10 @@ def send_acknowledged(
             except Exception as error:
                 fail(error)
 
-        def finish(acknowledged: Acknowledged) -> None:
-            if not everything.is_disposed:
+        def finish(acknowledged: Acknowledged | Exception) -> None:
+            if isinstance(acknowledged, Exception):
+                fail(acknowledged)
+            elif not everything.is_disposed:
                 everything.dispose()
                 observer.on_next(acknowledged)
                 observer.on_completed()
@@ -71,7 +78,16 @@ def send_acknowledged(
             lacking: list[Address] = [] if sent is None else reliable.lacking(sent)
             named = ", ".join(f"{address}:{port}" for address, port in lacking[:_NAMED])
             more = f" and {len(lacking) - _NAMED} more" if len(lacking) > _NAMED else ""
-            fail(MessageTimeout(seconds, f"acknowledgement from {named}{more}" if named else "room to send"))
+            fail(
+                MessageTimeout(
+                    seconds,
+                    f"acknowledgement from {named}{more}"
+                    if named
+                    else "room to send"
+                    if sent is None
+                    else "acknowledgement",
+                )
+            )
 
         if timeout is not None:
             timer.disposable = transport.scheduler.schedule_relative(timeout, partial(time_out, timeout))

@@ -4,18 +4,22 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import partial
-from typing import Any, Generic, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from reactivex import Observable
 
-from ..errors import DecodeFailed, InvalidOption, InvalidPayload
+from ..errors import DecodeFailed
 from ..message import Message, Received
 from ..operators.codec import OnDecodeError, decode_error_handler
-from ..payload_format import Codec, Format, format_of
+from ..payload_format import Codec, Format
 from ..receiving.async_iteration import HotObservable
 from ..subscribing.subscriber_errors import detach, tell_all
 from .topic_name import check_name
 from .topic_router import RoutedSource, TopicRouter
+from .value_codec import ValueCodec
+
+if TYPE_CHECKING:
+    from ..group_state.latest_value import LatestValue
 
 _T = TypeVar("_T")
 
@@ -33,6 +37,7 @@ class Topic(Generic[_T]):
         on_error: what becomes of a bad payload.
         router: brings its datagrams.
         broadcast: sends one.
+        open_latest: opens the latest value of that name, type and format.
     """
 
     def __init__(
@@ -43,14 +48,15 @@ class Topic(Generic[_T]):
         on_error: OnDecodeError,
         router: TopicRouter,
         broadcast: Callable[[bytes], Observable[None]],
+        open_latest: Callable[[], LatestValue[Any]],
     ) -> None:
         encoded = check_name(name)
         self._name = name
-        self._class = _checked_class(type)
         self._prefix = encoded + b"\0"
-        self._encode, self._decode = format_of(type, format)
+        self._codec = ValueCodec(f"topic {name}", type, format)
         self._handle = decode_error_handler(on_error, f"cannot decode topic {name}", f"topic {name}: ")
         self._broadcast = broadcast
+        self._open_latest = open_latest
         self._stream: RoutedSource[_T] = router.source(self, encoded, f"topic {name}")
         self._received: RoutedSource[Received[_T]] = router.source(self, encoded, f"received of topic {name}")
 
@@ -68,6 +74,15 @@ class Topic(Generic[_T]):
     def received(self) -> HotObservable[Received[_T]]:
         """Hot: the same values, each with the message that brought it: who sent it, when, and where a reply goes."""
         return self._received
+
+    @property
+    def latest(self) -> LatestValue[_T]:
+        """The latest value of the same name, type and format: see :meth:`Channel.latest`.
+
+        Publishing does not set it, nor does setting it publish: the one is heard by who listens, the other by who comes
+        later, too. Raises ``ChannelClosed``.
+        """
+        return self._open_latest()
 
     def publish(self, value: _T) -> Observable[None]:
         """Cold: each subscription sends ``value`` to everyone in the group and emits None.
@@ -87,12 +102,7 @@ class Topic(Generic[_T]):
         Raises:
             InvalidPayload: ``value`` is of another type, or cannot be encoded.
         """
-        if self._class is not None and not isinstance(value, self._class):
-            raise InvalidPayload(f"topic {self._name} carries {_shown(self._class)}, not {value!r}")
-        try:
-            return self._prefix + self._encode(value)
-        except Exception as error:
-            raise InvalidPayload(f"topic {self._name} cannot carry {value!r}: {error}") from error
+        return self._prefix + self._codec.encode(value)
 
     @property
     def observed(self) -> bool:
@@ -102,7 +112,7 @@ class Topic(Generic[_T]):
     def deliver(self, payload: bytes, message: Message) -> None:
         """For the router: decode once, for all who listen."""
         try:
-            value = self._decode(payload)
+            value = self._codec.decode(payload)
         except Exception as error:
             self._refuse(message, error)
             return
@@ -139,23 +149,3 @@ class Topic(Generic[_T]):
     def _end_subscribers(self, error: Exception) -> None:
         ends = (self._stream.end_subscribers, self._received.end_subscribers)
         tell_all([partial(end, error) for end in ends])
-
-
-def _checked_class(type_: Any) -> Any:
-    """What values are instances of, where a class can tell."""
-    if not isinstance(type_, type):
-        if callable(type_) and not hasattr(type_, "__origin__") and not hasattr(type_, "__supertype__"):
-            raise InvalidOption(
-                f"a topic's values have a type, such as a msgspec.Struct, which {type_!r} is not; "
-                "for a format of your own pass format= an object with encode() and decode()"
-            )
-        return None
-    try:
-        isinstance(None, type_)
-    except TypeError:  # a TypedDict, a Protocol, list[int]
-        return None
-    return (int, float) if type_ is float else type_
-
-
-def _shown(class_: Any) -> str:
-    return "float" if isinstance(class_, tuple) else class_.__name__

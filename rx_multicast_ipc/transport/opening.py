@@ -6,6 +6,7 @@ from collections.abc import Generator
 from contextlib import contextmanager
 
 from ..channel_options import ChannelOptions
+from ..errors import InvalidOption
 from ..group import Group
 from ..reliable import Reliable
 from .base import Hears, OpenTransport, Transport
@@ -43,12 +44,17 @@ def as_options_say(open_transport: OpenTransport, options: ChannelOptions) -> Op
 
     One layer does for all of them: see :class:`~rx_multicast_ipc.transport.framed.open_framed.OpenFramed`.
     """
-    reliable = options.get("reliable")
-    if not isinstance(reliable, Reliable):
+    reliable, presence = options.get("reliable"), options.get("presence")
+    if not isinstance(reliable, Reliable) and presence is None:
         return open_transport
+    if presence is not None and options["send_from"] != "own":
+        raise InvalidOption(
+            "a channel with presence is asked directly whether it is still there, so it needs a port of its own: "
+            'leave send_from="own"'
+        )
     from .framed.open_framed import OpenFramed
 
-    return OpenFramed(open_transport, reliable)
+    return OpenFramed(open_transport, reliable if isinstance(reliable, Reliable) else None)
 
 
 @contextmanager

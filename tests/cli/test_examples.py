@@ -26,7 +26,7 @@ from reactivex import operators as ops
 import rx_multicast_ipc as ipc
 from rx_multicast_ipc.cli.ping_protocol import answer_pings
 
-with ipc.open_channel(61088, echo=False) as channel, ipc.open_channel(61090) as other:
+with ipc.open_channel(61088, echo=False, presence="arena") as channel, ipc.open_channel(61090) as other:
     answer_pings(channel)
     joins = channel.messages.pipe(ops.filter(lambda m: m.text.startswith("join:")))
     joins.pipe(ops.flat_map(lambda m: channel.reply(m, f"Welcome {m.text[5:]}!"))).subscribe()
@@ -60,7 +60,7 @@ WITH_FILES = {"record", "replay"}
 """Commands whose examples need files, and are tested with them."""
 
 
-DOCUMENTS = [ROOT / "README.md", ROOT / "docs" / "command-line.md", ROOT / "docs" / "topics.md"]
+DOCUMENTS = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
 
 
 def examples() -> list[tuple[str, str]]:

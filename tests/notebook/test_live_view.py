@@ -210,3 +210,14 @@ def test_a_channels_messages_are_taken_a_batch_at_a_time(channel: ipc.Channel, s
     show(channel.messages)
     assert is_observed(channel.batches)
     assert not is_observed(channel.messages)
+
+
+def test_members_are_told_by_their_names(widget: FakeWidget, show: Callable[[Any], Live], port: int) -> None:
+    with ipc.open_channel(port, presence="Ann") as ann, ipc.open_channel(port, presence=ipc.Presence(None)) as channel:
+        show(channel)
+        named: list[str] = []
+        channel.members.subscribe(lambda members: named.extend(member.name for member in members))
+        wait_until(lambda: named == ["Ann"])
+        ipc.run(ann.broadcast("hello"))
+        wait_until(lambda: any(head.rows for head in widget.heads))
+    assert [row.sender for head in widget.heads for row in head.rows] == ["Ann"]

@@ -5,7 +5,9 @@ from __future__ import annotations
 from argparse import ArgumentParser, Namespace
 
 from ...channel import Channel
+from ...channel_options import ChannelOptions
 from ...errors import MissingExtra, Unsupported
+from ...presence import Presence
 from ..output import Output, is_terminal
 from ..ping_protocol import answer_pings
 from ..shared_arguments import add_group, add_receive_buffer, examples, group_of, pattern
@@ -34,6 +36,11 @@ def run(options: Namespace, output: Output) -> int:
         if error.name is None or error.name.partition(".")[0] not in ("textual", "rich"):
             raise
         raise MissingExtra("spy", "textual", "cli") from error
-    with Channel(group_of(options), options={"receive_buffer": options.receive_buffer, "backlog": 1}) as channel:
+    chosen: ChannelOptions = {
+        "receive_buffer": options.receive_buffer,
+        "backlog": 1,
+        "presence": Presence(None),  # hears names, and says nothing
+    }
+    with Channel(group_of(options), options=chosen) as channel:
         answer_pings(channel)
         return SpyApp(channel, options.filter.pattern if options.filter else "").run() or 0

@@ -5,7 +5,8 @@ from __future__ import annotations
 import asyncio
 import re
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from typing import Any, ClassVar, Final
 
 from reactivex.disposable import CompositeDisposable
@@ -17,8 +18,9 @@ from textual.containers import Container, VerticalScroll
 from textual.widgets import Footer, Input, Static
 
 from ...channel import Channel
-from ...channel_events import ChannelEvent, Forbidden, Gap
-from ...errors import ChannelClosed
+from ...channel_events import ChannelEvent, Forbidden, Gap, Joined, Left
+from ...errors import ChannelClosed, Unsupported
+from ...member import Member, names_by_sender
 from ...message import Address
 from ...strangers.printable_text import printable, printable_bytes
 from .. import exit_codes
@@ -81,8 +83,9 @@ class SpyApp(App[int]):
         self.animation_level = "none"
         self.traffic = Traffic()
         self.senders = Table[Sender](_SENDERS, self._sender_cells, id="senders")
-        self.messages = Table[Heard](_MESSAGES, _message_cells, follow=True, id="messages")
+        self.messages = Table[Heard](_MESSAGES, self._message_cells, follow=True, id="messages")
         self._channel = channel
+        self._names: Mapping[Address, str] = {}
         self._status_line = Static(id="status")
         self._inspector = VerticalScroll(id="inspector")
         self._payload = Static(id="payload", markup=False)
@@ -121,6 +124,8 @@ class SpyApp(App[int]):
             self._channel.batches.subscribe(self.traffic.add, self._ended, self._ended, scheduler=here),
             self._channel.events.subscribe(self._tell, scheduler=here),
         )
+        with suppress(Unsupported):  # a channel without presence: senders have no names
+            self._subscriptions.add(self._channel.members.subscribe(self._keep_names, lambda _: None, scheduler=here))
         self.set_interval(_REFRESH, self.look)
         self.look()
 
@@ -261,7 +266,7 @@ class SpyApp(App[int]):
     def _sender_cells(self, sender: Sender) -> Sequence[str]:
         ago = max(0.0, time.time() - sender.last_at)
         return (
-            host_port(sender.address),
+            self._named(sender.address),
             f"{sender.messages:,}",
             f"{sender.message_rate:,.1f}",
             _size(sender.bytes),
@@ -281,7 +286,29 @@ class SpyApp(App[int]):
             sender.last,
         )[self._sort_by]
 
+    def _keep_names(self, members: frozenset[Member]) -> None:
+        self._names = names_by_sender(members)
+
+    def _named(self, sender: Address) -> str:
+        """The name of who says it is one, the address of everybody else."""
+        return self._names.get(sender) or host_port(sender)
+
+    def _message_cells(self, heard: Heard) -> Sequence[str]:
+        message = heard.message
+        return (
+            str(heard.number),
+            clock(message.received_at),
+            self._named(message.sender),
+            str(len(message.data)),
+            ("→ me  " if message.direct else "") + printable_bytes(message.data[:PREVIEW]),
+        )
+
     def _tell(self, event: ChannelEvent) -> None:
+        if isinstance(event, Joined | Left):
+            left = f": {event.reason}" if isinstance(event, Left) else ""
+            what = "left" if isinstance(event, Left) else "joined"
+            self.notify(escape(printable(f"{event.member.name} at {host_port(event.member.sender)}{left}")), title=what)
+            return
         if isinstance(event, Gap):
             lost = f"{host_port(event.sender)}: {event.count} packets are missing: {event.reason}"
             self.notify(escape(printable(lost)), title="gap", severity="warning")
@@ -294,17 +321,6 @@ class SpyApp(App[int]):
     def _ended(self, fault: Exception | None = None) -> None:
         self._fault = fault or ChannelClosed()
         self.look()
-
-
-def _message_cells(heard: Heard) -> Sequence[str]:
-    message = heard.message
-    return (
-        str(heard.number),
-        clock(message.received_at),
-        host_port(message.sender),
-        str(len(message.data)),
-        ("→ me  " if message.direct else "") + printable_bytes(message.data[:PREVIEW]),
-    )
 
 
 def _size(count: float) -> str:

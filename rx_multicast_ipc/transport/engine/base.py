@@ -27,6 +27,7 @@ import threading
 import time
 from collections.abc import Callable, Sequence
 from functools import partial
+from itertools import repeat
 from typing import Final, Protocol
 
 from reactivex.scheduler.periodicscheduler import PeriodicScheduler
@@ -114,6 +115,10 @@ class Connection(Protocol):
     def when_writable(self, action: Callable[[], None]) -> None:
         """Call ``action`` once, on any thread, as soon as ``publish`` may take something, or fails at once."""
         ...
+
+
+Publish = Callable[["EngineTransport", Sequence[bytes], int, Address | None], None]
+"""See :meth:`Connection.publish`."""
 
 
 class EngineTransport:
@@ -303,21 +308,27 @@ class EngineTransport:
             while not (self._closed or writable.wait(_LOOK_AGAIN)):
                 pass
 
-    def _publish(self, payloads: Sequence[bytes], destination: Address | None) -> None:
+    def _publish(self, payloads: Sequence[bytes], destination: Address | None, publish: Publish | None = None) -> None:
+        """Send with the next running numbers, by the connection's ``publish`` if not by another one."""
         if self._send_lock._is_owned():  # pyright: ignore  # a signal handler interrupted a send of its own thread
             self._thread.post(partial(self._send_all, payloads, destination))
             return
         limit = self.connection.payload_limit
-        fitting = next((place for place, payload in enumerate(payloads) if len(payload) > limit), len(payloads))
+        fitting = len(payloads)
+        if fitting and max(map(len, payloads)) > limit:
+            fitting = next(place for place, payload in enumerate(payloads) if len(payload) > limit)
         with self._send_lock:
             if self._closed:
                 raise ChannelClosed
-            sent = fitting
+            sent = fitting  # also if a signal interrupts it: a number is never given twice
             fitting_ones = payloads if fitting == len(payloads) else payloads[:fitting]
             first = self._next if destination is None else self._next_direct.use(destination, lambda _: FIRST)
             try:
                 if fitting:
-                    self.connection.publish(self, fitting_ones, first, destination)
+                    (publish or self.connection.publish)(self, fitting_ones, first, destination)
+            except ChannelClosed:
+                sent = 0
+                raise
             except SendFailed as error:
                 sent = error.sent
                 self._refused += not isinstance(error, WouldBlock)
@@ -346,11 +357,11 @@ class EngineTransport:
         self._next = first + len(payloads)
         if self._own is not None:
             now = time.time()
-            self._own.put([self._own_message(payload, now) for payload in payloads])
+            self._own.put(self._own_messages(payloads, now))
 
-    def _own_message(self, payload: bytes, now: float) -> Message:
-        address, port = self.sender_address
-        return Message(payload, address, port, self.group.family, now, False, "", self.to_group)
+    def _own_messages(self, payloads: Sequence[bytes], now: float) -> list[Message]:
+        fields = (*self.sender_address, self.group.family, now, False, "", self.to_group)
+        return list(map(Message, payloads, *map(repeat, fields)))
 
     def _no_names(self, name: str) -> Unsupported:
         return Unsupported(

@@ -47,7 +47,7 @@ def open_end(
         CannotOpen: there is none to be had.
     """
     while True:
-        connection = _connection(engine, connect)
+        connection = connected(engine, connect)
         try:
             return make(group, options, hears, connection)
         except ChannelClosed:  # its time was over this very moment
@@ -55,7 +55,8 @@ def open_end(
                 raise
 
 
-def _connection(engine: Engine, connect: Callable[[], _C]) -> _C:
+def connected(engine: Engine, connect: Callable[[], _C]) -> _C:
+    """This process's connection to ``engine``, which ``connect`` makes where there is none."""
     with _lock:
         found = _connections.get(engine)
         if found is not None and not found.closed:

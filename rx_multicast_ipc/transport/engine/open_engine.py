@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from ...channel_options import ChannelOptions
-from ...engines import Nats, Zenoh
-from ...errors import InvalidInterface
+from ...engines import Engine, Nats, Zenoh
+from ...errors import InvalidInterface, Unsupported
 from ...group import Group
+from ...message import Message
 from ..base import Hears, Transport
+from .history import History, Since
 
 
 def open_on_engine(group: Group, options: ChannelOptions, hears: Hears = Hears.ALL) -> Transport:
@@ -21,3 +25,19 @@ def open_on_engine(group: Group, options: ChannelOptions, hears: Hears = Hears.A
 
         return open_zenoh(engine, group, options, hears)
     raise InvalidInterface(f"{group} names no engine that there is a transport for")
+
+
+def open_history(
+    engine: Engine,
+    group: Group,
+    since: Since,
+    until_now: bool,
+    deliver: Callable[[list[Message]], None],
+    ended: Callable[[Exception | None], None],
+) -> History:
+    """What the engine kept of a group. Arguments as for :class:`~rx_multicast_ipc.transport.engine.nats.history`."""
+    if isinstance(engine, Nats):
+        from .nats.history import NatsHistory
+
+        return NatsHistory(engine, group, since, until_now, deliver, ended)
+    raise Unsupported(f"{engine.url} keeps no past; since= is for NATS with JetStream")

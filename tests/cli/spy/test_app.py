@@ -364,3 +364,17 @@ def test_addresses_and_ports_are_shown_whole(address: str, width: int) -> None:
                 assert "payload"[:5] in on.lines("messages")[0]
 
     asyncio.run(test())
+
+
+def test_members_are_shown_by_their_names(port: int) -> None:
+    async def look() -> None:
+        presence = ipc.Presence(None)
+        with ipc.open_channel(port, presence="Ann [b]") as ann, ipc.open_channel(port, presence=presence) as channel:
+            async with screen(channel) as shown:
+                await shown.until(lambda: shown.app._names)  # pyright: ignore[reportPrivateUsage]
+                say(ann, "hello")
+                await shown.heard(1)
+                assert shown.lines("senders")[0].startswith("Ann [b] ")
+                assert "Ann [b] " in shown.lines("messages")[0]
+
+    asyncio.run(look())

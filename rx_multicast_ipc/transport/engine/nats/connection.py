@@ -103,6 +103,7 @@ class NatsConnection:
         self._foreign: tuple[_Subscription, ...] = ()
         self._last_sid = 2
         self._handlers: dict[bytes, Handler] = {}
+        self._brought: dict[bytes, Handler] = {}
         self._pongs: deque[Callable[[], None]] = deque()
         self._pending = b""
         self._writable: socket.socket | None = None
@@ -196,10 +197,7 @@ class NatsConnection:
         sending: Any = end
         subject = sending.speaks_to if destination is None else sending.subject_of(destination)
         if not subject:
-            raise SendFailed(
-                f"{sending.listens_to} has wildcards, so it is for listening alone; send to one subject: "
-                f'channel.send(data, 1, "orders.new"), or open another channel with subject="orders.new"'
-            )
+            raise _no_one_subject(sending)
         if destination is not None and destination[0] == self.session:
             self._check_up()
             self._deliver_direct(destination[1], sending.sender_address, payloads, number)
@@ -217,6 +215,16 @@ class NatsConnection:
         finally:
             if destination is None and sent:
                 self._deliver_here(sending, subject, payloads[:sent], number)
+
+    def publish_identified(
+        self, end: EngineTransport, payloads: Sequence[bytes], reply: str, number: int, identity: str
+    ) -> None:
+        """As :meth:`publish`, one message to the group, which a stream keeps once and acknowledges to ``reply``."""
+        sending: Any = end
+        if not sending.speaks_to:
+            raise _no_one_subject(sending)
+        self.write(wire.publish_with_id(sending.speaks_to.encode(), reply.encode(), identity, payloads[0]))
+        self._deliver_here(sending, sending.speaks_to, payloads, number)
 
     def when_writable(self, action: Callable[[], None]) -> None:
         with self._lock:
@@ -251,6 +259,23 @@ class NatsConnection:
 
     def unhandle(self, name: str) -> None:
         self._handlers.pop(name.encode(), None)
+
+    def bring(self, handler: Handler) -> tuple[str, int]:
+        """Subscribe to a new subject, for ``handler``, until the server is lost. Returns it, and what ends it.
+
+        By a subscription of its own, for what a stream brings has the subject that it was sent to.
+        """
+        with self._lock:
+            self._last_sid += 1
+            subject = f"_rxh.{self.session}.{self._last_sid}"
+            self._brought[b"%d" % self._last_sid] = handler
+            self._control(f"SUB {subject} {self._last_sid}\r\n".encode())
+            return subject, self._last_sid
+
+    def bring_no_more(self, sid: int) -> None:
+        with self._lock:
+            if self._brought.pop(b"%d" % sid, None) is not None:
+                self._control(b"UNSUB %d\r\n" % sid)
 
     def listen(self, listener: Callable[[bool], None]) -> None:
         """Have ``listener`` called with False when the server is lost, and with True when it is back; on any thread."""
@@ -357,13 +382,12 @@ class NatsConnection:
             elif each.sid == b"1":
                 self._take_direct(each, now)
             elif each.sid == b"2":
-                name = each.subject[len(self.session) + 5 :]
-                handler = self._handlers.get(name) or self._handlers.get(name.partition(b".")[0])
-                if handler is not None:
-                    handler(each)
+                self._handlers.get(each.subject[len(self.session) + 5 :], _ignore)(each)
             else:
                 subscription = self._by_sid.get(each.sid)
-                if subscription is not None:
+                if subscription is None:
+                    self._brought.get(each.sid, _ignore)(each)
+                else:
                     number = subjects.number_in(each.reply)
                     subject = each.subject.decode("utf-8", "replace")
                     for end in subscription.ends:
@@ -495,6 +519,7 @@ class NatsConnection:
             self._stop_writing()
             self._pending = b""
             waiting, self._waiting = self._waiting, []
+            self._brought.clear()
             pongs = list(self._pongs)
             self._pongs.clear()
             self._pause = 0.0
@@ -630,6 +655,17 @@ class NatsConnection:
         with suppress(OSError):
             socket.close(self._socket.detach())
         self._gone.set()
+
+
+def _no_one_subject(end: Any) -> SendFailed:
+    return SendFailed(
+        f"{end.listens_to} has wildcards, so it is for listening alone; send to one subject: "
+        'channel.send(data, 1, "orders.new"), or open another channel with subject="orders.new"'
+    )
+
+
+def _ignore(_: Delivered) -> None:
+    """For a subscription that has ended."""
 
 
 def _chunks(payloads: Sequence[bytes]) -> list[Sequence[bytes]]:

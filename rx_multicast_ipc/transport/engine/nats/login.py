@@ -9,7 +9,7 @@ import ssl
 import threading
 import time
 from pathlib import Path
-from typing import Any, Final, NamedTuple
+from typing import Any, Final, NamedTuple, cast
 
 from ....engines import Nats
 from ....errors import CannotOpen, InvalidOption, MissingExtra, NotAuthorized
@@ -91,7 +91,13 @@ class _Talk:
         said = self._hear(first=True)
         if said.what != b"INFO":
             raise self._no_nats(said.what + b" " + said.text)
-        return json.loads(said.text)
+        try:
+            info = json.loads(said.text)
+        except ValueError:
+            info = None
+        if not isinstance(info, dict):
+            raise self._no_nats(said.text)
+        return cast("dict[str, Any]", info)
 
     def hear_pong(self) -> None:
         while (said := self._hear()).what != b"PONG":

@@ -3,7 +3,8 @@
     rx.<group>.<port>.<session>.<n>                        to the group; the sender is the end of it
     rx.to.<session>.<n>.<sender's session>.<sender's n>    to one end alone
     _rx.<session>.ack.<n>.<number>                         where a stream acknowledges
-    _rx.<session>.<name>                                   where the server answers requests, and history arrives
+    _rx.<session>.<name>                                   where the server answers a request
+    _rxh.<session>.<n>                                     where a stream brings what it kept
     _rxn.<number>, _rxn.<session>.<n>.<number>             a running number in the place of a reply; nobody listens
 
 A message's running number is the last token of its reply subject: a header would cost more than twice as much. A stream

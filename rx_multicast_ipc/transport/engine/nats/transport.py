@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
+from collections.abc import Sequence
 
 import msgspec
 
@@ -14,6 +15,7 @@ from ...base import Hears
 from ..base import EngineTransport
 from ..connections import open_end
 from . import subjects
+from .acknowledged_send import Done, Identified, WaitingAcknowledgement
 from .connection import NatsConnection
 
 _MOST_REMEMBERED = 8192
@@ -65,6 +67,39 @@ class NatsTransport(EngineTransport):
             self.spoke_to.append(subject)
         return subject
 
+    def identified(self, payload: bytes) -> bytes:
+        """``payload`` as one message, which a stream keeps once however often it is sent."""
+        return Identified.of(payload)
+
+    def send_acknowledged(self, payload: Identified, done: Done) -> WaitingAcknowledgement:
+        """Send to the group, and call ``done`` on the I/O thread with what a stream says, or with what went wrong.
+
+        A message that is sent again has the number that it had: who heard it passes over it.
+
+        Raises:
+            WouldBlock, SendFailed, ChannelClosed: as for :meth:`send`.
+        """
+        waiting = WaitingAcknowledgement(self, done)
+
+        def publish(_: object, payloads: Sequence[bytes], number: int, _destination: object) -> None:
+            reply = waiting.listen(f"ack.{self.number}.{payload.identity}.{number}")
+            self._nats.publish_identified(self, payloads, reply, number, payload.identity)
+            payload.number = number
+
+        try:
+            if payload.number is None:
+                self._publish((payload,), None, publish)
+            else:
+                publish(self, (payload,), payload.number, None)
+        except BaseException:
+            waiting.dispose()
+            raise
+        return waiting
+
+    def lacking(self, _: object) -> list[Address]:
+        """Who has yet to acknowledge: a stream, whose name is not known before."""
+        return []
+
     def message(self, subject: str, reply: bytes, payload: bytes, at: float) -> Message:
         """The message that came by ``subject``."""
         if self._foreign is not None:
@@ -84,11 +119,11 @@ class NatsTransport(EngineTransport):
             sender = subjects.sender_in(text.rpartition(".")[0]) or sender
         return Message(payload, *sender, self.group.family, at, topic=subject)
 
-    def _own_message(self, payload: bytes, now: float) -> Message:
-        own = super()._own_message(payload, now)
+    def _own_messages(self, payloads: Sequence[bytes], now: float) -> list[Message]:
+        own = super()._own_messages(payloads, now)
         if self._foreign is None:
             return own
-        return Message(payload, *self.sender_address, self.group.family, now, topic=self.speaks_to)
+        return [msgspec.structs.replace(message, topic=self.speaks_to) for message in own]
 
 
 def open_nats(engine: Nats, group: Group, options: ChannelOptions, hears: Hears) -> NatsTransport:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import chain, repeat
 from typing import Final, NamedTuple
 
 _LONGEST_LINE: Final = 1 << 20
@@ -87,7 +88,11 @@ def publish(subject: bytes, reply: bytes, number: int, payloads: Sequence[bytes]
     head = b"PUB %b %b" % (subject, reply)
     if len(payloads) == 1:
         return b"%b%d %d\r\n%b\r\n" % (head, number, len(payloads[0]), payloads[0])
-    return b"".join([b"%b%d %d\r\n%b\r\n" % (head, at, len(each), each) for at, each in enumerate(payloads, number)])
+    # Lists that C code makes and joins: a tenth of what it costs to format each message.
+    numbers = repr(list(range(number, number + len(payloads))))[1:-1].encode().split(b", ")
+    sizes = repr(list(map(len, payloads)))[1:-1].encode().split(b", ")
+    parts = zip(repeat(head), numbers, repeat(b" "), sizes, repeat(b"\r\n"), payloads, repeat(b"\r\n"))
+    return b"".join(chain.from_iterable(parts))
 
 
 def publish_with_id(subject: bytes, reply: bytes, identity: str, payload: bytes) -> bytes:
@@ -101,3 +106,38 @@ def status(headers: bytes) -> int:
     """The status that headers begin with, such as 503; 0 for none."""
     word = headers[9:12]
     return int(word) if headers.startswith(b"NATS/1.0 ") and word.isdigit() else 0
+
+
+def request(subject: bytes, reply: bytes, payload: bytes) -> bytes:
+    """One message without a number."""
+    return b"PUB %b %b%b%d\r\n%b\r\n" % (subject, reply, b" " if reply else b"", len(payload), payload)
+
+
+def header(headers: bytes, name: bytes) -> bytes:
+    """The value of a header; empty if it is not there."""
+    for line in headers.split(b"\r\n")[1:]:
+        key, _, value = line.partition(b":")
+        if key.strip().lower() == name.lower():
+            return value.strip()
+    return b""
+
+
+class Place(NamedTuple):
+    """Where a message stands: its numbers in the stream and of the consumer, when it was stored, what is to come."""
+
+    of_stream: int
+    of_consumer: int
+    at: float
+    pending: int
+
+
+def place_in_stream(reply: bytes) -> Place | None:
+    """What JetStream says in the reply subject of what it delivers: ``$JS.ACK.`` and so on; None for anything else."""
+    words = reply.split(b".")
+    if len(words) < 9 or words[:2] != [b"$JS", b"ACK"]:
+        return None
+    numbers = words[5:9] if len(words) < 11 else words[7:11]
+    if not all(word.isdigit() for word in numbers):
+        return None
+    of_stream, of_consumer, at, pending = map(int, numbers)
+    return Place(of_stream, of_consumer, at / 1e9, pending)

@@ -1,0 +1,161 @@
+"""What a channel keeps of its group beside messages: who is there, and latest values."""
+
+from __future__ import annotations
+
+import threading
+from random import Random, SystemRandom
+from typing import TYPE_CHECKING, Any
+
+from reactivex.scheduler import VirtualTimeScheduler
+
+from ..channel_scheduler import clock_of
+from ..errors import ChannelClosed, Unsupported
+from ..member import Member
+from ..message import Message
+from ..operators.codec import OnDecodeError
+from ..payload_format import Codec, Format
+from ..presence import Presence
+from ..receiving.inbox import Inbox
+from ..receiving.state_source import StateSource
+from ..topics.topic_name import check_name
+from ..transport import Transport
+from ..transport.framed.packet_port import PacketPort
+from ..transport.framed.packets import ControlPacket
+from .latest_packets import ASK, is_latest, read_ask, read_latest
+from .presence_packet import PRESENCE, read_presence
+
+if TYPE_CHECKING:
+    from .latest_value import LatestValue
+    from .member_watch import MemberWatch
+    from .value_keeper import ValueKeeper
+
+
+class GroupState:
+    """Takes the packets and messages that are none of the user's out of what a channel hears.
+
+    It knows nothing of the channel, which may be forgotten while it goes on.
+
+    Args:
+        inbox: what the channel hears.
+        transport: the channel's.
+        presence: what it says of itself; None if it does not.
+        repairs: whether what is sent is repaired on its way.
+    """
+
+    def __init__(self, inbox: Inbox, transport: Transport, presence: Presence | None, *, repairs: bool) -> None:
+        self._inbox = inbox
+        self._transport = transport
+        self._repairs = repairs
+        self._lock = threading.RLock()
+        self._keepers: dict[str, ValueKeeper] = {}
+        self._watch: MemberWatch | None = None
+        packets: PacketPort | None = getattr(transport, "packets", None)
+        self._port = packets or PacketPort(transport, None, inbox.tell, self._on_writable)
+        scheduler = transport.scheduler
+        if isinstance(scheduler, VirtualTimeScheduler):  # the same program gives the same traffic
+            self._random = Random(f"{transport.sender_address} {clock_of(scheduler)()}")
+        else:
+            self._random = Random(SystemRandom().getrandbits(128))
+        self._session = self._random.getrandbits(32) or 1
+        self._port.handle(ASK, self._on_ask)
+        if presence is None:
+            self._port.handle(PRESENCE, _is_presence)
+        else:
+            from .member_watch import MemberWatch
+
+            self._watch = MemberWatch(self._port, presence, self._session, self._random, inbox.refusal)
+        inbox.sift(self._sift if packets is not None else self._sift_with_packets)
+
+    def begin(self) -> None:
+        """The channel hears now."""
+        self._inbox.closing.add(self._end)
+        if self._watch is not None:
+            self._watch.begin()
+
+    @property
+    def members(self) -> StateSource[frozenset[Member]]:
+        """Who is there."""
+        if self._watch is None:
+            raise Unsupported(
+                'only a channel with presence knows who is there: open it with presence="a name", '
+                "or with presence=Presence(None) to say nothing itself"
+            )
+        return self._watch.members
+
+    def latest(self, name: str, type: Any, format: Format | Codec[Any], on_error: OnDecodeError) -> LatestValue[Any]:
+        """See :meth:`rx_multicast_ipc.Channel.latest`."""
+        from .latest_value import LatestValue, ValuePort
+        from .value_keeper import ValueKeeper
+
+        check_name(name)
+        if self._transport.closed:
+            raise ChannelClosed
+
+        def port() -> ValuePort:
+            with self._lock:
+                keeper = self._keepers.get(name)
+                if keeper is None:
+                    keeper = self._keepers[name] = ValueKeeper(
+                        name,
+                        self._transport,
+                        self._port,
+                        self._session,
+                        self._random,
+                        self._inbox.refusal,
+                        repairs=self._repairs,
+                    )
+            return ValuePort(keeper.held, keeper.set)
+
+        return LatestValue(name, type, format, on_error, port)
+
+    def stop(self) -> None:
+        """Deliver nothing more than the call under way; from any thread."""
+        if self._watch is not None:
+            self._watch.members.stop()
+        for keeper in list(self._keepers.values()):
+            keeper.stop()
+
+    def _end(self, error: Exception) -> None:
+        fault = None if isinstance(error, ChannelClosed) else error
+        if self._watch is not None:
+            self._watch.end(fault)
+        for keeper in list(self._keepers.values()):
+            keeper.end(fault)
+
+    def _sift_with_packets(self, batch: list[Message]) -> list[Message]:
+        """Take packets out, too, where the transport does not."""
+        rest: list[Message] = []
+        self._port.arrive(batch, rest.extend)
+        return self._sift(rest)
+
+    def _sift(self, batch: list[Message]) -> list[Message]:
+        for message in batch:
+            if is_latest(message.data):
+                return [message for message in batch if not self._is_value(message)]
+        return batch
+
+    def _is_value(self, message: Message) -> bool:
+        packet = read_latest(message.data) if is_latest(message.data) else None
+        if packet is None:
+            return False
+        keeper = self._keepers.get(packet.name)
+        if keeper is not None:
+            keeper.on_value(packet, message)
+        return True
+
+    def _on_ask(self, packet: ControlPacket, message: Message) -> bool:
+        ask = read_ask(packet)
+        if ask is None:
+            return False
+        keeper = self._keepers.get(ask.name)
+        if keeper is not None:
+            keeper.on_ask(ask, message)
+        return True
+
+    def _on_writable(self) -> None:
+        with self._port.lock:
+            self._port.go_on()
+
+
+def _is_presence(packet: ControlPacket, _: Message) -> bool:
+    return read_presence(packet) is not None

@@ -1,0 +1,132 @@
+"""Presence of one channel: timers and packets around :class:`.roster.Roster`, which knows the protocol."""
+
+from __future__ import annotations
+
+import logging
+import math
+import time
+from collections.abc import Callable
+from random import Random
+from typing import Final
+
+from reactivex.abc import DisposableBase
+from reactivex.scheduler import VirtualTimeScheduler
+
+from ..channel_events import Joined, Left
+from ..channel_scheduler import clock_of
+from ..member import Member
+from ..message import Message
+from ..presence import Presence
+from ..receiving.state_source import StateSource
+from ..transport.framed.packet_port import PacketPort
+from ..transport.framed.packets import ControlPacket
+from .presence_packet import PRESENCE, pack_presence, read_presence
+from .roster import CAME, GOODBYE, MOST_MEMBERS, MOVED, SILENT, Outgoing, Roster
+
+_log = logging.getLogger("rx_multicast_ipc")
+
+_LEAST_PAUSE: Final = 1e-5
+"""Seconds: so that a timer is never due before its time by a rounding error."""
+
+
+class MemberWatch:
+    """Says that a channel is there, and knows who else is. All of it happens on the I/O thread.
+
+    Args:
+        packets: the way of its packets out and in.
+        presence: what it says.
+        session: of this opening.
+        random: draws the jitter.
+        refusal: why nobody can subscribe now, or None.
+
+    Attributes:
+        members: who is there.
+    """
+
+    def __init__(
+        self,
+        packets: PacketPort,
+        presence: Presence,
+        session: int,
+        random: Random,
+        refusal: Callable[[], Exception | None],
+    ) -> None:
+        self._packets = packets
+        transport = packets.transport
+        self._scheduler = transport.scheduler
+        self._now = clock_of(self._scheduler)
+        self._wall = self._now if isinstance(self._scheduler, VirtualTimeScheduler) else time.time
+        self._roster = Roster(presence, session, transport.sender_address, random, self._now())
+        self._timer: DisposableBase | None = None
+        self._due = math.inf
+        self._over = self._warned = False
+        self.members: StateSource[frozenset[Member]] = StateSource(
+            refusal, transport.call, f"members of {transport.group}"
+        )
+        self.members.put(self._roster.members)
+        packets.handle(PRESENCE, self._on_packet)
+        packets.before_closing(self._leave)
+
+    def begin(self) -> None:
+        """Say hello; from any thread, once the channel hears."""
+        self._packets.transport.call(self._go_on)
+
+    def end(self, error: Exception | None) -> None:
+        """The channel has ended."""
+        self._over = True
+        if self._timer is not None:
+            self._timer.dispose()
+        self.members.end(error)
+
+    def _on_packet(self, packet: ControlPacket, message: Message) -> bool:
+        read = read_presence(packet)
+        if read is None:
+            return False
+        if not self._over:
+            self._roster.receive(read, message.sender, self._now())
+            if self._roster.changes or self._roster.timer() < self._due:
+                self._go_on()
+        return True
+
+    def _on_timer(self, _scheduler: object, _state: object) -> None:
+        self._due, self._timer = math.inf, None
+        self._go_on()
+
+    def _go_on(self) -> None:
+        if self._over:
+            return
+        now = self._now()
+        self._send(self._roster.due(now))
+        self._tell()
+        due = self._roster.timer()
+        if due < self._due:
+            if self._timer is not None:
+                self._timer.dispose()
+            self._due = due
+            self._timer = self._scheduler.schedule_relative(max(0.0, due - now) + _LEAST_PAUSE, self._on_timer)
+
+    def _leave(self) -> None:
+        self._over = True
+        self._send(self._roster.leave())
+
+    def _send(self, packets: list[Outgoing]) -> None:
+        for packet, destination in packets:
+            self._packets.send(pack_presence(packet), destination)
+
+    def _tell(self) -> None:
+        roster = self._roster
+        if roster.refused and not self._warned:
+            self._warned = True
+            _log.warning(
+                "more than %d members in %s: the others are left out", MOST_MEMBERS, self._packets.transport.group
+            )
+        changes, roster.changes = roster.changes, []
+        if not changes:
+            return
+        self.members.put(roster.members)
+        at = self._wall()
+        for member, what in changes:
+            if what == CAME:
+                self._packets.tell(Joined(member, at))
+            elif what != MOVED:
+                self._packets.tell(Left(member, GOODBYE if what == GOODBYE else SILENT, at))

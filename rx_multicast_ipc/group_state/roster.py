@@ -1,0 +1,242 @@
+"""Who is in the group, as one end knows it: a state machine without clock or sockets.
+
+Each member beats to the group, once an interval. Three beats in a row may get lost. Once a fourth is overdue, the
+member is asked directly, three times, and only who answers none of them is called gone, within five intervals of its
+last sign. One who leaves says so, twice, for one packet may be lost.
+
+Who comes says hello with its first beat, and those who are there bring their next beat forward, which costs no packet
+more than they would have sent. A packet has a number in its session: what is not higher than one before is late.
+"""
+
+from __future__ import annotations
+
+import heapq
+import math
+from random import Random
+from typing import Final, NamedTuple
+
+import msgspec
+
+from ..member import Member
+from ..message import Address
+from ..presence import Presence
+from ..strangers.bounded_map import BoundedMap
+from ..strangers.rate_limit import AnswerLimit
+from .presence_packet import HELLO, LEAVE, PROBE, PresencePacket
+
+MOST_MEMBERS: Final = 1000
+"""Members that are kept; strangers may make up any number of them. More are not taken until others leave."""
+
+GOODBYE: Final = "said goodbye"
+SILENT: Final = "silent"
+"""Why a member is gone."""
+
+CAME: Final = "came"
+MOVED: Final = "moved"
+"""What else became of one; who moved speaks from another address."""
+
+_OVERDUE: Final = 4.15
+"""Intervals after a sign of life at which the fourth beat is overdue: it may be late by a tenth and some."""
+
+_OVERDUE_UNASKED: Final = 8.15
+"""The same for an end that only listens, and so cannot ask."""
+
+_PROBES: Final = 3
+_PROBE_COPIES: Final = 2
+"""Each is sent twice, so that one lost packet does not waste it."""
+
+_PROBE_WAIT: Final = 0.2
+"""Intervals that an answer may take, and up to a fifth more."""
+
+_BEAT_JITTER: Final = 0.03
+"""Beats come by so much of an interval early or late, so that those of many members spread."""
+
+_LEAST_PAUSE: Final = 0.25
+"""Intervals between two beats, however many say hello."""
+
+_HELLO_SPREAD: Final = 0.02
+"""Seconds for each member that is there, over which their answers to a hello spread."""
+
+_REMEMBERED: Final = 10.0
+"""Seconds for which a late packet of one who said goodbye does not bring it back."""
+
+Outgoing = tuple[PresencePacket, Address | None]
+"""A packet and where it goes; None is the group."""
+
+
+class Change(NamedTuple):
+    """What became of one member: CAME, MOVED, or why it is gone."""
+
+    member: Member
+    what: str
+
+
+class _Known:
+    """A member that is there.
+
+    Attributes:
+        heard_at: the last sign of life.
+        address_at: the last one from ``member``'s address, for an end may speak from several.
+        number: the highest number of a packet of it.
+        probes: how many it was sent since.
+    """
+
+    __slots__ = ("address_at", "heard_at", "interval", "member", "number", "probes")
+
+    def __init__(self, member: Member, interval: float, number: int, now: float) -> None:
+        self.member = member
+        self.interval = interval
+        self.number = number
+        self.heard_at = self.address_at = now
+        self.probes = 0
+
+
+class Roster:
+    """Who is there. Times are seconds on any clock that only goes forward.
+
+    Args:
+        presence: what this end says of itself.
+        session: tells this opening from others.
+        address: where it speaks from.
+        random: draws the jitter.
+        now: when it begins.
+
+    Attributes:
+        changes: who came and left, not yet taken.
+        refused: packets of more members than are kept.
+    """
+
+    def __init__(self, presence: Presence, session: int, address: Address, random: Random, now: float) -> None:
+        self._presence = presence
+        self._session = session
+        self._own = None if presence.name is None else Member(presence.name, *address, presence.about, session)
+        self._random = random
+        self._now = now
+        self._number = 0
+        self._beat_at = math.inf if self._own is None else now
+        self._last_beat = -math.inf
+        self._greets = True
+        self._known: dict[int, _Known] = {}
+        self._deadlines: list[tuple[float, int, _Known]] = []
+        self._gone: BoundedMap[int, float] = BoundedMap(MOST_MEMBERS)
+        self._answers = AnswerLimit(lambda: self._now)
+        self._ready: list[Outgoing] = []
+        self._overdue = _OVERDUE_UNASKED if self._own is None else _OVERDUE
+        self.changes: list[Change] = []
+        self.refused = 0
+
+    @property
+    def members(self) -> frozenset[Member]:
+        """All who are there, this end with them."""
+        own = () if self._own is None else (self._own,)
+        return frozenset((*own, *(known.member for known in self._known.values())))
+
+    def receive(self, packet: PresencePacket, source: Address, now: float) -> None:
+        """Take a packet that came from ``source``."""
+        self._now = now
+        session, number, flags, interval, name, about = packet
+        if session == self._session:
+            return
+        known = self._known.get(session)
+        if known is None:
+            if flags & LEAVE or not self._joins(session, now):
+                return
+            if len(self._known) >= MOST_MEMBERS:
+                self.refused += 1
+                return
+            known = self._known[session] = _Known(Member(name, *source, about, session), interval, number, now)
+            heapq.heappush(self._deadlines, (now + interval * self._overdue, session, known))
+            self.changes.append(Change(known.member, CAME))
+        else:
+            if number <= known.number or source[1] != known.member.port:
+                return
+            known.number = number
+            known.heard_at = now
+            known.probes = 0
+            if source[0] == known.member.address:
+                known.address_at = now
+            elif now - known.address_at > 2 * known.interval and not flags & LEAVE:
+                self._move(known, source, now)
+        if flags:
+            self._on_flags(known, flags, source, now)
+
+    def due(self, now: float) -> list[Outgoing]:
+        """What is to be sent now; members that stay silent are gone afterwards."""
+        self._now = now
+        ready, self._ready = self._ready, []
+        if now >= self._beat_at:
+            ready.append((self._packet(HELLO if self._greets else 0), None))
+            self._greets = False
+            self._last_beat = now
+            jitter = self._random.uniform(-_BEAT_JITTER, _BEAT_JITTER)
+            self._beat_at = now + self._presence.interval * (1 + jitter)
+        deadlines = self._deadlines
+        while deadlines and deadlines[0][0] <= now:
+            _, session, known = heapq.heappop(deadlines)
+            if self._known.get(session) is known:
+                again = self._look_after(known, ready, now)
+                if again < math.inf:
+                    heapq.heappush(deadlines, (again, session, known))
+        return ready
+
+    def timer(self) -> float:
+        """When :meth:`due` is to be called next if nothing arrives before."""
+        if self._ready:
+            return self._now
+        return min(self._beat_at, self._deadlines[0][0] if self._deadlines else math.inf)
+
+    def leave(self) -> list[Outgoing]:
+        """What is to be sent last."""
+        if self._own is None or not self._number:  # nobody knows of it
+            return []
+        self._beat_at = math.inf
+        return [(self._packet(LEAVE), None) for _ in range(2)]
+
+    def _joins(self, session: int, now: float) -> bool:
+        """Whether one who is not there comes with this, and it is no late packet of one who left."""
+        left_at = self._gone.get(session)
+        return left_at is None or now - left_at > _REMEMBERED
+
+    def _on_flags(self, known: _Known, flags: int, source: Address, now: float) -> None:
+        if flags & LEAVE:
+            self._remove(known, GOODBYE)
+            self._gone.pop(known.member.session, None)
+            self._gone.use(known.member.session, lambda _: now)
+            return
+        if self._own is None:
+            return
+        if flags & PROBE and self._answers.allows(source[0], 0):
+            self._ready.append((self._packet(0), source))
+        if flags & HELLO:
+            spread = min(self._presence.interval, _HELLO_SPREAD * len(self._known))
+            soonest = max(now, self._last_beat + _LEAST_PAUSE * self._presence.interval)
+            self._beat_at = min(self._beat_at, soonest + spread * self._random.random())
+
+    def _look_after(self, known: _Known, ready: list[Outgoing], now: float) -> float:
+        """Ask one from whom nothing came, or give it up; returns when to look again."""
+        deadline = known.heard_at + known.interval * self._overdue
+        if deadline > now:
+            return deadline
+        if self._own is None or known.probes == _PROBES:
+            self._remove(known, SILENT)
+            return math.inf
+        known.probes += 1
+        ready += [(self._packet(PROBE), known.member.sender) for _ in range(_PROBE_COPIES)]
+        return now + known.interval * _PROBE_WAIT * (1 + 0.2 * self._random.random())
+
+    def _move(self, known: _Known, source: Address, now: float) -> None:
+        """It speaks from another address than before."""
+        known.member = msgspec.structs.replace(known.member, address=source[0])
+        known.address_at = now
+        self.changes.append(Change(known.member, MOVED))
+
+    def _remove(self, known: _Known, reason: str) -> None:
+        del self._known[known.member.session]
+        self.changes.append(Change(known.member, reason))
+
+    def _packet(self, flags: int) -> PresencePacket:
+        self._number += 1
+        presence = self._presence
+        return PresencePacket(
+            self._session, self._number, flags, presence.interval, presence.name or "", presence.about
+        )

@@ -1,0 +1,58 @@
+"""Values of one type as bytes, and back, with errors that say whose they are."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from ..errors import InvalidOption, InvalidPayload
+from ..payload_format import Codec, Format, PayloadFormat, format_of
+
+
+class ValueCodec:
+    """Encodes and decodes the values of a topic, or of a latest value.
+
+    Args:
+        what: carries them, for people: ``"topic robot/pose"``.
+        type: of the values.
+        format: of their bytes; or one that is ready made.
+
+    Attributes:
+        decode: makes a value of bytes; raises for what is none.
+
+    Raises:
+        InvalidOption: no type, or no format.
+    """
+
+    def __init__(self, what: str, type: Any, format: Format | Codec[Any] | PayloadFormat) -> None:
+        self._what = what
+        self._class = _checked_class(type)
+        self._encode, self.decode = format if isinstance(format, PayloadFormat) else format_of(type, format)
+
+    def encode(self, value: Any) -> bytes:
+        """The bytes that stand for ``value``; raises ``InvalidPayload``."""
+        if self._class is not None and not isinstance(value, self._class):
+            raise InvalidPayload(f"{self._what} carries {_shown(self._class)}, not {value!r}")
+        try:
+            return self._encode(value)
+        except Exception as error:
+            raise InvalidPayload(f"{self._what} cannot carry {value!r}: {error}") from error
+
+
+def _checked_class(type_: Any) -> Any:
+    """What values are instances of, where a class can tell."""
+    if not isinstance(type_, type):
+        if callable(type_) and not hasattr(type_, "__origin__") and not hasattr(type_, "__supertype__"):
+            raise InvalidOption(
+                f"a topic's values have a type, such as a msgspec.Struct, which {type_!r} is not; "
+                "for a format of your own pass format= an object with encode() and decode()"
+            )
+        return None
+    try:
+        isinstance(None, type_)
+    except TypeError:  # a TypedDict, a Protocol, list[int]
+        return None
+    return (int, float) if type_ is float else type_
+
+
+def _shown(class_: Any) -> str:
+    return "float" if isinstance(class_, tuple) else class_.__name__

@@ -1,0 +1,27 @@
+"""What an engine kept of a group, on its way."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Protocol
+
+from ..latch import Latch
+
+Since = str | float | datetime
+"""``"all"``, ``"last"``, seconds before now, or a time."""
+
+
+class History(Protocol):
+    """What was kept, on its way."""
+
+    def start(self) -> None:
+        """Begin, on a thread of its own."""
+        ...
+
+    def dispose(self) -> None:
+        """End without a word; idempotent, from any thread."""
+        ...
+
+    def wait(self, latch: Latch) -> None:
+        """Wait on its thread, unless it is disposed of meanwhile."""
+        ...
