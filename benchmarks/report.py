@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from statistics import median
-from typing import Any
+from typing import Any, NamedTuple
+
+QUIET = 0.5
+"""Load average up to which a machine counts as quiet."""
 
 NAMES = {
     "ours": "rx_multicast_ipc, broadcast_all, filter + map",
@@ -15,37 +19,76 @@ NAMES = {
     "c": "C, sendto and recvmmsg",
     "asyncio_endpoint": "asyncio datagram endpoint",
     "zeromq": "ZeroMQ, TCP",
-    "zenoh_tcp": "Zenoh, TCP (shared memory from 3072 B up)",
+    "zenoh_tcp": "Zenoh, TCP",
+    "zenoh_shared_memory": "Zenoh, TCP, from 3072 B up shared memory",
+    "nats_core": "NATS, nats-py",
+    "cyclonedds_reliable": "CycloneDDS, reliable",
+    "iceoryx2_shared_memory": "iceoryx2, shared memory",
     "lcm_udpm": "LCM",
     "node_dgram": "Node dgram",
     "npm_multicast_ipc": "npm multicast-ipc",
 }
-PEERS = ("zeromq", "zenoh_tcp", "lcm_udpm", "node_dgram", "npm_multicast_ipc")
+PEERS = (
+    *("zeromq", "zenoh_tcp", "zenoh_shared_memory", "nats_core", "cyclonedds_reliable", "iceoryx2_shared_memory"),
+    *("lcm_udpm", "node_dgram", "npm_multicast_ipc"),
+)
+
+ROUND_TRIPS = {
+    "ours": "raw",
+    "ours_no_echo": "raw",
+    "ours_spin": "raw",
+    "before": "raw",
+    "zeromq": "raw",
+    "asyncio_ours": "asyncio_endpoint",
+}
+"""Kinds of round trips, and what each is compared with."""
+
+NAMES_OF_TRIPS = {
+    "raw": "raw Python sockets",
+    "ours": "channels",
+    "ours_no_echo": "channels without echo",
+    "ours_spin": "channels with spin=0.0003",
+    "before": "channels of the older checkout",
+    "zeromq": "ZeroMQ, TCP",
+    "asyncio_endpoint": "asyncio's datagram endpoint",
+    "asyncio_ours": "channels on asyncio",
+}
+
+
+def load() -> str:
+    """What else the machine does, for whoever reads the figures."""
+    busy = os.getloadavg()[0]
+    warning = "" if busy <= QUIET else f" **busy: figures of a quiet machine need {QUIET} at most**"
+    return f"Load average when it began: {busy:.2f}.{warning}"
 
 
 def table(results: dict[str, Any]) -> str:
-    """Markdown: throughput, then every ratio that is claimed."""
-    rates = {
-        size: {name: median(some) for name, some in found.items()} for size, found in results["throughput"].items()
+    """Markdown of the sections that there are: throughput, every ratio that is claimed, and what grows."""
+    rates: dict[str, dict[str, float]] = {
+        size: {name: median(some) for name, some in found.items()}
+        for size, found in results.get("throughput", {}).items()
     }
-    names = sorted({name for found in rates.values() for name in found}, key=list(NAMES).index)
-    lines = [f"Machine: {results['machine']}. Medians of {passes(results)} alternating passes.", ""]
-    lines += [
-        "| zero-loss messages/s | " + " | ".join(f"{size} B" for size in rates) + " |",
-        "|---|" + "--:|" * len(rates),
-    ]
-    for name in names:
-        cells = (f"{found.get(name, 0):,.0f}" if found.get(name) else "-" for found in rates.values())
-        lines.append(f"| {NAMES[name]} | " + " | ".join(cells) + " |")
-    missing = [NAMES[name] for name in NAMES if name not in names and name != "before"]
-    lines += ["", f"Not run: {', '.join([*missing, 'NATS (needs a server)', 'DDS'])}.", ""]
-    lines += ["| what | measured | compared with | ratio |", "|---|--:|--:|--:|"]
-    lines += [f"| {what} | {a:,.4g} | {b:,.4g} | {a / b:.2f} |" for what, a, b in ratios(results, rates)]
-    growth = results["growth"]
-    lines += ["", "| what grows | what it costs |", "|---|---|"]
-    for name, values in growth.items():
-        told = ", ".join(f"{point}: {median(some):,.1f}" for point, some in values.items())
-        lines.append(f"| {name} ({UNITS[name]}) | {told} |")
+    lines = [f"Machine: {results['machine']}. {results.get('load', '')} Medians of alternating passes.", ""]
+    if rates:
+        names = sorted({name for found in rates.values() for name in found}, key=list(NAMES).index)
+        lines += [
+            "| zero-loss messages/s | " + " | ".join(f"{size} B" for size in rates) + " |",
+            "|---|" + "--:|" * len(rates),
+        ]
+        for name in names:
+            cells = (f"{found.get(name, 0):,.0f}" if found.get(name) else "-" for found in rates.values())
+            lines.append(f"| {NAMES[name]} | " + " | ".join(cells) + " |")
+        missing = [NAMES[name] for name in NAMES if name not in names and name != "before"]
+        lines += ["", f"Not run: {', '.join(missing) or 'none'}.", ""]
+    rows = ratios(results, rates)
+    if rows:
+        lines += ["| what | measured | compared with | ratio | least to most |", "|---|--:|--:|--:|--:|"]
+        lines += [row.line for row in rows]
+    if "growth" in results:
+        lines += ["", "| what grows | what it costs |", "|---|---|"]
+        for name, values in results["growth"].items():
+            told = ", ".join(f"{point}: {median(some):,.1f}" for point, some in values.items())
+            lines.append(f"| {name} ({UNITS[name]}) | {told} |")
     return "\n".join(lines)
 
 
@@ -59,97 +102,104 @@ UNITS = {
 }
 
 
-def passes(results: dict[str, Any]) -> int:
-    return max(len(some) for found in results["throughput"].values() for some in found.values())
+class Row(NamedTuple):
+    """A figure, and what it is compared with: each a pass."""
+
+    what: str
+    measured: list[float]
+    compared: list[float]
+
+    @property
+    def line(self) -> str:
+        each = [a / b for a, b in zip(self.measured, self.compared, strict=False) if b]
+        figures = f"{median(self.measured):,.4g} | {median(self.compared):,.4g} | {median(each):.2f}"
+        return f"| {self.what} | {figures} | {min(each):.2f} to {max(each):.2f} |"
 
 
-def ratios(results: dict[str, Any], rates: dict[str, dict[str, float]]) -> list[tuple[str, float, float]]:
-    """What is claimed, and what it is compared with. Pairs of one pass, then the median of the pairs' ratio."""
-    rows: list[tuple[str, float, float]] = []
-    for size, found in rates.items():
-        ours = found.get("ours")
-        peers = {name: found[name] for name in PEERS if found.get(name)}
-        if ours and found.get("raw"):
-            rows.append((f"zero-loss messages/s, {size} B, over raw Python sockets", ours, found["raw"]))
-        if ours and peers:
+def ratios(results: dict[str, Any], rates: dict[str, dict[str, float]]) -> list[Row]:
+    """What is claimed: of pairs of one pass, the median of their ratios, and its spread."""
+    rows: list[Row] = []
+    for size, medians in rates.items():
+        found = results["throughput"][size]
+        peers = {name: medians[name] for name in PEERS if medians.get(name)}
+        if found.get("ours") and found.get("raw"):
+            rows.append(Row(f"zero-loss messages/s, {size} B, over raw Python sockets", found["ours"], found["raw"]))
+        if found.get("ours") and peers:
             best = max(peers, key=peers.__getitem__)
-            rows.append((f"zero-loss messages/s, {size} B, over the best peer ({NAMES[best]})", ours, peers[best]))
+            rows.append(
+                Row(f"zero-loss messages/s, {size} B, over the best peer ({NAMES[best]})", found["ours"], found[best])
+            )
         if found.get("ours_single") and found.get("raw"):
-            rows.append(
-                (f"zero-loss messages/s sent one by one, {size} B, over raw", found["ours_single"], found["raw"])
-            )
-    cost = {name: median(some) for name, some in results["costs"].items()}
-    rows.append(("drain, ns a message, filter + map, over a bare recvfrom loop", cost["drain_ours"], cost["drain_raw"]))
-    for name, what in (
-        ("send_broadcast", "broadcast(x).subscribe()"),
-        ("send_stream", "a stream into broadcast_all"),
-        ("send_iterable", "broadcast_all of an iterable"),
-    ):
-        rows.append((f"messages/s by {what}, over a sendto loop", 1e9 / cost[name], 1e9 / cost["send_raw"]))
-    for name in cost:
-        if name.startswith("ours_single at"):
-            other = name.replace("ours_single", "raw")
-            rows.append(
-                (f"receiver's CPU, ns a message{name.removeprefix('ours_single')}, over raw", cost[name], cost[other])
-            )
-    trips = {
-        kind: {rank: median(one[rank] for one in some) for rank in some[0]}
-        for kind, some in results["roundtrip"].items()
-    }
-    for kind in trips:
-        if kind != "raw":
-            rows += [
-                (f"round trip {rank}, µs, {kind.replace('_', ' ')} over raw", value, trips["raw"][rank])
-                for rank, value in trips[kind].items()
-            ]
-    begin = {
-        name: {unit: median(one[unit] for one in some) for unit in some[0]} for name, some in results["startup"].items()
-    }
-    for unit, what in (("ms", "import, ms"), ("kib", "memory after import, KiB")):
-        rows.append((f"{what}, over import reactivex", begin["rx_multicast_ipc"][unit], begin["reactivex"][unit]))
-    command = {
-        what: {name: median(some) for name, some in found.items()} for what, found in results["command_line"].items()
-    }
-    start, ping = command["start"], command["ping"]
-    rows.append(
-        ("the send command, start to datagram out, ms, over import reactivex", start["send"], start["reactivex"])
-    )
-    rows.append(("the ping command's median round trip, ms, over a bare socket's", ping["ping"], ping["raw"]))
+            what = f"zero-loss messages/s sent one by one, {size} B, over raw"
+            rows.append(Row(what, found["ours_single"], found["raw"]))
+    if cost := results.get("costs"):
+        what = "drain, ns a message, filter + map, over a bare recvfrom loop"
+        rows.append(Row(what, cost["drain_ours"], cost["drain_raw"]))
+        for name, what in (
+            ("send_broadcast", "broadcast(x).subscribe()"),
+            ("send_stream", "a stream into broadcast_all"),
+            ("send_iterable", "broadcast_all of an iterable"),
+        ):
+            fast, bare = ([1e9 / value for value in cost[key]] for key in (name, "send_raw"))
+            rows.append(Row(f"messages/s by {what}, over a sendto loop", fast, bare))
+        for name in cost:
+            if name.startswith("ours_single at"):
+                what = f"receiver's CPU, ns a message{name.removeprefix('ours_single')}, over raw"
+                rows.append(Row(what, cost[name], cost[name.replace("ours_single", "raw")]))
+    for how, trips in results.get("roundtrip", {}).items():
+        for kind, bare in ROUND_TRIPS.items():
+            if kind in trips and bare in trips:
+                rows += [
+                    Row(
+                        f"round trip {rank}, µs, {how}, {NAMES_OF_TRIPS[kind]} over {NAMES_OF_TRIPS[bare]}",
+                        [one[rank] for one in trips[kind]],
+                        [one[rank] for one in trips[bare]],
+                    )
+                    for rank in ("p50", "p99")
+                ]
+    if begin := results.get("startup"):
+        for unit, what in (("ms", "import, ms"), ("kib", "memory after import, KiB")):
+            ours, theirs = ([one[unit] for one in begin[name]] for name in ("rx_multicast_ipc", "reactivex"))
+            rows.append(Row(f"{what}, over import reactivex", ours, theirs))
+    if command := results.get("command_line"):
+        start, ping = command["start"], command["ping"]
+        what = "the send command, start to datagram out, ms, over import reactivex"
+        rows.append(Row(what, start["send"], start["reactivex"]))
+        rows.append(Row("the ping command's median round trip, ms, over a bare socket's", ping["ping"], ping["raw"]))
     return rows
 
 
 def draw(results: dict[str, Any], path: Path) -> None:
-    """Bars of zero-loss throughput at three sizes, as SVG; a logarithmic scale."""
-    from math import log10
-
-    sizes = [size for size in ("64", "1024", "8192") if size in results["throughput"]]
-    names = [name for name in NAMES if any(name in results["throughput"][size] for size in sizes)]
-    left, width, row, gap = 330, 560, 16, 12
+    """Zero-loss throughput, a panel a size: a dot a contender on a linear scale from 0, as SVG."""
+    sizes = [size for size in ("64", "1024", "8192", "60000") if size in results["throughput"]]
+    names = [name for name in NAMES if any(results["throughput"][size].get(name) for size in sizes)]
+    left, panel, row, gap = 330, 190, 22, 26
+    height = 50 + row * len(names)
     parts: list[str] = []
-    y = 30
-    colours = {"64": "#1b6ca8", "1024": "#5aa469", "8192": "#d08c2e"}
-    low, high = 3.0, 7.0
-    for name in names:
-        label = "font-weight='bold'" if name.startswith("ours") else ""
-        middle = y + row * len(sizes) / 2 + 4
-        parts.append(f"<text x='{left - 8}' y='{middle}' text-anchor='end' {label}>{NAMES[name]}</text>")
-        for size in sizes:
-            some = results["throughput"][size].get(name)
-            rate = median(some) if some else 0
-            length = max(0.0, (log10(max(rate, 1)) - low) / (high - low) * width)
-            parts.append(f"<rect x='{left}' y='{y}' width='{length:.0f}' height='{row - 3}' fill='{colours[size]}'/>")
-            parts.append(f"<text x='{left + length + 5:.0f}' y='{y + row - 5}' class='small'>{rate:,.0f}</text>")
-            y += row
-        y += gap
-    legend = "".join(
-        f"<rect x='{left + 110 * i}' y='6' width='12' height='12' fill='{colours[size]}'/>"
-        f"<text x='{left + 110 * i + 17}' y='17'>{size} bytes</text>"
-        for i, size in enumerate(sizes)
-    )
+    for at, name in enumerate(names):
+        weight = "font-weight='bold'" if name.startswith("ours") else ""
+        parts.append(f"<text x='{left - 12}' y='{54 + row * at}' text-anchor='end' {weight}>{NAMES[name]}</text>")
+    for number, size in enumerate(sizes):
+        rates = {name: median(some) for name in names if (some := results["throughput"][size].get(name))}
+        x, most = left + number * (panel + gap), max(rates.values())
+        parts.append(f"<text x='{x}' y='22' font-weight='bold'>{int(size):,} bytes</text>")
+        for at, name in enumerate(names):
+            y = 50 + row * at
+            parts.append(f"<line x1='{x}' x2='{x + panel}' y1='{y}' y2='{y}' stroke='#ddd'/>")
+            if name in rates:
+                dot = x + rates[name] / most * (panel - 64)
+                colour = "#1b6ca8" if name.startswith("ours") else "#777"
+                parts.append(f"<circle cx='{dot:.0f}' cy='{y}' r='4.5' fill='{colour}'/>")
+                parts.append(f"<text x='{dot + 8:.0f}' y='{y + 4}' class='small'>{_short(rates[name])}</text>")
+    width = left + len(sizes) * (panel + gap)
     style = "text{font:13px sans-serif;fill:#222}.small{font-size:11px;fill:#555}"
     path.write_text(
-        f"<svg xmlns='http://www.w3.org/2000/svg' viewBox='0 0 {left + width + 90} {y + 24}'>"
-        f"<style>{style}</style><rect width='100%' height='100%' fill='white'/>{legend}{''.join(parts)}"
-        f"<text x='{left}' y='{y + 12}' class='small'>messages a second without loss, logarithmic from 1,000</text>"
+        f"<svg xmlns='http://www.w3.org/2000/svg' viewBox='0 0 {width} {height + 24}'>"
+        f"<style>{style}</style><rect width='100%' height='100%' fill='white'/>{''.join(parts)}"
+        f"<text x='{left}' y='{height + 12}' class='small'>messages a second without loss; panels begin at 0</text>"
         "</svg>"
     )
+
+
+def _short(rate: float) -> str:
+    return f"{rate / 1e6:.2f} M" if rate >= 1e6 else f"{rate / 1e3:,.0f} k" if rate >= 1e4 else f"{rate:,.0f}"

@@ -6,16 +6,15 @@
 from __future__ import annotations
 
 import json
-import os
 import sys
 import threading
 import time
 from itertools import count
 from typing import Any
 
-from .workers import Worker
+from .workers import Worker, pin
 
-KINDS = ("raw", "ours", "asyncio_ours")
+KINDS = ("raw", "ours", "ours_no_echo", "ours_spin", "asyncio_endpoint", "asyncio_ours", "zeromq")
 QUIT = b"quit"
 PING = bytes(64)
 
@@ -44,11 +43,11 @@ def raw(role: str, port: int, trips: int) -> list[float]:
     return times
 
 
-def ours(role: str, port: int, trips: int) -> list[float]:
+def ours(role: str, port: int, trips: int, **options: Any) -> list[float]:
     import rx_multicast_ipc as ipc
 
     done = threading.Event()
-    pings, pongs = ipc.open_channel(port, "224.0.2.9"), ipc.open_channel(port + 1, "224.0.2.9")
+    pings, pongs = ipc.open_channel(port, "224.0.2.9", **options), ipc.open_channel(port + 1, "224.0.2.9", **options)
     if role == "pong":
 
         def answer(message: ipc.Message) -> None:
@@ -83,6 +82,83 @@ def ours(role: str, port: int, trips: int) -> list[float]:
     return times
 
 
+def ours_no_echo(role: str, port: int, trips: int) -> list[float]:
+    return ours(role, port, trips, echo=False)
+
+
+def ours_spin(role: str, port: int, trips: int) -> list[float]:
+    return ours(role, port, trips, spin=0.0003)
+
+
+def zeromq(role: str, port: int, trips: int) -> list[float]:
+    import zmq
+
+    context = zmq.Context()
+    sender, receiver = context.socket(zmq.PUB), context.socket(zmq.SUB)
+    sender.bind(f"tcp://127.0.0.1:{port + (role == 'pong')}")
+    receiver.connect(f"tcp://127.0.0.1:{port + (role == 'ping')}")
+    receiver.subscribe(b"")
+    if role == "pong":
+        print(json.dumps({"ready": True}), flush=True)
+        while (data := receiver.recv()) != QUIT:
+            sender.send(data)
+        return []
+    receiver.setsockopt(zmq.RCVTIMEO, 100)
+    while True:  # until both are connected
+        sender.send(PING)
+        try:
+            receiver.recv()
+            break
+        except zmq.Again:
+            continue
+    receiver.setsockopt(zmq.RCVTIMEO, -1)
+    times: list[float] = []
+    for _ in range(trips):
+        started = time.perf_counter()
+        sender.send(PING)
+        receiver.recv()
+        times.append(time.perf_counter() - started)
+    sender.send(QUIT)
+    time.sleep(0.2)
+    return times
+
+
+def asyncio_endpoint(role: str, port: int, trips: int) -> list[float]:
+    import asyncio
+
+    from .contenders import raw as plain
+
+    async def main() -> list[float]:
+        loop = asyncio.get_running_loop()
+        heard: asyncio.Queue[bytes] = asyncio.Queue()
+
+        class Hear(asyncio.DatagramProtocol):
+            def datagram_received(self, data: bytes, _: object) -> None:
+                heard.put_nowait(data)
+
+        receiver, sender = plain.receiver_socket(port + (role == "ping")), plain.sender_socket()
+        receiver.setblocking(False)
+        sender.setblocking(False)
+        await loop.create_datagram_endpoint(Hear, sock=receiver)
+        out, _ = await loop.create_datagram_endpoint(asyncio.DatagramProtocol, sock=sender)
+        to = plain.GROUP, port + (role == "pong")
+        if role == "pong":
+            print(json.dumps({"ready": True}), flush=True)
+            while (data := await heard.get()) != QUIT:
+                out.sendto(data, to)
+            return []
+        times: list[float] = []
+        for _ in range(trips):
+            started = time.perf_counter()
+            out.sendto(PING, to)
+            await heard.get()
+            times.append(time.perf_counter() - started)
+        out.sendto(QUIT, to)
+        return times
+
+    return asyncio.run(main())
+
+
 def asyncio_ours(role: str, port: int, trips: int) -> list[float]:
     import asyncio
 
@@ -108,28 +184,49 @@ def asyncio_ours(role: str, port: int, trips: int) -> list[float]:
     return asyncio.run(main())
 
 
-def measure(passes: int, trips: int, before: str | None) -> dict[str, list[dict[str, float]]]:
-    """Microseconds at the 50th, 99th and 99.9th percentile, by kind, one a pass."""
+def measure(passes: int, trips: int, before: str | None) -> dict[str, dict[str, list[dict[str, float]]]]:
+    """Microseconds at the 50th, 99th and 99.9th percentile, pinned and not, by kind, one a pass."""
+    entries: list[tuple[str, str | None]] = [(kind, None) for kind in KINDS]
+    if before:
+        entries.append(("ours", before))
+    return {how: turns(entries, passes, trips, pinned=how == "pinned") for how in ("pinned", "unpinned")}
+
+
+def turns(
+    entries: list[tuple[str, str | None]],
+    passes: int,
+    trips: int,
+    *,
+    pinned: bool,
+    module: str = "benchmarks.roundtrip",
+) -> dict[str, list[dict[str, float]]]:
+    """The same for pairs of a kind of ``module`` and an older checkout, or None."""
     found: dict[str, list[dict[str, float]]] = {}
     for turn in range(passes):
-        for kind, path in [*((kind, None) for kind in KINDS), *([("ours", before)] if before else [])]:
-            port = next(_ports)
-            with (
-                Worker("benchmarks.roundtrip", kind, "pong", port, trips, core=1, path=path),
-                Worker("benchmarks.roundtrip", kind, "ping", port, trips, core=0, path=path) as ping,
-            ):
-                times: dict[str, Any] = ping.answer()
-            found.setdefault("before" if path else kind, []).append(times)
-            print(f"pass {turn + 1}: {'before' if path else kind:14} {times}", flush=True)
+        for kind, path in entries:
+            port, label = next(_ports), "before" if path else kind
+            cores = (1, 0) if pinned else (None, None)
+            try:
+                with (
+                    Worker(module, kind, "pong", port, trips, core=cores[0], path=path),
+                    Worker(module, kind, "ping", port, trips, core=cores[1], path=path) as ping,
+                ):
+                    times: dict[str, Any] = ping.answer()
+            except (RuntimeError, EOFError) as error:
+                print(f"{label}: not run ({error})", flush=True)
+                continue
+            found.setdefault(label, []).append(times)
+            print(f"pass {turn + 1}: {label:18} {'pinned' if pinned else 'unpinned'} {times}", flush=True)
     return found
 
 
-def main() -> None:
+def answer(kinds: dict[str, Any]) -> None:
+    """One side, as the command line says; ``kinds`` holds what can be measured."""
     kind, role, port, trips, core = sys.argv[1], sys.argv[2], *map(int, sys.argv[3:6])
-    os.sched_setaffinity(0, {core})
+    pin(core)
     if role == "ping":
         print(json.dumps({"ready": True}), flush=True)
-    times = sorted(globals()[kind](role, port, trips))
+    times = sorted(kinds[kind](role, port, trips))
     if times:
         ranks = {"p50": 0.5, "p99": 0.99, "p99.9": 0.999}
         print(
@@ -139,4 +236,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    answer(globals())

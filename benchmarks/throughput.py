@@ -11,7 +11,8 @@ from .workers import Worker
 SIZES = (16, 64, 1024, 8192, 60_000)
 CONTENDERS = (
     *("ours", "ours_batches", "ours_single", "raw", "c", "asyncio_endpoint"),
-    *("zeromq", "zenoh_tcp", "lcm_udpm", "node_dgram", "npm_multicast_ipc"),
+    *("zeromq", "zenoh_tcp", "zenoh_shared_memory", "nats_core", "cyclonedds_reliable", "iceoryx2_shared_memory"),
+    *("lcm_udpm", "node_dgram", "npm_multicast_ipc"),
 )
 FIRST_RATE = {16: 40_000, 64: 40_000, 1024: 40_000, 8192: 15_000, 60_000: 2_500}
 STEP = 1.5

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import importlib
 import json
-import os
 import sys
 import time
 from typing import Any
+
+from .workers import pin
 
 QUIET = 0.25
 """Seconds without a message after which nothing more is expected."""
@@ -28,7 +29,7 @@ def receive(receiver: Any, expected: int, limit: float) -> dict[str, float]:
 
 def main() -> None:
     name, role, port, core = sys.argv[1], sys.argv[2], int(sys.argv[3]), int(sys.argv[4])
-    os.sched_setaffinity(0, {core})
+    pin(core)
     module = importlib.import_module(f"benchmarks.contenders.{name}")
     end = module.Sender(port) if role == "send" else module.Receiver(port)
     print(json.dumps({"ready": True}), flush=True)

@@ -1,4 +1,4 @@
-"""Processes that take orders as lines of JSON, pinned to a core each."""
+"""Processes that take orders as lines of JSON, pinned to a core each or not."""
 
 from __future__ import annotations
 
@@ -13,13 +13,19 @@ from typing import Any, Self
 ROOT = Path(__file__).parent.parent
 
 
-class Worker:
-    """A Python module that runs in a process of its own and answers orders."""
+def pin(core: int) -> None:
+    """Keep this process on a core; -1: leave it to the system."""
+    if core >= 0:
+        os.sched_setaffinity(0, {core})
 
-    def __init__(self, module: str, *arguments: object, core: int, path: str | None = None) -> None:
+
+class Worker:
+    """A Python module that runs in a process of its own and answers orders; on one core, or on any."""
+
+    def __init__(self, module: str, *arguments: object, core: int | None, path: str | None = None) -> None:
         environment = {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, [path, str(ROOT)]))}
         self._process = subprocess.Popen(
-            [sys.executable, "-m", module, *map(str, arguments), str(core)],
+            [sys.executable, "-m", module, *map(str, arguments), str(-1 if core is None else core)],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.DEVNULL,

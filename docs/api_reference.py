@@ -8,7 +8,9 @@ from __future__ import annotations
 
 import ast
 import inspect
+import re
 import sys
+from contextlib import suppress
 from functools import cache
 from importlib import import_module
 from itertools import pairwise
@@ -62,11 +64,13 @@ def public_modules() -> list[str]:
 def pages() -> list[Page]:
     """Every page, with the names that stand on it."""
     made: list[Page] = []
+    root = import_module(PACKAGE)
     for name in public_modules():
         module = import_module(name)
         names = [each for each in module.__all__ if each != "__version__"]
-        if name != PACKAGE:
-            made.append(Page(name, name, names))
+        if name != PACKAGE:  # without what the root has as well
+            own = [each for each in names if getattr(module, each) is not getattr(root, each, None)]
+            made.append(Page(name, name, own))
             continue
         claimed = {title: said.split() for title, said in SUBJECTS.items()}
         left = [each for each in names if not any(each in said for said in claimed.values())]
@@ -79,7 +83,9 @@ def pages() -> list[Page]:
 
 def write_pages(_app: Sphinx) -> None:
     PAGES.mkdir(exist_ok=True)
-    made = {page.file: _text(page) for page in pages()}
+    found = pages()
+    import_what_signatures_name()
+    made = {page.file: _text(page) for page in found}
     contents = "\n".join(f"   {name}" for name in made)
     made["index"] = f"{_heading('API reference')}\n.. toctree::\n\n{contents}\n   pytest\n"
     made["pytest"] = _PYTEST
@@ -90,6 +96,17 @@ def write_pages(_app: Sphinx) -> None:
         path = PAGES / f"{name}.rst"
         if not path.exists() or path.read_text("utf-8") != text:
             path.write_text(text, "utf-8")
+
+
+def import_what_signatures_name() -> None:
+    """Do what stands under ``if TYPE_CHECKING:`` in modules that are imported, for autodoc evaluates annotations."""
+    for name in [name for name in sys.modules if name.startswith(PACKAGE)]:
+        module = sys.modules[name]
+        for statement in ast.parse(Path(module.__file__ or "").read_text("utf-8")).body:
+            if isinstance(statement, ast.If) and ast.unparse(statement.test) == "TYPE_CHECKING":
+                for line in statement.body:
+                    with suppress(ImportError):  # what only type checkers bring
+                        exec(ast.unparse(line), vars(module))
 
 
 def _text(page: Page) -> str:
@@ -188,6 +205,9 @@ def _is_private(target: str, module: str | None) -> bool:
 
 def _read_sections(app: Sphinx, what: str, name: str, found: object, options: object, lines: list[str]) -> None:
     """Read sections such as ``Args:`` as napoleon does, which would take "Hot: ..." of a property for its type."""
+    for at, line in enumerate(lines):  # "latency, jitter: seconds" of attributes, which would be a type and a name
+        if names := re.match(r" +\w+(, \w+)+:", line):
+            lines[at] = names[0].replace(", ", ",") + line[names.end() :]
     code = [
         at for at in range(2, len(lines)) if lines[at][:4] == "    " and not lines[at - 1] and lines[at - 2][:1].strip()
     ]

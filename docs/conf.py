@@ -30,12 +30,16 @@ python_maximum_signature_line_length = 100
 add_module_names = False
 autosummary_generate = False
 
+smartquotes = False  # --options are no dashes
+
 html_theme = "furo"
+html_static_path = ["_static"]
+html_css_files = ["site.css"]
 html_title = f"rx_multicast_ipc {version}"
 html_copy_source = False
 html_show_sphinx = False
 pygments_style = "friendly"
-pygments_dark_style = "native"
+pygments_dark_style = "monokai"
 
 
 def setup(app: Sphinx) -> None:

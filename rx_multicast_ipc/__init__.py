@@ -29,7 +29,7 @@ from typing import TYPE_CHECKING
 
 from .blocking_run import run
 from .channel import Channel, open_channel, with_socket
-from .channel_events import ChannelEvent, Forbidden, Gap, Joined, Left, NetworkChange, NetworkEvent
+from .channel_events import ChannelEvent, Forbidden, Gap, Joined, Left, NetworkChange, NetworkEvent, Rejected
 from .channel_options import ChannelOptions
 from .channel_statistics import Statistics
 from .engines import Nats, Zenoh
@@ -44,11 +44,13 @@ from .errors import (
     InvalidArgument,
     InvalidGroup,
     InvalidInterface,
+    InvalidKey,
     InvalidOption,
     InvalidPayload,
     InvalidPort,
     InvalidTopic,
     InvalidTTL,
+    KeyUnreadable,
     MessagesMissing,
     MessageTimeout,
     MissingExtra,
@@ -65,6 +67,7 @@ from .errors import (
     WouldDeadlock,
 )
 from .group import DEFAULT_GROUP, DEFAULT_PORT, Group
+from .key import Key
 from .member import Member
 from .message import Message, Received
 from .presence import Presence
@@ -108,12 +111,15 @@ __all__ = [
     "InvalidArgument",
     "InvalidGroup",
     "InvalidInterface",
+    "InvalidKey",
     "InvalidOption",
     "InvalidPayload",
     "InvalidPort",
     "InvalidTTL",
     "InvalidTopic",
     "Joined",
+    "Key",
+    "KeyUnreadable",
     "LatestValue",
     "Left",
     "Member",
@@ -134,6 +140,7 @@ __all__ = [
     "PortInUse",
     "Presence",
     "Received",
+    "Rejected",
     "Reliable",
     "SendFailed",
     "Statistics",

@@ -13,6 +13,7 @@ from reactivex.internal.exceptions import SequenceContainsNoElementsError
 
 from .channel_scheduler import TimerScheduler
 from .errors import MessageTimeout, WouldDeadlock
+from .subscribing.cold_observable import ColdObservable
 from .subscribing.deadlocks import Blocking, stopped_clock
 from .subscribing.subscriber_errors import on_delivering_thread
 from .validation.arguments import check_observable, check_timeout
@@ -49,6 +50,10 @@ def run(source: Observable[_T], *, timeout: float | None = None) -> _T:
             "run() in a subscriber would wait for the thread that it blocks; "
             "return the Observable from flat_map instead, or deliver elsewhere with ops.observe_on"
         )
+    if isinstance(source, ColdObservable):
+        found: tuple[_T] | None = source.at_once()
+        if found is not None:
+            return found[0]
     changed = threading.Event()
     values: deque[_T] = deque(maxlen=1)
     ends: list[Exception | None] = []

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Literal, Self, TypeVar, Unpack, overload
 
@@ -18,9 +18,10 @@ from ._html import html_table
 from .channel_events import ChannelEvent, Gap
 from .channel_options import ChannelOptions, complete, group_of, takes_channel_options
 from .channel_statistics import Statistics
-from .errors import ChannelClosed, InvalidOption
+from .errors import ChannelClosed, InvalidKey, InvalidOption, Unsupported
 from .group import Group, check_port
 from .group_state.lazy_group_state import LazyGroupState
+from .key import Key, check_keys
 from .member import Member
 from .message import Address, Message
 from .receiving.async_iteration import HotObservable
@@ -98,7 +99,8 @@ class Channel:
     def events(self) -> HotObservable[ChannelEvent]:
         """Hot: what happens to the channel's network, once the channel has dealt with it; completes on close.
 
-        A reliable channel tells of each :class:`Gap` here, before the next message of the same sender.
+        A reliable channel tells of each :class:`Gap` here, before the next message of the same sender; a sealed one of
+        what it :class:`Rejected`, and one without a key once that it hears sealed datagrams.
 
         Links that go down, interfaces that vanish and come back and addresses that change do not end ``messages``:
         the channel is back as soon as they are, within a second.
@@ -397,6 +399,29 @@ class Channel:
         """
         return self._topics.matching(pattern, check_pattern(pattern))
 
+    def change_key(self, key: Key | Sequence[Key]) -> None:
+        """Seal with another key from now on; nothing that is under way, or that a reliable channel repairs, is lost.
+
+        To change the key of a group without losing a message, change it on all members, three times: first to
+        ``(old, new)``, so that all open both; then to ``(new, old)``; then to ``new``. What is sealed with the old key
+        is refused from then on.
+
+        Args:
+            key: as ``key=`` of :func:`open_channel`.
+
+        Raises:
+            InvalidKey: it is none.
+            Unsupported: this channel is not sealed; nothing can be added to it that others would not know of.
+            ChannelClosed: after close.
+        """
+        keys = check_keys("key", key)
+        transport: Any = self._open_transport
+        if not keys:
+            raise InvalidKey("a sealed channel stays sealed; open another one without key=")
+        if not hasattr(transport, "change_keys"):
+            raise Unsupported("this channel is not sealed; open it with key=")
+        transport.change_keys(keys)
+
     @overload
     def latest(self, name: str) -> LatestValue[bytes]: ...
     @overload
@@ -535,6 +560,8 @@ def open_channel(
         PortInUse: another program holds the port without sharing it.
         NoRoute: no route leads to the group. (An interface that is down is opened, and used once it is up.)
         CannotOpen: the system refused for another reason.
+        InvalidKey, KeyUnreadable: a mistake in ``key``, or in the file that the environment names.
+        MissingExtra: ``key`` needs a package that is not installed.
     """
     checked = complete(options)
     joined = group_of(port, group, checked)

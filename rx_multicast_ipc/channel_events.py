@@ -61,6 +61,24 @@ class Gap(msgspec.Struct, frozen=True):
     at: float = 0.0
 
 
+class Rejected(msgspec.Struct, frozen=True):
+    """Datagrams that a sealed channel refused: told at once, and then once a second at most for each kind of reason.
+
+    A channel without a key tells once that it hears sealed ones; it does not refuse them.
+
+    Attributes:
+        reason: why, for people.
+        sender: of the last of them. Anybody can write there what they like.
+        count: of them, since this was told last.
+        at: seconds since the Unix epoch.
+    """
+
+    reason: str
+    sender: tuple[str, int]
+    count: int = 1
+    at: float = 0.0
+
+
 class Joined(msgspec.Struct, frozen=True):
     """Another channel of the group is there, and says so; see ``presence=``.
 
@@ -101,5 +119,5 @@ class Forbidden(msgspec.Struct, frozen=True):
     at: float = 0.0
 
 
-ChannelEvent: TypeAlias = NetworkEvent | Gap | Joined | Left | Forbidden
+ChannelEvent: TypeAlias = NetworkEvent | Gap | Rejected | Joined | Left | Forbidden
 """Whatever ``Channel.events`` may tell."""

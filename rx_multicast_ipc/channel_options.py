@@ -1,14 +1,15 @@
 """The options of a channel: the one list of them, their defaults and their checks."""
 
 import inspect
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from typing import Annotated, Any, Final, Literal, NamedTuple, TypedDict, TypeVar, get_type_hints
 
 from .errors import UnknownOption
 from .group import Group, Interfaces
+from .key import Key, check_keys, keys_of_environment
 from .presence import Presence, check_presence
 from .reliable import Reliable, check_reliable
-from .validation.arguments import check_backlog, check_flag, check_receive_buffer, check_send_from
+from .validation.arguments import check_backlog, check_flag, check_receive_buffer, check_send_from, check_spin
 
 _F = TypeVar("_F", bound=Callable[..., Any])
 
@@ -19,10 +20,12 @@ class Option(NamedTuple):
     Attributes:
         default: its value if it is not given.
         check: returns a value that may be, and raises ``InvalidOption`` for another one. None where the group checks.
+        unset: gives the value of one that is left at its default, where the environment says it. None elsewhere.
     """
 
     default: Any
     check: Callable[[str, Any], Any] | None = None
+    unset: Callable[[], Any] | None = None
 
 
 class ChannelOptions(TypedDict, total=False):
@@ -34,7 +37,8 @@ class ChannelOptions(TypedDict, total=False):
             later too. Or an interface's name (``"eth0"``), or one of this machine's addresses (``"192.0.2.7"``).
             Or several of these: then a datagram that arrives over two is two messages, and each says which
             interface it came by. None: what the environment variable ``RX_MULTICAST_IPC_INTERFACE`` says
-            (several between commas), or else loopback.
+            (several between commas), or else loopback. Or an engine in the place of a network: ``"nats://host:4222"``,
+            ``"zenoh://host:7447"``, or a :class:`Nats` or :class:`Zenoh` that says more.
         ttl: how many networks a datagram may enter; 1 on a network, 0 on loopback, if not given.
         sources: the only senders to be heard in the group, by their numeric addresses, 10 at most (RFC 4607); everybody
             if not given. Direct messages are not concerned.
@@ -47,9 +51,16 @@ class ChannelOptions(TypedDict, total=False):
             and NTP. It is shared: what is sent to one machine there reaches one of the programs that have the port,
             most often the last to open it, so answer to the group. Nor can programs of one machine be told from each
             other by their address: ``echo=False`` and ``request`` leave out what any of them sends from that port.
+        spin: seconds that the I/O thread goes on looking after it read a message, before it sleeps; 0 if not given, 1
+            at most. What comes within them finds it awake, so a conversation of many turns goes on at the pace of a
+            busy loop. It costs a core, on a machine with fewer than it needs it is slower, and other Python threads
+            of the process wait for the interpreter more often. 0.0003 is a value to begin with. For UDP alone.
         reliable: True, or a :class:`Reliable` that says how: what is sent is repaired where it gets lost, arrives in
             order, may be large, and waits for slow receivers; what cannot be repaired is told as a :class:`Gap`. All
             who are to hear it must open their channels so. Not if not given.
+        key: a :class:`Key`, or several in a tuple of which the first seals and all open: who has none of them hears
+            nothing and says nothing. False: none, whatever the environment says. Not given: the key in the file that
+            the environment variable ``RX_MULTICAST_IPC_KEY`` names, or none. Needs ``cryptography``.
         presence: a name, or a :class:`Presence`: the others who have this option get to know that the channel is here,
             and it knows of them, in ``members``. Messages stay what they are without it. Not if not given.
     """
@@ -61,7 +72,9 @@ class ChannelOptions(TypedDict, total=False):
     backlog: Annotated[int, Option(1024, check_backlog)]
     echo: Annotated[bool, Option(True, check_flag)]
     send_from: Annotated[Literal["own", "group"], Option("own", check_send_from)]
+    spin: Annotated[float, Option(0.0, check_spin)]
     reliable: Annotated[bool | Reliable | None, Option(None, check_reliable)]
+    key: Annotated[Key | Sequence[Key] | Literal[False] | None, Option(None, check_keys, keys_of_environment)]
     presence: Annotated[str | Presence | None, Option(None, check_presence)]
 
 
@@ -86,7 +99,10 @@ def complete(options: ChannelOptions) -> ChannelOptions:
     completed: Any = {}
     for name, option in _OPTIONS.items():
         value = given.get(name, option.default)
-        completed[name] = value if option.check is None or value is option.default else option.check(name, value)
+        if value is option.default:
+            completed[name] = value if option.unset is None else option.unset()
+        else:
+            completed[name] = value if option.check is None else option.check(name, value)
     return completed
 
 

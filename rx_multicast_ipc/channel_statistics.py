@@ -30,6 +30,7 @@ class Statistics(msgspec.Struct, frozen=True, kw_only=True):
         repeated: packets that it sent again because others had asked.
         gaps: holes that it told of. See :class:`Gap`.
         foreign: datagrams that were no packets of a reliable channel, or of more senders than it hears.
+        rejected: datagrams that a sealed channel refused. See :class:`Rejected`.
         unacknowledged: packets that somebody had not acknowledged when it closed.
     """
 
@@ -47,4 +48,5 @@ class Statistics(msgspec.Struct, frozen=True, kw_only=True):
     repeated: int = 0
     gaps: int = 0
     foreign: int = 0
+    rejected: int = 0
     unacknowledged: int = 0

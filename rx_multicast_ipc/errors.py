@@ -12,6 +12,8 @@
      │   ├─ PayloadTooLarge           more than one datagram carries
      │   └─ InvalidOption             another argument out of range or of the wrong type
      │       ├─ UnknownOption         no option has that name
+     │       ├─ InvalidKey            no key, one that is too short, or one that was changed
+     │       │   └─ KeyUnreadable     a key file cannot be read or written
      │       └─ NotIterable (TypeError)  a stream was looped over
      ├─ CannotOpen                    the operating system refused the sockets
      │   ├─ PortInUse                 another program holds the port alone
@@ -108,6 +110,14 @@ class PayloadTooLarge(InvalidArgument):
 
 class InvalidOption(InvalidArgument):
     """An argument out of its range or of the wrong type."""
+
+
+class InvalidKey(InvalidOption):
+    """Not a key: of another type, too short, or changed. It never tells what was given instead."""
+
+
+class KeyUnreadable(InvalidKey):
+    """A key file cannot be read, or written; ``__cause__`` is the ``OSError``."""
 
 
 class NotIterable(InvalidOption, TypeError):

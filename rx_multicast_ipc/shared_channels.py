@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from threading import RLock
-from typing import NamedTuple, Unpack, overload
+from typing import Literal, NamedTuple, Unpack, overload
 
 import msgspec
 from reactivex import Observable
@@ -19,6 +19,7 @@ from .channel_options import ChannelOptions, complete, group_of, takes_channel_o
 from .engines import LARGEST_ON_ENGINES
 from .errors import ChannelClosed, InvalidOption
 from .group import Group, Interfaces
+from .key import Key, Keys, check_keys, keys_of_environment
 from .message import Address, Message
 from .receiving.async_iteration import HotObservable
 from .receiving.history import check_since, history
@@ -28,6 +29,7 @@ from .transport import OpenTransport, Transport
 from .transport.engine.history import Since
 from .transport.ip_datagrams import PAYLOAD_LIMITS, check_ip_destination, no_names
 from .transport.opening import current
+from .transport.sealed.wire_format import MESSAGE_OVERHEAD
 from .validation.payload import Payload, as_payload
 
 
@@ -86,18 +88,19 @@ def broadcast(
     *,
     interface: Interfaces | None = None,
     ttl: int | None = None,
+    key: Key | Sequence[Key] | Literal[False] | None = None,
 ) -> Observable[None]:
     """Cold: each subscription sends ``data`` to everyone in the group and emits None.
 
     Args:
         data: text (sent as UTF-8) or bytes-like, 65 507 bytes at most (IPv6: 65 527).
-        port, group, interface, ttl: as for :func:`open_channel`.
+        port, group, interface, ttl, key: as for :func:`open_channel`.
 
     Raises:
-        InvalidPayload, PayloadTooLarge, InvalidPort, InvalidGroup, InvalidInterface, InvalidTTL: at once.
-        CannotOpen, InvalidInterface, SendFailed: from the Observable.
+        InvalidPayload, PayloadTooLarge, InvalidPort, InvalidGroup, InvalidInterface, InvalidTTL, InvalidKey: at once.
+        CannotOpen, InvalidInterface, MissingExtra, SendFailed: from the Observable.
     """
-    sender = _SharedSender(Group.of(port, group, interface, ttl))
+    sender = _SharedSender(Group.of(port, group, interface, ttl), key)
     return Send(sender, as_payload(data, sender.payload_limit))
 
 
@@ -110,6 +113,7 @@ def send(
     group: str | None = None,
     interface: Interfaces | None = None,
     ttl: int | None = None,
+    key: Key | Sequence[Key] | Literal[False] | None = None,
 ) -> Observable[None]: ...
 @overload
 def send(
@@ -121,6 +125,7 @@ def send(
     group: str | None = None,
     interface: Interfaces | None = None,
     ttl: int | None = None,
+    key: Key | Sequence[Key] | Literal[False] | None = None,
 ) -> Observable[None]: ...
 def send(
     data: Payload,
@@ -131,6 +136,7 @@ def send(
     group: str | None = None,
     interface: Interfaces | None = None,
     ttl: int | None = None,
+    key: Key | Sequence[Key] | Literal[False] | None = None,
 ) -> Observable[None]:
     """Cold: each subscription sends ``data`` to one address and emits None.
 
@@ -138,12 +144,12 @@ def send(
         data: as for :func:`broadcast`.
         port: the destination's UDP port; or both as one pair ``(address, port)``, such as a message's ``sender``.
         address: a numeric address, or a host name, looked up on a thread of its own.
-        group_port, group, interface, ttl: as for :func:`messages`, whose channel it is sent from while open.
+        group_port, group, interface, ttl, key: as for :func:`messages`, whose channel it is sent from while open.
 
     Raises:
         As :func:`broadcast`, and InvalidAddress: at once, or from the Observable for a name.
     """
-    sender = _SharedSender(Group.of(group_port, group, interface, ttl))
+    sender = _SharedSender(Group.of(group_port, group, interface, ttl), key)
     return send_to(sender, as_payload(data, sender.payload_limit), *end_of(port, address))
 
 
@@ -197,8 +203,9 @@ def _release(key: _Key, channel: Channel) -> None:
 class _SharedSender:
     """Sends from the group's shared channel while there is one, else from one that is kept for a moment."""
 
-    def __init__(self, group: Group) -> None:
+    def __init__(self, group: Group, key: Key | Sequence[Key] | Literal[False] | None) -> None:
         self.group = group
+        self._keys: Keys | Literal[False] = keys_of_environment() if key is None else check_keys("key", key)
 
     def send(self, payload: bytes, destination: Address | None = None) -> None:
         transport = self._open()
@@ -206,13 +213,13 @@ class _SharedSender:
             with suppress(ChannelClosed):  # its last subscriber may leave at this very moment
                 transport.send(payload, destination)
                 return
-        with_sender(self.group, lambda sender: sender.send(payload, destination))
+        with_sender(self.group, self._keys, lambda sender: sender.send(payload, destination))
 
     @property
     def payload_limit(self) -> int:
         if self.group.engine is not None:
             return LARGEST_ON_ENGINES
-        return PAYLOAD_LIMITS[self.group.family]
+        return PAYLOAD_LIMITS[self.group.family] - (MESSAGE_OVERHEAD if self._keys else 0)
 
     def check_destination(self, address: str) -> str | None:
         if self.group.engine is not None:
@@ -226,7 +233,7 @@ class _SharedSender:
         transport = self._open()
         if transport is not None:
             return transport.look_up(name)
-        return with_sender(self.group, lambda sender: sender.look_up(name))
+        return with_sender(self.group, self._keys, lambda sender: sender.look_up(name))
 
     def call(self, action: Callable[[], None]) -> None:
         transport = self._open()
@@ -246,8 +253,9 @@ class _SharedSender:
         with _lock:
             for key, shared in _channels.items():
                 joined = msgspec.structs.replace(key.group, sources=())  # whom it hears does not matter here
-                is_raw = not dict(key.options).get("reliable")  # else raw peers would not hear it
-                if (joined, key.opened_by) == (self.group, current()) and is_raw and not shared.channel.closed:
+                options = dict(key.options)
+                is_alike = not options["reliable"] and options["key"] == self._keys  # else peers would not hear it
+                if (joined, key.opened_by) == (self.group, current()) and is_alike and not shared.channel.closed:
                     return shared.channel.transport
         return None
 

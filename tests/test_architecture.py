@@ -25,7 +25,7 @@ LAYERS = (
     {"environment", "engines"},
     {"subscribing"},
     {"channel_scheduler"},
-    {"group", "reliable", "presence"},
+    {"group", "key", "presence", "reliable"},
     {"channel_options"},
     {"transport"},
     {"receiving"},
@@ -40,6 +40,7 @@ LAYERS = (
     {"notebook"},
     {"cli"},
     {"__main__"},
+    {"_pyinstaller"},
 )
 """Rooms by height: each may import from those below it."""
 
@@ -60,7 +61,7 @@ NARROW = {
     "repeat_loops": {"errors", "validation"},
     "transport": {
         *("channel_events", "channel_options", "channel_scheduler", "channel_statistics", "errors", "group", "message"),
-        *("engines", "reliable", "strangers", "subscribing", "validation"),
+        *("engines", "key", "reliable", "strangers", "subscribing", "validation"),
     },
     "notebook": {
         *("blocking_run", "capture", "channel", "errors", "member", "message", "payload_format", "receiving"),

@@ -5,8 +5,9 @@ from __future__ import annotations
 import subprocess
 import sys
 from collections.abc import Generator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from functools import partial
+from pathlib import Path
 
 import pytest
 
@@ -176,6 +177,48 @@ def test_ctrl_c_ends_an_example_without_a_traceback(name: str, arguments: list[s
     assert "Traceback" not in err
 
 
+@pytest.mark.skipif(sys.platform == "win32", reason="POSIX signals")
+def test_three_on_a_roster_see_each_other_come_leave_and_crash() -> None:
+    with example("roster", "Ann", "0.5") as ann, example("roster", "Bob", "0.5") as bob:
+        assert "here: Ann, Bob" in iter(partial(read_line, ann), "")
+        with example("roster", "Cid", "0.5") as cid:
+            for process in (ann, bob, cid):
+                assert "here: Ann, Bob, Cid" in iter(partial(read_line, process), "")
+            assert read_line(ann) == "Cid came"
+            cid.kill()
+            assert {read_line(ann), read_line(ann)} == {"here: Ann, Bob", "Cid left: silent"}
+        output(bob)
+        assert "Bob left: said goodbye" in iter(partial(read_line, ann), "")
+        output(ann)
+
+
+def test_a_setting_outlives_who_set_it_and_is_there_for_who_comes_late() -> None:
+    with example("shared_setting") as one, example("shared_setting") as other:
+        assert [read_line(process) for process in (one, other)] == ["ready", "ready"]
+        say(one, "volume 7")
+        assert [read_line(process) for process in (one, other)] == ["volume is 7"] * 2
+        output(one)
+        with example("shared_setting") as late:
+            assert [read_line(late), read_line(late)] == ["ready", "volume is 7"]
+            say(late, "volume 8")
+            assert [read_line(process) for process in (late, other)] == ["volume is 8"] * 2
+            output(late)
+        output(other)
+
+
 def test_examples_are_short() -> None:
     for path in EXAMPLES.glob("*.py"):
         assert len(path.read_text(encoding="utf-8").splitlines()) <= 60, path.name
+
+
+def test_a_file_reaches_all_who_wait_for_it(tmp_path: Path) -> None:
+    content = bytes(range(256)) * 4096
+    (tmp_path / "file").write_bytes(content)
+    with ExitStack() as stack:
+        waiting = [stack.enter_context(example("courier", "receive", str(tmp_path / f"copy{n}"))) for n in (1, 2)]
+        assert [read_line(process) for process in waiting] == ["waiting"] * 2
+        sender = stack.enter_context(example("courier", "send", str(tmp_path / "file")))
+        assert output(sender) == ["2 have it, 0 left without it"]
+        for number, process in enumerate(waiting, 1):
+            assert output(process) == [f"{len(content)} bytes"]
+            assert (tmp_path / f"copy{number}").read_bytes() == content

@@ -73,8 +73,9 @@ def test_broadcasts_without_subscribers_share_a_sender_while_it_is_kept(channel:
 def test_a_sender_that_fails_is_opened_anew(channel: ipc.Channel) -> None:
     heard = Seen(channel.messages)
     ipc.run(ipc.broadcast("first", channel.group.port))
-    kept: Any = kept_sender._kept[channel.group]  # pyright: ignore[reportPrivateUsage]
-    kept._outlet.socket.close()
+    (kept,) = [sender for place, sender in kept_sender._kept.items() if place.group == channel.group]  # pyright: ignore[reportPrivateUsage]
+    live: Any = kept
+    live._outlet.socket.close()
     ipc.run(ipc.broadcast("second", channel.group.port))
     assert [message.text for message in heard.wait_for_count(2)] == ["first", "second"]
 

@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import atexit
 import errno
+import os
 import socket
 from collections.abc import Callable
 from contextlib import suppress
 from itertools import count
 from typing import Any
 
-from rx_multicast_ipc import ChannelOptions, Group, Message, Nats, Reliable, Zenoh
+from msgspec.structs import replace
+
+from rx_multicast_ipc import ChannelOptions, Group, Key, Message, Nats, Reliable, Zenoh
+from rx_multicast_ipc.key import Keys
 from rx_multicast_ipc.message import Address
 from rx_multicast_ipc.testing import VirtualClock
 from rx_multicast_ipc.testing.conformance import Rig
@@ -18,14 +22,15 @@ from rx_multicast_ipc.testing.conformance.transport_rig import free_port
 from rx_multicast_ipc.transport import Hears, OpenTransport, Transport, TransportWrapper
 from rx_multicast_ipc.transport.engine.nats.connection import NatsConnection
 from rx_multicast_ipc.transport.engine.nats.transport import NatsTransport
-from rx_multicast_ipc.transport.framed.envelope import SendPacket, Tell
 from rx_multicast_ipc.transport.framed.open_framed import OpenFramed
-from rx_multicast_ipc.transport.opening import open_live
+from rx_multicast_ipc.transport.framed.packet_port import PacketPort
+from rx_multicast_ipc.transport.opening import open_live, sealing
 from rx_multicast_ipc.transport.udp.transport import UdpTransport
 from rx_multicast_ipc.transport.virtual.host import VirtualHost
 from rx_multicast_ipc.transport.virtual.link import Link
 from rx_multicast_ipc.transport.virtual.network import Wire
 
+from .helpers import ROOT
 from .nats_servers import NatsServer, free_tcp_port
 from .zenoh_routers import ZenohRouter
 
@@ -188,13 +193,38 @@ def framed(rig: Rig) -> Rig:
 def beside_packets(rig: Rig) -> Rig:
     """Ends of another rig, with packets of other kinds beside their messages."""
     rig.open_transport = OpenFramed(rig.open_transport, None)
+    rig.wrap_elsewhere(
+        "from rx_multicast_ipc.transport.framed.open_framed import OpenFramed\n"
+        "open_transport = OpenFramed(open_transport, None)\n"
+    )
     return rig
 
 
 def enveloped(rig: Rig, *, reliable: bool = False) -> Rig:
     """Ends around those of another rig that speak in packets with an envelope around each."""
     options = Reliable(largest=100_000) if reliable else None
-    rig.open_transport = OpenFramed(rig.open_transport, options, lambda _: Reversal())
+    rig.open_transport = OpenFramed(rig.open_transport, options, Reversal)
+    rig.wrap_elsewhere(
+        f"import sys; sys.path.insert(0, {str(ROOT)!r})\n"
+        "from tests.transport_rigs import OpenFramed, Reliable, Reversal\n"
+        f"options = {'Reliable(largest=100_000)' if reliable else 'None'}\n"
+        "open_transport = OpenFramed(open_transport, options, Reversal)\n"
+    )
+    return rig
+
+
+def sealed(rig: Rig, *, reliable: bool = False) -> Rig:
+    """Ends around those of another rig that share a key."""
+    options = Reliable(largest=100_000) if reliable else None
+    secret = os.urandom(32)
+    rig.open_transport = OpenFramed(rig.open_transport, options, sealing((Key(secret),)))
+    rig.wrap_elsewhere(
+        "from rx_multicast_ipc import Key, Reliable\n"
+        "from rx_multicast_ipc.transport.framed.open_framed import OpenFramed\n"
+        "from rx_multicast_ipc.transport.opening import sealing\n"
+        f"options = {'Reliable(largest=100_000)' if reliable else 'None'}\n"
+        f"open_transport = OpenFramed(open_transport, options, sealing((Key({secret!r}),)))\n"
+    )
     return rig
 
 
@@ -202,15 +232,22 @@ class Reversal:
     """An envelope that turns packets around, after four bytes of its own."""
 
     overhead = 4
+    settled_at = 0.0
 
-    def attach(self, send: SendPacket, tell: Tell) -> None:
+    def attach(self, port: PacketPort) -> None:
+        pass
+
+    def announce(self) -> None:
         pass
 
     def wrap(self, packet: bytes, destination: Address | None) -> bytes:
         return b"test" + packet[::-1]
 
-    def open(self, datagram: Message) -> bytes | None:
-        return datagram.data[:3:-1] if datagram.data.startswith(b"test") else None
+    def open(self, batch: list[Message]) -> list[Message]:
+        return [replace(each, data=each.data[:3:-1]) for each in batch if each.data.startswith(b"test")]
+
+    def change_keys(self, keys: Keys) -> None:
+        pass
 
     def counts(self) -> dict[str, int]:
         return {}

@@ -386,7 +386,7 @@ def bridge(
     *,
     port: int | None = None,
     group: str | None = None,
-    ends: int = 256,
+    ends: int = 100,
     idle: float = 300.0,
     takeover: float = 0.8,
 ) -> Bridge:
@@ -404,8 +404,8 @@ def bridge(
             engine or its URL, on ``port`` and ``group``; or a :class:`Group`; or a channel, for its group on its
             network, such as a virtual one. The channel itself stays as it is.
         port, group: as for :func:`open_channel`.
-        ends: senders of each side that are stood in for at a time, each with a transport of its own: over UDP, a thread
-            and up to three descriptors. Beyond that, messages of new senders are carried, but cannot be answered.
+        ends: senders of each side that are stood in for at a time, each with a transport of its own: a thread and
+            four descriptors (``ulimit -n``). Beyond that, messages of new senders are carried, but cannot be answered.
         idle: seconds without a message after which an end is given back (RFC 4787 asks for 120 at least).
         takeover: seconds within which another bridge carries, the same for all that may meet, 0.1 at least. Where it is
             shorter than the pauses of a busy machine, it costs what it should prevent.

@@ -34,6 +34,8 @@ class Timing(NamedTuple):
         max_age: after which what the root said is void.
         delay: between being elected and carrying.
         listening: that a newcomer listens before it says anything.
+        grace: that one who carries goes on after it heard of a better one: while a new root is found, others' claims
+            come in any order. Less than ``delay``, so that the two never carry at the same time.
         stall: longer than this between two ticks, and others may have taken over: ``max_age`` and ``delay`` after the
             last hello, so it is less than the rest of that.
         tick: between two calls of :meth:`SpanningTree.tick`, at most.
@@ -43,6 +45,7 @@ class Timing(NamedTuple):
     max_age: float
     delay: float
     listening: float
+    grace: float
     stall: float
     tick: float
 
@@ -54,8 +57,9 @@ class Timing(NamedTuple):
             max_age=seconds * 3 / 8,
             delay=seconds * 7 / 16,
             listening=seconds / 4,
+            grace=seconds / 8,
             stall=seconds * 9 / 16,
-            tick=seconds / 16,
+            tick=seconds * 3 / 64,
         )
 
 
@@ -105,6 +109,7 @@ class SpanningTree:
         self._heard: list[_Heard | None] = [None, None]
         self._own_on_other_side = -math.inf
         self._carries_at: float | None = None
+        self._stops_at = math.inf
         self._ticked_at = now
         self._hello_due = [math.inf, math.inf]
         self._said_at = [-math.inf, -math.inf]
@@ -179,7 +184,7 @@ class SpanningTree:
                 age = max(0.0, now - heard.said_at) + self._timing.max_age / (MOST_HOPS + 1)
         said: list[tuple[int, Hello]] = []
         for side in SIDES:
-            if now < self._hello_due[side]:
+            if now < self._hello_due[side] - self._timing.tick / 4:  # the next tick would be late
                 continue
             self._hello_due[side] = now + self._timing.hello_interval if root_side is None else math.inf
             if side != root_side and self._is_designated(side, now):
@@ -235,9 +240,13 @@ class SpanningTree:
                 self._due(side, now + self._random.random() * self._timing.hello_interval / 2)
         self._was_root = root_side is None
         elected = not self.loop and all(side == root_side or self._is_designated(side, now) for side in SIDES)
-        if not elected:
-            self.carries, self._carries_at = False, None
-        elif self._carries_at is None:
-            self._carries_at = now + self._timing.delay
-        elif now >= self._carries_at:
-            self.carries = True
+        if elected:
+            self._stops_at = math.inf
+            if self._carries_at is None:
+                self._carries_at = now + self._timing.delay
+            self.carries = now >= self._carries_at
+        else:
+            if self._stops_at == math.inf:  # who is to carry instead does not do so yet
+                self._stops_at = now + (0.0 if self.loop else self._timing.grace)
+            if now >= self._stops_at or not self.carries:
+                self.carries, self._carries_at = False, None

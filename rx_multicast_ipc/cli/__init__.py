@@ -2,5 +2,5 @@
 
 Each command is a module of its own here, imported when it is asked for: ``configure(parser)`` says what it takes, and
 ``run(options, output)`` does it and returns an exit code. :mod:`.main` finds the module and turns what it raises into
-one line; :mod:`.options` has the arguments that commands share, :mod:`.output` their ways to print.
+one line; :mod:`.shared_arguments` has the arguments that commands share, :mod:`.output` prints.
 """

@@ -41,7 +41,7 @@ def configure(parser: ArgumentParser) -> None:
     parser.add_argument(
         "--ends",
         type=whole,
-        default=256,
+        default=100,
         metavar="N",
         help="senders of each side that can be answered at a time (default: %(default)s)",
     )

@@ -47,7 +47,7 @@ class Argument(NamedTuple):
 
     @classmethod
     def of(cls, action: Action) -> Argument:
-        """As a parser has it."""
+        """The argument of an argparse action."""
         metavar = action.metavar if isinstance(action.metavar, str) else (action.dest or "").upper()
         parameters: Mapping[str, Any] = {"default": action.default, "prog": PROGRAM, "dest": action.dest}
         interface = action.dest == "interface"
@@ -179,7 +179,7 @@ def _fish(commands: Commands) -> Iterator[str]:
 
 
 def _fish_quote(text: str) -> str:
-    """In quotes, where a fish knows no escapes but these two."""
+    """Quoted for fish, which knows these two escapes in single quotes."""
     escaped = text.replace("\\", "\\\\").replace("'", "\\'")
     return f"'{escaped}'"
 

@@ -13,7 +13,7 @@ _NAMES: Final = {"json": "JSON", "msgpack": "MessagePack"}
 
 
 def add_decode(parser: ArgumentParser) -> None:
-    """What payloads are: see :class:`Decoder`."""
+    """Add ``--decode``; see :class:`Decoder`."""
     parser.add_argument(
         "--decode",
         choices=_NAMES,
@@ -23,7 +23,7 @@ def add_decode(parser: ArgumentParser) -> None:
 
 
 class Decoder:
-    """Decodes what was found, and tells of what cannot be decoded.
+    """Decodes payloads, and reports those that cannot be decoded.
 
     Args:
         format: ``"json"`` or ``"msgpack"``.
@@ -35,11 +35,11 @@ class Decoder:
 
     @classmethod
     def of(cls, options: Namespace) -> Self | None:
-        """As the options say; None if nothing is to be decoded."""
+        """The decoder that ``--decode`` asks for; None without it."""
         return None if options.decode is None else cls(options.decode)
 
     def with_value(self, shown: Shown) -> Shown | None:
-        """``shown`` with its value; None if it has none."""
+        """``shown`` with its decoded value; None if it cannot be decoded."""
         value = json_line_or_none(shown.payload, self._format)
         if value is not None:
             return shown._replace(value=value)

@@ -11,11 +11,13 @@ from reactivex.subject import AsyncSubject
 
 from ..blocking_run import run as run_to_end
 from ..channel import Channel
+from ..channel_options import ChannelOptions
 from ..message import Message
 from . import exit_codes
 from .decode_argument import Decoder, add_decode
 from .output import Output, Shown, is_terminal, reader_gone, tell
 from .ping_protocol import answer_pings
+from .reliable_argument import ReliableNotices, add_reliable, reliable_options
 from .shared_arguments import (
     add_form,
     add_group,
@@ -24,6 +26,7 @@ from .shared_arguments import (
     add_verbose,
     examples,
     group_of,
+    options_of,
     pattern,
     seconds,
     whole,
@@ -45,6 +48,7 @@ def configure(parser: ArgumentParser) -> None:
         "rx-multicast-ipc listen --topic 'robot/*' --count 1",
         "rx-multicast-ipc listen --topic 'robot/*' --decode json --raw --count 1 > pose.json",
         "rx-multicast-ipc listen --raw --count 1 > payload.bin",
+        "rx-multicast-ipc listen --reliable  # what reliable channels say, until Ctrl-C",
         "rx-multicast-ipc listen --respond  # answers pings, too, until Ctrl-C",
     )
     chosen = parser.add_argument_group("which messages; all of these must hold")
@@ -72,6 +76,7 @@ def configure(parser: ArgumentParser) -> None:
     add_verbose(parser)
     add_form(parser, raw=True)
     add_group(parser)
+    add_reliable(parser)
     add_receive_buffer(parser)
 
 
@@ -87,7 +92,13 @@ def run(options: Namespace, output: Output) -> int:
             output.shown(wanted)
             found += len(wanted)
 
-    with Channel(group_of(options), options={"receive_buffer": options.receive_buffer, "backlog": 1}) as channel:
+    settings: ChannelOptions = {
+        "receive_buffer": options.receive_buffer,
+        "backlog": 1,
+        **reliable_options(options),
+        **options_of(options),
+    }
+    with Channel(group_of(options), options=settings) as channel, ReliableNotices(channel, options):
         if options.respond:
             answer_pings(channel)
         timeout = rx.never() if options.timeout is None else rx.timer(options.timeout, scheduler=channel.scheduler)
@@ -106,7 +117,7 @@ def run(options: Namespace, output: Output) -> int:
 
 
 def finder(options: Namespace) -> Callable[[Message], Shown | None]:
-    """What is to be shown of a message; None if it is not one of those that the options choose."""
+    """A function from a message to what is shown of it: None if the options do not choose it."""
     tests = _tests(options)
     topics = None if options.topic is None else TopicPattern(options.topic)
     decoder = Decoder.of(options)

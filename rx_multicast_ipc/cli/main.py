@@ -22,10 +22,12 @@ COMMANDS: Final = {
     "members": "tell who is in a group, as far as they say so",
     "topics": "tell who publishes what, how often and how much",
     "ping": "ask every listener of a group, and measure the answers",
+    "bench": "measure what a group carries: rate, loss, round trips",
     "record": "write what a group says to a capture file",
     "replay": "send what a capture file holds to a group",
     "spy": "watch a group, full screen",
     "bridge": "join two segments, or a segment and an engine",
+    "key": "make the key of a sealed group",
     "doctor": "find out why multicast does not work",
     "completion": "print what makes a shell complete commands and options",
 }
@@ -39,11 +41,11 @@ class Command(Protocol):
     """A module of this package that is named in COMMANDS."""
 
     def configure(self, parser: ArgumentParser) -> None:
-        """Add what the command takes, a description, and examples (see :func:`.options.examples`)."""
+        """Add what the command takes, a description, and examples (see :func:`.shared_arguments.examples`)."""
         ...
 
     def run(self, options: Namespace, output: Output) -> int:
-        """Do it, and return one of :mod:`.exits`. Errors of the library, ``OSError`` and Ctrl-C may go through."""
+        """Run it, and return one of :mod:`.exit_codes`. It may raise ``MulticastError``, ``OSError``, Ctrl-C."""
         ...
 
 
@@ -116,7 +118,7 @@ def _version() -> str:
 
 @contextmanager
 def _log_to_stderr() -> Generator[None]:
-    """What the library logs, such as lost messages, is one line each."""
+    """Write each log record of the library, such as lost messages, as one line on standard error."""
     logger = logging.getLogger("rx_multicast_ipc")
     handler = logging.StreamHandler()
     handler.setFormatter(logging.Formatter(f"{PROGRAM}: %(message)s"))
@@ -133,6 +135,6 @@ def _fail(reason: object, code: int) -> int:
 
 
 def _forget_output() -> None:
-    """Let nothing more be written, or else the interpreter tries once more at its end, and complains."""
+    """Point standard output at nothing, so that the interpreter's flush at exit does not fail."""
     with suppress(OSError, AttributeError), open(os.devnull, "wb") as nowhere:
         os.dup2(nowhere.fileno(), sys.stdout.fileno())

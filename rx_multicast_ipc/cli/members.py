@@ -18,7 +18,7 @@ from ..presence import Presence
 from ..strangers.printable_text import printable_bytes
 from . import exit_codes
 from .output import Output, clock, host_port, is_terminal, payload_value, reader_gone, tell
-from .shared_arguments import add_form, add_group, add_verbose, examples, group_of, interval
+from .shared_arguments import add_form, add_group, add_verbose, examples, group_of, interval, options_of
 
 _LISTENS: Final = 3.0
 """Seconds: members say that they are there once a second, unless they were told otherwise."""
@@ -49,7 +49,7 @@ def configure(parser: ArgumentParser) -> None:
 
 def run(options: Namespace, output: Output) -> int:
     members: frozenset[Member] = frozenset()
-    chosen: ChannelOptions = {"backlog": 1, "presence": Presence(None)}
+    chosen: ChannelOptions = {"backlog": 1, "presence": Presence(None), **options_of(options)}
 
     def keep(now: frozenset[Member]) -> None:
         nonlocal members

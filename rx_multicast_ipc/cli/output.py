@@ -37,12 +37,12 @@ class Output:
 
     @classmethod
     def of(cls, options: Namespace) -> Self:
-        """As the options say; else for people on a terminal, JSON elsewhere."""
+        """The output that the options ask for; by default for people on a terminal, JSON elsewhere."""
         return cls(getattr(options, "form", None) or ("human" if is_terminal() else "json"))
 
     @property
     def is_json(self) -> bool:
-        """Whether programs read it."""
+        """Whether output is JSON, for programs."""
         return self.form == "json"
 
     def messages(self, messages: Iterable[Message]) -> None:
@@ -81,7 +81,7 @@ class Output:
 
 
 def tell(what: object) -> None:
-    """One printable line on standard error, for whoever is there."""
+    """Print one line on standard error, with control characters escaped."""
     print(f"{PROGRAM}: {printable(str(what))}", file=sys.stderr, flush=True)
 
 
@@ -151,9 +151,9 @@ def host_port(address: Address) -> str:
 
 
 def reader_gone() -> Observable[Any]:
-    """Errs with ``BrokenPipeError`` once nobody reads standard output any more; never emits.
+    """Fails with ``BrokenPipeError`` once nobody reads standard output any more; never emits.
 
-    Else a program that waits for the next message would learn it only from that message. On a terminal, in a file
+    Without it, a program that waits would notice only when it prints the next message. On a terminal, in a file
     and on Windows, which cannot tell, it never ends.
     """
 

@@ -15,13 +15,15 @@ from reactivex.subject import AsyncSubject
 
 from ..blocking_run import run as run_to_end
 from ..channel import Channel
+from ..channel_options import ChannelOptions
 from ..errors import PayloadTooLarge
 from ..message import Message
 from . import exit_codes
 from .output import Output, host_port, is_terminal, reader_gone, tell
 from .ping_figures import Answer, Figures, PeerFigures
 from .ping_protocol import Ping, answer_pings, decode_pong, encode_ping
-from .shared_arguments import add_form, add_group, add_verbose, examples, group_of, interval, seconds, whole
+from .reliable_argument import ReliableNotices, add_reliable, reliable_options
+from .shared_arguments import add_form, add_group, add_verbose, examples, group_of, interval, options_of, seconds, whole
 
 _FIGURES: Final = ("min", "median", "p99", "max", "jitter")
 
@@ -60,10 +62,12 @@ def configure(parser: ArgumentParser) -> None:
     add_verbose(parser)
     add_form(parser)
     add_group(parser)
+    add_reliable(parser)
 
 
 def run(options: Namespace, output: Output) -> int:
-    with Channel(group_of(options), options={"backlog": 1, "echo": False}) as channel:
+    settings: ChannelOptions = {"backlog": 1, "echo": False, **reliable_options(options), **options_of(options)}
+    with Channel(group_of(options), options=settings) as channel, ReliableNotices(channel, options):
         limit = channel.transport.payload_limit
         if options.size > limit:
             raise PayloadTooLarge(options.size, limit)

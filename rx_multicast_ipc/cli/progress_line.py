@@ -1,4 +1,4 @@
-"""A line on a terminal that tells how far something has come."""
+"""A progress line on a terminal."""
 
 from __future__ import annotations
 

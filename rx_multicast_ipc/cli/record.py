@@ -19,6 +19,7 @@ from reactivex.subject import AsyncSubject
 from ..blocking_run import run as run_to_end
 from ..capture import write
 from ..channel import Channel
+from ..channel_options import ChannelOptions
 from ..errors import CaptureFailed, MessageTimeout
 from ..message import Message
 from ..transport.udp.transport import UdpTransport
@@ -26,7 +27,18 @@ from ..validation.stream import Stream
 from . import exit_codes
 from .output import Output, reader_gone, tell
 from .progress_line import Status, amount
-from .shared_arguments import add_form, add_group, add_other_name, add_verbose, examples, group_of, seconds, whole
+from .reliable_argument import ReliableNotices, add_reliable, reliable_options
+from .shared_arguments import (
+    add_form,
+    add_group,
+    add_other_name,
+    add_verbose,
+    examples,
+    group_of,
+    options_of,
+    seconds,
+    whole,
+)
 
 _RECEIVE_BUFFER: Final = 64 << 20
 """Bytes: a disk may take its time."""
@@ -62,6 +74,7 @@ def configure(parser: ArgumentParser) -> None:
     )
     add_form(parser)
     add_group(parser)
+    add_reliable(parser)
     add_verbose(parser)
 
 
@@ -73,10 +86,18 @@ def run(options: Namespace, output: Output) -> int:
         tell(f"{path} exists; choose another name, or --force to replace it")
         return exit_codes.USAGE
     open_transport = partial(UdpTransport, gro=False)  # so that the count of what was missed is exact
-    with Channel(
-        group_of(options), open_transport, {"receive_buffer": options.receive_buffer, "backlog": 1}
-    ) as channel:
-        recording = _Recording(channel, path, options.count, replace=options.force or special)
+    settings: ChannelOptions = {
+        "receive_buffer": options.receive_buffer,
+        "backlog": 1,
+        **reliable_options(options),
+        **options_of(options),
+    }
+    with (
+        Channel(group_of(options), open_transport, settings) as channel,
+        ReliableNotices(channel, options) as notices,
+    ):
+        missing = (lambda: notices.missing) if options.reliable else None
+        recording = _Recording(channel, path, options.count, missing, replace=options.force or special)
         interrupted = False
         try:
             if options.verbose or recording.watched:
@@ -102,11 +123,15 @@ class _Recording:
     """What is written of a channel to a file, from now on.
 
     Attributes:
-        missed: how many messages the kernel dropped meanwhile; None if it does not tell.
+        missed: how many messages the kernel dropped meanwhile; None if it does not tell. On a reliable channel, how
+            many packets were not repaired.
     """
 
-    def __init__(self, channel: Channel, path: str, count: int | None, *, replace: bool) -> None:
+    def __init__(
+        self, channel: Channel, path: str, count: int | None, missing: Callable[[], int] | None, *, replace: bool
+    ) -> None:
         self._channel = channel
+        self._missing = missing
         self._path = path
         self._written = 0
         self._bytes = 0
@@ -123,7 +148,7 @@ class _Recording:
 
     @property
     def watched(self) -> bool:
-        """Whether somebody may be looking at how it goes."""
+        """Whether progress is shown on a terminal."""
         return self._status.watched
 
     def wait(self, duration: float | None, gone: Observable[Any]) -> None:
@@ -139,13 +164,12 @@ class _Recording:
             run_to_end(_caught_up(self._channel), timeout=_CATCH_UP)
         self._subscription.dispose()
         self._seconds = time.monotonic() - self._started
-        dropped = self._channel.statistics.dropped
-        self.missed = None if dropped is None else dropped - (self._dropped_before or 0)
+        self.missed = self._missed()
         self._status.clear()
 
     @property
     def summary(self) -> str:
-        """What became of it, for people."""
+        """How many messages were written and missed, for people."""
         missed = "it is not known how many were missed" if self.missed is None else f"missed {self.missed:,}"
         written = f"wrote {amount(self._written, 'message')} ({amount(self._bytes, 'byte')}) to {self._path}"
         return f"{written} in {self._seconds:.1f} s; {missed if self.missed != 0 else 'missed none'}"
@@ -156,19 +180,26 @@ class _Recording:
             output.lines([self.summary])
             return
         record = {"event": "end", "file": self._path, "written": self._written, "bytes": self._bytes}
-        granted = self._channel.statistics.receive_buffer
-        output.records([{**record, "missed": self.missed, "seconds": self._seconds, "receive_buffer": granted}])
+        statistics = self._channel.statistics
+        granted, repaired = statistics.receive_buffer, {"repaired": statistics.repaired} if self._missing else {}
+        end = {"missed": self.missed, **repaired, "seconds": self._seconds, "receive_buffer": granted}
+        output.records([{**record, **end}])
 
     def _count(self, batch: list[Message]) -> None:
         self._written += len(batch)
         self._bytes += sum([len(message.data) for message in batch])
         if self._status.due:
-            missed = (self._channel.statistics.dropped or 0) - (self._dropped_before or 0)
-            self._status.show(f"{amount(self._written, 'message')}, {missed:,} missed")
+            self._status.show(f"{amount(self._written, 'message')}, {self._missed() or 0:,} missed")
+
+    def _missed(self) -> int | None:
+        if self._missing is not None:
+            return self._missing()
+        dropped = self._channel.statistics.dropped
+        return None if dropped is None else dropped - (self._dropped_before or 0)
 
 
 def _first(count: int) -> Callable[[Observable[list[Message]]], Observable[list[Message]]]:
-    """The first so many messages of batches."""
+    """The first ``count`` messages of a stream of batches."""
     left = count
 
     def cut(batch: list[Message]) -> list[Message]:

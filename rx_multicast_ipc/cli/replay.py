@@ -12,18 +12,15 @@ from reactivex import operators as ops
 from ..blocking_run import run as run_to_end
 from ..capture import Progress, read
 from ..capture.gaps import DEFAULT_LONGEST_GAP
-from ..channel_options import complete
 from ..errors import MulticastError
 from ..message import Message
 from ..sending.paced_send_all import send_all
-from ..transport import Hears, Transport
-from ..transport.udp.transport import UdpTransport
+from ..transport import Transport
 from . import exit_codes
 from .output import Output, tell
 from .progress_line import Status, amount, bar
-from .shared_arguments import add_form, add_group, add_other_name, examples, group_of, natural, rate, seconds
+from .shared_arguments import add_form, add_group, add_other_name, examples, natural, open_sender, rate, seconds
 
-_UNUSED_BUFFER: Final = 4096
 _DIRECT: Final = "sent to one address, not to a group"
 
 
@@ -64,7 +61,7 @@ def configure(parser: ArgumentParser) -> None:
 def run(options: Namespace, output: Output) -> int:
     path = "/dev/stdin" if options.file == "-" else options.file
     replay = _Replay(path, options)
-    transport = UdpTransport(group_of(options), complete({"receive_buffer": _UNUSED_BUFFER}), Hears.NOTHING)
+    transport = open_sender(options)
     try:
         replay.run(transport)
     except MulticastError:

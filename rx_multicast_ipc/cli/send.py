@@ -13,19 +13,30 @@ from reactivex.subject import AsyncSubject
 
 from ..blocking_run import run as run_to_end
 from ..channel import Channel
-from ..channel_options import complete
+from ..channel_options import ChannelOptions
 from ..errors import InvalidOption, MessageTimeout
 from ..group import check_port
 from ..message import Address, Message
-from ..transport import Hears, Transport
-from ..transport.udp.transport import UdpTransport
+from ..transport import Transport
 from ..validation.payload import as_payload, check_json, json_to_msgpack
 from . import exit_codes
 from .output import Output, reader_gone, tell
-from .shared_arguments import add_form, add_group, destination, examples, group_of, natural, rate, seconds, whole
+from .reliable_argument import add_reliable, reliable_options
+from .shared_arguments import (
+    add_form,
+    add_group,
+    destination,
+    examples,
+    group_of,
+    natural,
+    open_sender,
+    options_of,
+    rate,
+    seconds,
+    whole,
+)
 from .topic_arguments import name as topic_name
 
-_UNUSED_BUFFER = 4096
 _MOST_LATE = 0.01
 """Seconds of being late that pacing catches up with; what is beyond is not made up for."""
 
@@ -33,7 +44,8 @@ _MOST_LATE = 0.01
 def configure(parser: ArgumentParser) -> None:
     parser.description = (
         "Send each DATA as one datagram; without any, every line of standard input (without its newline), as it comes. "
-        "Prints nothing, unless it waits for answers."
+        "Prints nothing, unless it waits for answers. Exit code 1 if nobody answered, or, with --reliable, if somebody "
+        "did not acknowledge, which is logged."
     )
     parser.epilog = examples(
         "rx-multicast-ipc send join:Ann",
@@ -70,6 +82,7 @@ def configure(parser: ArgumentParser) -> None:
     add_encode(parser)
     add_form(parser, raw=True, json="DATA is JSON, which is checked before it is sent; and answers are printed as JSON")
     add_group(parser)
+    add_reliable(parser)
 
 
 def run(options: Namespace, output: Output) -> int:
@@ -82,14 +95,15 @@ def run(options: Namespace, output: Output) -> int:
     )
     group = group_of(options)
     if options.reply:
-        with Channel(group, options={"backlog": 1, "echo": False}) as channel:
+        settings: ChannelOptions = {"backlog": 1, "echo": False, **reliable_options(options), **options_of(options)}
+        with Channel(group, options=settings) as channel:
             return _send_and_wait(channel, payloads, options, output)
-    transport = UdpTransport(group, complete({"receive_buffer": _UNUSED_BUFFER}), Hears.NOTHING)
+    transport = open_sender(options, reliable_options(options))
     try:
         _send_all(transport, payloads, options.to)
     finally:
         transport.close()
-    return exit_codes.OK
+    return exit_codes.NOTHING if transport.statistics.unacknowledged else exit_codes.OK
 
 
 def _send_and_wait(channel: Channel, payloads: Iterable[bytes], options: Namespace, output: Output) -> int:
@@ -124,7 +138,7 @@ def _send_all(transport: Transport, payloads: Iterable[bytes], to: Address | Non
 
 
 def _resolve(transport: Transport, host: str, port: int) -> Address:
-    """A numeric address, looked up once; no host is this machine."""
+    """The numeric address of a host, looked up once; an empty host is this machine."""
     check_port(port)
     return transport.check_destination(host) or transport.look_up(host), port
 
@@ -138,7 +152,7 @@ def add_encode(parser: ArgumentParser) -> None:
 
 
 def encoder_of(options: Namespace) -> Callable[[bytes], bytes]:
-    """What becomes of each DATA before it is sent."""
+    """The function that encodes each DATA before it is sent."""
     if options.encode == "msgpack":
         return json_to_msgpack
     return check_json if options.encode or options.form == "json" else bytes

@@ -8,12 +8,18 @@ from argparse import SUPPRESS, ArgumentParser, ArgumentTypeError, Namespace
 from typing import Any, Final
 
 from .. import environment
-from ..channel_options import complete
+from ..channel_options import ChannelOptions, complete
 from ..group import ALL_INTERFACES, DEFAULT_GROUP, DEFAULT_INTERFACE, DEFAULT_PORT, LOOPBACK, Group
+from ..key import Key
+from ..transport import Hears, Transport
+from ..transport.opening import as_options_say, open_live
 
 _LEAST: Final = 1e-9
 _MOST: Final = 1e9
 """Of seconds, and a second: what timers can take."""
+
+_SENDERS_BUFFER: Final = 65_536
+"""Bytes of receive buffer of an end that only sends: those that it sends to may ask it something."""
 
 _MOST_BYTES: Final = 2**31 - 1
 
@@ -23,7 +29,7 @@ _JSON_LINES: Final = (
 
 
 def add_group(parser: ArgumentParser) -> None:
-    """Which group, over what: see :func:`group_of`."""
+    """Add the arguments that name a group and its interfaces; see :func:`group_of`."""
     group = parser.add_argument_group("group")
     group.add_argument("-p", "--port", type=int, help=f"UDP port (default: {environment.PORT}, or {DEFAULT_PORT})")
     group.add_argument("-g", "--group", help=f"multicast address (default: {environment.GROUP}, or {DEFAULT_GROUP})")
@@ -37,6 +43,14 @@ def add_group(parser: ArgumentParser) -> None:
     )
     group.add_argument(
         "--ttl", type=int, help="networks that a datagram may enter, 0 to 255 (default: 0 on loopback, else 1)"
+    )
+    group.add_argument(
+        "-k",
+        "--key",
+        action="append",
+        metavar="FILE",
+        help="the key of a sealed group. May be given several times: the first seals, all open. May be given in the "
+        f'environment as {environment.KEY}, and "" is none, whatever that says',
     )
 
 
@@ -85,6 +99,25 @@ def add_form(parser: ArgumentParser, *, raw: bool = False, json: str = _JSON_LIN
 def group_of(options: Namespace) -> Group:
     """The group that ``add_group`` read, validated."""
     return Group.of(options.port, options.group, options.interface, options.ttl)
+
+
+def options_of(options: Namespace) -> ChannelOptions:
+    """What else ``add_group`` read: the options of the channel.
+
+    Raises:
+        InvalidKey, KeyUnreadable: as for :meth:`Key.from_file`.
+    """
+    files: list[str] | None = options.key
+    if files is None:
+        return {}
+    keys = tuple(Key.from_file(file) for file in files if file)
+    return {"key": keys or False}
+
+
+def open_sender(options: Namespace, more: ChannelOptions | None = None) -> Transport:
+    """An end that only sends, to the group that ``add_group`` read. It may take a moment to close."""
+    complete_options = complete({"receive_buffer": _SENDERS_BUFFER, **options_of(options), **(more or {})})
+    return as_options_say(open_live, complete_options)(group_of(options), complete_options, Hears.NOTHING)
 
 
 def examples(*lines: str) -> str:

@@ -17,7 +17,16 @@ from ..strangers.printable_text import printable
 from ..topics.topic_message import TopicMessage
 from . import exit_codes
 from .output import Output, host_port, is_terminal, reader_gone, tell
-from .shared_arguments import add_form, add_group, add_receive_buffer, add_verbose, examples, group_of, interval
+from .shared_arguments import (
+    add_form,
+    add_group,
+    add_receive_buffer,
+    add_verbose,
+    examples,
+    group_of,
+    interval,
+    options_of,
+)
 from .topic_arguments import pattern
 
 MOST_ROWS: Final = 1000
@@ -83,7 +92,9 @@ def configure(parser: ArgumentParser) -> None:
 
 def run(options: Namespace, output: Output) -> int:
     census = Census()
-    with Channel(group_of(options), options={"receive_buffer": options.receive_buffer, "backlog": 1}) as channel:
+    with Channel(
+        group_of(options), options={"receive_buffer": options.receive_buffer, "backlog": 1, **options_of(options)}
+    ) as channel:
         end: AsyncSubject[int] = AsyncSubject()
         over = rx.merge(reader_gone(), rx.timer(options.timeout, scheduler=channel.scheduler))
         heard = channel.topics(options.pattern).pipe(ops.do_action(census.add), ops.take_until(over), ops.count())

@@ -14,6 +14,7 @@ from ..message import Message
 from ..subscribing.deadlocks import deadlock
 from ..subscribing.subscriber_errors import tell_all
 from ..transport import OpenTransport, Transport
+from ..transport.sealed.sealed_traffic_notice import SealedTrafficNotice
 from .closed_notice import ClosedNotice, anew
 from .hot_source import HotSource
 from .wait_backlog import Backlog
@@ -32,10 +33,12 @@ class Inbox:
         batches, messages, deliveries, events: the channel's hot streams.
         backlog: what nobody waited for yet.
         closing: tells of the end.
+        notice: tells of sealed datagrams, where there is no key.
     """
 
     transport: Transport
     backlog: Backlog
+    notice: SealedTrafficNotice
 
     def __init__(self, group: Group) -> None:
         self.batches: HotSource[list[Message]] = HotSource(self.refusal, f"batches of {group}")
@@ -53,6 +56,8 @@ class Inbox:
     ) -> None:
         """Open a transport, have it prepared, and begin. Errors as for :class:`rx_multicast_ipc.Channel`."""
         self.transport = open_transport(group, options)
+        self.notice = SealedTrafficNotice(group, self.tell)
+        self.notice.told = bool(options["key"])
         try:
             self.backlog = Backlog(self.transport, options["backlog"])
             self._delivery = _Delivery(self)
@@ -116,9 +121,12 @@ class _Delivery:
         self._messages = inbox.messages
         self._deliveries = inbox.deliveries
         self._backlog = inbox.backlog
+        self._notice = inbox.notice
         self.sift: Callable[[list[Message]], list[Message]] | None = None
 
     def __call__(self, batch: list[Message]) -> None:
+        if not self._notice.told:
+            self._notice.look(batch[0])
         if self.sift is not None:
             batch = self.sift(batch)
             if not batch:

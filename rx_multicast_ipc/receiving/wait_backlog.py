@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Generator
+from contextlib import suppress
 from functools import partial
 from threading import Lock
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 from reactivex import Observable
 from reactivex.abc import DisposableBase, ObserverBase, SchedulerBase
 from reactivex.disposable import SerialDisposable
+from reactivex.typing import Subscription
 
 from ..errors import ChannelClosed, MessageTimeout
 from ..message import Message
@@ -35,8 +37,9 @@ class Backlog:
     """The messages that nobody waited for yet, the oldest going first when there are too many.
 
     It lives on the transport's I/O thread: all but :meth:`wait` and :meth:`request`, and disposing of what they return,
-    happens there, so nothing needs a lock. While a wait is pending the backlog is empty, for a wait takes from it until
-    it matches or nothing is left, and from then on what arrives.
+    happens there, so nothing needs a lock; but who blocks or awaits takes the oldest message by itself. While a wait is
+    pending the backlog is empty, for a wait takes from it until it matches or nothing is left, and from then on what
+    arrives.
 
     Args:
         transport: whose messages.
@@ -70,7 +73,8 @@ class Backlog:
 
     def wait(self, predicate: Predicate | None, timeout: float | None) -> Observable[Message]:
         """Cold: the next message that matches, looked for where the wait before ended."""
-        return self._observable(predicate, timeout, "message", self._begin_wait, None)
+        subscribe = self._subscription(predicate, timeout, "message", self._begin_wait, None)
+        return ColdObservable(subscribe, None) if predicate is not None else _NextMessage(subscribe, self._take_oldest)
 
     def request(
         self, send: Callable[[], None], predicate: Predicate, timeout: float | None, what: str = "request"
@@ -80,13 +84,18 @@ class Backlog:
         Args:
             what: it is, for people.
         """
-        return self._observable(predicate, timeout, "answer", self._begin_claim(send), what)
+        return ColdObservable(
+            self._subscription(predicate, timeout, "answer", self._begin_claim(send), what),
+            what,
+        )
 
     def request_all(
         self, send: Callable[[], None], predicate: Predicate, seconds: float, what: str = "request"
     ) -> Observable[Message]:
         """Cold: sends, then takes every answer that matches until the time is up, and completes."""
-        return self._observable(predicate, seconds, "answer", self._begin_claim(send), what, takes_all=True)
+        return ColdObservable(
+            self._subscription(predicate, seconds, "answer", self._begin_claim(send), what, takes_all=True), what
+        )
 
     def _begin_claim(self, send: Callable[[], None]) -> Callable[[_Wait], None]:
         def begin(claim: _Wait) -> None:
@@ -146,11 +155,22 @@ class Backlog:
         self._missed = messages.discarded
         if self._unreported and time.monotonic() >= self._next_warning:
             self._warn()
-        while messages and wait.active:
-            wait.offer(messages.take())
+        with suppress(IndexError):  # the last one was taken at once by another thread
+            while messages and wait.active:
+                wait.offer(messages.take())
         wait.stand_in(self._waits)
 
-    def _observable(
+    def _take_oldest(self) -> Message | None:
+        """What a wait for any message takes, if it is there and nothing is to be told; from any thread."""
+        self._check_open()
+        if self._messages.discarded != self._missed or self._unreported:
+            return None
+        try:
+            return self._messages.take()
+        except IndexError:
+            return None
+
+    def _subscription(
         self,
         predicate: Predicate | None,
         timeout: float | None,
@@ -158,7 +178,7 @@ class Backlog:
         begin: Callable[[_Wait], None],
         what: str | None,
         takes_all: bool = False,
-    ) -> Observable[Message]:
+    ) -> Subscription[Message]:
         transport = self._transport
 
         def subscribe(observer: ObserverBase[Message], scheduler: SchedulerBase | None = None) -> DisposableBase:
@@ -183,7 +203,7 @@ class Backlog:
                 wait.fail(blocked)
             return wait
 
-        return ColdObservable(subscribe, what)
+        return subscribe
 
     def _check_open(self) -> None:
         if self._ended or self._transport.closed:
@@ -199,6 +219,27 @@ class Backlog:
             self._capacity,
         )
         self._unreported = 0
+
+
+class _NextMessage(ColdObservable[Message]):
+    """A wait for whatever comes next.
+
+    Args:
+        subscribe: begins it.
+        take: gives what came already.
+    """
+
+    def __init__(self, subscribe: Subscription[Message], take: Callable[[], Message | None]) -> None:
+        super().__init__(subscribe, None)
+        self._take = take
+
+    def at_once(self) -> tuple[Message] | None:
+        message = self._take()
+        return None if message is None else (message,)
+
+    def __await__(self) -> Generator[Any, None, Message]:
+        yield  # lets the event loop turn, should messages never run out; before one is taken, for this may be cancelled
+        return (yield from super().__await__())
 
 
 class _Wait(DisposableBase):

@@ -128,6 +128,14 @@ class Send(_ColdSend):
             observer = Observer(on_next, on_error, on_completed)  # pyright: ignore[reportArgumentType]
         return self._send(self._destination, observer, scheduler)
 
+    def at_once(self) -> tuple[None] | None:
+        self._subscribed = True
+        try:
+            self._sender.send(self._payload, self._destination)
+        except WouldBlock:
+            return None
+        return (None,)
+
 
 class SendToName(_ColdSend):
     """Sends to a host name, looked up at every subscription on a thread of its own.

@@ -7,13 +7,14 @@ import os
 from collections.abc import Callable
 from contextlib import suppress
 from threading import RLock
-from typing import Any, Final, TypeVar
+from typing import Any, Final, Literal, NamedTuple, TypeVar
 
 from ..channel_options import complete
 from ..errors import ChannelClosed, SendFailed
 from ..group import Group
-from ..transport import Hears, Transport, WouldBlock
-from ..transport.opening import current, open_live
+from ..key import Keys
+from ..transport import Hears, OpenTransport, Transport, WouldBlock
+from ..transport.opening import as_options_say, current, open_live
 
 _T = TypeVar("_T")
 
@@ -23,32 +24,42 @@ _KEPT: Final = 5.0
 _UNUSED_BUFFER: Final = 4096
 """Bytes of receive buffer for an end that only sends."""
 
+_SEALED_BUFFER: Final = 1 << 16
+"""The same for one that others ask to prove that it is there."""
+
 _lock = RLock()  # a signal handler may send while its thread does
-_kept: dict[Group, Transport] = {}
 
 
-def with_sender(group: Group, use: Callable[[Transport], _T]) -> _T:
-    """What ``use`` returns of an end that only sends to ``group``.
+class _Place(NamedTuple):
+    group: Group
+    keys: Keys | Literal[False]
+
+
+_kept: dict[_Place, Transport] = {}
+
+
+def with_sender(group: Group, keys: Keys | Literal[False], use: Callable[[Transport], _T]) -> _T:
+    """What ``use`` returns of an end that only sends to ``group``, sealed if there are keys.
 
     Raises:
-        CannotOpen, InvalidInterface: there is none.
+        CannotOpen, InvalidInterface, MissingExtra: there is none.
         SendFailed: it was refused, also by a new end; never ``WouldBlock``, for the end may be gone then.
     """
     opened_by = current()
     if opened_by is not open_live:  # in virtual time, where an end costs nothing, and waiting moves the clock
-        transport = opened_by(group, complete({"receive_buffer": _UNUSED_BUFFER}), Hears.NOTHING)
+        transport = _open(opened_by, group, keys)
         try:
             return _use(transport, use)
         finally:
             transport.close()
     while True:
-        transport, is_new = _keep(group)
+        transport, is_new = _keep(_Place(group, keys))
         try:
             return _use(transport, use)
         except ChannelClosed:  # its time was over this very moment
-            _drop(group, transport)
+            _drop(_Place(group, keys), transport)
         except SendFailed:  # its interface may be gone, and another one there
-            _drop(group, transport)
+            _drop(_Place(group, keys), transport)
             if is_new:
                 raise
 
@@ -60,29 +71,33 @@ def _use(transport: Transport, use: Callable[[Transport], _T]) -> _T:
         raise SendFailed(str(error)) from error.__cause__
 
 
-def _keep(group: Group) -> tuple[Transport, bool]:
-    """The end for ``group``, and whether it was just opened."""
+def _open(open_transport: OpenTransport, group: Group, keys: Keys | Literal[False]) -> Transport:
+    options = complete({"receive_buffer": _SEALED_BUFFER if keys else _UNUSED_BUFFER, "key": keys})
+    return as_options_say(open_transport, options)(group, options, Hears.NOTHING)
+
+
+def _keep(place: _Place) -> tuple[Transport, bool]:
+    """The end for ``place``, and whether it was just opened."""
     with _lock:
-        kept = _kept.get(group)
+        kept = _kept.get(place)
         if kept is not None and not kept.closed:
             return kept, False
-        opened = open_live(group, complete({"receive_buffer": _UNUSED_BUFFER}), Hears.NOTHING)
-        _kept[group] = opened
+        opened = _kept[place] = _open(open_live, *place)
     with suppress(RuntimeError):  # no thread can be started: it is kept until the next one is dropped
-        opened.scheduler.schedule_relative(_KEPT, lambda _scheduler, _state: _drop(group, opened))
+        opened.scheduler.schedule_relative(_KEPT, lambda _scheduler, _state: _drop(place, opened))
     return opened, True
 
 
-def _drop(group: Group, transport: Transport) -> None:
+def _drop(place: _Place, transport: Transport) -> None:
     with _lock:
-        if _kept.get(group) is transport:
-            del _kept[group]
+        if _kept.get(place) is transport:
+            del _kept[place]
     transport.close(wait=False)
 
 
 def _close_all() -> None:
-    for group, transport in list(_kept.items()):
-        _drop(group, transport)
+    for place, transport in list(_kept.items()):
+        _drop(place, transport)
 
 
 def _forget_all() -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 import warnings
 import weakref
+from collections.abc import Generator
 from typing import Any, Final, TypeVar
 
 from reactivex.abc import DisposableBase, ObserverBase, SchedulerBase
@@ -62,6 +63,19 @@ class ColdObservable(EndsRetries, Stream[_T]):
         except ChannelClosed as error:
             self.refuse(observer, error, scheduler)
             return Disposable()
+
+    def at_once(self) -> tuple[_T] | None:
+        """The one value, for who blocks or awaits, if it can be had without waiting: then nothing is left to subscribe.
+
+        Raises what a subscriber would be told.
+        """
+        return None
+
+    def __await__(self) -> Generator[Any, None, _T]:
+        found = self.at_once()
+        if found is not None:
+            return found[0]
+        return (yield from super().__await__())
 
     @property
     def _shown(self) -> str:

@@ -4,12 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Generator
 from contextlib import contextmanager
+from typing import TYPE_CHECKING, cast
 
 from ..channel_options import ChannelOptions
-from ..errors import InvalidOption
+from ..errors import InvalidOption, MissingExtra
 from ..group import Group
 from ..reliable import Reliable
 from .base import Hears, OpenTransport, Transport
+
+if TYPE_CHECKING:
+    from ..key import Keys
+    from .framed.open_framed import NewEnvelope
 
 
 def open_live(group: Group, options: ChannelOptions, hears: Hears = Hears.ALL) -> Transport:
@@ -44,8 +49,8 @@ def as_options_say(open_transport: OpenTransport, options: ChannelOptions) -> Op
 
     One layer does for all of them: see :class:`~rx_multicast_ipc.transport.framed.open_framed.OpenFramed`.
     """
-    reliable, presence = options.get("reliable"), options.get("presence")
-    if not isinstance(reliable, Reliable) and presence is None:
+    reliable, keys, presence = options.get("reliable"), options.get("key"), options.get("presence")
+    if not isinstance(reliable, Reliable) and not keys and presence is None:
         return open_transport
     if presence is not None and options["send_from"] != "own":
         raise InvalidOption(
@@ -54,7 +59,24 @@ def as_options_say(open_transport: OpenTransport, options: ChannelOptions) -> Op
         )
     from .framed.open_framed import OpenFramed
 
-    return OpenFramed(open_transport, reliable if isinstance(reliable, Reliable) else None)
+    return OpenFramed(open_transport, reliable if isinstance(reliable, Reliable) else None, sealing(keys))
+
+
+def sealing(keys: object) -> NewEnvelope | None:
+    """What makes the envelopes of channels with these keys; None without keys.
+
+    Raises:
+        MissingExtra: cryptography is not installed.
+    """
+    if not keys:
+        return None
+    try:
+        from .sealed.packet_sealing import PacketSealing
+    except ImportError as error:
+        raise MissingExtra("a sealed channel (key=)", "cryptography", "sealed") from error
+
+    sealing_with = cast("Keys", keys)
+    return lambda: PacketSealing(sealing_with)
 
 
 @contextmanager

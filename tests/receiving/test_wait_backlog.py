@@ -1,21 +1,26 @@
 from __future__ import annotations
 
+import asyncio
+import gc
 import logging
 import threading
 import time
+import warnings
 from collections.abc import Callable
+from itertools import count
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
 import reactivex as rx
+from reactivex import Observable
 from reactivex import operators as ops
 
 import rx_multicast_ipc as ipc
 from rx_multicast_ipc.receiving.wait_backlog import Backlog
 from rx_multicast_ipc.testing import VirtualClock, VirtualNetwork
 
-from ..helpers import Seen, divide_by_zero, raw_sender, read_all, wait_until
+from ..helpers import PATIENCE, Seen, divide_by_zero, raw_sender, read_all, run, wait_until
 
 
 def test_a_loop_of_waits_sees_a_flood_whole_and_in_order(port: int) -> None:
@@ -232,6 +237,7 @@ def test_nothing_of_a_batch_is_offered_once_another_thread_closed() -> None:
     assert offered == [b"1"]
 
 
+@pytest.mark.quiet_machine
 def test_thousands_of_waits_begin_and_end_in_the_time_of_as_many_few(channel: ipc.Channel) -> None:
     """Lists rebuilt for each of 20 000 would copy four hundred million references."""
     began = time.process_time()
@@ -260,3 +266,82 @@ def test_what_waits_missed_is_counted(channel: ipc.Channel, port: int) -> None:
         for _ in range(2):
             ipc.run(small.wait_for_message(timeout=5))
             assert small.statistics.discarded == 5
+
+
+def test_each_message_ends_one_of_the_waits_of_many_threads(channel: ipc.Channel) -> None:
+    threads, each = 4, 300
+    taken: list[list[int]] = [[] for _ in range(threads)]
+
+    def take(mine: list[int]) -> None:
+        mine.extend(int(run(channel.wait_for_message()).data) for _ in range(each))
+
+    def pass_over(mine: list[int]) -> None:  # on the I/O thread, by the side of those
+        mine.extend(int(run(channel.wait_for_message(lambda _: True)).data) for _ in range(each))
+
+    running = [
+        threading.Thread(target=pass_over if number == 3 else take, args=(taken[number],), daemon=True)
+        for number in range(threads)
+    ]
+    for thread in running:
+        thread.start()
+    for number in range(threads * each + 100):  # for waits that overlap take the same ones
+        run(channel.broadcast(b"%d" % number))
+    numbers = count(threads * each + 100)
+    wait_until(
+        lambda: run(channel.broadcast(b"%d" % next(numbers))) or not any(map(threading.Thread.is_alive, running))
+    )
+    for mine in taken:
+        assert mine == sorted(set(mine)), "each in order, and once"
+
+
+def test_a_loop_of_awaited_waits_lets_the_event_loop_turn(channel: ipc.Channel) -> None:
+    run(channel.broadcast_all([b"x"] * 50))
+    wait_until(lambda: channel.statistics.received == 50)
+
+    async def main() -> int:
+        turns = 0
+
+        async def turn() -> None:
+            nonlocal turns
+            while True:
+                turns += 1
+                await asyncio.sleep(0)
+
+        other = asyncio.create_task(turn())
+        for _ in range(50):
+            await channel.wait_for_message(timeout=PATIENCE)
+        other.cancel()
+        return turns
+
+    assert asyncio.run(main()) >= 49
+
+
+def test_a_cancelled_wait_leaves_what_is_there_to_the_next(channel: ipc.Channel) -> None:
+    run(channel.broadcast(b"here"))
+    wait_until(lambda: channel.statistics.received == 1)
+
+    async def main() -> None:
+        async def wait() -> ipc.Message:
+            return await channel.wait_for_message()
+
+        waiting = asyncio.create_task(wait())
+        await asyncio.sleep(0)
+        waiting.cancel()
+        await asyncio.gather(waiting, return_exceptions=True)
+
+    asyncio.run(main())
+    assert run(channel.wait_for_message(timeout=PATIENCE)).data == b"here"
+
+
+def test_what_is_sent_or_taken_at_once_counts_as_subscribed(channel: ipc.Channel) -> None:
+    with warnings.catch_warnings(record=True) as told:
+        warnings.simplefilter("always")
+        run(channel.broadcast(b"one"))
+        asyncio.run(_await(channel.broadcast(b"two")))
+        gc.collect()
+    assert told == []
+    assert [run(channel.wait_for_message(timeout=PATIENCE)).data for _ in range(2)] == [b"one", b"two"]
+
+
+async def _await(observable: Observable[None]) -> None:
+    await observable

@@ -11,27 +11,36 @@ from collections import deque
 from collections.abc import Iterator
 from contextlib import ExitStack
 from functools import partial
+from typing import Final
 
 import reactivex as rx
+from msgspec.structs import replace
 from reactivex import operators as ops
 
 from ...blocking_run import run as run_to_end
 from ...channel import Channel
+from ...channel_events import ChannelEvent, Rejected
+from ...channel_options import ChannelOptions
 from ...group import LOOPBACK, default_group, default_port
 from .. import exit_codes
-from ..output import Output, reader_gone, tell
-from ..shared_arguments import add_form, add_group, add_receive_buffer, examples, interval, seconds
+from ..output import Output, host_port, reader_gone, tell
+from ..reliable_argument import add_reliable, reliable_options
+from ..shared_arguments import add_form, add_group, add_receive_buffer, examples, interval, options_of, seconds
 from .check_context import Examination
 from .delivery_check import check_delivery, check_loopback
 from .environment_checks import check_fast_path, check_surroundings
-from .finding import Finding, Severity, note
+from .finding import Finding, Severity, note, warning
 from .finding_printer import Printer
 from .interface_checks import check_interface, check_reverse_path, check_route, check_ttl
 from .mends import list_interfaces
 from .peer_exchange import Exchange, Silence
 from .peer_findings import findings_of
 from .port_checks import check_port, check_receive_buffer
+from .reliable_findings import ReliableTraffic
 from .system_facts import System
+
+_REASONS: Final = 16
+"""Reasons of rejections that are told apart."""
 
 _LOOK = 0.1
 """Seconds between two looks at whether an exchange is over."""
@@ -86,6 +95,7 @@ def configure(parser: ArgumentParser) -> None:
     )
     add_form(parser)
     add_group(parser)
+    add_reliable(parser)
     add_receive_buffer(parser)
 
 
@@ -96,6 +106,7 @@ def run(options: Namespace, output: Output) -> int:
         default_group() if options.group is None else options.group,
         ttl=options.ttl,
         receive_buffer=options.receive_buffer,
+        options=options_of(options),
         named=tuple(options.interface or ()),
         all_interfaces=options.all_interfaces,
     )
@@ -134,8 +145,22 @@ def _meet(examination: Examination, options: Namespace, printer: Printer) -> Non
         printer.show(_only_this_machine(examination))
     with ExitStack() as stack:
         met: list[tuple[str, Exchange, deque[Silence]]] = []
+        traffic: list[tuple[str, ReliableTraffic]] = []
+        refused: list[tuple[str, dict[str, Rejected]]] = []
         for name in [interface.name for interface in examination.chosen] or [LOOPBACK]:
-            channel = stack.enter_context(Channel(examination.group(name), options={"backlog": 1, "echo": False}))
+            settings: ChannelOptions = {
+                **examination.options,
+                "backlog": 1,
+                "echo": False,
+                **reliable_options(options),
+            }
+            channel = stack.enter_context(Channel(examination.group(name), options=settings))
+            rejected: dict[str, Rejected] = {}
+            stack.enter_context(channel.events.subscribe(partial(_note_rejected, rejected)))
+            refused.append((name, rejected))
+            reliable = ReliableTraffic(channel, options.reliable)
+            stack.enter_context(reliable.begin())
+            traffic.append((name, reliable))
             silences: deque[Silence] = deque(maxlen=_SILENCES)
             exchange = Exchange(channel, between, None if options.peer else partial(_note, name, silences))
             stack.enter_context(exchange.begin())
@@ -153,6 +178,12 @@ def _meet(examination: Examination, options: Namespace, printer: Printer) -> Non
             for name, exchange, silences in met:
                 for finding in findings_of(exchange, silences, name):
                     printer.show(finding)
+            for name, rejected in refused:
+                for event in rejected.values():
+                    printer.show(_of_rejected(event, name))
+            for name, reliable in traffic:
+                for finding in reliable.findings(name):
+                    printer.show(finding)
 
 
 def _only_this_machine(examination: Examination) -> Finding:
@@ -163,6 +194,22 @@ def _only_this_machine(examination: Examination) -> Finding:
         "peers are looked for on loopback, which ends at this machine",
         "no other machine can be found, whatever runs there",
         f"rx-multicast-ipc doctor --peer --interface NAME  # on both machines; for names: {names}",
+    )
+
+
+def _note_rejected(rejected: dict[str, Rejected], event: ChannelEvent) -> None:
+    if isinstance(event, Rejected) and (event.reason in rejected or len(rejected) < _REASONS):
+        before = rejected.get(event.reason)
+        rejected[event.reason] = replace(event, count=event.count + (0 if before is None else before.count))
+
+
+def _of_rejected(event: Rejected, interface: str) -> Finding:
+    return warning(
+        "rejected",
+        interface,
+        f"{event.count} datagrams, the last of {host_port(event.sender)}: {event.reason}",
+        "members of a sealed group hear those with the same key, and nobody else",
+        "rx-multicast-ipc doctor --peer --key FILE  # with the same key file on both machines",
     )
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
+from ...channel_options import ChannelOptions
 from ...group import ALL_INTERFACES, DEFAULT_INTERFACE, LOOPBACK, Group
 from ...transport.udp.interfaces import Nic, find_nics
 from ...transport.udp.platform import Platform
@@ -19,8 +20,9 @@ class Examination(NamedTuple):
         ttl: what was asked for, if anything.
         receive_buffer: bytes that are to be asked for.
         named: the interfaces that were named, as they were named; none for this machine alone.
-        chosen: what these are. Multicast may leave by these, and by no other.
+        chosen: the interfaces found for them. Multicast may be sent on these, and on no other.
         interfaces: all that there are.
+        options: of the channels that are opened: the key.
     """
 
     system: System
@@ -31,6 +33,7 @@ class Examination(NamedTuple):
     named: tuple[str, ...]
     chosen: tuple[Interface, ...]
     interfaces: tuple[Interface, ...]
+    options: ChannelOptions = ChannelOptions()
 
     @classmethod
     def of(
@@ -41,6 +44,7 @@ class Examination(NamedTuple):
         *,
         ttl: int | None = None,
         receive_buffer: int,
+        options: ChannelOptions | None = None,
         named: tuple[str, ...] = (),
         all_interfaces: bool = False,
     ) -> Examination:
@@ -55,7 +59,8 @@ class Examination(NamedTuple):
             named = (ALL_INTERFACES,)
         group = Group.of(port, address, named or (DEFAULT_INTERFACE if ":" in address else LOOPBACK), ttl)
         chosen = {found.name: found for name in named for found in _find(name, interfaces, system, group)}
-        return cls(system, port, group.address, ttl, receive_buffer, named, tuple(chosen.values()), interfaces)
+        found = tuple(chosen.values())
+        return cls(system, port, group.address, ttl, receive_buffer, named, found, interfaces, options or {})
 
     @property
     def platform(self) -> Platform:

@@ -80,8 +80,8 @@ def send_and_hear(group: Group, examination: Examination) -> tuple[float, dict[s
     probe = b'{"rx-multicast-ipc":"doctor","id":"%s"}' % uuid4().hex.encode()
     # Two, for a channel hears its own messages from memory, and not from the interface.
     with (
-        Channel(group, options={"receive_buffer": examination.receive_buffer}) as channel,
-        Channel(group, options={"backlog": 1}) as sender,
+        Channel(group, options={**examination.options, "receive_buffer": examination.receive_buffer}) as channel,
+        Channel(group, options={**examination.options, "backlog": 1}) as sender,
     ):
         members = examination.system.members(group.address)
         started = time.perf_counter()

@@ -1,4 +1,4 @@
-"""What this machine runs in that does not pass multicast on: containers, Windows, programs' settings."""
+"""Surroundings that do not pass multicast on: containers, WSL 2, environment variables."""
 
 from __future__ import annotations
 

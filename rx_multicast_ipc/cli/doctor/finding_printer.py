@@ -46,7 +46,7 @@ class Printer:
             self._output.lines(_lines(finding), mark)
 
     def end(self) -> None:
-        """Say how it stands, to people."""
+        """Print the totals, for people."""
         if not self._output.is_json:
             names = {Severity.FAULT: "fault", Severity.WARNING: "warning", Severity.NOTE: "note"}
             counts = [

@@ -110,7 +110,7 @@ def check_route(examination: Examination) -> Iterator[Finding]:
 
 
 def check_ttl(examination: Examination) -> Iterator[Finding]:
-    """How far datagrams go."""
+    """Whether the TTL keeps datagrams on this machine, or contradicts the group's scope."""
     if not examination.chosen:
         return
     ttl = 1 if examination.ttl is None else examination.ttl
@@ -137,7 +137,7 @@ def check_ttl(examination: Examination) -> Iterator[Finding]:
 
 
 def check_reverse_path(examination: Examination) -> Iterator[Finding]:
-    """Whether senders are believed that would not be answered over the same interface."""
+    """Whether reverse path filtering (``rp_filter``) drops senders on other networks."""
     networks = [interface for interface in examination.interfaces if interface.up and not interface.loopback]
     for interface in examination.chosen:
         if len(networks) > 1 and examination.system.strict_filter(interface.name):

@@ -51,7 +51,7 @@ _TIMES: Final = 2
 
 
 class Report(msgspec.Struct, frozen=True):
-    """What one heard of another's pings. See the module."""
+    """How many of another end's pings one end heard. See the module."""
 
     id: Identity
     of: Identity

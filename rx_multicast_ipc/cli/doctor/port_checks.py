@@ -1,4 +1,4 @@
-"""Who else is on the port, and whether there is room for us; and how much room there is for messages."""
+"""Who else is bound to the port, whether it can be shared, and how large a receive buffer may be."""
 
 from __future__ import annotations
 

@@ -218,7 +218,7 @@ class System:
 
 
 def _command(process: Path) -> str:
-    """What a process was started as; its program chose the bytes, which may be in any encoding."""
+    """A process's command name. The program chooses its bytes, so they may be in any encoding."""
     line = (process / "cmdline").read_text(errors="backslashreplace")
     words: Sequence[str] = [printable(word, limit=_WORD) for word in line.rstrip("\0").split("\0")]
     program = Path(words[0]).name or "a program"

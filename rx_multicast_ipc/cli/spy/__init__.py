@@ -10,7 +10,8 @@ from ...errors import MissingExtra, Unsupported
 from ...presence import Presence
 from ..output import Output, is_terminal
 from ..ping_protocol import answer_pings
-from ..shared_arguments import add_group, add_receive_buffer, examples, group_of, pattern
+from ..reliable_argument import add_reliable, reliable_options
+from ..shared_arguments import add_group, add_receive_buffer, examples, group_of, options_of, pattern
 
 
 def configure(parser: ArgumentParser) -> None:
@@ -24,6 +25,7 @@ def configure(parser: ArgumentParser) -> None:
     )
     parser.add_argument("--filter", type=pattern, metavar="REGEX", help="begin with this filter")
     add_group(parser)
+    add_reliable(parser)
     add_receive_buffer(parser)
 
 
@@ -40,6 +42,8 @@ def run(options: Namespace, output: Output) -> int:
         "receive_buffer": options.receive_buffer,
         "backlog": 1,
         "presence": Presence(None),  # hears names, and says nothing
+        **options_of(options),
+        **reliable_options(options),
     }
     with Channel(group_of(options), options=chosen) as channel:
         answer_pings(channel)

@@ -18,11 +18,12 @@ from textual.containers import Container, VerticalScroll
 from textual.widgets import Footer, Input, Static
 
 from ...channel import Channel
-from ...channel_events import ChannelEvent, Forbidden, Gap, Joined, Left
+from ...channel_events import ChannelEvent, Forbidden, Gap, Joined, Left, Rejected
 from ...errors import ChannelClosed, Unsupported
 from ...member import Member, names_by_sender
 from ...message import Address
 from ...strangers.printable_text import printable, printable_bytes
+from ...topics.topic_name import split_topic
 from .. import exit_codes
 from ..output import clock, host_port
 from .log_notices import Notices
@@ -48,9 +49,12 @@ _MESSAGES: Final = (
     Column("#", 7, right=True, optional=True),
     Column("time", 15, optional=True),
     Column("sender", 21, whole=True),
+    Column("topic", 16),
     Column("size", 6, right=True),
     Column("payload"),
 )
+_TOPIC: Final = 3
+"""Its column, which is shown once there is one."""
 
 
 class SpyApp(App[int]):
@@ -139,6 +143,7 @@ class SpyApp(App[int]):
         ordered = sorted(self.traffic.senders.values(), key=self._sort_key, reverse=self._descending)
         self.senders.marked = self._sort_by, " ▼" if self._descending else " ▲"
         self.senders.show(ordered)
+        self.messages.hidden = frozenset() if self.traffic.has_topics else frozenset({_TOPIC})
         self.messages.show(list(self.traffic.latest))
         status = self._status()
         if status != self._told:
@@ -232,9 +237,10 @@ class SpyApp(App[int]):
             self._payload.update("")
             return
         message = heard.message
-        view, text = view_of(message.data, self._view, self._payload.size.width)
+        topic, payload = split_topic(message.data)
+        view, text = view_of(payload, self._view, self._payload.size.width)
         chosen = " (auto)" if self._view == "auto" else ""
-        direct = ", direct" if message.direct else ""
+        direct = (", direct" if message.direct else "") + (f", topic {topic}" if topic else "")
         self._inspector.border_title = f"message {heard.number} as {view}{chosen}"
         self._inspector.border_subtitle = escape(f"{host_port(message.sender)}, {len(message.data)} bytes{direct}")
         self._payload.update(text)
@@ -251,6 +257,11 @@ class SpyApp(App[int]):
             parts.append(f"{self.traffic.senders.forgotten:,} senders forgotten")
         lost = (statistics.dropped or 0) + statistics.discarded
         parts.append(f"[b white on $error]{lost:,} dropped[/]" if lost else "0 dropped")
+        if statistics.repaired or statistics.gaps:
+            parts.append(f"{statistics.repaired:,} repaired")
+            parts.append(f"[b white on $error]{statistics.gaps:,} gaps[/]" if statistics.gaps else "0 gaps")
+        if statistics.foreign:
+            parts.append(f"{statistics.foreign:,} foreign")
         if self.traffic.paused:
             parts.append("[b black on $warning] paused [/]")
         if self._mistake:
@@ -290,17 +301,19 @@ class SpyApp(App[int]):
         self._names = names_by_sender(members)
 
     def _named(self, sender: Address) -> str:
-        """The name of who says it is one, the address of everybody else."""
+        """A sender's name where it has one (presence), or else its address."""
         return self._names.get(sender) or host_port(sender)
 
     def _message_cells(self, heard: Heard) -> Sequence[str]:
         message = heard.message
+        topic, payload = split_topic(message.data)
         return (
             str(heard.number),
             clock(message.received_at),
             self._named(message.sender),
+            topic,
             str(len(message.data)),
-            ("→ me  " if message.direct else "") + printable_bytes(message.data[:PREVIEW]),
+            ("→ me  " if message.direct else "") + printable_bytes(payload[:PREVIEW]),
         )
 
     def _tell(self, event: ChannelEvent) -> None:
@@ -312,6 +325,10 @@ class SpyApp(App[int]):
         if isinstance(event, Gap):
             lost = f"{host_port(event.sender)}: {event.count} packets are missing: {event.reason}"
             self.notify(escape(printable(lost)), title="gap", severity="warning")
+            return
+        if isinstance(event, Rejected):
+            refused = f"{host_port(event.sender)}: {event.count}: {event.reason}"
+            self.notify(escape(printable(refused)), title="rejected", severity="warning")
             return
         if isinstance(event, Forbidden):
             self.notify(escape(printable(f"{event.subject}: {event.reason}")), title="forbidden", severity="warning")

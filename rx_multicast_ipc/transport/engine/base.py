@@ -37,7 +37,7 @@ from ...channel_options import ChannelOptions
 from ...channel_statistics import Statistics
 from ...errors import CannotOpen, ChannelClosed, InvalidAddress, SendFailed, Unsupported
 from ...group import Group
-from ...message import Address, Message
+from ...message import Address, Family, Message
 from ...strangers.bounded_map import BoundedMap
 from ...subscribing.subscriber_errors import on_delivering_thread, report
 from .. import close_at_exit
@@ -139,10 +139,11 @@ class EngineTransport:
         if options["send_from"] == "group":
             raise Unsupported('an engine has no shared ports to send from: leave send_from="group" out, or use UDP')
         self.group = group
+        self.family: Family = group.family
         self.to_group: Address = group.address, group.port
         self.hears = hears
         self.connection = connection
-        self.number = _take_number()
+        self.number, self._next = _take_number()
         self.sender_address: Address = connection.session, self.number
         self.own_addresses = frozenset({self.sender_address})
         self._capacity = options["receive_buffer"] * _QUEUE
@@ -156,7 +157,6 @@ class EngineTransport:
         self._fault: Exception | None = None
         self._final: Statistics | None = None
         self._send_lock = threading.RLock()
-        self._next = FIRST
         self._next_direct: BoundedMap[Address, int] = BoundedMap(_MOST_DESTINATIONS)
         self._own = Arrivals(self._capacity) if hears is Hears.ALL and options["echo"] else None
         self._sent = self._sent_bytes = self._refused = 0
@@ -169,7 +169,7 @@ class EngineTransport:
         try:
             connection.attach(self)
         except BaseException:
-            _give_back(self.number)
+            _give_back(self.number, self._next)
             self._closed = True
             raise
 
@@ -448,7 +448,7 @@ class EngineTransport:
                     self._ended(self._fault)
             finally:
                 close_at_exit.discard(self)
-                _give_back(self.number)
+                _give_back(self.number, self._next)
                 self._gone.set()
 
     def _fail(self, error: BaseException) -> None:
@@ -499,24 +499,29 @@ def _yes() -> bool:
 
 
 _numbers_lock = threading.RLock()
-_numbers: set[int] = set()
+_in_use: set[int] = set()
+_next_numbers: dict[int, int] = {}
 _last_number = 0
 
 
-def _take_number() -> int:
-    """The number of a channel: of all that are free, the one unused for longest."""
+def _take_number() -> tuple[int, int]:
+    """The number of a channel, of all that are free the one unused for longest; and the running number to go on with.
+
+    It goes on where the channel before ended that had the number, so that nobody takes what it sends for old messages.
+    """
     global _last_number
     with _numbers_lock:
         number = _last_number
         for _ in range(65_535):
             number = number % 65_535 + 1
-            if number not in _numbers:
-                _numbers.add(number)
+            if number not in _in_use:
+                _in_use.add(number)
                 _last_number = number
-                return number
+                return number, _next_numbers.get(number, FIRST)
     raise CannotOpen("this process has 65535 channels on engines already; close some")
 
 
-def _give_back(number: int) -> None:
+def _give_back(number: int, next_number: int) -> None:
     with _numbers_lock:
-        _numbers.discard(number)
+        _in_use.discard(number)
+        _next_numbers[number] = next_number

@@ -11,7 +11,7 @@ _MOST_SENDERS: Final = 16_384
 """Senders that are remembered; one that is forgotten begins anew with its next message."""
 
 FIRST: Final = 1
-"""The number of a sender's first message."""
+"""The number of the first message to the group, or to an address."""
 
 
 class RunningNumbers:
@@ -34,7 +34,8 @@ class RunningNumbers:
         if key != self._latest:
             self._last.move_to_end(key)
             self._latest = key
-        if number <= last and number != FIRST:
+        begins_anew = direct and number == FIRST  # its sender had forgotten this address
+        if number <= last and not begins_anew:
             return None
         self._last[key] = number
-        return 0 if number == FIRST else number - last - 1
+        return 0 if begins_anew else number - last - 1

@@ -98,6 +98,22 @@ class DeliveryQueue:
         self._ready.append(([*map(Message, payloads, *map(repeat, fields))], size))
         self._own_size += size
 
+    def take_back_own(self, payloads: Sequence[bytes], sent: int) -> None:
+        """Of what was added last as sent, only so many were; with the lock. What was delivered stays so."""
+        if self._ready:
+            what, size = self._ready[-1]
+            if size and isinstance(what, list) and len(what) == len(payloads) and what[-1].data is payloads[-1]:
+                self._ready.pop()
+                self._own_size -= size
+                if sent:
+                    kept = size - sum(map(len, payloads[sent:])) - _RECORD * (len(payloads) - sent)
+                    self._ready.append((what[:sent], kept))
+                    self._own_size += kept
+
+    def put(self, messages: list[Message]) -> None:
+        """Add what came from others."""
+        self._ready.append((messages, 0))
+
     def put_event(self, event: ChannelEvent) -> None:
         self._ready.append((event, 0))
 

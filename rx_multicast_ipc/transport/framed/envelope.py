@@ -2,17 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
-from ...channel_events import ChannelEvent
+from ...key import Keys
 from ...message import Address, Message
 
-SendPacket = Callable[[bytes, Address | None], None]
-"""Sends a packet, in its envelope, to one address or, with None, to the group; from any thread, without waiting."""
-
-Tell = Callable[[ChannelEvent], None]
-"""Tells the user of the channel of an event; from any thread."""
+if TYPE_CHECKING:
+    from .packet_port import PacketPort
 
 
 class Envelope(Protocol):
@@ -26,16 +22,32 @@ class Envelope(Protocol):
         """Bytes that it adds to every packet: always as many, so that equal packets stay GSO batches."""
         ...
 
-    def attach(self, send: SendPacket, tell: Tell) -> None:
-        """It is in use from now on; called once, before anything else."""
+    @property
+    def settled_at(self) -> float:
+        """Until when an end is to stay, for others may need it to open what it sent; as the channel's clock says."""
+        ...
+
+    def attach(self, port: PacketPort) -> None:
+        """It is in use from now on: it sends packets of its own with ``port``; called once, before anything else."""
+        ...
+
+    def announce(self) -> None:
+        """The end hears the group from now on; for ends that say so in no other way."""
         ...
 
     def wrap(self, packet: bytes, destination: Address | None) -> bytes:
         """The datagram for a packet that goes to one address or, with None, to the group. A repair is a new one."""
         ...
 
-    def open(self, datagram: Message) -> bytes | None:
-        """The packet in a datagram; None drops it, which the envelope counts and tells of itself."""
+    def open(self, batch: list[Message]) -> list[Message]:
+        """The packets in these datagrams, in order: some may be dropped or kept, and those kept earlier come with them.
+
+        What it drops, the envelope counts and tells of itself.
+        """
+        ...
+
+    def change_keys(self, keys: Keys) -> None:
+        """Seal with the first of these from now on, and open what was sealed with any of them; from any thread."""
         ...
 
     def counts(self) -> dict[str, Any]:

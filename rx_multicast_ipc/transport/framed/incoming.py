@@ -93,6 +93,11 @@ class Incoming:
         self._status_at = math.inf
         self._unreported = self._unreported_bytes = 0
 
+    def move_to(self, sender: Address) -> None:
+        """It comes from another address from now on, and its sender hears there."""
+        self.sender = sender
+        self._messages.move_to(sender)
+
     @property
     def asked(self) -> int:
         """Requests for repairs."""
@@ -221,6 +226,14 @@ class Incoming:
         ago = now - self._known_at
         known = max(self._known, self.number - 1)
         return [Status(self.session, self.number, known, ago, self._room, challenge, missing)]
+
+    def last_status(self, now: float) -> list[Status]:
+        """What is to be told to the sender by a receiver that leaves: what it has, if that was not told yet."""
+        if not self._unreported or not self.settled:
+            return []
+        self._unreported = 0
+        ago = now - self._known_at
+        return [Status(self.session, self.number, max(self._known, self.number - 1), ago, self._room)]
 
     def timer(self) -> float:
         """When :meth:`statuses` is to be asked again if nothing happens before; infinity for never."""

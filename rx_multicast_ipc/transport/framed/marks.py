@@ -59,7 +59,11 @@ class Marks:
         lacking: set[int] = set()
         for end in mark.expected.keys() - mark.acknowledged:
             member = self._members.get(end)
-            if member is None or member.behind:
+            if member is None:
+                if mark.number and self._members.expected_when_it_left(end) > mark.number:
+                    mark.acknowledged.add(end)
+                continue
+            if member.behind:
                 continue  # not waited for
             if mark.number and member.confirmed and member.number > mark.number:
                 mark.acknowledged.add(end)

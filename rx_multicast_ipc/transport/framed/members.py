@@ -11,6 +11,9 @@ from .packets import Status
 MOST_MEMBERS: Final = 4096
 """Receivers that a sender keeps count of."""
 
+_MOST_GONE: Final = 256
+"""Receivers that left and are remembered, for who asks whether they had a message."""
+
 _SILENCE: Final = 30.0
 """Seconds after which a receiver that was asked again and again is taken for gone."""
 
@@ -83,6 +86,7 @@ class Members:
 
     def __init__(self) -> None:
         self._members: dict[int, Member] = {}
+        self._gone: dict[int, int] = {}
         self._stale = False
         self._floor: int | None = None
         self._seen = self._room = 0
@@ -109,7 +113,17 @@ class Members:
         return member
 
     def remove(self, end: int) -> None:
-        self._stale |= self._members.pop(end, None) is not None
+        member = self._members.pop(end, None)
+        if member is not None:
+            self._stale = True
+            if member.confirmed:
+                self._gone[end] = member.number
+                if len(self._gone) > _MOST_GONE:
+                    del self._gone[next(iter(self._gone))]
+
+    def expected_when_it_left(self, end: int) -> int:
+        """The next number that a receiver expected when it left; 0 if that is not known."""
+        return self._gone.get(end, 0)
 
     def on_status(self, member: Member, status: Status, now: float) -> None:
         member.heard_at = now

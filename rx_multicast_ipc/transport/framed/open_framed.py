@@ -10,12 +10,13 @@ from ...group import Group
 from ...reliable import Reliable
 from ..base import Hears, OpenTransport
 from .envelope import Envelope
+from .enveloped import EnvelopedTransport
 from .packet_transport import PacketTransport
 from .transport import FramedTransport
 from .unrepaired import UnrepairedTransport
 
-NewEnvelope = Callable[[Group], Envelope]
-"""Makes the envelope of one opening of a group."""
+NewEnvelope = Callable[[], Envelope]
+"""Makes the envelope of one opening of a channel."""
 
 
 class OpenFramed:
@@ -35,15 +36,18 @@ class OpenFramed:
         self._envelope = envelope
 
     def __call__(self, group: Group, options: ChannelOptions, hears: Hears = Hears.ALL) -> PacketTransport:
-        envelope = None if self._envelope is None else self._envelope(group)
-        if self._reliable is None:
-            return UnrepairedTransport(self._open_transport(group, options, hears), envelope)
+        envelope = None if self._envelope is None else self._envelope()
+        if envelope is None and self._reliable is None:
+            return UnrepairedTransport(self._open_transport(group, options, hears))
         if options["send_from"] != "own":
+            kind = "sealed" if self._reliable is None else "reliable"
             raise InvalidOption(
-                "a reliable channel must hear what its receivers answer, so it needs a port of its own: "
+                f"a {kind} channel must hear what its receivers answer, so it needs a port of its own: "
                 'leave send_from="own"'
             )
         silent: ChannelOptions = {**options, "echo": False}
         inside = Hears.DIRECT if hears is Hears.NOTHING else hears  # receivers answer to it
         transport = self._open_transport(group, silent, inside)
-        return FramedTransport(transport, self._reliable, hears, echo=options["echo"], envelope=envelope)
+        if self._reliable is None and envelope is not None:
+            return EnvelopedTransport(transport, envelope, hears, echo=options["echo"])
+        return FramedTransport(transport, self._reliable or Reliable(), hears, echo=options["echo"], envelope=envelope)

@@ -31,6 +31,7 @@ _BEAT: Final = Struct("!QIIQ")
 _STATUS: Final = Struct("!QIIQI")
 _BITMAP_LIMIT: Final = WINDOW_LIMIT // 8
 _U32: Final = (1 << 32) - 1
+_MESSAGE_START: Final = bytes([MAGIC, Kind.MESSAGE << 4, 0, 0])
 _DATA: Final = 1 << 4
 _ASK: Final = 1
 _HELLO: Final = 2
@@ -95,6 +96,19 @@ def pack_control(packet: ControlPacket) -> bytes:
     """The bytes of a packet of any kind."""
     kind, flags, count, session, number, body = packet
     return _header(kind, flags, count, session, number) + body
+
+
+def pack_message(session: int, number: int, message: bytes) -> bytes:
+    """The bytes of a MESSAGE packet."""
+    return _HEADER.pack(MAGIC, Kind.MESSAGE << 4, 0, session, number) + message
+
+
+def message_in(datagram: bytes) -> bytes | None:
+    """The message in a MESSAGE packet; None for what is none."""
+    if not datagram.startswith(_MESSAGE_START) or len(datagram) < HEADER_SIZE:
+        return None
+    _, _, _, session, number = _HEADER.unpack_from(datagram)
+    return datagram[HEADER_SIZE:] if session and 0 < number < NUMBER_LIMIT else None
 
 
 def _parse_data(datagram: bytes, flags: int, count: int, session: int, number: int) -> Data:

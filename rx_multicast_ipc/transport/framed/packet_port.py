@@ -5,16 +5,17 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Sequence
 
-import msgspec
-
 from ...channel_events import ChannelEvent
 from ...message import Address, Message
 from ...subscribing.subscriber_errors import report
 from ..base import Transport
-from .envelope import Envelope, Tell
+from .envelope import Envelope
 from .packet_codec import pack_control, parse_control
 from .packet_outlet import PacketOutlet
 from .packets import ControlPacket, Datagram, Kind
+
+Tell = Callable[[ChannelEvent], None]
+"""Tells the user of the channel of an event; on the I/O thread."""
 
 Handler = Callable[[ControlPacket, Message], bool]
 """Takes a packet of its kind, on the I/O thread, in the order of arrival among messages, and the message that it came
@@ -53,7 +54,7 @@ class PacketPort:
         self._shares_port = self._port == transport.group.port
         self._outlet = PacketOutlet(transport, envelope, on_writable)
         if envelope is not None:
-            envelope.attach(self._send_packed, self.tell)
+            envelope.attach(self)
 
     @property
     def overhead(self) -> int:
@@ -69,7 +70,14 @@ class PacketPort:
 
     def send(self, packet: ControlPacket, destination: Address | None = None) -> None:
         """Send a packet to the group or to one address; from any thread. It does not wait, and may get lost."""
-        self._send_packed(pack_control(packet), destination)
+        self.send_packed(pack_control(packet), destination)
+
+    def send_packed(self, packet: bytes, destination: Address | None) -> None:
+        """The same for the bytes of a packet."""
+        with self.lock:
+            if self.is_open:
+                self._outlet.put([(packet, destination)])
+                self._outlet.send()
 
     def tell(self, event: ChannelEvent) -> None:
         """Tell the user of an event, on the I/O thread: in its place among the messages, where called there."""
@@ -132,15 +140,15 @@ class PacketPort:
 
     def arrive(self, batch: list[Message], take: Callable[[list[Message]], None]) -> None:
         """Open what came, call handlers, and have ``take`` called with the rest, in order: packets out of envelopes."""
-        if self._envelope is None and not self._handlers:
-            take(batch)
+        if self._envelope is not None:
+            batch = self._envelope.open(batch)
+        if not self._handlers:
+            if batch:
+                take(batch)
             return
         rest: list[Message] = []
         own = self.transport.own_addresses
-        for datagram in batch:
-            message = self._opened(datagram)
-            if message is None:
-                continue
+        for message in batch:
             packet = parse_control(message.data)
             handler = None if packet is None else self._handlers.get(packet.kind)
             if packet is not None and handler is not None:
@@ -158,21 +166,9 @@ class PacketPort:
         """What the envelope adds to the statistics."""
         return {} if self._envelope is None else self._envelope.counts()
 
-    def _opened(self, datagram: Message) -> Message | None:
-        if self._envelope is None:
-            return datagram
-        packet = self._envelope.open(datagram)
-        return None if packet is None else msgspec.structs.replace(datagram, data=packet)
-
     def _is_taken(self, handler: Handler, packet: ControlPacket, message: Message) -> bool:
         try:
             return handler(packet, message)
         except Exception as error:
             report(error)
             return True
-
-    def _send_packed(self, packet: bytes, destination: Address | None) -> None:
-        with self.lock:
-            if self.is_open:
-                self._outlet.put([(packet, destination)])
-                self._outlet.send()

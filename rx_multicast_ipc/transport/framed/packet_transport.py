@@ -7,6 +7,8 @@ from typing import Any, Final
 
 from ...channel_events import ChannelEvent
 from ...channel_statistics import Statistics
+from ...errors import Unsupported
+from ...key import Keys
 from .. import close_at_exit
 from ..base import Changed, Deliver, Ended, Transport, may_wait
 from ..latch import Latch
@@ -43,6 +45,7 @@ class PacketTransport(TransportWrapper):
 
     def __init__(self, transport: Transport, envelope: Envelope | None) -> None:
         super().__init__(transport)
+        self._envelope = envelope
         self.packets = PacketPort(transport, envelope, self._tell, self._go_on)
         self._lock = self.packets.lock
         self._deliver: Deliver | None = None
@@ -104,6 +107,16 @@ class PacketTransport(TransportWrapper):
         self._released.set()
         innermost: Any = self._innermost
         innermost.forget()
+
+    def change_keys(self, keys: Keys) -> None:
+        """Seal with the first of these from now on, and open what was sealed with any of them; from any thread.
+
+        Raises:
+            Unsupported: it is not sealed.
+        """
+        if self._envelope is None:
+            raise Unsupported("this channel is not sealed: open it with key=")
+        self._envelope.change_keys(keys)
 
     # What a subclass says
 

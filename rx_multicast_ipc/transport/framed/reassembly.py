@@ -69,6 +69,10 @@ class Reassembly:
         self._parts: list[bytes] | None = None
         self._total = 0
 
+    def move_to(self, sender: Address) -> None:
+        """The stream comes from another address from now on."""
+        self._sender = sender
+
     @property
     def is_amid_a_message(self) -> bool:
         """Whether parts of a message are still to come."""

@@ -28,6 +28,10 @@ _LONG_AGO: Final = 1.0
 """Seconds that an end is open after which the first packet of a stream is taken for its beginning, not for a repair."""
 
 
+_MOVED: Final = 0.5
+"""Seconds that a stream was silent and then goes on from another address: it has moved, as when a bridge took over."""
+
+
 class Key(NamedTuple):
     """What tells streams apart.
 
@@ -107,13 +111,18 @@ class Senders:
             number: of its packet that came; 0 if it was none of DATA.
             now: seconds.
         """
+        moved = self._moved(key, now)
+        if moved is not None:
+            moved.move_to(sender)
+            self._streams[key] = moved
+            return moved
         own = [other for other in self._streams if other[0] == key.sender]
         if len(own) >= _MOST_OF_ONE:
             self.close(min(own, key=self._heard_at), now)
         elif len(self._streams) >= MOST_STREAMS:
-            oldest = min(self._streams, key=self._heard_at)
-            incoming = self._streams[oldest]
-            if now - incoming.heard_at < _FRESH and not (incoming.left and incoming.complete):
+            over = [other for other, stream in self._streams.items() if stream.left and stream.complete]
+            oldest = min(over or self._streams, key=self._heard_at)
+            if not over and now - self._heard_at(oldest) < _FRESH:
                 self.refused += 1
                 return None
             self.close(oldest, now)
@@ -124,6 +133,13 @@ class Senders:
         incoming = Incoming(key.session, sender, self._events, *common, now, begin)
         self._streams[key] = incoming
         return incoming
+
+    def _moved(self, key: Key, now: float) -> Incoming | None:
+        """The stream of that session, if it fell silent at another address; it is taken away from there."""
+        for other, stream in self._streams.items():
+            if other[1:] == key[1:] and not stream.left and now - stream.heard_at >= _MOVED:
+                return self._streams.pop(other)
+        return None
 
     def close(self, key: tuple[Hashable, int, bool], now: float) -> None:
         """Forget a stream, but for how far it was heard; what is missing is told."""

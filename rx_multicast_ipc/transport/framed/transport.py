@@ -22,6 +22,7 @@ from ...errors import ChannelClosed, SendFailed
 from ...message import Address, Message
 from ...reliable import Acknowledged, Reliable
 from ..base import Changed, Deliver, Ended, Hears, Transport, WouldBlock, may_wait
+from ..sealed.sealed_traffic_notice import SealedTrafficNotice
 from ..udp.error_advice import send_failed
 from .acknowledgement import Acknowledgement, Acknowledgements
 from .delivery_queue import DeliveryQueue
@@ -85,6 +86,8 @@ class FramedTransport(PacketTransport):
         clock = self._now if self._is_virtual else time.time
         self._queue = DeliveryQueue(self._lock, scheduler, clock, self._is_virtual, self._writable.notify_all)
         self._acknowledgements = Acknowledgements(self._endpoint, scheduler)
+        self._notice = SealedTrafficNotice(transport.group, self._tell)
+        self._notice.told = envelope is not None
         self._timer: DisposableBase | None = None
         self._due = math.inf
         self._sent = self._sent_bytes = self._refused = 0
@@ -304,6 +307,8 @@ class FramedTransport(PacketTransport):
     # Receiving
 
     def _arrive(self, batch: list[Message]) -> None:
+        if not self._notice.told:
+            self._notice.look(batch[0])
         if self._deliver is not None or not self._queue.holds_more_than(self._buffer):  # else as a full receive buffer
             self.packets.arrive(batch, self._take)
 

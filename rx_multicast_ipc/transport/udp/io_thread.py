@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import select
 import selectors
 import socket
@@ -10,6 +11,7 @@ import time
 from collections import deque
 from collections.abc import Callable, Mapping
 from contextlib import suppress
+from functools import partial
 from typing import Protocol
 
 from ...channel_scheduler import DeliveringScheduler
@@ -83,6 +85,9 @@ class _Selector:
         self._selector.close()
 
 
+_yield: Callable[[], None] = getattr(os, "sched_yield", partial(time.sleep, 0))
+
+
 def _nobody() -> int:
     return 0
 
@@ -140,6 +145,7 @@ class IoThread:
         name: the thread's name, for debuggers and profilers.
         lazy: whether there is work that may wait a moment, see :meth:`run_soon`.
         run_lazy: does it all.
+        spin: seconds to go on looking, after something was read, before it sleeps: what comes then finds it awake.
         failed: called on the thread, once, with what kept it from going on: an asynchronous exception, or a descriptor
             that somebody else closed. What reads, timers and actions raise is reported, and does not.
     """
@@ -150,8 +156,10 @@ class IoThread:
         lazy: Lazy | None = None,
         run_lazy: Callable[[], object] = _nobody,
         failed: Callable[[BaseException], None] = report,
+        spin: float = 0.0,
     ) -> None:
         self._name = name
+        self._spin = spin
         self._lazy = lazy or _Nothing()
         self._run_lazy = run_lazy
         self._failed = failed
@@ -167,6 +175,7 @@ class IoThread:
         self._asleep = False
         self._looks_by_itself = False
         self._last_lazy = 0.0
+        self._read_lately = False
         self._watched: set[socket.socket] = set()
         self._posted: deque[Callable[[], object]] = deque()
 
@@ -300,7 +309,12 @@ class IoThread:
             pause = _SOON if pause is None else min(pause, _SOON)
         elif self._lazy.pending:
             pause = 0.0
-        events = poller.wait(pause if pause is None else min(pause, _LONGEST_WAIT))
+        events: list[tuple[int, int]] = []
+        if self._spin and self._read_lately and pause != 0.0:
+            events = self._look(poller, pause)
+            pause = None if pause is None else max(0.0, pause - self._spin)
+        if not events:
+            events = poller.wait(pause if pause is None else min(pause, _LONGEST_WAIT))
         self._asleep = False
         if not events and not self._lazy.pending:
             self._looks_by_itself = False
@@ -320,6 +334,7 @@ class IoThread:
             self.catch_up()
         except BaseException as error:
             report(error)
+        self._read_lately = read > 0
         if 1 < read < _WORTH_IT:
             time.sleep(_GATHER)
         try:
@@ -327,6 +342,17 @@ class IoThread:
         except BaseException as error:
             report(error)
         return True
+
+    def _look(self, poller: _Epoll | _Selector, pause: float | None) -> list[tuple[int, int]]:
+        """What comes before it sleeps. Meanwhile it is woken as if it slept, which ends the look."""
+        now = time.monotonic()
+        until = now + (self._spin if pause is None else min(self._spin, pause))
+        while now < until:
+            if events := poller.wait(0.0):
+                return events
+            _yield()  # to whoever is to send it and has no other core
+            now = time.monotonic()
+        return []
 
     def _fail(self, poller: _Epoll | _Selector, error: BaseException) -> None:
         """Tell that the thread cannot go on, in spite of more exceptions on the way, and let another one begin anew."""

@@ -79,7 +79,7 @@ class UdpTransport:
         self._drops_reported = 0
         self._drop_check: DisposableBase | None = None
         self._final: Statistics | None = None
-        self._thread = IoThread(f"rx_multicast_ipc {group}", self._own, self._deliver_own, self._fail)
+        self._thread = IoThread(f"rx_multicast_ipc {group}", self._own, self._deliver_own, self._fail, options["spin"])
         try:
             kernel_features.find()
         except OSError as error:

@@ -24,15 +24,11 @@ GROUP = Group.of(interface="default")
 PRESENCE = 6
 
 
-def reversal(_: Group) -> Reversal:
-    return Reversal()
-
-
 class End:
     """An end on a host of its own, and what it told, in order: messages' payloads, bodies of packets, events."""
 
     def __init__(self, wire: Wire, host: int, reliable: Reliable | None, envelope: bool) -> None:
-        opening = OpenFramed(VirtualHost(wire, f"10.0.0.{host}"), reliable, reversal if envelope else None)
+        opening = OpenFramed(VirtualHost(wire, f"10.0.0.{host}"), reliable, Reversal if envelope else None)
         self.transport: PacketTransport = opening(GROUP, complete({}))
         self.packets = self.transport.packets
         self.told: list[Any] = []

@@ -38,7 +38,7 @@ _READ: Final = 65_536
 _WRITE: Final = 262_144
 """Bytes of one write: more are written in turns."""
 
-_ALIVE: Final = 10.0
+_ALIVE: Final = 5.0
 """Seconds after which a silent server is asked whether it is there."""
 
 _FIRST_PAUSE: Final = 0.02
@@ -56,7 +56,7 @@ class NatsEnd(Protocol):
     numbering: bytes
     """What its running numbers stand behind."""
 
-    def message(self, subject: str, reply: bytes, payload: bytes, at: float) -> Message: ...
+    def message(self, subject: bytes, reply: bytes, payload: bytes, at: float) -> Message: ...
 
 
 class _Subscription:
@@ -389,10 +389,9 @@ class NatsConnection:
                     self._brought.get(each.sid, _ignore)(each)
                 else:
                     number = subjects.number_in(each.reply)
-                    subject = each.subject.decode("utf-8", "replace")
                     for end in subscription.ends:
                         messages, numbers = batches.setdefault(end, ([], []))
-                        messages.append(end.message(subject, each.reply, each.payload, now))
+                        messages.append(end.message(each.subject, each.reply, each.payload, now))
                         numbers.append(number)
         for end, (messages, numbers) in batches.items():
             end.arrive(messages, numbers)
@@ -421,8 +420,8 @@ class NatsConnection:
         for subscription in found:
             for end in subscription.ends:
                 if end is not sending:
-                    now, reply = time.time(), sending.numbering + b"0"
-                    messages = [end.message(subject, reply, payload, now) for payload in payloads]
+                    now, encoded, reply = time.time(), subject.encode(), sending.numbering + b"0"
+                    messages = [end.message(encoded, reply, payload, now) for payload in payloads]
                     end.arrive(messages, range(first, first + len(messages)))
 
     def _hear(self, said: Said) -> None:

@@ -50,7 +50,9 @@ def number_in(reply: bytes) -> int | None:
     """The running number that a reply subject ends with; None for that of a stranger."""
     if not reply.startswith((NUMBER, b"_rx.")):
         return None
-    number = reply.rpartition(b".")[2]
+    number = reply[len(NUMBER) :]
+    if not number.isdigit():
+        number = number.rpartition(b".")[2]
     return int(number) if number.isdigit() and len(number) < 20 else None
 
 

@@ -38,7 +38,7 @@ class NatsTransport(EngineTransport):
     def __init__(self, group: Group, options: ChannelOptions, hears: Hears, connection: NatsConnection) -> None:
         engine = group.engine
         self._foreign = engine.subject if isinstance(engine, Nats) else None
-        self._senders: dict[str, Address | None] = {}
+        self._senders: dict[bytes, Address] = {}
         self.spoke_to: deque[str] = deque(maxlen=8)
         self.listens_to = self._foreign or f"{subjects.of_group(group)}.>"
         self.speaks_to = ""
@@ -100,17 +100,17 @@ class NatsTransport(EngineTransport):
         """Who has yet to acknowledge: a stream, whose name is not known before."""
         return []
 
-    def message(self, subject: str, reply: bytes, payload: bytes, at: float) -> Message:
+    def message(self, subject: bytes, reply: bytes, payload: bytes, at: float) -> Message:
         """The message that came by ``subject``."""
         if self._foreign is not None:
-            return self._foreign_message(subject, reply, payload, at)
+            return self._foreign_message(subject.decode("utf-8", "replace"), reply, payload, at)
         sender = self._senders.get(subject)
         if sender is None:
-            sender = subjects.sender_in(subject) or ("", 0)
+            sender = subjects.sender_in(subject.decode("utf-8", "replace")) or ("", 0)
             if len(self._senders) >= _MOST_REMEMBERED:
                 self._senders.clear()
             self._senders[subject] = sender
-        return Message(payload, sender[0], sender[1], self.group.family, at, False, "", self.to_group)
+        return Message(payload, sender[0], sender[1], self.family, at, False, "", self.to_group)
 
     def _foreign_message(self, subject: str, reply: bytes, payload: bytes, at: float) -> Message:
         text = reply.decode("utf-8", "replace")

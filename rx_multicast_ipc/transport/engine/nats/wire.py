@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import partial
 from itertools import chain, repeat
 from typing import Final, NamedTuple
 
@@ -17,6 +18,10 @@ class Delivered(NamedTuple):
     reply: bytes
     headers: bytes
     payload: bytes
+
+
+_delivered: Callable[[tuple[bytes, bytes, bytes, bytes, bytes]], Delivered] = partial(tuple.__new__, Delivered)  # pyright: ignore[reportUnknownMemberType]
+"""A third of what it costs to call the class, once a message."""
 
 
 class Said(NamedTuple):
@@ -58,7 +63,7 @@ class Parser:
                     self._missing = stop + 2 - size
                     break
                 reply = words[3] if len(words) == 5 else b""
-                found.append(Delivered(words[2], words[1], reply, b"", buffer[start:stop]))
+                found.append(_delivered((words[2], words[1], reply, b"", buffer[start:stop])))
                 place = stop + 2
             elif kind == b"HMSG":
                 words = line.split()

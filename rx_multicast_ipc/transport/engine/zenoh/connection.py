@@ -194,7 +194,15 @@ class ZenohConnection:
     def _give(self, end: EngineTransport, sample: Any, sender: Address, *, direct: bool) -> None:
         attachment = sample.attachment
         number = keys.number_in(None if attachment is None else attachment.to_bytes())
-        message = Message(sample.payload.to_bytes(), *sender, end.group.family, time.time(), direct)
+        message = Message(
+            sample.payload.to_bytes(),
+            *sender,
+            end.group.family,
+            time.time(),
+            direct,
+            "",
+            end.sender_address if direct else end.to_group,
+        )
         end.arrive((message,), (number,))
 
     def _on_transport(self, event: Any) -> None:

@@ -1,0 +1,195 @@
+"""An end that repairs nothing, with an envelope around each message."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from random import SystemRandom
+
+import msgspec
+from reactivex.scheduler import VirtualTimeScheduler
+
+from ...channel_events import ChannelEvent
+from ...channel_statistics import Statistics
+from ...errors import ChannelClosed
+from ...message import Address, Message
+from ..base import Changed, Deliver, Ended, Hears, Transport
+from .delivery_queue import DeliveryQueue
+from .envelope import Envelope
+from .packet_codec import message_in, pack_message
+from .packet_transport import PacketTransport
+from .packets import HEADER_SIZE
+
+
+class EnvelopedTransport(PacketTransport):
+    """Messages arrive as they come, or not, each in a MESSAGE packet with an envelope around it.
+
+    Datagrams that hold no MESSAGE are counted as foreign. After closing, the end inside lives on for a moment, as
+    others may still need it to open what was sent.
+
+    Args:
+        transport: the one inside, opened with ``echo=False``. It belongs to the wrapper from now on.
+        envelope: is put around packets.
+        hears: what it is to hear itself; the one inside hears what is sent to it alone in any case.
+        echo: whether it hears its own messages to the group.
+    """
+
+    def __init__(
+        self, transport: Transport, envelope: Envelope, hears: Hears = Hears.ALL, *, echo: bool = True
+    ) -> None:
+        super().__init__(transport, envelope)
+        scheduler = transport.scheduler
+        self._is_virtual = isinstance(scheduler, VirtualTimeScheduler)
+        self._now = (lambda: scheduler.to_seconds(scheduler.now)) if self._is_virtual else time.monotonic
+        clock = self._now if self._is_virtual else time.time
+        self._opening = envelope
+        self._hears = hears
+        self._echo = echo and hears is Hears.ALL
+        self._buffer = transport.statistics.receive_buffer
+        self._queue = DeliveryQueue(self._lock, scheduler, clock, self._is_virtual, lambda: None)
+        self._session = SystemRandom().getrandbits(32) or 1
+        self._number = self._sent = self._sent_bytes = self._foreign = self._unheard = 0
+        try:
+            self.inner.start(self._arrive, self._on_inside_ended, self._tell)
+        except BaseException:
+            self.inner.close()
+            raise
+        if hears is Hears.ALL:
+            envelope.announce()
+        self._close_with_the_process()
+
+    @property
+    def payload_limit(self) -> int:
+        return self.inner.payload_limit - HEADER_SIZE - self.packets.overhead
+
+    def start(self, deliver: Deliver, ended: Ended, changed: Changed | None = None) -> None:
+        with self._lock:
+            self._deliver, self._ended, self._changed = deliver, ended, changed
+            self._queue.start(deliver, changed)
+
+    def send(self, payload: bytes, destination: Address | None = None) -> None:
+        if self._closed:
+            raise ChannelClosed
+        if destination == (self.group.address, self.group.port):
+            destination = None
+        with self._lock:
+            datagram = self._datagram(payload, destination)
+            if destination is None:
+                self._hear_itself((payload,))  # before any answer
+        try:
+            self.inner.send(datagram, destination)
+        except BaseException:
+            self._note_sent((payload,), 0, destination)
+            raise
+        self._note_sent((payload,), 1, destination)
+
+    def send_many(self, payloads: Sequence[bytes]) -> None:
+        if self._closed:
+            raise ChannelClosed
+        if not payloads:
+            return
+        with self._lock:
+            datagrams = [self._datagram(payload, None) for payload in payloads]
+            self._hear_itself(payloads)
+        try:
+            self.inner.send_many(datagrams)
+        except BaseException as error:
+            self._note_sent(payloads, getattr(error, "sent", 0), None)
+            raise
+        self._note_sent(payloads, len(payloads), None)
+
+    def forget(self) -> None:
+        super().forget()
+        self._queue.clear()
+
+    @property
+    def _lingers(self) -> bool:
+        return not self._is_virtual
+
+    def _count(self) -> Statistics:
+        inside = self.inner.statistics
+        return msgspec.structs.replace(
+            inside,
+            sent=self._sent,
+            sent_bytes=self._sent_bytes,
+            received=self._queue.received,
+            received_bytes=self._queue.received_bytes,
+            dropped=None if inside.dropped is None else inside.dropped + self._unheard,
+            foreign=self._foreign,
+            **self.packets.counts(),
+        )
+
+    def _datagram(self, payload: bytes, destination: Address | None) -> bytes:
+        self._number += 1
+        return self.packets.wrap(pack_message(self._session, self._number, payload), destination)
+
+    def _hear_itself(self, payloads: Sequence[bytes]) -> None:
+        """Have what is about to be sent delivered here, too; with the lock."""
+        if not self._echo or self._closed:
+            return
+        if self._queue.has_room:
+            self._queue.put_own(payloads, self.sender_address)
+            self._queue.post()
+        else:
+            self._unheard += len(payloads)
+
+    def _note_sent(self, payloads: Sequence[bytes], sent: int, destination: Address | None) -> None:
+        with self._lock:
+            self._sent += sent
+            self._sent_bytes += sum(map(len, payloads[:sent]))
+            if sent < len(payloads) and destination is None:
+                self._queue.take_back_own(payloads, sent)
+
+    def _arrive(self, batch: list[Message]) -> None:
+        if self._deliver is not None or not self._queue.holds_more_than(self._buffer):  # else as a full receive buffer
+            self.packets.arrive(batch, self._take)
+
+    def _take(self, batch: list[Message]) -> None:
+        messages: list[Message] = []
+        for packet in batch:
+            data = message_in(packet.data)
+            if data is None:
+                self._foreign += 1
+            else:
+                messages.append(
+                    Message(
+                        data,
+                        packet.address,
+                        packet.port,
+                        packet.family,
+                        packet.received_at,
+                        packet.direct,
+                        packet.interface,
+                        packet.destination,
+                        packet.topic,
+                    )
+                )
+        if messages and self._hears is not Hears.NOTHING:
+            with self._lock:
+                if not self._closed:
+                    self._queue.put(messages)
+            self._queue.drain()
+
+    def _tell(self, event: ChannelEvent) -> None:
+        with self._lock:
+            if not self._closed:
+                self._queue.put_event(event)
+        self._queue.drain()
+
+    # Ending
+
+    def _on_closed(self) -> None:
+        self._queue.stop()
+
+    def _end(self) -> None:
+        if self._told or self.inner.closed:
+            return
+        self.packets.close()
+        with self._lock:
+            self._final = self._count()
+        stays = self._opening.settled_at - self._now()
+        if stays > 0:
+            self.scheduler.schedule_relative(stays, lambda _scheduler, _state: self.inner.close(wait=False))
+        else:
+            self.inner.close(wait=False)
+        self._tell_ended(None)

@@ -1,0 +1,161 @@
+"""The envelope of sealed channels: locks, timers and events around :class:`Sessions`, which knows the protocol."""
+
+from __future__ import annotations
+
+import logging
+import math
+import os
+import time
+from collections.abc import Iterable
+from typing import Final
+
+from reactivex.abc import DisposableBase
+from reactivex.scheduler import VirtualTimeScheduler
+
+from ...channel_events import Rejected
+from ...key import Keys
+from ...message import Address, Message
+from ...strangers.bounded_map import BoundedMap
+from ..framed.packet_port import PacketPort
+from .challenge import Challenge, pack
+from .rejections import Report
+from .sessions import Sessions
+from .wire_format import OVERHEAD
+
+_log = logging.getLogger("rx_multicast_ipc")
+
+_ANSWERED: Final = 0.2
+"""Seconds in which those who are there have asked a new end to prove that it is."""
+
+_LEAST_PAUSE: Final = 1e-5
+"""Seconds: so that a timer is never due before its time by a rounding error."""
+
+_REMEMBERED: Final = 1024
+"""Ends that were sent to alone."""
+
+
+class PacketSealing:
+    """Seals and opens the packets of one opening of a channel; see :class:`~..framed.envelope.Envelope`.
+
+    Args:
+        keys: the first one seals, all open.
+    """
+
+    _port: PacketPort
+    _sessions: Sessions
+
+    def __init__(self, keys: Keys) -> None:
+        self._keys = keys
+        self._news_at = -math.inf
+        self._began = False
+        self._sent_to: BoundedMap[Address, None] = BoundedMap(_REMEMBERED)
+        self._timer: DisposableBase | None = None
+        self._due = math.inf
+
+    @property
+    def overhead(self) -> int:
+        return OVERHEAD
+
+    def attach(self, port: PacketPort) -> None:
+        self._port = port
+        transport = port.transport
+        self._scheduler = transport.scheduler
+        scheduler = self._scheduler
+        virtual = isinstance(scheduler, VirtualTimeScheduler)
+        self._now = (lambda: scheduler.to_seconds(scheduler.now)) if virtual else time.monotonic
+        self._wall_clock = self._now if virtual else time.time
+        group = transport.group
+        self._sessions = Sessions(
+            self._keys,
+            (group.address, group.port),
+            lambda: transport.own_addresses,
+            os.urandom,
+            self._now(),
+            several=group.has_several_interfaces,
+        )
+
+    def announce(self) -> None:
+        """Tell the group that this end is there, so that it is known before it says anything."""
+        self._port.send_packed(pack(Challenge()), None)
+
+    def wrap(self, packet: bytes, destination: Address | None) -> bytes:
+        now = self._now()
+        if destination is None:
+            if not self._began:
+                self._began = True
+                self._news_at = now
+        elif destination not in self._sent_to:
+            self._sent_to.use(destination, lambda _: None)
+            self._news_at = now
+        return self._sessions.seal(packet, destination, now)
+
+    def open(self, batch: Iterable[Message]) -> list[Message]:
+        sessions = self._sessions
+        with self._port.lock:
+            now = self._now()
+            ready = sessions.open(batch, now)
+            reports = self._go_on(now)
+        self._tell(reports)
+        return ready
+
+    @property
+    def settled_at(self) -> float:
+        """Until when (``time.monotonic``, or virtual seconds) somebody may still ask for a proof, and is to get it."""
+        return max(self._news_at, self._sessions.newcomer_at) + _ANSWERED
+
+    def change_keys(self, keys: Keys) -> None:
+        """See :meth:`Sessions.change_keys`; from any thread."""
+        with self._port.lock:
+            seals_anew = keys[0] != self._keys[0]
+            self._keys = keys
+            self._sessions.change_keys(keys)
+            if seals_anew:
+                self._began = False
+                self._sent_to.clear()
+                self.announce()
+        self._port.transport.call(self._look)
+
+    def counts(self) -> dict[str, int]:
+        return {"rejected": self._sessions.rejections.total}
+
+    def _look(self) -> None:
+        with self._port.lock:
+            reports = self._go_on(self._now())
+        self._tell(reports)
+
+    def _on_timer(self, _scheduler: object, _state: object) -> None:
+        with self._port.lock:
+            self._due, self._timer = math.inf, None
+            now = self._now()
+            self._sessions.tick(now)
+            reports = self._go_on(now)
+        self._tell(reports)
+
+    def _go_on(self, now: float) -> list[Report]:
+        """Send what is to be sent, and plan when to go on; with the lock. Returns what is to be told without it."""
+        sessions, port = self._sessions, self._port
+        if sessions.outgoing:
+            outgoing, sessions.outgoing = sessions.outgoing, []
+            for packet, destination in outgoing:
+                port.send_packed(packet, destination)
+        reports = sessions.rejections.take(now)
+        due = min(sessions.timer(), sessions.rejections.timer())
+        if due < self._due and port.is_open:
+            if self._timer is not None:
+                self._timer.dispose()
+            self._due = due
+            self._timer = self._scheduler.schedule_relative(max(0.0, due - now) + _LEAST_PAUSE, self._on_timer)
+        return reports
+
+    def _tell(self, reports: list[Report]) -> None:
+        for why, detail, sender, count, first in reports:
+            reason = f"{why.value}: {detail}" if detail else why.value
+            if first:
+                _log.warning(
+                    "%s: %d datagrams of %s:%d were rejected, %s; see Rejected on channel.events for more",
+                    self._port.transport.group,
+                    count,
+                    *sender,
+                    reason,
+                )
+            self._port.tell(Rejected(reason, sender, count, self._wall_clock()))

@@ -1,0 +1,65 @@
+"""Numbers tell exactly what is missing, whoever begins, comes late or is forgotten."""
+
+from __future__ import annotations
+
+import msgspec
+
+import rx_multicast_ipc as ipc
+from rx_multicast_ipc.message import Message
+from rx_multicast_ipc.transport.engine.arrivals import Arrivals
+from rx_multicast_ipc.transport.engine.running_numbers import RunningNumbers
+
+ONE, OTHER = ("a" * 16, 1), ("b" * 16, 1)
+
+
+def told(numbers: list[int], direct: bool = False) -> list[int | None]:
+    kept = RunningNumbers()
+    return [kept.missing_before(ONE, direct, number) for number in numbers]
+
+
+def test_who_joins_late_has_lost_nothing() -> None:
+    assert told([500, 501, 502]) == [0, 0, 0]
+
+
+def test_each_gap_is_as_long_as_what_is_missing() -> None:
+    assert told([1, 2, 5, 6, 100]) == [0, 0, 2, 0, 93]
+
+
+def test_what_comes_late_or_twice_is_passed_over() -> None:
+    assert told([1, 1, 2, 5, 3, 5, 6, 1]) == [0, None, 0, 2, None, None, 0, None]
+
+
+def test_a_sender_that_forgot_an_address_begins_anew_with_it() -> None:
+    assert told([1, 2, 3, 1, 2], direct=True) == [0, 0, 0, 0, 0]
+
+
+def test_senders_and_what_they_send_to_one_are_counted_apart() -> None:
+    kept = RunningNumbers()
+    for sender in (ONE, OTHER):
+        for direct in (False, True):
+            assert [kept.missing_before(sender, direct, number) for number in (1, 2, 4)] == [0, 0, 1]
+
+
+def test_a_number_that_is_used_again_goes_on_where_it_ended() -> None:
+    from rx_multicast_ipc.transport.engine import base
+
+    number, first = base._take_number()  # pyright: ignore[reportPrivateUsage]
+    base._give_back(number, first + 7)  # pyright: ignore[reportPrivateUsage]
+    again = following = 0
+    while again != number:
+        again, following = base._take_number()  # pyright: ignore[reportPrivateUsage]
+        base._give_back(again, following)  # pyright: ignore[reportPrivateUsage]
+    assert (again, following) == (number, first + 7)
+
+
+def test_a_full_queue_drops_the_newest_and_counts_them() -> None:
+    queue = Arrivals(3 * 256 + 30)
+    messages = [Message(bytes([number]) * 10) for number in range(5)]
+    assert queue.put(messages[:2]) == 0
+    assert queue.put(messages[2:]) == 2
+    assert (queue.take(), queue.dropped) == (messages[:3], 2)
+    assert queue.put([Message(bytes(10_000))]) == 0  # an empty one takes any
+
+
+def test_statistics_say_nothing_of_losses_where_nothing_is_numbered() -> None:
+    assert msgspec.structs.asdict(ipc.Statistics())["lost"] is None

@@ -1,0 +1,71 @@
+"""The thread that reads, delivers and runs timers."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+import rx_multicast_ipc as ipc
+from rx_multicast_ipc.transport.udp import io_thread
+
+from ...helpers import Seen, run, wait_until
+
+
+@pytest.fixture
+def sleeps(monkeypatch: pytest.MonkeyPatch) -> list[float | None]:
+    """How long I/O threads waited for something to come, at most; each time that they did not merely look."""
+    waits: list[float | None] = []
+    make: Any = io_thread._new_poller  # pyright: ignore[reportPrivateUsage]
+
+    def watched() -> Any:
+        poller = make()
+        wait = poller.wait
+
+        def note(seconds: float | None) -> Any:
+            if seconds != 0.0:
+                waits.append(seconds)
+            return wait(seconds)
+
+        poller.wait = note
+        return poller
+
+    monkeypatch.setattr(io_thread, "_new_poller", watched)
+    return waits
+
+
+@pytest.mark.parametrize("spin", [0.0, 1.0])
+def test_a_thread_that_spins_does_not_sleep_between_messages(
+    port: int, sleeps: list[float | None], spin: float
+) -> None:
+    with ipc.open_channel(port) as other, ipc.open_channel(port, spin=spin, echo=False) as channel:
+        seen = Seen(channel.messages)
+        run(other.broadcast(b"wakes it up"))
+        seen.wait_for_count(1)
+        other.close()
+        for number in range(2, 12):
+            sleeps.clear()
+            run(ipc.broadcast(b"x", port))
+            seen.wait_for_count(number)
+            if spin and not sleeps:
+                return  # on a busy machine, one of ten came within the second
+    assert not spin, "it slept each time"
+
+
+def test_a_thread_that_spins_runs_timers_and_what_others_ask_for(port: int) -> None:
+    with ipc.open_channel(port, spin=1.0) as channel:
+        ran: list[str] = []
+        for due, name in ((0.02, "second"), (0.01, "first"), (0.0, "at once")):
+            channel.scheduler.schedule_relative(due, lambda _scheduler, _state, name=name: ran.append(name))
+        wait_until(lambda: len(ran) == 3)
+        assert ran == ["at once", "first", "second"]
+        with pytest.raises(ipc.MessageTimeout):
+            ipc.run(channel.request("x", lambda _: True, timeout=0.01))
+
+
+@pytest.mark.parametrize("spin", [-1.0, 1.5, float("nan"), "long", True, None])
+def test_a_spin_that_is_no_fraction_of_a_second_is_refused(port: int, spin: Any) -> None:
+    with pytest.raises(
+        ipc.InvalidOption, match=r"spin is how many seconds to look for messages before sleeping, 0 to 1"
+    ):
+        ipc.open_channel(port, spin=spin)
