@@ -85,6 +85,7 @@ def test_an_opening_that_is_interrupted_anywhere_leaves_nothing_behind(port: int
         gc.collect()
 
 
+@pytest.mark.quiet_machine
 def test_two_channels_whose_subscribers_close_each_other_do_not_wait_for_each_other(port: int) -> None:
     one, other = ipc.open_channel(port), ipc.open_channel(port)
     both = threading.Barrier(2)

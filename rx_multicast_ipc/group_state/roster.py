@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import heapq
 import math
+from itertools import count
 from random import Random
 from typing import Final, NamedTuple
 
@@ -25,7 +26,15 @@ from ..strangers.rate_limit import AnswerLimit
 from .presence_packet import HELLO, LEAVE, PROBE, PresencePacket
 
 MOST_MEMBERS: Final = 1000
-"""Members that are kept; strangers may make up any number of them. More are not taken until others leave."""
+"""Members that are kept; strangers may make up any number of them. One more takes the place of one that was not heard
+for ``_STALE`` seconds, or is left out."""
+
+_STALE: Final = 5.0
+_LOOKS_FOR_STALE: Final = 0.1
+"""Seconds between two looks for one, for each costs a look at all."""
+
+_SPARE: Final = 64
+"""Deadlines of members that are gone, beyond as many as there are members."""
 
 GOODBYE: Final = "said goodbye"
 SILENT: Final = "silent"
@@ -118,6 +127,8 @@ class Roster:
         self._greets = True
         self._known: dict[int, _Known] = {}
         self._deadlines: list[tuple[float, int, _Known]] = []
+        self._pushed = count()
+        self._looks_for_stale_at = now
         self._gone: BoundedMap[int, float] = BoundedMap(MOST_MEMBERS)
         self._answers = AnswerLimit(lambda: self._now)
         self._ready: list[Outgoing] = []
@@ -141,11 +152,11 @@ class Roster:
         if known is None:
             if flags & LEAVE or not self._joins(session, now):
                 return
-            if len(self._known) >= MOST_MEMBERS:
+            if len(self._known) >= MOST_MEMBERS and not self._makes_room(now):
                 self.refused += 1
                 return
             known = self._known[session] = _Known(Member(name, *source, about, session), interval, number, now)
-            heapq.heappush(self._deadlines, (now + interval * self._overdue, session, known))
+            self._look_after_at(now + interval * self._overdue, known)
             self.changes.append(Change(known.member, CAME))
         else:
             if number <= known.number or source[1] != known.member.port:
@@ -172,11 +183,11 @@ class Roster:
             self._beat_at = now + self._presence.interval * (1 + jitter)
         deadlines = self._deadlines
         while deadlines and deadlines[0][0] <= now:
-            _, session, known = heapq.heappop(deadlines)
-            if self._known.get(session) is known:
+            _, _, known = heapq.heappop(deadlines)
+            if self._known.get(known.member.session) is known:
                 again = self._look_after(known, ready, now)
                 if again < math.inf:
-                    heapq.heappush(deadlines, (again, session, known))
+                    self._look_after_at(again, known)
         return ready
 
     def timer(self) -> float:
@@ -191,6 +202,24 @@ class Roster:
             return []
         self._beat_at = math.inf
         return [(self._packet(LEAVE), None) for _ in range(2)]
+
+    def _look_after_at(self, when: float, known: _Known) -> None:
+        heapq.heappush(self._deadlines, (when, next(self._pushed), known))
+        if len(self._deadlines) > 2 * len(self._known) + _SPARE:
+            there = [entry for entry in self._deadlines if self._known.get(entry[2].member.session) is entry[2]]
+            self._deadlines[:] = there
+            heapq.heapify(self._deadlines)
+
+    def _makes_room(self, now: float) -> bool:
+        """Give up the member that was not heard for longest, if that is long; whether there was one."""
+        if now < self._looks_for_stale_at:
+            return False
+        self._looks_for_stale_at = now + _LOOKS_FOR_STALE
+        oldest = min(self._known.values(), key=lambda known: known.heard_at)
+        if now - oldest.heard_at <= _STALE:
+            return False
+        self._remove(oldest, SILENT)
+        return True
 
     def _joins(self, session: int, now: float) -> bool:
         """Whether one who is not there comes with this, and it is no late packet of one who left."""

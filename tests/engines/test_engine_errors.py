@@ -18,6 +18,7 @@ import pytest
 
 import rx_multicast_ipc as ipc
 from rx_multicast_ipc import environment
+from rx_multicast_ipc.transport.engine.nats import connection, login
 
 from ..nats_servers import NatsServer, free_tcp_port
 from .helpers import until
@@ -110,6 +111,18 @@ def test_the_right_login_in_the_url_or_beside_it(guarded: NatsServer, port: int)
             assert guarded.url in texts
 
 
+@pytest.fixture
+def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whoever says nothing is given up soon."""
+    monkeypatch.setattr(connection, "PATIENCE", 1.5)
+    monkeypatch.setattr(login, "_SILENCE", 0.3)
+
+
+def test_nobody_is_waited_for_longer_than_three_seconds() -> None:
+    assert connection.PATIENCE == login.PATIENCE <= 3.0
+
+
+@pytest.mark.usefixtures("impatient")
 def test_an_http_server_is_told_from_a_nats_server() -> None:
     server = http.server.HTTPServer(("127.0.0.1", 0), http.server.BaseHTTPRequestHandler)
     threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01}, daemon=True).start()
@@ -129,6 +142,7 @@ ANSWERS: dict[str, tuple[Callable[[socket.socket], object], str]] = {
 
 
 @pytest.mark.parametrize("kind", ANSWERS)
+@pytest.mark.usefixtures("impatient")
 def test_what_is_no_nats_server(kind: str) -> None:
     answer, said = ANSWERS[kind]
     kept: list[socket.socket] = []

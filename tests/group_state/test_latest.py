@@ -202,6 +202,43 @@ def test_what_is_large_goes_where_the_channel_is_reliable(network: VirtualNetwor
         one.latest("image").set(bytes(2_000_000))
 
 
+@pytest.mark.parametrize("seed", range(3))
+def test_a_hundred_channels_that_come_at_once_are_served_within_50_ms_by_few_answers(
+    clock: VirtualClock, seed: int
+) -> None:
+    network = VirtualNetwork(clock, latency=0.001, loss=0.1, seed=seed)
+    network.open_channel().latest("price", int).set(42).subscribe()
+    clock.advance_by(20)
+    answers: list[float] = []
+    network.datagrams.subscribe(lambda sent: answers.append(sent.sent_at) if b"price42" in sent.payload else None)
+    served: dict[int, float] = {}
+    for number in range(100):
+
+        def serve(value: int, number: int = number) -> None:
+            served[number] = clock.clock - 20
+
+        network.open_channel().latest("price", int).subscribe(serve)
+    clock.advance_by(0.05)
+    assert len(served) == 100
+    assert len(answers) <= 10
+    clock.advance_by(1)
+    assert len(answers) <= 10
+
+
+def test_the_same_program_gives_the_same_traffic() -> None:
+    def traffic() -> list[object]:
+        clock = VirtualClock()
+        network = VirtualNetwork(clock, latency=0.001, loss=0.2, seed=7)
+        sent: list[object] = []
+        network.datagrams.subscribe(sent.append)
+        for name in ("Ann", "Bob", "Cid"):
+            network.open_channel(presence=name).latest("price", int).set(len(name)).subscribe()
+        clock.advance_by(60)
+        return sent
+
+    assert traffic() == traffic()
+
+
 def test_a_lossy_raw_network_makes_all_alike(clock: VirtualClock) -> None:
     network = VirtualNetwork(clock, latency=0.001, loss=0.3, seed=1)
     channels = [network.open_channel() for _ in range(20)]

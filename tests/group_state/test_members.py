@@ -38,6 +38,31 @@ def names_of(channel: ipc.Channel) -> Names:
     return seen
 
 
+@pytest.mark.parametrize("sealed_reliable", [False, True])
+def test_a_sealed_group_knows_its_own_and_nobody_else(
+    network: VirtualNetwork, clock: VirtualClock, sealed_reliable: bool
+) -> None:
+    pytest.importorskip("cryptography")
+    key, other = ipc.Key.new(), ipc.Key.new()
+    ann, bob = (network.open_channel(presence=name, key=key, reliable=sealed_reliable) for name in ("Ann", "Bob"))
+    stranger = network.open_channel(presence="Stranger", key=other, reliable=sealed_reliable)
+    plain = network.open_channel(presence="Plain", reliable=sealed_reliable)
+    clock.advance_by(5)
+    seen = [names_of(channel) for channel in (ann, bob, stranger, plain)]
+    assert seen == [[["Ann", "Bob"]], [["Ann", "Bob"]], [["Stranger"]], [["Plain"]]]
+    stranger.latest("price", int).set(666).subscribe()
+    plain.latest("price", int).set(667).subscribe()
+    ann.latest("price", int).set(42).subscribe()
+    clock.advance_by(1)
+    values: list[int] = []
+    bob.latest("price", int).subscribe(values.append)
+    clock.advance_by(20)
+    assert values == [42]
+    bob.close()
+    clock.advance_by(0.1)
+    assert names_of(ann) == [["Ann"]]
+
+
 @pytest.fixture(params=[False, True], ids=["raw", "reliable"])
 def reliable(request: pytest.FixtureRequest) -> bool:
     return request.param

@@ -161,6 +161,28 @@ def test_strangers_fill_a_bounded_roster_and_it_empties_again() -> None:
     assert one.names == ["member 0"]
 
 
+def test_strangers_that_beat_once_an_hour_do_not_keep_others_out() -> None:
+    simulation = Simulation()
+    (one,) = group(simulation, 1)
+    for session in range(MOST_MEMBERS):
+        simulation.receive(one, beat(1000 + session, interval=3600.0), STRANGER)
+    simulation.run(until=10)
+    group(simulation, 5)
+    simulation.run(until=15)
+    assert sum(name.startswith("member") for name in one.names) == 6
+    assert len(one.names) == MOST_MEMBERS + 1
+
+
+def test_strangers_that_come_and_leave_again_and_again_leave_nothing_behind() -> None:
+    simulation = Simulation()
+    (one,) = group(simulation, 1)
+    for session in range(20_000):
+        simulation.receive(one, beat(1000 + session, 1, interval=3600.0), STRANGER)
+        simulation.receive(one, beat(1000 + session, 2, LEAVE, interval=3600.0), STRANGER)
+    assert one.names == ["member 0"]
+    assert len(one.roster._deadlines) < 200  # pyright: ignore[reportPrivateUsage]
+
+
 def test_a_session_on_another_port_is_an_impostor_and_changes_nothing() -> None:
     simulation = Simulation()
     (one,) = group(simulation, 1)
