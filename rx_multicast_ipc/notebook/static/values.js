@@ -40,7 +40,7 @@ export class ValuePlot {
       text.textContent = numberText(tick, step);
       return [svg("line", { class: "grid", x1: 0, x2: width, y1: y(tick), y2: y(tick) }), text];
     });
-    this.svg.replaceChildren(...grid, ...shown.flatMap((one) => lines(one, x, y)));
+    this.svg.replaceChildren(...grid, ...shown.flatMap((one) => lines(one, width, x, y)));
   }
 
   #drawLegend(series) {
@@ -90,12 +90,25 @@ function scale(series) {
   return { low: Math.floor(low / step) * step, high: Math.ceil(high / step) * step, step };
 }
 
-// A bucket whose values differ is a stroke between the least and the greatest.
-function lines({ index, buckets }, x, y) {
-  const corners = buckets.flatMap(([number, low, high, last]) => {
-    const at = x(number);
-    return low === high ? [`${at},${y(last)}`] : [`${at},${y(low)}`, `${at},${y(high)}`, `${at},${y(last)}`];
-  });
+// At most one stroke for every pixel, from the least to the greatest value there; groups keep their places as they move.
+function lines({ index, buckets }, width, x, y) {
+  const together = Math.max(1, Math.ceil(PLOT_SECONDS / BUCKET / width));
+  const corners = [];
+  let before = 0;
+  for (let first = 0, next; first < buckets.length; first = next) {
+    const group = Math.floor(buckets[first][0] / together);
+    let [, low, high, last] = buckets[first];
+    for (next = first + 1; next < buckets.length && Math.floor(buckets[next][0] / together) === group; next++) {
+      low = Math.min(low, buckets[next][1]);
+      high = Math.max(high, buckets[next][2]);
+      last = buckets[next][3];
+    }
+    const at = x(buckets[next - 1][0]);
+    if (low === high) corners.push(`${at},${y(last)}`);
+    else if (high - before < before - low) corners.push(`${at},${y(high)} ${at},${y(low)}`);
+    else corners.push(`${at},${y(low)} ${at},${y(high)}`);
+    before = low === high ? last : high - before < before - low ? low : high;
+  }
   const look = `colour-${index % COLOURS}`;
   const line = svg("polyline", { class: `value ${look}`, "stroke-dasharray": dashes(index), points: corners.join(" ") });
   if (buckets.length > SPARSE) return [line];
