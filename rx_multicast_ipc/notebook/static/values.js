@@ -21,13 +21,20 @@ export class ValuePlot {
     box.append(make("div", { className: "chart" }, this.plot, this.remark), this.legend);
   }
 
+  // Before anything is changed: else the page is laid out for it in between.
+  measure() {
+    this.size = [this.plot.clientWidth, this.plot.clientHeight];
+  }
+
   // `series` as in the store, or as it was when the view was paused.
   draw({ series, at, failed, reason, leftOut }) {
     this.box.hidden = series.length === 0 && failed === 0;
     setText(this.remark, remark(failed, reason, leftOut));
     this.remark.hidden = !this.remark.textContent;
     this.#drawLegend(series);
-    const { clientWidth: width, clientHeight: height } = this.plot;
+    if (this.box.hidden) return;
+    if (!this.size[0]) this.measure(); // it was hidden until now
+    const [width, height] = this.size;
     if (!width) return;
     this.svg.setAttribute("viewBox", `0 0 ${width} ${height}`);
     const shown = series.filter(({ name }) => !this.hidden.has(name));
@@ -49,11 +56,14 @@ export class ValuePlot {
     series.forEach((one, index) => {
       const button = this.legend.children[index].firstChild;
       const [sample, name, last] = button.children;
-      sample.replaceChildren(svg("line", { class: `colour-${one.index % COLOURS}`, "stroke-dasharray": dashes(one.index), x1: 0, x2: 18, y1: 5, y2: 5 }));
+      if (button.index !== one.index) {
+        button.index = one.index;
+        sample.replaceChildren(svg("line", { class: `colour-${one.index % COLOURS}`, "stroke-dasharray": dashes(one.index), x1: 0, x2: 18, y1: 5, y2: 5 }));
+      }
       setText(name, one.name);
       setText(last, numberText(one.buckets.at(-1)[3]));
-      button.title = `${one.name}: ${numberText(lowest([one]))} to ${numberText(highest([one]))}; click to show or hide it`;
-      button.ariaPressed = String(!this.hidden.has(one.name));
+      const pressed = String(!this.hidden.has(one.name));
+      if (button.ariaPressed !== pressed) button.ariaPressed = pressed;
     });
   }
 
@@ -64,7 +74,7 @@ export class ValuePlot {
       this.redraw();
     };
     const sample = svg("svg", { class: "sample", viewBox: "0 0 18 10", "aria-hidden": "true" });
-    return make("li", {}, make("button", { type: "button", onclick: toggle }, sample, name, make("span", { className: "last" })));
+    return make("li", {}, make("button", { type: "button", title: "Show or hide it", onclick: toggle }, sample, name, make("span", { className: "last" })));
   }
 }
 
