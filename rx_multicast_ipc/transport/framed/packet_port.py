@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Sequence
+from typing import Final
 
 from ...channel_events import ChannelEvent
 from ...message import Address, Message
 from ...subscribing.subscriber_errors import report
 from ..base import Transport
 from .envelope import Envelope
-from .packet_codec import is_packet, pack_control, parse_control
+from .packet_codec import pack_control, parse_control
 from .packet_outlet import PacketOutlet
-from .packets import ControlPacket, Datagram, Kind
+from .packets import MAGIC, ControlPacket, Datagram, Kind
+
+_MAGIC: Final = bytes([MAGIC])
 
 Tell = Callable[[ChannelEvent], None]
 """Tells the user of the channel of an event; on the I/O thread."""
@@ -142,15 +145,16 @@ class PacketPort:
         """Open what came, call handlers, and have ``take`` called with the rest, in order: packets out of envelopes."""
         if self._envelope is not None:
             batch = self._envelope.open(batch)
-        if all(self._handler(message.data) is None for message in batch):
+        if not self._handlers:
             if batch:
                 take(batch)
             return
         rest: list[Message] = []
         own = self.transport.own_addresses
         for message in batch:
-            handler = self._handler(message.data)
-            packet = None if handler is None else parse_control(message.data)
+            data = message.data
+            handler = self._handlers.get(data[1] >> 4) if data[:1] == _MAGIC and len(data) > 1 else None
+            packet = None if handler is None else parse_control(data)
             if packet is not None and handler is not None:
                 if rest:
                     take(rest)
@@ -161,10 +165,6 @@ class PacketPort:
             rest.append(message)
         if rest:
             take(rest)
-
-    def _handler(self, datagram: bytes) -> Handler | None:
-        """Who asked for it; looked at before it is parsed, for most are of other kinds."""
-        return self._handlers.get(datagram[1] >> 4) if is_packet(datagram) else None
 
     def counts(self) -> dict[str, int]:
         """What the envelope adds to the statistics."""
