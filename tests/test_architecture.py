@@ -40,6 +40,7 @@ LAYERS = (
     {"notebook"},
     {"cli"},
     {"__main__"},
+    {"_pyinstaller"},
 )
 """Rooms by height: each may import from those below it."""
 

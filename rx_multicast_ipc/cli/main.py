@@ -22,6 +22,7 @@ COMMANDS: Final = {
     "members": "tell who is in a group, as far as they say so",
     "topics": "tell who publishes what, how often and how much",
     "ping": "ask every listener of a group, and measure the answers",
+    "bench": "measure what a group carries: rate, loss, round trips",
     "record": "write what a group says to a capture file",
     "replay": "send what a capture file holds to a group",
     "spy": "watch a group, full screen",

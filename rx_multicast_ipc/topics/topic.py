@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import partial
-from typing import TYPE_CHECKING, Any, Generic, TypeVar
+from threading import RLock
+from typing import TYPE_CHECKING, Any, Final, Generic, TypeVar
 
 from reactivex import Observable
 
@@ -23,6 +24,9 @@ if TYPE_CHECKING:
 
 _T = TypeVar("_T")
 
+_making: Final = RLock()
+"""Held while a stream that few use is made; a signal handler may ask for one while its thread does."""
+
 
 class Topic(Generic[_T]):
     """What is published under one name, as values of one type. Made by :meth:`Channel.topic`.
@@ -40,6 +44,12 @@ class Topic(Generic[_T]):
         open_latest: opens the latest value of that name, type and format.
     """
 
+    # Slots and a decoder at hand: with a thousand topics, what a message costs is how many places in memory it touches.
+    __slots__ = (
+        *("__weakref__", "_broadcast", "_codec", "_decode", "_handle", "_name", "_open_latest", "_prefix", "_received"),
+        *("_router", "_stream"),
+    )
+
     def __init__(
         self,
         name: str,
@@ -54,11 +64,13 @@ class Topic(Generic[_T]):
         self._name = name
         self._prefix = encoded + b"\0"
         self._codec = ValueCodec(f"topic {name}", type, format)
+        self._decode = self._codec.decode
         self._handle = decode_error_handler(on_error, f"cannot decode topic {name}", f"topic {name}: ")
         self._broadcast = broadcast
         self._open_latest = open_latest
         self._stream: RoutedSource[_T] = router.source(self, encoded, f"topic {name}")
-        self._received: RoutedSource[Received[_T]] = router.source(self, encoded, f"received of topic {name}")
+        self._received: RoutedSource[Received[_T]] | None = None
+        self._router = router
 
     @property
     def name(self) -> str:
@@ -73,7 +85,10 @@ class Topic(Generic[_T]):
     @property
     def received(self) -> HotObservable[Received[_T]]:
         """Hot: the same values, each with the message that brought it: who sent it, when, and where a reply goes."""
-        return self._received
+        with _making:
+            if self._received is None:
+                self._received = self._router.source(self, self._prefix[:-1], f"received of topic {self._name}")
+            return self._received
 
     @property
     def latest(self) -> LatestValue[_T]:
@@ -107,12 +122,12 @@ class Topic(Generic[_T]):
     @property
     def observed(self) -> bool:
         """Whether anybody is subscribed."""
-        return self._stream.observed or self._received.observed
+        return any(source.observed for source in self._sources)
 
     def deliver(self, payload: bytes, message: Message) -> None:
         """For the router: decode once, for all who listen."""
         try:
-            value = self._codec.decode(payload)
+            value = self._decode(payload)
         except Exception as error:
             self._refuse(message, error)
             return
@@ -121,17 +136,18 @@ class Topic(Generic[_T]):
             return
         if self._stream.observed:
             self._stream.emit((value,))
-        if self._received.observed:
-            self._received.emit((Received(value, message),))
+        received = self._received
+        if received is not None and received.observed:
+            received.emit((Received(value, message),))
 
     def stop(self) -> None:
         """For the router: the channel is being closed."""
-        self._stream.stop()
-        self._received.stop()
+        for source in self._sources:
+            source.stop()
 
     def end(self, error: Exception | None = None) -> None:
         """For the router: the channel ended."""
-        tell_all([partial(self._stream.end, error), partial(self._received.end, error)])
+        tell_all([partial(source.end, error) for source in self._sources])
 
     def __repr__(self) -> str:
         return f"<Topic {self._name}>"
@@ -147,5 +163,8 @@ class Topic(Generic[_T]):
             detach(self._end_subscribers, raised)
 
     def _end_subscribers(self, error: Exception) -> None:
-        ends = (self._stream.end_subscribers, self._received.end_subscribers)
-        tell_all([partial(end, error) for end in ends])
+        tell_all([partial(source.end_subscribers, error) for source in self._sources])
+
+    @property
+    def _sources(self) -> tuple[RoutedSource[Any], ...]:
+        return (self._stream,) if self._received is None else (self._stream, self._received)

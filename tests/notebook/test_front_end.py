@@ -11,32 +11,15 @@ import pytest
 from rx_multicast_ipc import Message
 from rx_multicast_ipc.notebook.live_meter import Meter
 from rx_multicast_ipc.notebook.live_update import PAYLOAD_BUDGET, State, encode
-from rx_multicast_ipc.notebook.live_widget import STATIC, front_end
 from rx_multicast_ipc.notebook.plotted_values import PlottedValues
+
+from .front_end_page import FrontEndPage
 
 pytest.importorskip("playwright", reason="needs the extra [notebook-test]")
 
 START = 1_700_000_000.0
 
 ANN, BOB = ("127.0.0.1", 4001), ("127.0.0.1", 4002)
-
-MODEL = """
-const handlers = [];
-window.sent = [];
-const model = {
-  get: () => "a group",
-  on: (_name, handler) => handlers.push(handler),
-  send: (content) => sent.push(content),
-};
-const view = (text) => new DataView(Uint8Array.from(atob(text), (character) => character.charCodeAt(0)).buffer);
-window.update = (parts) => handlers.forEach((handler) => handler({}, parts.map(view)));
-window.begin = async (source) => {
-  const module = await import(URL.createObjectURL(new Blob([source], { type: "text/javascript" })));
-  const widget = module.default();
-  widget.initialize({ model });
-  window.end = widget.render({ model, el: document.getElementById("here") });
-};
-"""
 
 
 class FrontEnd:
@@ -46,9 +29,7 @@ class FrontEnd:
         self.page = page
         self.now = START
         self.meter = Meter(lambda: self.now)
-        page.set_content(f"<style>{(STATIC / 'live.css').read_text()}</style><div id=here></div>")
-        page.add_script_tag(content=MODEL)
-        page.evaluate("source => begin(source)", front_end())
+        self._shown = FrontEndPage(page, "a group")
 
     def plot(self, value: Callable[[Any], Any]) -> None:
         self.meter = Meter(lambda: self.now, PlottedValues(value))
@@ -62,11 +43,10 @@ class FrontEnd:
         self.show(encode(self.meter.read(), dropped=dropped, state=state, error=error))
 
     def show(self, parts: list[bytes]) -> None:
-        self.page.evaluate("parts => update(parts)", [base64.b64encode(part).decode() for part in parts])
-        self.drawn()
+        self._shown.show(parts)
 
     def drawn(self) -> None:
-        self.page.evaluate("() => new Promise(done => requestAnimationFrame(() => requestAnimationFrame(done)))")
+        self._shown.drawn()
 
     def figure(self, name: str) -> str:
         return self.page.locator(f".figure.{name} .number").inner_text()

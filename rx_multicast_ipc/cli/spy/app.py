@@ -23,6 +23,7 @@ from ...errors import ChannelClosed, Unsupported
 from ...member import Member, names_by_sender
 from ...message import Address
 from ...strangers.printable_text import printable, printable_bytes
+from ...topics.topic_name import split_topic
 from .. import exit_codes
 from ..output import clock, host_port
 from .log_notices import Notices
@@ -48,9 +49,12 @@ _MESSAGES: Final = (
     Column("#", 7, right=True, optional=True),
     Column("time", 15, optional=True),
     Column("sender", 21, whole=True),
+    Column("topic", 16),
     Column("size", 6, right=True),
     Column("payload"),
 )
+_TOPIC: Final = 3
+"""Its column, which is shown once there is one."""
 
 
 class SpyApp(App[int]):
@@ -139,6 +143,7 @@ class SpyApp(App[int]):
         ordered = sorted(self.traffic.senders.values(), key=self._sort_key, reverse=self._descending)
         self.senders.marked = self._sort_by, " ▼" if self._descending else " ▲"
         self.senders.show(ordered)
+        self.messages.hidden = frozenset() if self.traffic.has_topics else frozenset({_TOPIC})
         self.messages.show(list(self.traffic.latest))
         status = self._status()
         if status != self._told:
@@ -232,9 +237,10 @@ class SpyApp(App[int]):
             self._payload.update("")
             return
         message = heard.message
-        view, text = view_of(message.data, self._view, self._payload.size.width)
+        topic, payload = split_topic(message.data)
+        view, text = view_of(payload, self._view, self._payload.size.width)
         chosen = " (auto)" if self._view == "auto" else ""
-        direct = ", direct" if message.direct else ""
+        direct = (", direct" if message.direct else "") + (f", topic {topic}" if topic else "")
         self._inspector.border_title = f"message {heard.number} as {view}{chosen}"
         self._inspector.border_subtitle = escape(f"{host_port(message.sender)}, {len(message.data)} bytes{direct}")
         self._payload.update(text)
@@ -300,12 +306,14 @@ class SpyApp(App[int]):
 
     def _message_cells(self, heard: Heard) -> Sequence[str]:
         message = heard.message
+        topic, payload = split_topic(message.data)
         return (
             str(heard.number),
             clock(message.received_at),
             self._named(message.sender),
+            topic,
             str(len(message.data)),
-            ("→ me  " if message.direct else "") + printable_bytes(message.data[:PREVIEW]),
+            ("→ me  " if message.direct else "") + printable_bytes(payload[:PREVIEW]),
         )
 
     def _tell(self, event: ChannelEvent) -> None:

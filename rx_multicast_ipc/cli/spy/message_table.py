@@ -99,6 +99,8 @@ class Table(ScrollView, Generic[_R], can_focus=True):
         self._wide = [column.width for column in columns]
         self.marked: tuple[int, str] | None = None
         """A column, and what is put behind its title."""
+        self.hidden: frozenset[int] = frozenset()
+        """Columns that are not shown."""
 
     @property
     def selected(self) -> _R | None:
@@ -198,7 +200,8 @@ class Table(ScrollView, Generic[_R], can_focus=True):
 
     def _widths(self) -> list[tuple[int, int]]:
         """The number and width of every column that there is room for."""
-        wide, shown = self._wide, list(enumerate(self._columns))
+        wide = self._wide
+        shown = [pair for pair in enumerate(self._columns) if pair[0] not in self.hidden]
         while True:
             rest = self.size.width - sum(wide[number] + 2 for number, _ in shown) + 1
             optional = [pair for pair in shown if pair[1].optional]

@@ -9,6 +9,7 @@ from typing import Final
 
 from ...message import Address, Message
 from ...strangers.bounded_map import BoundedMap
+from ...topics.topic_name import split_topic
 from ..output import host_port
 
 KEPT: Final = 10_000
@@ -122,6 +123,7 @@ class Traffic:
         total: of all senders together.
         senders: by address; who has been silent longest comes first.
         latest: the latest messages that pass the filter.
+        has_topics: whether a message of a topic was among them.
     """
 
     def __init__(self) -> None:
@@ -134,6 +136,7 @@ class Traffic:
     def clear(self) -> None:
         """Forget everything; the filter stays."""
         self.total = Meter()
+        self.has_topics = False
         self.senders: BoundedMap[Address, Sender] = BoundedMap(SENDERS)
         self._kept.clear()
         if self._later is not None:
@@ -145,6 +148,8 @@ class Traffic:
         total, senders = self.total, self.senders
         for message in batch:
             size = len(message.data)
+            if not self.has_topics:
+                self.has_topics = bool(split_topic(message.data)[0])
             total.messages += 1
             total.bytes += size
             sender = senders.use(message.sender, Sender)

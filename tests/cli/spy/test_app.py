@@ -92,6 +92,22 @@ async def test_it_shows_every_sender_and_every_message(channel: ipc.Channel, oth
 
 
 @use
+async def test_topics_have_a_column_once_there_is_one(channel: ipc.Channel, other: ipc.Channel) -> None:
+    async with screen(channel, size=(200, 40)) as on:
+        say(other, "plain")
+        await on.heard(1)
+        assert "topic" not in on.app.messages.render_line(0).text
+        say(other, b'robot/pose\0{"x": 1}')
+        await on.heard(2)
+        head = on.app.messages.render_line(0).text
+        assert head.split() == ["#", "time", "sender", "topic", "size", "payload"]
+        plain, posed = on.lines("messages")
+        assert plain.split()[-2:] == ["5", "plain"]
+        assert posed.split()[3:] == ["robot/pose", "19", '{"x":', "1}"]
+        assert on.text("payload") == '{\n  "x": 1\n}'
+
+
+@use
 async def test_the_cursor_follows_the_latest_until_it_is_moved(channel: ipc.Channel, other: ipc.Channel) -> None:
     async with screen(channel) as on:
         say(other, *(f"message {number}" for number in range(100)))
@@ -224,6 +240,7 @@ async def test_enter_on_a_sender_shows_its_messages_alone(channel: ipc.Channel, 
 
 
 @use
+@needs_linux
 async def test_drops_are_shown_in_red(channel: ipc.Channel, other: ipc.Channel) -> None:
     slow = ipc.open_channel(channel.group.port, receive_buffer=4096)
     go_on = Event()
