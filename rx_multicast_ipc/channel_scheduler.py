@@ -16,6 +16,7 @@ from reactivex.scheduler.periodicscheduler import PeriodicScheduler
 from reactivex.scheduler.scheduler import Scheduler
 from reactivex.typing import AbsoluteTime, RelativeTime, ScheduledPeriodicAction
 
+from .subscribing.deadlocks import deadlock
 from .subscribing.subscriber_errors import on_delivering_thread, report
 
 _TState = TypeVar("_TState")
@@ -186,7 +187,17 @@ def clock_of(scheduler: SchedulerBase) -> Callable[[], float]:
 
 
 class DeliveringScheduler(TimerScheduler):
-    """The scheduler of a thread that reads and delivers."""
+    """The scheduler of a thread that reads and delivers.
+
+    Scheduling raises ``WouldDeadlock`` where a subscriber on such a thread blocks, with ``Observable.run``, until a
+    timer fires that this very thread would run.
+    """
+
+    def _add(self, due: float, action: ScheduledAction[Any], state: Any) -> DisposableBase:
+        blocked = deadlock()
+        if blocked is not None:
+            raise blocked
+        return super()._add(due, action, state)
 
 
 class _Timer(DisposableBase):

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -9,11 +10,22 @@ import rx_multicast_ipc as ipc
 from rx_multicast_ipc.subscribing.subscriber_errors import UnhandledErrorHook
 from rx_multicast_ipc.testing.conformance.transport_rig import free_port
 
-from . import npm, seclusion
+from . import npm, seclusion, wine
 from .wall_clock import WallClock
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    for item in items:
+        wine.expect(item)
+    if "PYTEST_XDIST_WORKER" in os.environ:
+        beside_others = pytest.mark.skip(reason="measures time: run it alone, with pytest -m quiet_machine")
+        for item in items:
+            if item.get_closest_marker("quiet_machine"):
+                item.add_marker(beside_others)
+
+
 def pytest_configure(config: pytest.Config) -> None:
+    wine.configure(config)
     seclusion.seclude(worker=hasattr(config, "workerinput"))
 
 

@@ -104,6 +104,7 @@ class Terminals(NamedTuple):
                     return True
                 for at, process in enumerate(running):
                     if process.poll() is not None:
+                        err.truncate(err.seek(0))  # of an attempt that came too early
                         running[at] = start(stage[at], subprocess.DEVNULL if at else out)
                 return False
 

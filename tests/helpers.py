@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import ctypes
 import os
+import signal
 import socket
 import struct
 import subprocess
@@ -22,8 +24,8 @@ from rx_multicast_ipc.receiving.hot_source import HotSource
 
 T = TypeVar("T")
 
-PATIENCE = 20.0
-"""Seconds after which a test gives up on something that should have happened."""
+PATIENCE = 20.0 * float(os.environ.get("RX_MULTICAST_IPC_PATIENCE", "1"))
+"""Seconds after which a test gives up on something that should have happened; more of them for slow machines."""
 
 ROOT = Path(__file__).parent.parent
 
@@ -90,7 +92,11 @@ def divide_by_zero(*_: object) -> None:
 
 
 def open_descriptors() -> int:
-    return len(os.listdir("/proc/self/fd"))
+    if sys.platform == "win32":
+        handles = ctypes.c_uint32()
+        assert ctypes.windll.kernel32.GetProcessHandleCount(ctypes.c_void_p(-1), ctypes.byref(handles))
+        return handles.value
+    return len(os.listdir("/proc/self/fd" if sys.platform == "linux" else "/dev/fd"))
 
 
 @contextmanager
@@ -138,6 +144,22 @@ def python(code: str, *arguments: object) -> subprocess.Popen[str]:
     )
 
 
+def interrupt(process: subprocess.Popen[Any]) -> None:
+    """Ctrl-C for that process."""
+    if sys.platform == "win32":
+        process.kill()
+        process.communicate()
+        pytest.skip("Windows sends Ctrl-C to every process of a console, not to one")
+    process.send_signal(signal.SIGINT)
+
+
+def terminal() -> tuple[int, int]:
+    """Descriptors of a terminal: of who looks at it, and of the program in it."""
+    if sys.platform == "win32":
+        pytest.skip("Python opens no pseudo-terminal on Windows")
+    return os.openpty()
+
+
 def finish(process: subprocess.Popen[str], text: str = "") -> str:
     """What the process printed, once it ended well and with nothing on stderr."""
     try:
@@ -162,6 +184,7 @@ def namespaces() -> bool:
     return False
 
 
+needs_posix = pytest.mark.skipif(sys.platform == "win32", reason="Windows has no signals, pipes or modes of this kind")
 needs_linux = pytest.mark.skipif(sys.platform != "linux", reason="Linux alone tells this")
 needs_namespaces = pytest.mark.skipif(not namespaces(), reason="needs the right to make network namespaces, and ip(8)")
 

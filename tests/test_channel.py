@@ -182,6 +182,7 @@ def test_repr_says_where_and_does_not_subscribe(channel: ipc.Channel) -> None:
     assert not is_observed(channel.messages)
 
 
+@pytest.mark.quiet_machine
 def test_disposing_under_an_operators_lock_never_waits_for_the_thread_that_wants_it(port: int) -> None:
     """``merge`` holds its lock while it delivers, and ``take`` disposes in there."""
     busy = threading.Event()

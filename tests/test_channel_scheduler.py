@@ -203,6 +203,7 @@ TIMED: dict[str, Callable[[SchedulerBase], rx.Observable[int]]] = {
 
 @pytest.mark.parametrize("step", [-3600.0, 3600.0])
 @pytest.mark.parametrize("timed", TIMED)
+@pytest.mark.quiet_machine
 def test_no_timed_operator_on_a_channels_scheduler_notices_a_step(
     channel: ipc.Channel, wall_clock: WallClock, timed: str, step: float
 ) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import ctypes
 import gc
 import os
+import sys
 import threading
 import time
 from collections.abc import Callable
@@ -85,6 +86,7 @@ def test_an_opening_that_is_interrupted_anywhere_leaves_nothing_behind(port: int
         gc.collect()
 
 
+@pytest.mark.quiet_machine
 def test_two_channels_whose_subscribers_close_each_other_do_not_wait_for_each_other(port: int) -> None:
     one, other = ipc.open_channel(port), ipc.open_channel(port)
     both = threading.Barrier(2)
@@ -107,6 +109,7 @@ def test_two_channels_whose_subscribers_close_each_other_do_not_wait_for_each_ot
     assert max(took) < 4  # of the 5 seconds that close waits for a subscriber that does not end
 
 
+@pytest.mark.skipif(sys.platform == "win32", reason="no descriptor there is behind select()")
 def test_a_channel_whose_thread_cannot_go_on_ends_once_and_says_why(
     channel: ipc.Channel, unhandled: list[BaseException]
 ) -> None:
@@ -167,6 +170,25 @@ def test_a_latch_lets_everybody_pass_once_it_is_set() -> None:
     assert passed == [True] * 5
     assert latch.wait(0)
     assert latch.is_set
+
+
+def test_a_latch_may_be_set_again_as_somebody_passes() -> None:
+    latch = Latch()
+    lock = latch._lock  # pyright: ignore[reportPrivateUsage]
+
+    class SetAround:
+        """Sets the latch before and after it is acquired."""
+
+        locked, release = lock.locked, lock.release
+
+        def acquire(self, timeout: float) -> bool:
+            latch.set()
+            acquired = lock.acquire(timeout=timeout)
+            latch.set()
+            return acquired
+
+    latch._lock = SetAround()  # pyright: ignore[reportAttributeAccessIssue, reportPrivateUsage]
+    assert latch.wait(PATIENCE)
 
 
 def test_a_descriptor_number_that_is_used_again_is_left_alone(port: int) -> None:

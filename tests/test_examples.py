@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import signal
 import subprocess
 import sys
 from collections.abc import Generator
@@ -14,7 +13,7 @@ import pytest
 
 import rx_multicast_ipc as ipc
 
-from .helpers import PATIENCE, ROOT
+from .helpers import PATIENCE, ROOT, interrupt
 
 EXAMPLES = ROOT / "examples"
 
@@ -80,13 +79,12 @@ def test_a_bot_ends_when_the_arena_closes(bot: str) -> None:
         output(process)
 
 
-@pytest.mark.skipif(sys.platform == "win32", reason="POSIX signals")
 def test_ping_is_answered_by_pong() -> None:
     with ipc.open_channel() as channel, example("ping_pong", "pong") as pong:
         ipc.run(channel.wait_for_message(lambda m: m.text == "pong is here", timeout=PATIENCE))
         with example("ping_pong", "ping") as ping:
             assert output(ping)[0].startswith("pong from 127.0.0.1:")
-        pong.send_signal(signal.SIGINT)
+        interrupt(pong)
         output(pong)
 
 
@@ -97,16 +95,15 @@ def test_ping_alone_gives_up_in_time() -> None:
     assert out.startswith("nobody answered: no answer within 0.5 s")
 
 
-@pytest.mark.skipif(sys.platform == "win32", reason="POSIX signals")
 def test_the_highest_number_is_elected_and_when_it_is_gone_the_next() -> None:
     with example("election", "1", "0.2") as one:
         with example("election", "2", "0.2") as two:
             for process in (one, two):
                 assert "2 leads" in iter(partial(read_line, process), "")
-            two.send_signal(signal.SIGINT)
+            interrupt(two)
             output(two)
         assert "1 leads" in iter(partial(read_line, one), "")
-        one.send_signal(signal.SIGINT)
+        interrupt(one)
         output(one)
 
 
@@ -153,24 +150,21 @@ def test_a_chat_of_two() -> None:
         output(ann)
 
 
-@pytest.mark.skipif(sys.platform == "win32", reason="POSIX signals")
 def test_ctrl_c_ends_the_chat_without_a_traceback() -> None:
     with example("chat", "Ann") as ann:
         assert read_line(ann) == "* Ann came in"
-        ann.send_signal(signal.SIGINT)
+        interrupt(ann)
         output(ann, "\n")
 
 
-@pytest.mark.skipif(sys.platform == "win32", reason="POSIX signals")
 @pytest.mark.parametrize("bot", ["announcer", "welcome", "logger"])
 def test_ctrl_c_ends_a_bot_without_a_traceback(bot: str) -> None:
     with ipc.open_channel() as channel, example(bot) as process:
         ipc.run(channel.wait_for_message(lambda m: m.text == f"ready:{bot}", timeout=PATIENCE))
-        process.send_signal(signal.SIGINT)
+        interrupt(process)
         output(process)
 
 
-@pytest.mark.skipif(sys.platform == "win32", reason="POSIX signals")
 @pytest.mark.parametrize(
     ("name", "arguments"),
     [("sensor", ["watch"]), ("request_reply", ["serve"]), ("player", ["Ann"]), ("election", ["1"]), ("arena", [])],
@@ -178,7 +172,7 @@ def test_ctrl_c_ends_a_bot_without_a_traceback(bot: str) -> None:
 def test_ctrl_c_ends_an_example_without_a_traceback(name: str, arguments: list[str]) -> None:
     with example(name, *arguments) as process:
         assert read_line(process)
-        process.send_signal(signal.SIGINT)
+        interrupt(process)
         _, err = process.communicate(timeout=PATIENCE)
     assert "Traceback" not in err
 

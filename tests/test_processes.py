@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import signal
 import subprocess
 import sys
@@ -11,9 +10,7 @@ import pytest
 
 import rx_multicast_ipc as ipc
 
-from .helpers import PATIENCE, finish, needs_linux, python
-
-pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="POSIX signals and fork")
+from .helpers import PATIENCE, finish, interrupt, needs_linux, python
 
 SAYS_WHEN_DISPOSED = """
 import sys
@@ -44,10 +41,11 @@ def start_and_wait_until_ready(channel: ipc.Channel, code: str) -> subprocess.Po
 
 def test_ctrl_c_during_run_disposes_and_closes(channel: ipc.Channel) -> None:
     process = start_and_wait_until_ready(channel, SAYS_WHEN_DISPOSED)
-    process.send_signal(signal.SIGINT)
+    interrupt(process)
     assert finish(process).split() == ["disposed", "threads", "1"]
 
 
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows ends a process at once, whatever the signal is called")
 def test_sigterm_during_run_ends_the_process_without_a_word(channel: ipc.Channel) -> None:
     process = start_and_wait_until_ready(channel, SAYS_WHEN_DISPOSED)
     process.send_signal(signal.SIGTERM)
@@ -177,7 +175,7 @@ if __name__ == "__main__":
 
 def test_a_killed_process_leaves_the_port_to_others(channel: ipc.Channel) -> None:
     process = start_and_wait_until_ready(channel, SAYS_WHEN_DISPOSED)
-    os.kill(process.pid, signal.SIGKILL)
+    process.kill()
     process.communicate(timeout=PATIENCE)
     ipc.run(channel.broadcast("x"))
     assert ipc.run(channel.wait_for_message(timeout=5)).text == "x"

@@ -193,6 +193,10 @@ def framed(rig: Rig) -> Rig:
 def beside_packets(rig: Rig) -> Rig:
     """Ends of another rig, with packets of other kinds beside their messages."""
     rig.open_transport = OpenFramed(rig.open_transport, None)
+    rig.wrap_elsewhere(
+        "from rx_multicast_ipc.transport.framed.open_framed import OpenFramed\n"
+        "open_transport = OpenFramed(open_transport, None)\n"
+    )
     return rig
 
 

@@ -23,7 +23,9 @@ _MAGIC: Final = b"RXB1"
 _PACKET_SIZE: Final = 1200
 """Bytes, about: a packet fits in an Ethernet frame."""
 
-_Number = Annotated[int, msgspec.Meta(ge=0, lt=1 << 62)]
+HIGHEST_RANK: Final = (1 << 62) - 1
+
+_Number = Annotated[int, msgspec.Meta(ge=0, le=HIGHEST_RANK)]
 _Port = Annotated[int, msgspec.Meta(ge=0, lt=1 << 32)]
 _Text = Annotated[str, msgspec.Meta(max_length=128)]
 

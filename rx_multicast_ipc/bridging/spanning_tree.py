@@ -21,7 +21,7 @@ import math
 from random import Random
 from typing import Final, NamedTuple
 
-from .control_packets import MOST_HOPS, Hello, Identity
+from .control_packets import HIGHEST_RANK, MOST_HOPS, Hello, Identity
 
 SIDES: Final = (0, 1)
 
@@ -164,7 +164,7 @@ class SpanningTree:
         self._begin_anew_after_a_stall(now)
         self._ticked_at = now
         if self._identity is None and now >= self._speaks_at:
-            self._identity = Identity(self._highest_rank + 1, self.number)
+            self._identity = Identity(min(self._highest_rank + 1, HIGHEST_RANK), self.number)
             for side in SIDES:
                 self._due(side, now)
         if now - self._own_on_other_side > self._timing.max_age:

@@ -10,6 +10,7 @@ from io import BufferedReader, FileIO
 from typing import Any, Final, cast
 
 from ..errors import CaptureCorrupt, CaptureFailed
+from .standard_streams import open_file
 
 _BUFFER: Final = 1 << 20
 """Bytes that are read at once: all that is ever held of a file, but for one record."""
@@ -35,7 +36,7 @@ class Source:
         self.path = path
         self.position = 0
         try:
-            self._file = BufferedReader(FileIO(path, "rb"), _BUFFER)
+            self._file = BufferedReader(FileIO(path, "rb", opener=open_file), _BUFFER)
         except OSError as error:
             raise self.failed(error) from error
         try:

@@ -98,7 +98,7 @@ class Dissector:
         try:
             inside = find(link, data)
             found = inside if isinstance(inside, str) else self._inside(inside, data)
-        except (struct.error, IndexError):
+        except (struct.error, IndexError, OverflowError):  # the last: an offset of 32 bits, on a machine of as many
             found = CUT if len(data) < length else MALFORMED
         if isinstance(found, Found):
             return found

@@ -17,6 +17,7 @@ from .link_types import RAW
 from .packet_dissector import UDP
 from .pcap import FILE_HEADER, LONGEST, NANOSECOND_MAGIC, RECORD_HEADER
 from .reader import check_path
+from .standard_streams import open_file
 
 _TTL: Final = 1
 _DONT_FRAGMENT: Final = 0x4000
@@ -194,13 +195,13 @@ class Writer:
 def _replace(path: str, flags: int) -> int:
     """Open what is there, or else make a file. In two steps, so that none is made at the end of a symbolic link."""
     try:
-        return os.open(path, flags & ~os.O_CREAT)
+        return open_file(path, flags & ~os.O_CREAT)
     except FileNotFoundError:
         return _make(path, flags)
 
 
 def _make(path: str, flags: int) -> int:
-    return os.open(path, flags | os.O_CREAT | os.O_EXCL, 0o600)
+    return open_file(path, flags | os.O_CREAT | os.O_EXCL)
 
 
 def _why_it_is_there(path: str) -> str:

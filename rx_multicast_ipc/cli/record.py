@@ -59,7 +59,6 @@ def configure(parser: ArgumentParser) -> None:
         "rx-multicast-ipc record first.pcap --count 3 --force",
         "rx-multicast-ipc record meeting.pcap --duration 1.5 --human",
         "rx-multicast-ipc record - --count 2 | tcpdump -nr -",
-        "rx-multicast-ipc record commands.pcap --reliable  # messages of reliable channels, until Ctrl-C",
     )
     parser.add_argument("file", metavar="FILE", help='the capture file to write ("-": standard output)')
     parser.add_argument("-c", "--count", type=whole, metavar="N", help="end after N messages")

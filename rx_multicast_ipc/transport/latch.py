@@ -41,5 +41,6 @@ class Latch:
             if left <= 0:
                 break
             if self._lock.acquire(timeout=min(left, _LONGEST_WAIT)):
-                self._lock.release()
+                with suppress(RuntimeError):  # a second set() did, which found it locked by this wait
+                    self._lock.release()
         return self._is_set

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from rx_multicast_ipc.bridging.control_packets import Hello, Identity
+from rx_multicast_ipc.bridging.control_packets import HIGHEST_RANK, Hello, Identity, pack, parse_or_none
 from rx_multicast_ipc.bridging.spanning_tree import SIDES, SpanningTree, Timing
 
 TAKEOVER = 0.8
@@ -200,6 +200,17 @@ def test_hellos_that_get_lost_cost_no_second_carrier() -> None:
     simulation.run_until(2.0)
     simulation.run_until(20.0)  # checked at each moment
     assert len(simulation.carrying) == 1
+
+
+def test_a_stranger_that_claims_the_last_place_leaves_bridges_able_to_understand_each_other() -> None:
+    simulation = Simulation([(0, 1), (0, 1)])
+    last = Identity(HIGHEST_RANK, HIGHEST_RANK)
+    for tree in simulation.trees.values():
+        tree.hear(0, Hello(1, last, last, 0, 0.0), 0.0)
+    simulation.run_until(2.0)
+    assert_joined(simulation)
+    for tree in simulation.trees.values():
+        assert all(parse_or_none(pack(hello), 1) == hello for _, hello in tree.farewell())
 
 
 @pytest.mark.parametrize("age", [TIMING.max_age, 3600.0])

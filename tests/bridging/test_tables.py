@@ -105,6 +105,10 @@ class TestControlPackets:
         packet = parse_or_none(b"RXB1" + data if marked else data, 7)
         assert packet is None or packet.port == 7
 
+    def test_an_age_that_is_no_number_is_nothing(self) -> None:
+        me = Identity(1, 2)
+        assert parse_or_none(pack(Hello(7, me, me, 0, float("nan"))), 7) is None
+
     @given(hellos, st.data())
     def test_a_damaged_packet_is_a_packet_or_nothing(self, packet: Hello, data: st.DataObject) -> None:
         whole = bytearray(pack(packet))

@@ -233,6 +233,7 @@ def seconds_for(count: int) -> float:
     return time.process_time() - began
 
 
+@pytest.mark.quiet_machine
 def test_the_cost_of_tiny_fragments_grows_with_their_number_alone() -> None:
     assert any(seconds_for(8000) < 30 * max(seconds_for(800), 1e-4) for _ in range(5))
 

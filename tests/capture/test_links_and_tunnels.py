@@ -234,6 +234,14 @@ def test_a_frame_that_was_cut_anywhere_costs_itself_alone(tmp_path: Path, name: 
     assert len(found) + sum(reader.progress.skipped.values()) == len(frame)
 
 
+def test_a_header_that_says_it_is_of_gigabytes_costs_its_frame_alone(tmp_path: Path) -> None:
+    """Beyond what an offset may be on a machine of 32 bits."""
+    frame = struct.pack(">II", 0x80211001, 0xFFFFFFFF) + bytes(56)
+    with capture.Reader(saved(tmp_path, pcap(frame, link=163))) as reader:
+        assert list(reader) == []
+    assert sum(reader.progress.skipped.values()) == 1
+
+
 def test_a_file_that_gzip_packed_is_read_and_never_in_memory_as_a_whole(tmp_path: Path) -> None:
     import tracemalloc
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 from collections.abc import Callable
@@ -27,7 +28,7 @@ def end(process: subprocess.Popen[bytes], text: bytes = b"") -> tuple[int, bytes
     finally:
         process.kill()
         process.communicate()
-    return process.returncode, out or b"", err.decode()
+    return process.returncode, out or b"", err.decode().replace(os.linesep, "\n")
 
 
 def command(*arguments: object, text: bytes = b"") -> tuple[int, bytes, str]:

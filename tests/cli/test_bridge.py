@@ -2,34 +2,36 @@
 
 from __future__ import annotations
 
-import signal
 import subprocess
 from contextlib import ExitStack
 from typing import Any
 
 import msgspec
+import pytest
 
 import rx_multicast_ipc as ipc
 
-from ..helpers import PATIENCE, run
+from ..helpers import PATIENCE, interrupt, run
 from .helpers import command, end, records, start
 
 WIDE_GROUP = "239.255.7.7"
 
 
+@pytest.mark.wine_fault("groups of others")
 def test_it_joins_two_groups_and_tells_what_it_does_and_what_it_carried(port: int) -> None:
     process = start("bridge", "loopback", "loopback", "--port", port, "--wide-group", WIDE_GROUP)
     assert [found["role"] for found in _roles(process, 2)] == ["listening", "carrying"]
     with ipc.open_channel(port) as here, ipc.open_channel(port, WIDE_GROUP) as there:
         there.respond(lambda m: m.text == "who?", lambda _: "me").subscribe()
         assert run(here.request("who?", lambda m: m.text == "me", timeout=PATIENCE)).direct
-    process.send_signal(signal.SIGINT)
+    interrupt(process)
     code, out, err = end(process)
     assert (code, err) == (130, "")
     (told,) = records(out)
     assert (told["event"], told["to_wide"], told["to_local"], told["ends"]) == ("end", 1, 1, 2)
 
 
+@pytest.mark.wine_fault("groups of others")
 def test_it_ends_after_its_duration(port: int) -> None:
     code, out, err = command(
         *("bridge", "loopback", "loopback", "--port", port, "--wide-group", WIDE_GROUP, "--duration", 0, "--human")
@@ -38,6 +40,7 @@ def test_it_ends_after_its_duration(port: int) -> None:
     assert b"to wide 0" in out
 
 
+@pytest.mark.wine_fault("groups of others")
 def test_a_killed_one_is_replaced_and_what_was_missed_is_counted(port: int) -> None:
     with ExitStack() as stack:
         processes = [start("bridge", "loopback", "loopback", "-p", port, "--wide-group", WIDE_GROUP) for _ in range(2)]

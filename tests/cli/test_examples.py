@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import pty
 import re
 import select
 import shutil
@@ -18,7 +17,7 @@ import pytest
 
 from rx_multicast_ipc.cli.main import COMMANDS
 
-from ..helpers import PATIENCE, ROOT, needs_namespaces
+from ..helpers import PATIENCE, ROOT, needs_namespaces, terminal
 
 COMPANY = """
 import sys, time
@@ -84,7 +83,7 @@ def examples() -> list[tuple[str, str]]:
 @pytest.mark.parametrize(("name", "example"), examples())
 def test_an_example_does_what_it_says(name: str, example: str, tmp_path: Path) -> None:
     endless = "until Ctrl-C" in example
-    ours, theirs = pty.openpty()
+    ours, theirs = terminal()
     process = subprocess.Popen(
         [*("unshare", "-n", "setsid", "-c", "-w", "sh", "-c", SCRIPT % example, "sh", sys.executable, COMPANY)],
         stdin=theirs,

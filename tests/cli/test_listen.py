@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import pty
 import subprocess
 from typing import Any
 
@@ -15,10 +14,8 @@ from hypothesis import strategies as st
 from rx_multicast_ipc.cli.output import Shown
 from rx_multicast_ipc.strangers.printable_text import printable_bytes
 
-from ..helpers import PATIENCE, ipc, needs_linux
+from ..helpers import PATIENCE, ipc, terminal
 from .helpers import PROGRAM, Listen, command, end, records, wait_until_listening
-
-pytestmark = needs_linux
 
 
 def say(channel: ipc.Channel, *payloads: str | bytes) -> None:
@@ -41,7 +38,7 @@ def test_a_message_is_a_json_line_in_a_pipe(listen: Listen, channel: ipc.Channel
 
 
 def test_on_a_terminal_it_is_a_line_for_people(port: int, channel: ipc.Channel) -> None:
-    ours, theirs = pty.openpty()
+    ours, theirs = terminal()
     listener = [*PROGRAM, "listen", "--verbose", "--count", "1", "--port", str(port)]
     process = subprocess.Popen(listener, stdout=theirs, stderr=subprocess.PIPE, bufsize=0)
     os.close(theirs)

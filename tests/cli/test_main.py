@@ -13,10 +13,8 @@ from pathlib import Path
 import pytest
 from reactivex import operators as ops
 
-from ..helpers import PATIENCE, ROOT, ipc, needs_linux
+from ..helpers import PATIENCE, ROOT, interrupt, ipc, needs_posix
 from .helpers import PROGRAM, Listen, command, end, start, wait_until_listening
-
-pytestmark = needs_linux
 
 
 def test_the_console_script_and_the_module_are_the_same_program() -> None:
@@ -83,10 +81,11 @@ def test_a_port_that_another_program_holds_alone_is_code_3(port: int) -> None:
 def test_ctrl_c_ends_with_130_and_says_nothing(arguments: list[str], port: int) -> None:
     process = start(*arguments, "--verbose", "--port", port)
     wait_until_listening(process)
-    process.send_signal(signal.SIGINT)
+    interrupt(process)
     assert end(process) == (130, b"", "")
 
 
+@needs_posix
 @pytest.mark.parametrize("arguments", [["listen"], ["listen", "--respond"], ["ping", "--respond"]], ids=" ".join)
 def test_it_ends_when_the_reader_of_its_output_is_gone_though_nothing_more_arrives(
     arguments: list[str], port: int
@@ -101,6 +100,7 @@ def test_it_ends_when_the_reader_of_its_output_is_gone_though_nothing_more_arriv
     process.communicate()
 
 
+@needs_posix
 def test_listen_into_head_ends_at_once(port: int) -> None:
     with subprocess.Popen(["head", "-1"], stdin=subprocess.PIPE, stdout=subprocess.PIPE) as head:
         process = start("listen", "--json", "--verbose", "--port", port, stdout=head.stdin)
@@ -114,6 +114,7 @@ def test_listen_into_head_ends_at_once(port: int) -> None:
     assert end(process) == (0, b"", "")
 
 
+@needs_posix
 def test_a_full_disk_is_one_line_and_code_3(port: int) -> None:
     with open("/dev/full", "wb") as full:
         process = start("listen", "--verbose", "--port", port, stdout=full)
@@ -123,14 +124,16 @@ def test_a_full_disk_is_one_line_and_code_3(port: int) -> None:
     assert (code, err) == (3, "rx-multicast-ipc: No space left on device\n")
 
 
+@needs_posix
 def test_it_works_without_standard_output(port: int) -> None:
     script = f"'{sys.executable}' -m rx_multicast_ipc send --port {port} hello >&-"
     done = subprocess.run(["sh", "-c", script], capture_output=True, cwd=ROOT, timeout=PATIENCE, check=False)
     assert (done.returncode, done.stderr) == (0, b"")
 
 
+@needs_posix
 def test_only_the_command_that_is_asked_for_is_loaded() -> None:
-    code = "import sys; from rx_multicast_ipc.cli.main import main; main(['send', '--file', '/dev/null', '--lines'])"
+    code = "import os, sys; from rx_multicast_ipc.cli.main import main; main(['send', '--file', os.devnull, '--lines'])"
     code += "; print(*sys.modules)"
     loaded = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=ROOT)
     modules = set(loaded.stdout.split())
@@ -138,6 +141,7 @@ def test_only_the_command_that_is_asked_for_is_loaded() -> None:
     assert not modules & {"rx_multicast_ipc.cli.listen", "rx_multicast_ipc.cli.doctor", "textual", "shutil"}
 
 
+@needs_posix
 def test_lost_messages_are_told_in_one_line(listen: Listen, port: int) -> None:
     process = listen("--receive-buffer", 4096, "--raw")
     os.kill(process.pid, signal.SIGSTOP)

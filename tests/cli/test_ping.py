@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import signal
 import statistics
 
 import msgspec
@@ -14,7 +13,7 @@ from reactivex import operators as ops
 from rx_multicast_ipc.cli.ping_figures import Figures, RoundTrips
 from rx_multicast_ipc.cli.ping_protocol import Ping, answer_pings, decode_pong, encode_ping, is_ping
 
-from ..helpers import Seen, ipc, needs_linux
+from ..helpers import Seen, interrupt, ipc
 from .helpers import Listen, command, end, records, start, wait_until_listening
 
 PEER, OTHER = ("10.0.0.2", 1), ("10.0.0.3", 1)
@@ -26,13 +25,12 @@ def pong(ping: bytes) -> bytes:
     return ping.replace(b"ping", b"pong", 1)
 
 
-@needs_linux
 def test_every_responder_answers_and_is_told_apart(listen: Listen, port: int) -> None:
     listen("--respond")
     responder = start("ping", "--respond", "--verbose", "--port", port)
     wait_until_listening(responder)
     code, out, err = command("ping", "--port", port, "--count", 5, "--interval", 0.05)
-    responder.send_signal(signal.SIGINT)
+    interrupt(responder)
     assert end(responder) == (130, b"", "")
     assert (code, err) == (0, "")
     *answers, one, other, total = records(out)
@@ -46,13 +44,11 @@ def test_every_responder_answers_and_is_told_apart(listen: Listen, port: int) ->
         assert peer["ms"]["p99"] == peer["ms"]["maximum"] == max(times)
 
 
-@needs_linux
 def test_nobody_answering_is_code_1(port: int) -> None:
     code, out, _ = command("ping", "--port", port, "--count", 1, "--timeout", 0.1)
     assert (code, records(out)) == (1, [{"event": "end", "sent": 1, "peers": 0}])
 
 
-@needs_linux
 def test_loss_and_duplicates_are_counted_a_peer_and_loss_is_code_1(port: int, channel: ipc.Channel) -> None:
     def answer(message: ipc.Message) -> None:
         ping = decode_pong(pong(message.data))
@@ -67,7 +63,6 @@ def test_loss_and_duplicates_are_counted_a_peer_and_loss_is_code_1(port: int, ch
     assert (peer["sent"], peer["received"], peer["lost"], peer["duplicates"]) == (4, 3, 1, 2)
 
 
-@needs_linux
 def test_answers_that_make_no_sense_are_ignored(port: int, channel: ipc.Channel) -> None:
     answer_pings(channel)
 
@@ -84,27 +79,24 @@ def test_answers_that_make_no_sense_are_ignored(port: int, channel: ipc.Channel)
     assert [record["event"] for record in records(out)] == ["answer", "answer", "peer", "end"]
 
 
-@needs_linux
 def test_ctrl_c_ends_with_the_figures_and_130(port: int, channel: ipc.Channel) -> None:
     answer_pings(channel)
     seen = Seen(channel.messages)
     process = start("ping", "--port", port, "--human", "--interval", 0.05)
     seen.wait_for_count(3)
-    process.send_signal(signal.SIGINT)
+    interrupt(process)
     code, out, err = end(process)
     assert (code, err) == (130, "")
     assert b"1 peer answered" in out
     assert b"duplicates" in out
 
 
-@needs_linux
 def test_pings_have_the_size_that_was_asked_for(port: int, channel: ipc.Channel) -> None:
     seen = Seen(channel.messages)
     command("ping", "--port", port, "--count", 1, "--timeout", 0, "--size", 1472)
     assert [len(message.data) for message in seen.wait_for_count(1)] == [1472]
 
 
-@needs_linux
 def test_a_responder_answers_the_asker_alone_and_nothing_but_pings(channel: ipc.Channel, port: int) -> None:
     answer_pings(channel)
     with ipc.open_channel(port) as asking, ipc.open_channel(port) as other:

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import gzip
 import os
-import pty
-import signal
 import statistics
 import subprocess
 from collections.abc import Iterator, Sequence
@@ -19,10 +17,8 @@ from rx_multicast_ipc.capture import Reader, Writer, write
 
 from ..capture.packets import HELLO, ipv4, pcap, saved, udp
 from ..capture.tcpdump import TCPDUMP_SEES, capture_with_tcpdump, needs_tcpdump
-from ..helpers import PATIENCE, Seen, ipc, needs_linux, needs_namespaces
+from ..helpers import PATIENCE, Seen, interrupt, ipc, needs_linux, needs_namespaces, terminal
 from .helpers import PROGRAM, command, end, records, start
-
-pytestmark = needs_linux
 
 GROUP = ("224.0.2.1", 61088)
 
@@ -56,6 +52,7 @@ def test_payloads_are_the_same_and_in_order(tmp_path: Path, port: int, heard: Se
     assert data(heard.wait_for_count(5)) == PAYLOADS
 
 
+@needs_linux
 @pytest.mark.parametrize("speed", [1, 2])
 def test_gaps_are_those_of_the_capture_to_a_millisecond_at_the_median(
     tmp_path: Path, port: int, heard: Seen[ipc.Message], speed: int
@@ -116,7 +113,7 @@ def test_it_loops(tmp_path: Path, port: int, heard: Seen[ipc.Message]) -> None:
 def test_a_loop_without_end_ends_with_ctrl_c(tmp_path: Path, port: int, heard: Seen[ipc.Message]) -> None:
     process = start("replay", capture(tmp_path, [b"a"] * 3, 0.01), "--port", port, "--loop", 0)
     heard.wait_for_count(10)
-    process.send_signal(signal.SIGINT)
+    interrupt(process)
     code, out, err = end(process)
     assert (code, err) == (130, "")
     assert records(out)[0]["sent"] >= 9  # the interrupt may come between a send and its count
@@ -214,7 +211,7 @@ def test_standard_input_can_be_the_file(tmp_path: Path, port: int, heard: Seen[i
 
 
 def test_a_terminal_shows_how_far_it_is(tmp_path: Path, port: int) -> None:
-    ours, theirs = pty.openpty()
+    ours, theirs = terminal()
     path = capture(tmp_path, [b"x"] * 40, 0.02)
     process = subprocess.Popen([*PROGRAM, "replay", str(path), "--port", str(port)], stdout=theirs, stderr=theirs)
     os.close(theirs)

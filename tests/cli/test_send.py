@@ -9,10 +9,8 @@ from pathlib import Path
 import pytest
 from reactivex import operators as ops
 
-from ..helpers import PATIENCE, ROOT, Seen, ipc, needs_linux
+from ..helpers import PATIENCE, ROOT, Seen, ipc, needs_posix
 from .helpers import command, end, records, start
-
-pytestmark = needs_linux
 
 
 @pytest.fixture
@@ -33,6 +31,7 @@ def test_every_argument_is_a_datagram(port: int, channel: ipc.Channel, heard: Se
     assert settled(heard, channel) == [b"one", b"", "tw\N{LATIN SMALL LETTER O WITH DIAERESIS}".encode()]
 
 
+@needs_posix
 def test_every_line_of_standard_input_is_a_datagram(port: int, channel: ipc.Channel, heard: Seen[bytes]) -> None:
     script = f"printf 'a\\nb\\n' | '{sys.executable}' -m rx_multicast_ipc send --port {port}"
     subprocess.run(["sh", "-c", script], check=True, cwd=ROOT, timeout=PATIENCE)

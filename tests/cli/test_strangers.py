@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import pty
 import subprocess
 import sys
 import unicodedata
@@ -22,7 +21,7 @@ from rx_multicast_ipc.cli.ping_figures import Figures
 from rx_multicast_ipc.cli.ping_protocol import Ping, answer_pings, decode_ping, decode_pong, encode_ping
 from rx_multicast_ipc.testing import VirtualNetwork
 
-from ..helpers import Seen, ipc, needs_linux
+from ..helpers import Seen, ipc, needs_linux, terminal
 from .helpers import PROGRAM, Listen, end, records, start, wait_until_listening
 
 A, B = "10.0.0.1", "10.0.0.2"
@@ -201,7 +200,7 @@ def test_ping_goes_on_whatever_answers(port: int, channel: ipc.Channel) -> None:
 @needs_linux
 @pytest.mark.parametrize("form", ["--json", "--human", "--raw"])
 def test_nothing_that_is_heard_steers_a_terminal(form: str, port: int, channel: ipc.Channel) -> None:
-    ours, theirs = pty.openpty()
+    ours, theirs = terminal()
     listener = [*PROGRAM, "listen", "--verbose", "--count", "1", "--port", str(port), form]
     process = subprocess.Popen(listener, stdout=theirs, stderr=subprocess.PIPE, bufsize=0)
     os.close(theirs)

@@ -2,16 +2,12 @@
 
 from __future__ import annotations
 
-import signal
-
 import pytest
 
 from rx_multicast_ipc.cli.topics import MOST_ROWS, Census
 
-from ..helpers import ipc, needs_linux
+from ..helpers import interrupt, ipc
 from .helpers import Listen, command, end, records, start, wait_until_listening
-
-pytestmark = needs_linux
 
 
 def publish(channel: ipc.Channel, **values: object) -> None:
@@ -108,7 +104,7 @@ def test_ctrl_c_prints_what_was_heard(port: int, channel: ipc.Channel) -> None:
     process = start("topics", "--verbose", "--timeout", 1000, "--port", port)
     wait_until_listening(process)
     publish(channel, robot__pose=1)
-    process.send_signal(signal.SIGINT)
+    interrupt(process)
     code, out, err = end(process)
     assert (code, err) == (130, "")
     assert records(out)[-1]["event"] == "end"

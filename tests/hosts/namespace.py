@@ -5,6 +5,7 @@ from __future__ import annotations
 import ctypes
 import os
 import subprocess
+import sys
 import threading
 from collections.abc import Callable, Generator
 from contextlib import contextmanager
@@ -19,7 +20,7 @@ NEW_NET: Final = 0x40000000
 NEW_PID: Final = 0x20000000
 """CLONE_NEWPID of unshare(2)."""
 
-_libc: Final = ctypes.CDLL(None, use_errno=True)
+_libc: Final = ctypes.CDLL(None, use_errno=True) if sys.platform == "linux" else None
 
 
 def unshare(kind: int) -> None:

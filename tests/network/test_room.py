@@ -185,6 +185,7 @@ def test_sends_of_an_event_loop_keep_their_order_while_others_wait_for_room(slow
     assert [int.from_bytes(message.data) for message in heard.values] == list(range(2 * len(FLOOD)))
 
 
+@pytest.mark.quiet_machine
 def test_a_thread_that_waits_for_room_is_told_of_the_close_at_once(stuck_host: Host) -> None:
     told: list[Exception] = []
     with nothing_left_behind(), channel_on(stuck_host) as channel:

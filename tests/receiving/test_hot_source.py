@@ -259,6 +259,7 @@ def test_closing_from_another_thread_ends_a_batch_with_the_call_under_way(port: 
     assert len(values) == 1
 
 
+@pytest.mark.quiet_machine
 def test_subscribing_and_disposing_cost_the_same_however_many_there_are(source: HotSource[int]) -> None:
     """A tuple rebuilt for each of 100 000 would copy five thousand million references."""
     began = time.process_time()
@@ -271,6 +272,7 @@ def test_subscribing_and_disposing_cost_the_same_however_many_there_are(source: 
     assert time.process_time() - began < 10
 
 
+@pytest.mark.quiet_machine
 def test_who_ends_one_by_one_on_one_item_costs_the_others_nothing(source: HotSource[int]) -> None:
     began = time.process_time()
     seen: list[int] = []

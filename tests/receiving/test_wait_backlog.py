@@ -237,6 +237,7 @@ def test_nothing_of_a_batch_is_offered_once_another_thread_closed() -> None:
     assert offered == [b"1"]
 
 
+@pytest.mark.quiet_machine
 def test_thousands_of_waits_begin_and_end_in_the_time_of_as_many_few(channel: ipc.Channel) -> None:
     """Lists rebuilt for each of 20 000 would copy four hundred million references."""
     began = time.process_time()

@@ -22,7 +22,7 @@ from reactivex.testing import TestScheduler
 import rx_multicast_ipc as ipc
 from rx_multicast_ipc.sending.cold_send import Send, SendToName
 
-from ..helpers import Seen, finish, python, wait_until
+from ..helpers import Seen, finish, needs_posix, python, wait_until
 
 
 def texts(channel: ipc.Channel, count: int) -> list[str]:
@@ -257,6 +257,7 @@ def test_a_send_that_a_signal_handler_cut_short_in_the_making_is_collected_witho
         kind.__new__(kind).__del__()
 
 
+@needs_posix
 def test_a_signal_handler_may_close_what_its_thread_is_sending_on(port: int) -> None:
     code = """
 import os, signal, sys

@@ -20,7 +20,7 @@ from rx_multicast_ipc.sending import paced_send_all
 from rx_multicast_ipc.sending.paced_send_all import send_all
 from rx_multicast_ipc.transport import WouldBlock
 
-from ..helpers import Seen, finish, nothing_left_behind, python, wait_until
+from ..helpers import Seen, finish, needs_posix, nothing_left_behind, python, wait_until
 from ..interposed_lock import InterposedLock, Moment
 from ..wall_clock import WallClock
 
@@ -200,6 +200,7 @@ def test_what_an_observable_gives_too_fast_is_bounded_in_bytes(
     assert not source.observers
 
 
+@needs_posix
 def test_a_signal_handler_may_push_into_the_transfer_that_it_interrupts(port: int) -> None:
     code = """
 import faulthandler, signal, sys, time

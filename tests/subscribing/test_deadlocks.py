@@ -41,6 +41,8 @@ ENDLESS: dict[str, Callable[[ipc.Channel], rx.Observable[Any]]] = {
     "send to a name": lambda channel: channel.send("x", 9, "localhost"),
     "paced iterable": lambda channel: channel.broadcast_all(["a"], rate=1),
     "paced Observable": lambda channel: channel.broadcast_all(rx.of("a"), rate=1),
+    "timer": lambda channel: rx.timer(0.01, scheduler=channel.scheduler),
+    "delay": lambda channel: rx.of(1).pipe(ops.delay(0.01, scheduler=channel.scheduler)),
     "idle Observable": lambda channel: channel.broadcast_all(rx.never()),
 }
 

@@ -12,6 +12,7 @@ from rx_multicast_ipc.testing import FaultyTransport
 from rx_multicast_ipc.testing.conformance import RULES, Rig, Rule
 from rx_multicast_ipc.transport.udp import io_thread, kernel_features
 
+from .. import wine
 from ..transport_rigs import (
     beside_packets,
     enveloped,
@@ -98,6 +99,14 @@ def sealed_framed_bad_virtual() -> Rig:
     return sealed(virtual(partial(FaultyTransport, loss=0.1, reordering=0.1, seed=1)), reliable=True)
 
 
+def wine_fault(rig: Callable[[], Rig], rule: Rule) -> str:
+    """Which fault of Wine's keeps a transport from a promise; ``""`` if none does."""
+    if str(rule) == "only_named_sources_are_heard" and "udp" in rig.__name__:
+        return "sources"
+    hears_others = rig in (udp, udp_one_by_one, faultless_udp, udp_beside_packets)
+    return "groups of others" if str(rule) == "other_groups_and_ports_are_not_heard" and hears_others else ""
+
+
 @pytest.mark.parametrize("rule", RULES, ids=str)
 @pytest.mark.parametrize(
     "rig",
@@ -111,7 +120,11 @@ def sealed_framed_bad_virtual() -> Rig:
     ],
     ids=lambda rig: rig.__name__,
 )
-def test_the_transport_keeps_the_promise(rig: Callable[[], Rig], rule: Rule, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_transport_keeps_the_promise(
+    rig: Callable[[], Rig], rule: Rule, monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest
+) -> None:
+    if fault := wine_fault(rig, rule):
+        wine.expect_of(request, fault)
     if (
         rig in (sealed_udp, sealed_framed_udp)
         and rule.name == "an_action_called_for_before_a_send_runs_before_its_delivery"

@@ -32,6 +32,7 @@ from .environment_checks import check_fast_path, check_surroundings
 from .finding import Finding, Severity, note, warning
 from .finding_printer import Printer
 from .interface_checks import check_interface, check_reverse_path, check_route, check_ttl
+from .mends import list_interfaces
 from .peer_exchange import Exchange, Silence
 from .peer_findings import findings_of
 from .port_checks import check_port, check_receive_buffer
@@ -56,7 +57,7 @@ def configure(parser: ArgumentParser) -> None:
     )
     parser.epilog = examples(
         "rx-multicast-ipc doctor",
-        "rx-multicast-ipc doctor --interface lo --json",
+        "rx-multicast-ipc doctor --interface 127.0.0.1 --json",
         "rx-multicast-ipc doctor --peer --timeout 5  # at the same time on two machines, with --interface NAME",
         "rx-multicast-ipc doctor --watch 3 --interval 0.5  # better 300: switches drop groups after 260 s",
     )
@@ -121,7 +122,7 @@ def run(options: Namespace, output: Output) -> int:
 def examine(examination: Examination) -> Iterator[Finding]:
     """Everything that one machine can find out by itself."""
     yield from check_surroundings(examination)
-    yield from check_fast_path()
+    yield from check_fast_path(examination)
     yield from check_receive_buffer(examination)
     yield from check_port(examination)
     yield from check_loopback(examination)
@@ -141,7 +142,7 @@ def _meet(examination: Examination, options: Namespace, printer: Printer) -> Non
     """Exchange pings with others on each interface, until the time is over or Ctrl-C."""
     between = options.interval or (0.1 if options.peer else 2.0)
     if all(interface.loopback for interface in examination.chosen):
-        printer.show(_only_this_machine())
+        printer.show(_only_this_machine(examination))
     with ExitStack() as stack:
         met: list[tuple[str, Exchange, deque[Silence]]] = []
         traffic: list[tuple[str, ReliableTraffic]] = []
@@ -185,13 +186,14 @@ def _meet(examination: Examination, options: Namespace, printer: Printer) -> Non
                     printer.show(finding)
 
 
-def _only_this_machine() -> Finding:
+def _only_this_machine(examination: Examination) -> Finding:
+    names = list_interfaces(examination.platform)
     return note(
         "loopback-only",
         LOOPBACK,
         "peers are looked for on loopback, which ends at this machine",
         "no other machine can be found, whatever runs there",
-        "rx-multicast-ipc doctor --peer --interface NAME  # on both machines; ip address lists the names",
+        f"rx-multicast-ipc doctor --peer --interface NAME  # on both machines; for names: {names}",
     )
 
 

@@ -5,8 +5,9 @@ from __future__ import annotations
 from typing import NamedTuple
 
 from ...channel_options import ChannelOptions
-from ...errors import InvalidInterface
-from ...group import ALL_INTERFACES, DEFAULT_INTERFACE, LOOPBACK, Group, Ip
+from ...group import ALL_INTERFACES, DEFAULT_INTERFACE, LOOPBACK, Group
+from ...transport.udp.interfaces import Nic, find_nics
+from ...transport.udp.platform import Platform
 from .system_facts import Interface, System
 
 
@@ -53,30 +54,42 @@ class Examination(NamedTuple):
             InvalidArgument: there is no such group, port or interface.
         """
         interfaces = tuple(system.interfaces())
-        if all_interfaces or ALL_INTERFACES in named:
-            named = tuple(i.name for i in interfaces if not i.loopback and i.up and i.multicast and i.addresses)
         named = tuple(name for name in named if name != LOOPBACK)
+        if all_interfaces or ALL_INTERFACES in named:
+            named = (ALL_INTERFACES,)
         group = Group.of(port, address, named or (DEFAULT_INTERFACE if ":" in address else LOOPBACK), ttl)
-        chosen = tuple(found for name in named if (found := _find(name, interfaces, system, group)) is not None)
-        return cls(system, port, group.address, ttl, receive_buffer, named, chosen, interfaces, options or {})
+        chosen = {found.name: found for name in named for found in _find(name, interfaces, system, group)}
+        found = tuple(chosen.values())
+        return cls(system, port, group.address, ttl, receive_buffer, named, found, interfaces, options or {})
+
+    @property
+    def platform(self) -> Platform:
+        """Whose commands mend."""
+        return self.system.platform
 
     @property
     def uses_default(self) -> bool:
         """Whether the interface is to be the one that the system's routes pick."""
         return DEFAULT_INTERFACE in self.named
 
+    @property
+    def route(self) -> int | None:
+        """Where multicast goes that names no interface: see :meth:`.System.route_to`."""
+        named = self.chosen[0].name if self.chosen else DEFAULT_INTERFACE if ":" in self.address else LOOPBACK
+        return self.system.route_to(self.group(named))
+
     def group(self, interface: str) -> Group:
         """The group on one interface."""
         return Group.of(self.port, self.address, interface, self.ttl)
 
 
-def _find(name: str, interfaces: tuple[Interface, ...], system: System, group: Group) -> Interface | None:
+def _find(name: str, interfaces: tuple[Interface, ...], system: System, group: Group) -> list[Interface]:
     if name == DEFAULT_INTERFACE:
-        number = system.route_to(group.address)
-        return next((interface for interface in interfaces if interface.number == number), None)
-    address = Ip.parse(name)
-    for interface in interfaces:
-        if interface.name == name or (address is not None and str(address) in interface.addresses):
-            return interface
-    there = ", ".join(interface.name for interface in interfaces)
-    raise InvalidInterface(f"there is no interface {name!r} here; there are {there}")
+        number = system.route_to(group)
+        return [interface for interface in interfaces if interface.number == number]
+    return [_of(nic, interfaces) for nic in find_nics(name, group)]
+
+
+def _of(nic: Nic, interfaces: tuple[Interface, ...]) -> Interface:
+    known = (interface for interface in interfaces if nic.number and interface.number == nic.number)
+    return next(known, Interface(nic.number, nic.name, loopback=nic.loopback))

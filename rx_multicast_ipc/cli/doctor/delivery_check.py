@@ -12,8 +12,10 @@ from ...blocking_run import run
 from ...channel import Channel
 from ...errors import CannotOpen, MessageTimeout, MulticastError, NoRoute, PortInUse, SendFailed
 from ...group import LOOPBACK, Group
+from . import mends
 from .check_context import Examination
 from .finding import Finding, fault, ok
+from .mends import Mends
 from .system_facts import Interface
 
 _PATIENCE: Final = 1.0
@@ -23,13 +25,13 @@ _PATIENCE: Final = 1.0
 def check_loopback(examination: Examination) -> Iterator[Finding]:
     """This machine alone: no packet leaves it."""
     loopback = next((interface for interface in examination.interfaces if interface.loopback), None)
-    if loopback is not None and not loopback.up:
+    if loopback is not None and loopback.up is False:
         yield fault(
             "loopback-down",
             loopback.name,
             f"the loopback interface {loopback.name} is down",
             "programs on this machine cannot talk to each other",
-            f"sudo ip link set dev {loopback.name} up",
+            *mends.switch_on(examination.platform, loopback.name),
         )
         return
     if ":" in examination.address:
@@ -44,18 +46,8 @@ def check_delivery(examination: Examination, interface: Interface) -> Iterator[F
 
 
 def _deliver(group: Group, subject: str, examination: Examination) -> Iterator[Finding]:
-    probe = b'{"rx-multicast-ipc":"doctor","id":"%s"}' % uuid4().hex.encode()
     try:
-        # Two, for a channel hears its own messages from memory, and not from the interface.
-        with (
-            Channel(group, options={**examination.options, "receive_buffer": examination.receive_buffer}) as channel,
-            Channel(group, options={**examination.options, "backlog": 1}) as sender,
-        ):
-            members = examination.system.members(group.address)
-            started = time.perf_counter()
-            run(sender.broadcast(probe))
-            run(channel.wait_for_message(lambda m: m.data == probe, timeout=_PATIENCE))
-            took = (time.perf_counter() - started) * 1e3
+        took, members = send_and_hear(group, examination)
     except PortInUse:
         return  # the check of the port tells who has it
     except MessageTimeout:
@@ -64,48 +56,60 @@ def _deliver(group: Group, subject: str, examination: Examination) -> Iterator[F
             subject,
             f"a message to {group} was sent, and did not come back within {_PATIENCE:g} s",
             "most likely a firewall drops what comes in",
-            *_allow(group, "INPUT", "input"),
+            *mends.let_in(examination.platform, group),
         )
     except SendFailed as error:
-        yield _refused(group, subject, error)
+        yield _refused(examination, group, subject, error)
     except (CannotOpen, NoRoute) as error:
-        yield fault("cannot-join", subject, str(error), "nothing can be heard there", *_join_advice(error, subject))
+        yield fault(
+            "cannot-join", subject, str(error), "nothing can be heard there", *_advice(examination, error, subject)
+        )
     else:
-        yield ok("delivery", subject, f"a message to {group} came back after {took:.1f} ms")
+        yield ok("delivery", subject, f"a message to {group} came back after {took * 1e3:.1f} ms")
         if members:
             table = ", ".join(f"{name} ({count})" for name, count in members.items())
             yield ok("members", subject, f"joined to {group.address}, sockets by interface: {table}")
 
 
-def _refused(group: Group, subject: str, error: SendFailed) -> Finding:
+def send_and_hear(group: Group, examination: Examination) -> tuple[float, dict[str, int]]:
+    """How many seconds a message took to come back, and how many sockets were in the group then, by interface.
+
+    Raises:
+        MulticastError: what kept it from coming back; MessageTimeout: nothing did that tells of itself.
+    """
+    probe = b'{"rx-multicast-ipc":"doctor","id":"%s"}' % uuid4().hex.encode()
+    # Two, for a channel hears its own messages from memory, and not from the interface.
+    with (
+        Channel(group, options={**examination.options, "receive_buffer": examination.receive_buffer}) as channel,
+        Channel(group, options={**examination.options, "backlog": 1}) as sender,
+    ):
+        members = examination.system.members(group.address)
+        started = time.perf_counter()
+        run(sender.broadcast(probe))
+        run(channel.wait_for_message(lambda m: m.data == probe, timeout=_PATIENCE))
+        return time.perf_counter() - started, members
+
+
+def _refused(examination: Examination, group: Group, subject: str, error: SendFailed) -> Finding:
     cause = error.__cause__
     number = cause.errno if isinstance(cause, OSError) else None
     if number in (errno.EPERM, errno.EACCES):
         means = "a firewall on this machine drops what goes out"
-        return fault("firewall", subject, str(error), means, *_allow(group, "OUTPUT", "output"))
-    if number == errno.EHOSTUNREACH:
+        return fault("firewall", subject, str(error), means, *mends.let_out(examination.platform, group))
+    if number == errno.EHOSTUNREACH and examination.platform == "darwin":
         return fault(
             "local-network",
             subject,
             str(error),
-            "on macOS: this program may not use the local network",
+            "this program may not use the local network",
             "System Settings > Privacy & Security > Local Network: allow the terminal, or the program that starts this",
         )
-    return fault("cannot-send", subject, str(error), "nothing can be sent there")
+    show = mends.show_interface(examination.platform, subject) if subject != LOOPBACK else ()
+    return fault("cannot-send", subject, str(error), "nothing can be sent there", *show)
 
 
-def _allow(group: Group, chain: str, hook: str) -> tuple[str, ...]:
-    table, family = ("iptables", "ip") if group.family == "IPv4" else ("ip6tables", "ip6")
-    return (
-        f"sudo {table} -I {chain} -p udp -d {group.address} --dport {group.port} -j ACCEPT",
-        f"sudo nft list ruleset  # look for a drop in a chain with 'hook {hook}', and put before it: "
-        f"{family} daddr {group.address} udp dport {group.port} accept",
-        f"sudo ufw allow proto udp to {group.address} port {group.port}",
-    )
-
-
-def _join_advice(error: MulticastError, subject: str) -> tuple[str, ...]:
+def _advice(examination: Examination, error: MulticastError, subject: str) -> Mends:
     cause = error.__cause__
     if isinstance(cause, OSError) and cause.errno == errno.ENOBUFS:
-        return ("sudo sysctl -w net.ipv4.igmp_max_memberships=100",)
-    return (f"ip address show dev {subject}",) if subject != LOOPBACK else ()
+        return mends.more_memberships(examination.platform)
+    return mends.show_interface(examination.platform, subject) if subject != LOOPBACK else ()

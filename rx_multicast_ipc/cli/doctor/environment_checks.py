@@ -8,8 +8,8 @@ from collections.abc import Iterator
 from ...environment import INTERFACE as INTERFACE_VARIABLE
 from ...group import Ip
 from ...transport.udp import kernel_features
-from ...transport.udp.platform import PLATFORM
 from ...validation.secrets_in_urls import masked
+from . import mends
 from .check_context import Examination
 from .finding import Finding, note, ok, warning
 
@@ -19,7 +19,7 @@ def check_surroundings(examination: Examination) -> Iterator[Finding]:
     system, chosen = examination.system, examination.chosen
     container = system.container()
     if container:
-        bridged = [interface.name for interface in chosen if any(map(_is_dockers, interface.addresses))]
+        bridged = [interface.name for interface in chosen if any(map(_is_dockers, interface.addresses or ()))]
         say = warning if bridged else note
         where = f", and {' and '.join(bridged)} is on its bridge" if bridged else ""
         yield say(
@@ -49,16 +49,17 @@ def check_surroundings(examination: Examination) -> Iterator[Finding]:
         )
 
 
-def check_fast_path() -> Iterator[Finding]:
+def check_fast_path(examination: Examination) -> Iterator[Finding]:
     """What of the kernel's fast path works here, found out by trying it."""
     try:
         features = kernel_features.find()
     except OSError as error:
         yield warning(
-            "fast-path", "kernel", f"it cannot be tried: {error}", "no channel can be opened", "ulimit -n 4096"
+            *("fast-path", "kernel", f"it cannot be tried: {error}", "no channel can be opened"),
+            *mends.more_descriptors(examination.platform),
         )
         return
-    if features.missing and PLATFORM == "linux":
+    if features.missing and examination.platform == "linux":
         yield note(
             "fast-path",
             "kernel",

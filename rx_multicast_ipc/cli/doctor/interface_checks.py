@@ -7,6 +7,7 @@ from collections.abc import Iterator
 import msgspec
 
 from ...group import DEFAULT_INTERFACE
+from . import mends
 from .check_context import Examination
 from .finding import Finding, Severity, fault, note, ok, warning
 from .system_facts import Interface
@@ -29,39 +30,41 @@ def check_interface(examination: Examination, interface: Interface) -> Iterator[
 
 
 def _check(examination: Examination, interface: Interface) -> Iterator[Finding]:
-    name = interface.name
+    name, platform = interface.name, examination.platform
     family = "IPv6" if ":" in examination.address else "IPv4"
-    if not interface.up:
+    if interface.up is False:
         yield fault(
             "interface-down",
             name,
-            f"{name} is switched off",
+            f"{name} is switched off" + (", or not connected" if interface.running is None else ""),
             "nothing is sent or heard there",
-            f"sudo ip link set dev {name} up",
+            *mends.switch_on(platform, name),
         )
-    elif not interface.running:
+    elif interface.running is False:
         yield fault(
             "no-carrier",
             name,
             f"{name} is switched on and has no carrier",
             "no cable, no switch at its other end, or no wireless network",
-            f"ip link show dev {name}  # says NO-CARRIER until the cable or the network is there",
+            *mends.connect(platform, name),
         )
-    elif not interface.multicast and not interface.loopback:
+    elif interface.multicast is False and not interface.loopback:
         yield fault(
             "no-multicast",
             name,
             f"{name} is not flagged MULTICAST",
             "the system takes it for unable to, and sends no multicast there",
-            f"sudo ip link set dev {name} multicast on",
+            *mends.let_multicast(platform, name),
         )
+    elif interface.addresses is None:
+        yield ok("interface", name, f"{name} is there; its state and addresses are not known here")
     elif not any((":" in address) == (family == "IPv6") for address in interface.addresses):
         yield fault(
             "no-address",
             name,
             f"{name} has no {family} address",
             "what is sent there has no sender, and no answer finds back",
-            f"sudo ip address add ADDRESS/24 dev {name}  # or have it ask: sudo dhclient {name}",
+            *mends.give_address(platform, name, family),
         )
     else:
         yield ok("interface", name, f"{name} is up, can multicast, and has {', '.join(interface.addresses)}")
@@ -69,13 +72,13 @@ def _check(examination: Examination, interface: Interface) -> Iterator[Finding]:
 
 def check_route(examination: Examination) -> Iterator[Finding]:
     """Where multicast goes that names no interface."""
-    system, group = examination.system, examination.address
-    if not system.tells_routes:
+    platform, group, number = examination.platform, examination.address, examination.route
+    if number == 0:
+        yield ok("route", DEFAULT_INTERFACE, f"not known here: where {group} goes for programs that name no interface")
         return
-    number = system.route_to(group)
     there = next((interface for interface in examination.interfaces if interface.number == number), None)
     names = [interface.name for interface in examination.chosen if not interface.loopback]
-    example = next(iter(names), "eth0")
+    example = next(iter(names), "NAME")
     if there is None:
         say = fault if examination.uses_default else warning if names else note
         yield say(
@@ -83,9 +86,7 @@ def check_route(examination: Examination) -> Iterator[Finding]:
             DEFAULT_INTERFACE,
             f"no route leads to {group}",
             'programs that name no interface (interface="default", the npm package) cannot join or send',
-            f"sudo ip route add 224.0.0.0/4 dev {example}"
-            if ":" not in group
-            else f"sudo ip -6 route add ff00::/8 dev {example} table local",
+            *mends.route(platform, example, group),
         )
     elif there.tunnel:
         say = warning if names or examination.uses_default else note
@@ -94,8 +95,7 @@ def check_route(examination: Examination) -> Iterator[Finding]:
             there.name,
             f"the route to {group} leads into {there.name}, which looks like a VPN",
             "multicast that names no interface goes to the VPN, which as a rule drops it, and not to the local network",
-            "name the local network's interface: --interface NAME, or RX_MULTICAST_IPC_INTERFACE=NAME",
-            "sudo ip route add 224.0.0.0/4 dev NAME",
+            *mends.avoid_vpn(platform, group),
         )
     elif names and there.name not in names:
         yield note(
@@ -103,7 +103,7 @@ def check_route(examination: Examination) -> Iterator[Finding]:
             DEFAULT_INTERFACE,
             f"the route to {group} leads to {there.name}, not to {' or '.join(names)}",
             'programs that name no interface (interface="default", the npm package) are on another network',
-            f"sudo ip route add 224.0.0.0/4 dev {example}",
+            *mends.route(platform, example, group),
         )
     else:
         yield ok("route", DEFAULT_INTERFACE, f"the route to {group} leads to {there.name}")

@@ -8,6 +8,8 @@ import socket
 from collections.abc import Iterator, Sequence
 from typing import Final
 
+from ...transport.udp import socket_options
+from . import mends
 from .check_context import Examination
 from .finding import Finding, fault, note, ok, warning
 from .system_facts import Holder
@@ -20,20 +22,11 @@ def check_port(examination: Examination) -> Iterator[Finding]:
     port = examination.port
     subject = f"port {port}"
     holders = examination.system.holders(port)
-    if not _can_bind(examination, socket.SO_REUSEADDR):
-        sharing = _can_bind(examination, getattr(socket, "SO_REUSEPORT", socket.SO_REUSEADDR))
-        yield fault(
-            "port-held",
-            subject,
-            f"{_names(holders)} holds port {port}"
-            + (", and shares it with SO_REUSEPORT only" if sharing else " alone (without SO_REUSEADDR)"),
-            "nothing else on this machine can hear a group on this port",
-            "stop that program, or have it set SO_REUSEADDR before it binds",
-            "choose another port: --port NUMBER",
-        )
+    if _is_held(examination, socket_options.share_port()):
+        yield _held(examination, holders or [])
         return
     if not holders:
-        in_use = not _can_bind(examination)
+        in_use = _is_held(examination)
         yield ok("port", subject, f"port {port} is in use, and shared" if in_use else f"nobody else uses port {port}")
         return
     yield ok("port", subject, f"port {port} is shared by {_names(holders)}")
@@ -67,35 +60,52 @@ def check_port(examination: Examination) -> Iterator[Finding]:
 
 def check_receive_buffer(examination: Examination) -> Iterator[Finding]:
     """The system's limit, against what is asked for."""
-    limit, asked = examination.system.receive_buffer_limit(), examination.receive_buffer
+    system, asked = examination.system, examination.receive_buffer
+    limit = system.receive_buffer_limit()
+    if limit is None and system.platform != "linux":
+        limit = system.granted_receive_buffer(asked)
     if limit is None:
         return
+    subject = mends.BUFFER_LIMIT[system.platform]
     if limit < asked:
-        exempt = "; this process is root's, and exempt" if hasattr(os, "geteuid") and os.geteuid() == 0 else ""
+        exempt = "; this process is root's, and exempt" if system.platform == "linux" and _is_root() else ""
         yield warning(
-            "receive-buffer",
-            "net.core.rmem_max",
+            *("receive-buffer", subject),
             f"programs may have {limit} bytes of receive buffer, and {asked} are asked for{exempt}",
             "bursts that do not fit are dropped, and lost",
-            f"sudo sysctl -w net.core.rmem_max={asked}",
-            f"echo net.core.rmem_max={asked} | sudo tee /etc/sysctl.d/90-multicast.conf  # for good",
+            *mends.raise_buffer_limit(system.platform, asked),
         )
     else:
-        yield ok("receive-buffer", "net.core.rmem_max", f"{asked} bytes of receive buffer are allowed, up to {limit}")
+        yield ok("receive-buffer", subject, f"{asked} bytes of receive buffer are allowed, up to {limit}")
 
 
-def _can_bind(examination: Examination, *options: int) -> bool:
-    """Whether a socket with these options can be bound to the port. It is closed at once."""
+def _held(examination: Examination, holders: Sequence[Holder]) -> Finding:
+    platform, port = examination.platform, examination.port
+    if platform == "win32":
+        seen = f"another program has port {port} for itself (SO_EXCLUSIVEADDRUSE), or Windows reserved it"
+    elif platform == "linux" and not _is_held(examination, [socket_options.Option("SOL_SOCKET", "SO_REUSEPORT", 1)]):
+        seen = f"{_names(holders)} holds port {port}, and shares it with SO_REUSEPORT only"
+    else:
+        seen = f"{_names(holders)} holds port {port} alone (without SO_REUSEADDR)"
+    means = "nothing else on this machine can hear a group on this port"
+    return fault("port-held", f"port {port}", seen, means, *mends.free_port(platform, port))
+
+
+def _is_held(examination: Examination, options: Sequence[socket_options.Option] = ()) -> bool:
+    """Whether somebody keeps a socket with these options from the port. It hears nothing, and is closed at once."""
     is_ipv6 = ":" in examination.address
     with socket.socket(socket.AF_INET6 if is_ipv6 else socket.AF_INET, socket.SOCK_DGRAM) as probe:
-        for option in options:
-            probe.setsockopt(socket.SOL_SOCKET, option, 1)
+        socket_options.apply(probe, options)
         try:
             # As a channel's is, where a group may be bound to and belongs to no link.
             probe.bind(("" if is_ipv6 or os.name == "nt" else examination.address, examination.port))
         except OSError as error:
-            return error.errno != errno.EADDRINUSE
-    return True
+            return error.errno == errno.EADDRINUSE or (os.name == "nt" and error.errno == errno.EACCES)
+    return False
+
+
+def _is_root() -> bool:
+    return hasattr(os, "geteuid") and os.geteuid() == 0
 
 
 def _names(holders: Sequence[Holder]) -> str:

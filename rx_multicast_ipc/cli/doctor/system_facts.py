@@ -1,4 +1,7 @@
-"""What the system tells of itself, read and not changed. On Linux from proc(5) and rtnetlink(7); elsewhere little."""
+"""What the system tells of itself, read and not changed: interfaces and routes everywhere, more in Linux's proc(5).
+
+What nobody tells is None, which is not the same as that there is nothing.
+"""
 
 from __future__ import annotations
 
@@ -10,17 +13,13 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Final, NamedTuple
 
+from ...errors import MulticastError, NoRoute
+from ...group import Group
 from ...strangers.printable_text import printable
-from ...transport.udp import interface_watch
-from ...transport.udp.interfaces import all_links
-from ...transport.udp.platform import PLATFORM
-
-_GET_FLAGS: Final = 0x8913  # SIOCGIFFLAGS of netdevice(7)
-_UP: Final = 0x1
-_POINT_TO_POINT: Final = 0x10
-_RUNNING: Final = 0x40
-_MULTICAST: Final = 0x1000
-_LOOPBACK: Final = 0x8
+from ...transport.udp import socket_options
+from ...transport.udp.interface_watch import Link
+from ...transport.udp.interfaces import all_links, default_nic
+from ...transport.udp.platform import PLATFORM, Platform
 
 _TUNNELS: Final = (
     "tun",
@@ -44,12 +43,12 @@ _WORD: Final = 80
 
 
 class Interface(NamedTuple):
-    """A network interface.
+    """A network interface. What is None is not known.
 
     Attributes:
         number: its index.
         name: such as ``"eth0"``.
-        up: switched on.
+        up: switched on; on Windows also connected.
         running: with a carrier.
         multicast: able to.
         loopback: the machine's own.
@@ -59,12 +58,12 @@ class Interface(NamedTuple):
 
     number: int
     name: str
-    up: bool = True
-    running: bool = True
-    multicast: bool = True
+    up: bool | None = None
+    running: bool | None = None
+    multicast: bool | None = None
     loopback: bool = False
     tunnel: bool = False
-    addresses: tuple[str, ...] = ()
+    addresses: tuple[str, ...] | None = None
 
 
 class Holder(NamedTuple):
@@ -88,53 +87,59 @@ class System:
 
     Args:
         root: where its files are; tests have others.
+
+    Attributes:
+        platform: whose commands it takes.
     """
 
     def __init__(self, root: Path = Path("/")) -> None:
         self._root = root
+        self.platform: Platform = PLATFORM
 
     def interfaces(self) -> list[Interface]:
-        """Every interface. What the platform does not report is assumed to be in order."""
-        links: list[interface_watch.Link] = []
+        """Every interface there is."""
+        links: list[Link] = []
         with suppress(OSError):  # some sandboxes have no netlink
             links = all_links()
         if not links:
-            return [Interface(number, name, loopback=name in ("lo", "lo0")) for number, name in socket.if_nameindex()]
-        found: list[Interface] = []
-        for link in links:
-            if PLATFORM != "linux":
-                known = (link.number, link.name, link.up, link.up, link.multicast, link.loopback)
-                found.append(Interface(*known, link.name.startswith(_TUNNELS), link.addresses))
-                continue
-            flags = _flags(link.name)
-            tunnel = link.name.startswith(_TUNNELS) or bool(flags & _POINT_TO_POINT)
-            found.append(
-                Interface(
-                    *(link.number, link.name, bool(flags & _UP), bool(flags & _RUNNING), bool(flags & _MULTICAST)),
-                    *(bool(flags & _LOOPBACK), tunnel, link.addresses),
-                )
+            return [
+                Interface(number, name, loopback=name.startswith(("lo", "software_loop")))
+                for number, name in socket.if_nameindex()
+            ]
+        return [
+            Interface(
+                *(link.number, link.name),
+                *((link.up, None) if link.enabled is None else (link.enabled, link.up)),
+                *(link.multicast, link.loopback),
+                *(link.point_to_point or link.name.lower().startswith(_TUNNELS), link.addresses),
             )
-        return found
+            for link in links
+        ]
 
-    def route_to(self, destination: str) -> int | None:
-        """The index of the interface to which the routes lead; None if none does, or the platform does not tell."""
-        if PLATFORM == "linux":
-            with suppress(OSError):
-                return interface_watch.interface_to(destination)
-        return None
-
-    @property
-    def tells_routes(self) -> bool:
-        """Whether the absence of a route means something."""
-        return PLATFORM == "linux"
+    def route_to(self, group: Group) -> int | None:
+        """The index of the interface to which the routes lead; 0 if nobody tells, None if there is no route."""
+        try:
+            return default_nic(group).number
+        except NoRoute:
+            return None
+        except MulticastError:
+            return 0
 
     def receive_buffer_limit(self) -> int | None:
-        """Bytes of receive buffer that an ordinary program may have; None where the platform does not tell."""
+        """Bytes of receive buffer that an ordinary program may have."""
         text = self._read("proc/sys/net/core/rmem_max")
         return int(text) if text else None
 
-    def holders(self, port: int) -> list[Holder]:
+    def granted_receive_buffer(self, asked: int) -> int:
+        """Bytes of receive buffer that a channel gets which asks for so many."""
+        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
+            socket_options.apply(probe, socket_options.ask_for_buffer(asked))
+            return socket_options.granted_receive_buffer(probe)
+
+    def holders(self, port: int) -> list[Holder] | None:
         """Who is bound to a UDP port."""
+        if self.platform != "linux":
+            return None
         rows: list[tuple[str, int, int, int]] = []
         for name, size in (("udp", 8), ("udp6", 32)):
             for line in self._read(f"proc/net/{name}").splitlines()[1:]:
@@ -210,15 +215,6 @@ class System:
         with suppress(OSError):
             return (self._root / path).read_text(errors="backslashreplace")
         return ""
-
-
-def _flags(name: str) -> int:
-    import fcntl
-
-    with suppress(OSError), socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as asking:
-        answer = fcntl.ioctl(asking, _GET_FLAGS, struct.pack("16sh14x", name.encode(), 0))
-        return struct.unpack_from("16xH", answer)[0]
-    return 0
 
 
 def _command(process: Path) -> str:

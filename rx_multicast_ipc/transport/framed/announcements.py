@@ -36,7 +36,7 @@ class Announcements:
         self.at = math.inf
         self._random = random
         self._peers: dict[int, Address] = {}
-        self._waiting: list[tuple[float, int, Datagram]] = []  # a heap
+        self._waiting: list[tuple[float, int, Datagram]] = []  # a heap; no bytes stand for what it says when it is due
         self._numbers = count()
 
     @property
@@ -47,7 +47,7 @@ class Announcements:
     def say_hello(self, now: float) -> None:
         """Say that this end is there, so that senders wait for it."""
         for pause in _HELLOS:
-            self._put(now + pause, (self._hello, None))
+            self._put(now + pause, (b"", None))
 
     def say_goodbye(self, now: float) -> None:
         """Say that it leaves, and nothing else any more."""
@@ -58,25 +58,36 @@ class Announcements:
     def on_leave(self, end: int) -> None:
         self._peers.pop(end, None)
 
-    def on_hello(self, end: int, source: Address, direct: bool, now: float) -> None:
-        """Somebody is there; who did not know of it answers."""
-        if end not in self._peers and len(self._peers) < MOST_MEMBERS:
-            self._peers[end] = source
-            if not direct:
-                wait = self._random.random() * _REPLY_SPREAD * len(self._peers)
-                self._put(now + wait, (self._hello, source))
+    def on_hello(self, end: int, source: Address, direct: bool, knows_somebody: bool, now: float) -> None:
+        """Somebody is there; who did not know of it answers, and who is not known to it, for an answer may be lost.
+
+        Args:
+            end: who.
+            source: where it was heard.
+            direct: whether it said so to this end alone, as an answer.
+            knows_somebody: whether it has heard of anybody.
+            now: seconds.
+        """
+        is_new = end not in self._peers
+        if is_new and len(self._peers) >= MOST_MEMBERS:
+            return
+        self._peers[end] = source
+        if not direct and (is_new or not knows_somebody):
+            wait = self._random.random() * _REPLY_SPREAD * len(self._peers)
+            self._put(now + wait, (self._hello, source))
 
     def take(self, now: float) -> list[Datagram]:
         """What is to be said now."""
         ready: list[Datagram] = []
         while self._waiting and self._waiting[0][0] <= now:
-            ready.append(heappop(self._waiting)[2])
+            packet, destination = heappop(self._waiting)[2]
+            ready.append((packet or self._hello, destination))
         self.at = self._waiting[0][0] if self._waiting else math.inf
         return ready
 
     @property
     def _hello(self) -> bytes:
-        return pack(Status(0, hello=True, end=self.end))
+        return pack(Status(0, highest=len(self._peers), hello=True, end=self.end))
 
     def _put(self, at: float, datagram: Datagram) -> None:
         heappush(self._waiting, (at, next(self._numbers), datagram))

@@ -18,6 +18,7 @@ from .announcements import Announcements
 from .incoming import Incoming
 from .marks import Mark
 from .outgoing import Outgoing
+from .outgoing_streams import OutgoingStreams
 from .packet_codec import pack, parse
 from .packets import Beat, Bye, Data, Datagram, MalformedPacket, Packet, Status
 from .reassembly import Event
@@ -26,8 +27,8 @@ from .senders import Key, Senders
 _ANSWERED: Final = 0.2
 """Seconds after which somebody who is there would have answered."""
 
-_MOST_DIRECT: Final = 256
-"""Receivers that are sent to alone and remembered."""
+_ALONE: Final = 0.5
+"""Seconds without an answer to any of five announcements, after which nobody is there."""
 
 
 class Counts(NamedTuple):
@@ -66,31 +67,26 @@ class Endpoint:
 
     def __init__(self, options: Reliable, packet_size: int, room: int, random: Random, now: float) -> None:
         self.events: list[Event] = []
-        self._options = options
-        self._packet_size = packet_size
-        self._random = random
-        self._to_group = self._new_stream(now)
-        self._to_one: dict[Address, Outgoing] = {}
-        self._outgoing = {self._to_group.session: self._to_group}
+        self._outgoing = OutgoingStreams(options, packet_size, random, now)
+        self._to_group = self._outgoing.to_group
         self._senders = Senders(self.events, options, room, random, now)
         self._announcements = Announcements(random)
         self._opened_at = now
         self._ending = False
-        self._foreign = self._repeated = self._unacknowledged = 0
+        self._foreign = 0
         self._touched: dict[Outgoing | Incoming, None] = {}
         self._due = math.inf
         self._parting: list[Datagram] = []
 
     @property
     def counts(self) -> Counts:
-        outgoing = self._outgoing.values()
         return Counts(
             repaired=self._senders.repaired,
             asked=self._senders.asked,
-            repeated=self._repeated + sum(stream.repeated for stream in outgoing),
+            repeated=self._outgoing.repeated,
             gaps=self._senders.holes,
             foreign=self._foreign + self._senders.refused,
-            unacknowledged=self._unacknowledged + sum(stream.unacknowledged for stream in outgoing if stream.finished),
+            unacknowledged=self._outgoing.unacknowledged,
         )
 
     @property
@@ -114,13 +110,13 @@ class Endpoint:
 
     def has_room(self, destination: Address | None = None) -> bool:
         """Whether another message to there is taken."""
-        stream = self._to_group if destination is None else self._to_one.get(destination)
+        stream = self._outgoing.find(destination)
         return stream is None or stream.room
 
     @property
     def congested(self) -> bool:
         """Whether something waits that leaves no room for more."""
-        return not all(stream.room for stream in self._outgoing.values())
+        return self._outgoing.congested
 
     def send(
         self, messages: Sequence[bytes], destination: Address | None, now: float, *, all_of_them: bool = False
@@ -128,7 +124,7 @@ class Endpoint:
         """Take messages to be sent; returns how many there was room for, unless it is to take ``all_of_them``."""
         stream = self._to_group
         if destination is not None:
-            stream = self._to_one.get(destination) or self._open_stream_to(destination, now)
+            stream = self._outgoing.find(destination) or self._outgoing.open(destination, now)
         self._touched[stream] = None
         return stream.offer(messages, all_of_them=all_of_them)
 
@@ -167,7 +163,7 @@ class Endpoint:
     @property
     def drained(self) -> bool:
         """Whether everything that was taken has gone out."""
-        return all(stream.drained for stream in self._outgoing.values())
+        return self._outgoing.drained
 
     def receive(
         self, datagram: bytes, source: Address, direct: bool, origin: Any, now: float, sender: Hashable = None
@@ -207,15 +203,15 @@ class Endpoint:
         for stream in self._senders.streams():
             self._parting += self._statuses(stream, stream.last_status(now))
         self._announcements.say_goodbye(now)
-        alone = not self._announcements.peers and now - self._opened_at >= _ANSWERED
-        for stream in self._outgoing.values():
+        alone = not self._announcements.peers and now - self._opened_at >= _ALONE
+        for stream in self._outgoing.all():
             stream.end(now, alone=alone)
         self._due = now
 
     @property
     def ended(self) -> bool:
         """Whether every stream has ended."""
-        return all(stream.finished for stream in self._outgoing.values())
+        return self._outgoing.ended
 
     def datagrams(self, now: float) -> list[Datagram]:
         """What is to be sent now.
@@ -233,7 +229,7 @@ class Endpoint:
         if self._announcements.at <= now:
             ready += self._announcements.take(now)
         if is_due:
-            for stream in self._outgoing.values():
+            for stream in self._outgoing.all():
                 self._poll_outgoing(stream, now, ready)
         else:
             for stream in touched:
@@ -268,21 +264,6 @@ class Endpoint:
         if due < self._due:
             self._due = due
 
-    def _new_stream(self, now: float, destination: Address | None = None) -> Outgoing:
-        session = self._random.getrandbits(32) or 1
-        return Outgoing(session, self._options, self._packet_size, now, destination)
-
-    def _open_stream_to(self, destination: Address, now: float) -> Outgoing:
-        if len(self._to_one) >= _MOST_DIRECT:
-            oldest = next((to for to, stream in self._to_one.items() if stream.idle), next(iter(self._to_one)))
-            stream = self._to_one.pop(oldest)
-            del self._outgoing[stream.session]
-            self._repeated += stream.repeated
-            self._unacknowledged += stream.unacknowledged
-        stream = self._to_one[destination] = self._new_stream(now, destination)
-        self._outgoing[stream.session] = stream
-        return stream
-
     def _on_status(self, status: Status, source: Address, direct: bool, now: float) -> None:
         if status.session == 0:
             self._on_announcement(status, source, direct, now)
@@ -295,13 +276,13 @@ class Endpoint:
     def _on_announcement(self, status: Status, source: Address, direct: bool, now: float) -> None:
         if status.leave:
             self._announcements.on_leave(status.end)
-            for stream in self._outgoing.values():
+            for stream in self._outgoing.all():
                 stream.on_leave(status.end)
             self._due = now
         elif not self._ending:
             self._to_group.on_hello(status.end, source, now)
             self._touched[self._to_group] = None
-            self._announcements.on_hello(status.end, source, direct, now)
+            self._announcements.on_hello(status.end, source, direct, status.highest > 0, now)
 
     def _on_stream(
         self, packet: Packet, sender: Hashable, source: Address, direct: bool, origin: Any, now: float

@@ -42,6 +42,8 @@ class Envelope(Protocol):
     def open(self, batch: list[Message]) -> list[Message]:
         """The packets in these datagrams, in order: some may be dropped or kept, and those kept earlier come with them.
 
+        They are new records, which belong to the caller.
+
         What it drops, the envelope counts and tells of itself.
         """
         ...

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from random import SystemRandom
 
 import msgspec
+from msgspec.structs import force_setattr
 from reactivex.scheduler import VirtualTimeScheduler
 
 from ...channel_events import ChannelEvent
@@ -47,6 +48,7 @@ class EnvelopedTransport(PacketTransport):
         self._echo = echo and hears is Hears.ALL
         self._buffer = transport.statistics.receive_buffer
         self._queue = DeliveryQueue(self._lock, scheduler, clock, self._is_virtual, lambda: None)
+        self._group_end = transport.group.address, transport.group.port
         self._session = SystemRandom().getrandbits(32) or 1
         self._number = self._sent = self._sent_bytes = self._foreign = self._unheard = 0
         try:
@@ -70,18 +72,19 @@ class EnvelopedTransport(PacketTransport):
     def send(self, payload: bytes, destination: Address | None = None) -> None:
         if self._closed:
             raise ChannelClosed
-        if destination == (self.group.address, self.group.port):
+        if destination is not None and destination == self._group_end:
             destination = None
         with self._lock:
             datagram = self._datagram(payload, destination)
-            if destination is None:
+            self._sent += 1
+            self._sent_bytes += len(payload)
+            if destination is None and self._echo:
                 self._hear_itself((payload,))  # before any answer
         try:
             self.inner.send(datagram, destination)
         except BaseException:
-            self._note_sent((payload,), 0, destination)
+            self._take_back((payload,), 0, destination)
             raise
-        self._note_sent((payload,), 1, destination)
 
     def send_many(self, payloads: Sequence[bytes]) -> None:
         if self._closed:
@@ -90,13 +93,15 @@ class EnvelopedTransport(PacketTransport):
             return
         with self._lock:
             datagrams = [self._datagram(payload, None) for payload in payloads]
-            self._hear_itself(payloads)
+            self._sent += len(payloads)
+            self._sent_bytes += sum(map(len, payloads))
+            if self._echo:
+                self._hear_itself(payloads)
         try:
             self.inner.send_many(datagrams)
         except BaseException as error:
-            self._note_sent(payloads, getattr(error, "sent", 0), None)
+            self._take_back(payloads, getattr(error, "sent", 0), None)
             raise
-        self._note_sent(payloads, len(payloads), None)
 
     def forget(self) -> None:
         super().forget()
@@ -121,11 +126,11 @@ class EnvelopedTransport(PacketTransport):
 
     def _datagram(self, payload: bytes, destination: Address | None) -> bytes:
         self._number += 1
-        return self.packets.wrap(pack_message(self._session, self._number, payload), destination)
+        return self._opening.wrap(pack_message(self._session, self._number, payload), destination)
 
     def _hear_itself(self, payloads: Sequence[bytes]) -> None:
         """Have what is about to be sent delivered here, too; with the lock."""
-        if not self._echo or self._closed:
+        if self._closed:
             return
         if self._queue.has_room:
             self._queue.put_own(payloads, self.sender_address)
@@ -133,11 +138,12 @@ class EnvelopedTransport(PacketTransport):
         else:
             self._unheard += len(payloads)
 
-    def _note_sent(self, payloads: Sequence[bytes], sent: int, destination: Address | None) -> None:
+    def _take_back(self, payloads: Sequence[bytes], sent: int, destination: Address | None) -> None:
+        """Only so many were sent."""
         with self._lock:
-            self._sent += sent
-            self._sent_bytes += sum(map(len, payloads[:sent]))
-            if sent < len(payloads) and destination is None:
+            self._sent -= len(payloads) - sent
+            self._sent_bytes -= sum(map(len, payloads[sent:]))
+            if destination is None and self._echo:
                 self._queue.take_back_own(payloads, sent)
 
     def _arrive(self, batch: list[Message]) -> None:
@@ -146,24 +152,13 @@ class EnvelopedTransport(PacketTransport):
 
     def _take(self, batch: list[Message]) -> None:
         messages: list[Message] = []
-        for packet in batch:
-            data = message_in(packet.data)
+        for message in batch:
+            data = message_in(message.data)
             if data is None:
                 self._foreign += 1
             else:
-                messages.append(
-                    Message(
-                        data,
-                        packet.address,
-                        packet.port,
-                        packet.family,
-                        packet.received_at,
-                        packet.direct,
-                        packet.interface,
-                        packet.destination,
-                        packet.topic,
-                    )
-                )
+                force_setattr(message, "data", data)  # the envelope made it for us alone
+                messages.append(message)
         if messages and self._hears is not Hears.NOTHING:
             with self._lock:
                 if not self._closed:

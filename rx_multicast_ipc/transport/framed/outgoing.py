@@ -180,6 +180,8 @@ class Outgoing:
 
     def packets(self, now: float) -> list[bytes]:
         """What is to be sent now."""
+        if self.finished:
+            return []
         self._looked_at = now
         ready = self._repairs.take(now) if self._repairs else []
         if self._queue:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Sequence
+from typing import Final
 
 from ...channel_events import ChannelEvent
 from ...message import Address, Message
@@ -12,7 +13,9 @@ from ..base import Transport
 from .envelope import Envelope
 from .packet_codec import pack_control, parse_control
 from .packet_outlet import PacketOutlet
-from .packets import ControlPacket, Datagram, Kind
+from .packets import MAGIC, ControlPacket, Datagram, Kind
+
+_MAGIC: Final = bytes([MAGIC])
 
 Tell = Callable[[ChannelEvent], None]
 """Tells the user of the channel of an event; on the I/O thread."""
@@ -149,8 +152,9 @@ class PacketPort:
         rest: list[Message] = []
         own = self.transport.own_addresses
         for message in batch:
-            packet = parse_control(message.data)
-            handler = None if packet is None else self._handlers.get(packet.kind)
+            data = message.data
+            handler = self._handlers.get(data[1] >> 4) if data[:1] == _MAGIC and len(data) > 1 else None
+            packet = None if handler is None else parse_control(data)
             if packet is not None and handler is not None:
                 if rest:
                     take(rest)

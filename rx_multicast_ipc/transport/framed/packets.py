@@ -16,7 +16,8 @@ Every packet begins with 16 bytes, big-endian:
               0, END              count 0: more of its bytes, and the last of them
     BEAT 2    number: the last one sent; count: receivers known; flags: 1 ASK for a STATUS
               u64 oldest number kept | u32 round trip, µs | u32 age of the session, ms | u64 answer to a challenge or 0
-    STATUS 3  number: the next one expected; count: bytes of bitmap; flags: 2 HELLO, 4 LEAVE, both in session 0
+    STATUS 3  number: the next one expected; count: bytes of bitmap; flags: 2 HELLO, 4 LEAVE, both in session 0;
+              in a HELLO, the highest number is how many others the end knows
               u64 highest number known | u32 how long ago, µs | u32 room, bytes | u64 challenge or 0
               | u32 end: random, of one opening
               | bitmap: bit i (of byte i / 8, least significant first) is set if ``number + i`` is missing

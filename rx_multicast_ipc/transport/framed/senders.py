@@ -120,9 +120,9 @@ class Senders:
         if len(own) >= _MOST_OF_ONE:
             self.close(min(own, key=self._heard_at), now)
         elif len(self._streams) >= MOST_STREAMS:
-            oldest = min(self._streams, key=self._heard_at)
-            incoming = self._streams[oldest]
-            if now - incoming.heard_at < _FRESH and not (incoming.left and incoming.complete):
+            over = [other for other, stream in self._streams.items() if stream.left and stream.complete]
+            oldest = min(over or self._streams, key=self._heard_at)
+            if not over and now - self._heard_at(oldest) < _FRESH:
                 self.refused += 1
                 return None
             self.close(oldest, now)

@@ -94,6 +94,8 @@ class PacketSealing:
         with self._port.lock:
             now = self._now()
             ready = sessions.open(batch, now)
+            if not sessions.has_news:
+                return ready
             reports = self._go_on(now)
         self._tell(reports)
         return ready

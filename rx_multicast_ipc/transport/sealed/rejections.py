@@ -59,6 +59,11 @@ class Rejections:
         count += 0 if before is None else before.number
         self._waiting[why] = Report(why, detail, sender, count, why not in self._told_at)
 
+    @property
+    def waits(self) -> bool:
+        """Whether anything is to be told yet."""
+        return bool(self._waiting)
+
     def take(self, now: float) -> list[Report]:
         """What is to be told now."""
         if not self._waiting:

@@ -202,6 +202,11 @@ class Sessions:
             self._open(datagram, ready, now)
         return ready
 
+    @property
+    def has_news(self) -> bool:
+        """Whether there is something to send, to tell, or to wait for."""
+        return bool(self.outgoing or self._newcomers or self.rejections.waits)
+
     def timer(self) -> float:
         """When to call :meth:`tick`; infinity for never."""
         return min([new.due for new in self._newcomers.values()], default=math.inf)

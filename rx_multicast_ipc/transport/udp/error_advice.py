@@ -35,8 +35,8 @@ def cannot_open(group: Group, error: BaseException, doing: str = "", platform: P
     why = f"cannot open {group}: {_reason(error)}"
     if doing == "route" and number not in _EXHAUSTED:
         return NoRoute(
-            f"{why}; the routes lead nowhere from here (`ip route get {group.address}` shows which one): name the "
-            'interface, or use interface="loopback" for this machine alone'
+            f"{why}; the routes lead nowhere from here (`{_SHOW_ROUTE[platform]} {group.address}` shows which one): "
+            'name the interface, or use interface="loopback" for this machine alone'
         )
     if number == errno.EADDRINUSE:
         return PortInUse(
@@ -61,8 +61,9 @@ def cannot_open(group: Group, error: BaseException, doing: str = "", platform: P
             "allow it UDP sockets, or choose another port"
         )
     if number in (errno.EMFILE, errno.ENFILE):
-        return CannotOpen(f"{why}; close channels that are no longer needed, or raise the limit (ulimit -n)")
-    if number == errno.ENOBUFS and doing in MEMBERSHIPS:
+        limit = "" if platform == "win32" else ", or raise the limit (ulimit -n)"
+        return CannotOpen(f"{why}; close channels that are no longer needed{limit}")
+    if number == errno.ENOBUFS and doing in MEMBERSHIPS and platform == "linux":
         return CannotOpen(f"{why}; the system takes no more memberships of a socket: raise {_membership_limit(group)}")
     if number in (errno.ENOBUFS, errno.ENOMEM) or isinstance(error, MemoryError):
         return CannotOpen(
@@ -77,6 +78,14 @@ def cannot_open(group: Group, error: BaseException, doing: str = "", platform: P
         )
     return CannotOpen(f"{why}; `rx-multicast-ipc doctor` looks for the cause")
 
+
+_SHOW_ROUTE: Final[dict[Platform, str]] = {
+    "linux": "ip route get",
+    "darwin": "route -n get",
+    "win32": "Find-NetRoute -RemoteIPAddress",
+    "other": "route get",
+}
+"""What shows where the routes lead, before the address."""
 
 MEMBERSHIPS: Final = frozenset(
     {

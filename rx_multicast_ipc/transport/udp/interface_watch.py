@@ -37,6 +37,7 @@ _TENTATIVE: Final = 0x40  # IFA_F_TENTATIVE: no other host was found with it yet
 
 _UP: Final = 0x1
 _LOOPBACK: Final = 0x8
+_POINT_TO_POINT: Final = 0x10
 _RUNNING: Final = 0x40
 _MULTICAST: Final = 0x1000
 
@@ -55,6 +56,8 @@ class Link(NamedTuple):
         loopback: the host's own.
         addresses: of both families, those that can be used.
         broadcasts: those that go to all hosts of one of its networks.
+        enabled: whether it is switched on, with a carrier or without; None where the system tells ``up`` alone.
+        point_to_point: with one other end only, as tunnels are.
     """
 
     number: int
@@ -64,6 +67,8 @@ class Link(NamedTuple):
     loopback: bool
     addresses: tuple[str, ...]
     broadcasts: tuple[str, ...] = ()
+    enabled: bool | None = None
+    point_to_point: bool = False
 
 
 def links() -> list[Link]:
@@ -90,6 +95,7 @@ def links() -> list[Link]:
                 Link(
                     *(number, name, up, bool(flags & _MULTICAST), bool(flags & _LOOPBACK)),
                     *(tuple(addresses.get(number, ())), tuple(broadcasts.get(number, ()))),
+                    *(bool(flags & _UP), bool(flags & _POINT_TO_POINT)),
                 )
             )
     return result

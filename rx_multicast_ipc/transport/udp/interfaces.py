@@ -35,7 +35,7 @@ class Nic(NamedTuple):
     loopback: bool = False
 
 
-def find_nics(interface: str, group: Group, platform: Platform = PLATFORM) -> list[Nic]:
+def find_nics(interface: str, group: Group, platform: Platform | None = None) -> list[Nic]:
     """The interfaces that one name stands for, now: one, or for ``"all"`` any number.
 
     Raises:
@@ -45,6 +45,7 @@ def find_nics(interface: str, group: Group, platform: Platform = PLATFORM) -> li
         CannotOpen: there is no descriptor left to ask with.
         Unsupported: on this platform.
     """
+    platform = platform or PLATFORM
     if platform == "other":
         raise Unsupported(
             f"this platform ({PLATFORM_NAME}) is not supported: UDP multicast is on Linux, macOS and Windows"
@@ -78,15 +79,26 @@ def _named_nic(interface: str, group: Group, links: list[interface_watch.Link], 
         if address in link.addresses:
             by = address if group.family == "IPv4" else ""
             return Nic(link.number, by, link.name, link.up, link.loopback)
-    if ip.family == "IPv4":
+    # Linux takes addresses that no interface has, and every system those of 127.0.0.0/8.
+    if ip.family == "IPv4" and (platform == "linux" or not links or ip.packed[0] == 127):
         with suppress(OSError), socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
             probe.bind((interface, 0))
             return Nic(0, interface, interface)
-    elif platform != "linux":
+    elif ip.family == "IPv6" and platform != "linux":
         raise InvalidInterface(
             f'{interface} does not say which interface it is on; name the interface, or write "{interface}%name"'
         )
     raise InvalidInterface(f"{interface} is not an address of this machine; {choices()}")
+
+
+def default_nic(group: Group) -> Nic:
+    """The interface by which the system's routes lead to the group; its number is 0 where nobody tells.
+
+    Raises:
+        NoRoute: none leads there.
+        CannotOpen: there is no descriptor left to ask with.
+    """
+    return _default_nic(group, _links(group, PLATFORM))
 
 
 def change_notices(platform: Platform = PLATFORM) -> socket.socket | None:
@@ -234,8 +246,10 @@ def choices() -> str:
 
 
 def _names() -> list[str]:
-    if PLATFORM == "win32":  # where the C library has names that nobody sees
-        return [link.name for link in all_links()]
+    with suppress(OSError):
+        found = [link.name for link in all_links()]  # the C library of Windows has names that nobody sees
+        if found:
+            return found
     return [name for _, name in socket.if_nameindex()]
 
 

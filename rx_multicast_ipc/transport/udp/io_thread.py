@@ -17,6 +17,9 @@ from typing import Protocol
 from ...channel_scheduler import DeliveringScheduler
 from ...subscribing.subscriber_errors import DeliveringThread, report
 
+_FINE = 3e-3
+"""Seconds until a timer that are waited for to the microsecond: a paced transfer sends as much less at a time."""
+
 _LONGEST_WAIT = 3600.0
 """Seconds: the system calls that wait take no more than some weeks."""
 
@@ -50,6 +53,13 @@ class _Epoll:
         self.reader = self._readers.get
         """That of a descriptor, if it is still watched."""
 
+    def wait_finely(self, seconds: float) -> list[tuple[int, int]]:
+        """As :attr:`wait`, which counts whole milliseconds, upwards, and takes two for one; not so select(2)."""
+        with suppress(ValueError):  # its number is too large for select
+            select.select((self._epoll,), (), (), seconds)
+            seconds = 0.0
+        return self.wait(seconds)
+
     def register(self, watched: socket.socket, reader: Reader, *, for_writing: bool = False) -> None:
         self._epoll.register(watched, select.EPOLLOUT if for_writing else select.EPOLLIN)
         self._readers[watched.fileno()] = reader
@@ -72,6 +82,8 @@ class _Selector:
 
     def wait(self, seconds: float | None) -> list[tuple[int, int]]:
         return [(key.fd, events) for key, events in self._selector.select(seconds)]
+
+    wait_finely = wait
 
     def register(self, watched: socket.socket, reader: Reader, *, for_writing: bool = False) -> None:
         self._selector.register(watched, selectors.EVENT_WRITE if for_writing else selectors.EVENT_READ)
@@ -304,9 +316,10 @@ class IoThread:
     def _turn(self, poller: _Epoll | _Selector) -> bool:
         """Wait, read, and run what is due; whether this thread is still the one that does."""
         self._asleep = True  # before the last look at what there is to do
-        pause = 0.0 if self._posted else self.scheduler.until_next()
+        due = 0.0 if self._posted else self.scheduler.until_next()
+        pause = due
         if self._looks_by_itself:
-            pause = _SOON if pause is None else min(pause, _SOON)
+            pause = _SOON if due is None else min(due, _SOON)
         elif self._lazy.pending:
             pause = 0.0
         events: list[tuple[int, int]] = []
@@ -314,7 +327,10 @@ class IoThread:
             events = self._look(poller, pause)
             pause = None if pause is None else max(0.0, pause - self._spin)
         if not events:
-            events = poller.wait(pause if pause is None else min(pause, _LONGEST_WAIT))
+            if pause and due is not None and due < _FINE:
+                events = poller.wait_finely(pause)
+            else:
+                events = poller.wait(pause if pause is None else min(pause, _LONGEST_WAIT))
         self._asleep = False
         if not events and not self._lazy.pending:
             self._looks_by_itself = False

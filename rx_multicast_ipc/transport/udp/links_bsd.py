@@ -32,6 +32,7 @@ _INET: Final = 2
 _UP: Final = 0x1
 _BROADCAST: Final = 0x2
 _LOOPBACK: Final = 0x8
+_POINT_TO_POINT: Final = 0x10
 _RUNNING: Final = 0x40
 
 
@@ -79,6 +80,7 @@ def links(layout: Layout = DARWIN) -> list[Link]:
             *(socket.if_nametoindex(name), name, bits & (_UP | _RUNNING) == _UP | _RUNNING),
             *(bool(bits & layout.multicast), bool(bits & _LOOPBACK)),
             *(tuple(addresses.get(name, ())), tuple(filter(None, broadcasts.get(name, ())))),
+            *(bool(bits & _UP), bool(bits & _POINT_TO_POINT)),
         )
         for name, bits in flags.items()
     ]

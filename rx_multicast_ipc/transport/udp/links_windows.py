@@ -16,6 +16,7 @@ _BUFFER_OVERFLOW: Final = 111
 _NO_DATA: Final = 232
 _UP: Final = 1  # IfOperStatusUp
 _SOFTWARE_LOOPBACK: Final = 24  # IF_TYPE_SOFTWARE_LOOPBACK
+_TUNNELS: Final = (23, 131)  # IF_TYPE_PPP, IF_TYPE_TUNNEL
 _NO_MULTICAST: Final = 0x10  # IP_ADAPTER_NO_MULTICAST
 _NOT_YET: Final = (1, 2)
 """IpDadStateTentative and IpDadStateDuplicate: nothing leaves from such an address. Wine knows no states."""
@@ -91,6 +92,7 @@ def read(adapter: Any) -> list[Link]:
             Link(
                 *(found.number or found.number6, _text(found.friendly_name), found.status == _UP),
                 *(not found.flags & _NO_MULTICAST, found.kind == _SOFTWARE_LOOPBACK, _addresses(found.first_unicast)),
+                point_to_point=found.kind in _TUNNELS,
             )
         )
         adapter = found.next

@@ -127,10 +127,10 @@ def receive_plan(
         gro: whether it may be given many datagrams as one.
         tells: whether it says by which interface each came.
     """
-    plan: list[Step] = [*_sharing(platform)]
+    plan: list[Step] = [*share_port(platform)]
     if group.family == "IPv6":
         plan.append(Option("IPPROTO_IPV6", "IPV6_V6ONLY", 1))
-    plan += _receive_buffer(receive_buffer, platform)
+    plan += ask_for_buffer(receive_buffer, platform)
     if platform == "linux":
         # Else it also gets what other processes joined on this port (ip(7), IP_MULTICAST_ALL).
         plan.append(Option(*_MULTICAST_ALL[group.family], 0, best_effort=True))
@@ -185,12 +185,12 @@ def send_plan(
     """
     plan: list[Step] = []
     if from_group:
-        plan += _sharing(platform)
+        plan += share_port(platform)
         if platform == "linux":  # else it would hear every group that anybody joined on its port
             plan.append(Option(*_MULTICAST_ALL[group.family], 0))
     if group.family == "IPv6":
         plan.append(Option("IPPROTO_IPV6", "IPV6_V6ONLY", 1))
-    plan += _receive_buffer(receive_buffer, platform)
+    plan += ask_for_buffer(receive_buffer, platform)
     plan.append(Option("SOL_SOCKET", "SO_SNDBUF", SEND_BUFFER, best_effort=True, or_less=True))
     if platform == "win32":
         plan.append(Ioctl(_SIO_UDP_CONNRESET, False))
@@ -371,7 +371,8 @@ def _socket_address(group: Group, bind: Bind) -> tuple[str, int] | tuple[str, in
     return bind.address, bind.port, 0, bind.scope
 
 
-def _sharing(platform: Platform) -> list[Option]:
+def share_port(platform: Platform = PLATFORM) -> list[Option]:
+    """How a socket is bound to a port that others have, too."""
     # Not SO_REUSEPORT on Linux: it shuts out later openers that set SO_REUSEADDR alone.
     share = [Option("SOL_SOCKET", "SO_REUSEADDR", 1)]
     if platform == "darwin":
@@ -379,7 +380,8 @@ def _sharing(platform: Platform) -> list[Option]:
     return share
 
 
-def _receive_buffer(size: int, platform: Platform) -> list[Option]:
+def ask_for_buffer(size: int, platform: Platform = PLATFORM) -> list[Option]:
+    """How a socket gets so many bytes of receive buffer, or as many as it may have."""
     ask = [Option("SOL_SOCKET", "SO_RCVBUF", size, best_effort=True, or_less=True)]  # macOS takes no more than it has
     if platform == "linux":
         ask.append(Option("SOL_SOCKET", "SO_RCVBUFFORCE", size, best_effort=True))  # root may go past rmem_max

@@ -63,7 +63,7 @@ def test_the_gravest_finding_counts() -> None:
     ("arguments", "reason"),
     [
         (["--interface", "nope0"], "there is no interface 'nope0' here"),
-        (["--interface", "192.0.2.1"], "there is no interface '192.0.2.1' here"),
+        (["--interface", "192.0.2.1"], "192.0.2.1 is not an address of this machine"),
         (["--group", "10.0.0.1"], "10.0.0.1 is not a multicast address"),
         (["--port", "0"], "port must be from 1 to 65535"),
         (["--group", "ff02::1:7"], "belongs to one link"),

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import signal
 import subprocess
 import sys
 
 from rx_multicast_ipc.cli.doctor.finding import Finding, Severity
 
-from ...helpers import PATIENCE
+from ...helpers import PATIENCE, interrupt
 from ...hosts import Host, Network
 from .test_faults import BUFFER, bad, finish, firewall, needs_nft, network, start
 
@@ -125,7 +124,7 @@ def test_ctrl_c_ends_a_watch_with_what_it_found(network: Network) -> None:
         assert process.stderr is not None
         assert "looking for others" in process.stderr.readline()
     for process in (watching, other):
-        process.send_signal(signal.SIGINT)
+        interrupt(process)
         out, _ = process.communicate(timeout=PATIENCE)
         assert process.returncode == 130
         assert '"peer"' in out or '"no-peer"' in out

@@ -17,6 +17,8 @@ from rx_multicast_ipc.transport.udp.kernel_features import KernelFeatures
 
 from ...helpers import needs_linux
 
+pytestmark = needs_linux
+
 UDP = """\
    sl  local_address rem_address   st tx_queue rx_queue tr tm->when retrnsmt   uid  timeout inode ref pointer drops
   640: 010200E0:EEA0 00000000:0000 07 00000000:00000000 00:00000000 00000000  1000        0 901 2 0000000000000000 0
@@ -158,7 +160,6 @@ def test_strict_filters_are_read(root: Path) -> None:
     assert [System(root).strict_filter(name) for name in ("eth0", "eth1")] == [True, False]
 
 
-@needs_linux
 @pytest.mark.parametrize(
     ("features", "severity", "seen"),
     [
@@ -167,9 +168,9 @@ def test_strict_filters_are_read(root: Path) -> None:
     ],
 )
 def test_what_of_the_fast_path_works_is_told(
-    features: KernelFeatures, severity: Severity, seen: str, monkeypatch: pytest.MonkeyPatch
+    features: KernelFeatures, severity: Severity, seen: str, root: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(kernel_features, "find", lambda: features)
-    (found,) = check_fast_path()
+    (found,) = check_fast_path(examination(root))
     assert (found.name, found.severity) == ("fast-path", severity)
     assert found.seen.startswith(seen)

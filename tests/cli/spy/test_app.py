@@ -240,6 +240,7 @@ async def test_enter_on_a_sender_shows_its_messages_alone(channel: ipc.Channel, 
 
 
 @use
+@needs_linux
 async def test_drops_are_shown_in_red(channel: ipc.Channel, other: ipc.Channel) -> None:
     slow = ipc.open_channel(channel.group.port, receive_buffer=4096)
     go_on = Event()

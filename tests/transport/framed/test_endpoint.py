@@ -410,3 +410,41 @@ def test_beats_grow_rare() -> None:
     network.run(1.5)
     at = [round(when - begun, 3) for when, _, packet in network.packets if isinstance(packet, Beat)]
     assert [moment for moment in at if moment < 1.1][:8] == [0.004, 0.012, 0.028, 0.06, 0.124, 0.252, 0.508, 1.02]
+
+
+def test_many_short_lives_at_once_are_all_heard() -> None:
+    network = Simulation(loss=0.1, seed=19)
+    end = network.add()
+    network.run(1.0)
+    senders: list[Node] = []
+
+    def live(number: int) -> None:
+        sender = network.add(port=6000 + number)
+        senders.append(sender)
+        sender.send(b"%d" % number)
+        sender.endpoint.end(network.now)
+        sender.poll()
+        network.at(network.now + 1.1, sender.crash)  # the process is gone
+
+    for number in range(150):  # more than there is place for at once
+        network.at(network.now + number * 0.01, lambda number=number: live(number))
+    network.run(10.0)
+    assert sorted(map(int, end.payloads)) == [*range(150)]
+    assert all(sender.endpoint.ended for sender in senders)
+
+
+def test_an_answer_that_is_lost_is_given_again() -> None:
+    network = Simulation(seed=20)
+    first = network.add()
+    network.run(2.0)
+    answers = 0
+
+    def fate(source: Node, target: Node, packet: bytes) -> bool:
+        nonlocal answers
+        answers += source is first
+        return source is first and answers == 1
+
+    network.fate = fate
+    second = network.add()
+    network.run(1.0)
+    assert second.endpoint.peers == {first.address}

@@ -7,6 +7,7 @@ import pytest
 from rx_multicast_ipc import CannotOpen, MulticastError, NoRoute, PortInUse, Unsupported
 from rx_multicast_ipc.group import Group
 from rx_multicast_ipc.transport.udp.error_advice import cannot_open, is_transient, send_failed
+from rx_multicast_ipc.transport.udp.platform import Platform
 
 GROUP = Group.of(61088)
 
@@ -29,7 +30,7 @@ GROUP = Group.of(61088)
 def test_what_the_system_says_while_opening_becomes_advice(
     number: int, kind: type[MulticastError], advice: str
 ) -> None:
-    error = cannot_open(GROUP, OSError(number, "reason"))
+    error = cannot_open(GROUP, OSError(number, "reason"), platform="linux")
     assert type(error) is kind
     assert advice in str(error)
 
@@ -44,7 +45,7 @@ def test_what_the_system_says_while_opening_becomes_advice(
     ],
 )
 def test_a_join_that_is_one_too_many_names_the_limit(group: Group, doing: str, limit: str) -> None:
-    error = cannot_open(group, OSError(errno.ENOBUFS, "No buffer space available"), doing)
+    error = cannot_open(group, OSError(errno.ENOBUFS, "No buffer space available"), doing, "linux")
     assert type(error) is CannotOpen
     assert limit in str(error)
 
@@ -57,14 +58,30 @@ def test_a_port_that_windows_keeps_back_is_in_use() -> None:
 
 
 def test_a_low_port_says_that_it_needs_privileges() -> None:
-    assert "below 1024" in str(cannot_open(Group.of(5), OSError(errno.EACCES, "Permission denied")))
+    assert "below 1024" in str(cannot_open(Group.of(5), OSError(errno.EACCES, "Permission denied"), platform="linux"))
 
 
 @pytest.mark.parametrize("number", [errno.EINVAL, errno.EACCES, errno.EHOSTUNREACH, errno.ENETUNREACH])
-def test_whatever_a_route_says_there_is_none(number: int) -> None:
-    error = cannot_open(GROUP, OSError(number, "reason"), "route")
+@pytest.mark.parametrize(
+    ("platform", "shows"),
+    [
+        ("linux", "ip route get 224.0.2.1"),
+        ("darwin", "route -n get 224.0.2.1"),
+        ("win32", "Find-NetRoute -RemoteIPAddress 224.0.2.1"),
+    ],
+)
+def test_whatever_a_route_says_there_is_none(number: int, platform: Platform, shows: str) -> None:
+    error = cannot_open(GROUP, OSError(number, "reason"), "route", platform)
     assert type(error) is NoRoute
-    assert "ip route get 224.0.2.1" in str(error)
+    assert f"`{shows}`" in str(error)
+
+
+@pytest.mark.parametrize("number", [errno.EMFILE, errno.ENOBUFS, errno.ENOMEM])
+@pytest.mark.parametrize("platform", ["darwin", "win32"])
+def test_no_advice_elsewhere_names_a_setting_of_linux(number: int, platform: Platform) -> None:
+    advice = str(cannot_open(GROUP, OSError(number, "reason"), "IP_ADD_MEMBERSHIP", platform))
+    assert "net." not in advice
+    assert ("ulimit" in advice) == (platform == "darwin" and number == errno.EMFILE)
 
 
 @pytest.mark.parametrize(

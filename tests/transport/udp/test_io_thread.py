@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import threading
+import time
+from itertools import count
 from typing import Any
 
 import pytest
@@ -9,7 +12,7 @@ import pytest
 import rx_multicast_ipc as ipc
 from rx_multicast_ipc.transport.udp import io_thread
 
-from ...helpers import Seen, run, wait_until
+from ...helpers import PATIENCE, Seen, run, wait_until
 
 
 @pytest.fixture
@@ -69,3 +72,17 @@ def test_a_spin_that_is_no_fraction_of_a_second_is_refused(port: int, spin: Any)
         ipc.InvalidOption, match=r"spin is how many seconds to look for messages before sleeping, 0 to 1"
     ):
         ipc.open_channel(port, spin=spin)
+
+
+@pytest.mark.quiet_machine
+def test_a_timer_of_a_millisecond_takes_one(channel: ipc.Channel) -> None:
+    took: list[float] = []
+    for _ in range(5):
+        began, ticks, over = time.monotonic(), count(1), threading.Event()
+        ticking = channel.scheduler.schedule_periodic(
+            0.001, lambda _, ticks=ticks, over=over: over.set() if next(ticks) == 100 else None
+        )
+        assert over.wait(PATIENCE)
+        ticking.dispose()
+        took.append(time.monotonic() - began)
+    assert min(took) < 0.15, "epoll alone takes 2 ms for each"

@@ -196,6 +196,10 @@ def test_a_plan_is_what_the_kernel_then_reports() -> None:
         assert listener.getsockname() == ("224.0.2.1", 61088)
 
 
+ALIGNED = bytes(4) if struct.calcsize("P") == 8 else b""
+"""What stands before a ``sockaddr_storage`` in a Linux of 64 bits."""
+
+
 def storage(*parts: bytes) -> bytes:
     return b"".join(parts).ljust(128, b"\0")
 
@@ -205,8 +209,8 @@ def storage(*parts: bytes) -> bytes:
     [
         (
             "linux",
-            index(2) + bytes(4) + storage(b"\x02\0\0\0", GROUP4) + storage(b"\x02\0\0\0\x0a\0\0\x02"),
-            index(2) + bytes(4) + storage(b"\x0a\0", bytes(6), GROUP6) + storage(b"\x0a\0", bytes(6), SOURCE6),
+            index(2) + ALIGNED + storage(b"\x02\0\0\0", GROUP4) + storage(b"\x02\0\0\0\x0a\0\0\x02"),
+            index(2) + ALIGNED + storage(b"\x0a\0", bytes(6), GROUP6) + storage(b"\x0a\0", bytes(6), SOURCE6),
         ),
         (
             "darwin",

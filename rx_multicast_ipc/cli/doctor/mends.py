@@ -1,0 +1,224 @@
+"""What mends each fault, in the commands of each platform: sh on Linux and macOS, PowerShell and netsh on Windows.
+
+Sources: ip-link(8), ip-route(8), sysctl(8), nft(8) on Linux; ifconfig(8), route(8), ipconfig(8), pfctl(8),
+socketfilterfw on macOS; the NetAdapter, NetTCPIP and NetSecurity modules of PowerShell and netsh on Windows, where each
+of these takes a PowerShell that was started as administrator.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Final
+
+from ...group import Group
+from ...transport.udp.platform import Platform
+
+Mends = tuple[str, ...]
+
+
+def list_interfaces(platform: Platform) -> str:
+    """What lists the interfaces, with their names."""
+    return _pick(
+        platform,
+        linux=("ip address",),
+        darwin=("ifconfig",),
+        win32=("Get-NetIPAddress | Format-Table InterfaceAlias, IPAddress",),
+    )[0]
+
+
+def show_interface(platform: Platform, name: str) -> Mends:
+    return _pick(
+        platform,
+        linux=(f"ip address show dev {name}",),
+        darwin=(f"ifconfig {name}",),
+        win32=(f'Get-NetIPConfiguration -InterfaceAlias "{name}"',),
+    )
+
+
+def switch_on(platform: Platform, name: str) -> Mends:
+    return _pick(
+        platform,
+        linux=(f"sudo ip link set dev {name} up",),
+        darwin=(f"sudo ifconfig {name} up", f"networksetup -setairportpower {name} on  # if it is the wireless one"),
+        win32=(
+            f'Get-NetAdapter -Name "{name}"  # Disconnected: plug the cable in, or join the wireless network',
+            f'Enable-NetAdapter -Name "{name}"  # Disabled, or: netsh interface set interface "{name}" enabled',
+        ),
+    )
+
+
+def connect(platform: Platform, name: str) -> Mends:
+    """For one that is on and has no carrier."""
+    return _pick(
+        platform,
+        linux=(f"ip link show dev {name}  # says NO-CARRIER until the cable or the network is there",),
+        darwin=(f"ifconfig {name}  # says status: inactive until the cable or the network is there",),
+        win32=(f'Get-NetAdapter -Name "{name}"  # says Disconnected until the cable or the network is there',),
+    )
+
+
+def let_multicast(platform: Platform, name: str) -> Mends:
+    """For one that is said to be unable to."""
+    other = f"no command makes {name} able to: use another interface; `rx-multicast-ipc doctor` lists them"
+    return _pick(platform, linux=(f"sudo ip link set dev {name} multicast on",), darwin=(other,), win32=(other,))
+
+
+def give_address(platform: Platform, name: str, family: str) -> Mends:
+    if family == "IPv6":
+        return _pick(
+            platform,
+            linux=(
+                f"sudo sysctl -w net.ipv6.conf.{name}.disable_ipv6=0  # it gives itself one then",
+                f"sudo ip address add ADDRESS/64 dev {name}",
+            ),
+            darwin=(f"networksetup -setv6automatic Wi-Fi  # or the name that networksetup gives {name}",),
+            win32=(f'Enable-NetAdapterBinding -Name "{name}" -ComponentID ms_tcpip6  # it gives itself one then',),
+        )
+    return _pick(
+        platform,
+        linux=(f"sudo ip address add ADDRESS/24 dev {name}  # or have it ask: sudo dhclient {name}",),
+        darwin=(f"sudo ipconfig set {name} DHCP", f"sudo ifconfig {name} inet ADDRESS/24 alias"),
+        win32=(
+            f'netsh interface ipv4 set address name="{name}" source=dhcp',
+            f'New-NetIPAddress -InterfaceAlias "{name}" -IPAddress ADDRESS -PrefixLength 24',
+        ),
+    )
+
+
+def route(platform: Platform, name: str, group: str) -> Mends:
+    """What leads multicast that names no interface to this one."""
+    if ":" in group:
+        return _pick(
+            platform,
+            linux=(f"sudo ip -6 route add ff00::/8 dev {name} table local",),
+            darwin=(f"sudo route -n add -inet6 -net ff00::/8 -interface {name}",),
+            win32=(f'Set-NetIPInterface -InterfaceAlias "{name}" -AddressFamily IPv6 -InterfaceMetric 1',),
+        )
+    return _pick(
+        platform,
+        linux=(f"sudo ip route add 224.0.0.0/4 dev {name}",),
+        darwin=(f"sudo route -n add -net 224.0.0.0/4 -interface {name}",),
+        win32=(
+            f'Set-NetIPInterface -InterfaceAlias "{name}" -AddressFamily IPv4 -InterfaceMetric 1',
+            f'netsh interface ipv4 add route 224.0.0.0/4 "{name}" metric=1',
+        ),
+    )
+
+
+def avoid_vpn(platform: Platform, group: str) -> Mends:
+    variable = _pick(
+        platform,
+        linux=("RX_MULTICAST_IPC_INTERFACE=NAME",),
+        darwin=("RX_MULTICAST_IPC_INTERFACE=NAME",),
+        win32=('$env:RX_MULTICAST_IPC_INTERFACE="NAME"',),
+    )
+    return (
+        f"name the local network's interface: --interface NAME, or {variable[0]}",
+        *route(platform, "NAME", group),
+    )
+
+
+def let_in(platform: Platform, group: Group) -> Mends:
+    """For a firewall on this machine that drops what comes."""
+    return _pick(
+        platform,
+        linux=_linux_firewall(group, "INPUT", "input"),
+        darwin=(
+            "System Settings > Network > Firewall > Options: allow incoming connections for Python, or in Terminal:",
+            'sudo /usr/libexec/ApplicationFirewall/socketfilterfw --unblockapp "$(which python3)"',
+            "sudo pfctl -s rules  # look for a block",
+        ),
+        win32=(
+            f'New-NetFirewallRule -DisplayName "UDP {group.port}" -Direction Inbound -Protocol UDP'
+            f" -LocalPort {group.port} -Action Allow",
+            f'netsh advfirewall firewall add rule name="UDP {group.port}" dir=in action=allow protocol=UDP'
+            f" localport={group.port}",
+            "Get-NetConnectionProfile  # where it says Public, more is blocked: "
+            "Set-NetConnectionProfile -InterfaceAlias NAME -NetworkCategory Private",
+        ),
+    )
+
+
+def let_out(platform: Platform, group: Group) -> Mends:
+    """For a firewall on this machine that drops what goes."""
+    return _pick(
+        platform,
+        linux=_linux_firewall(group, "OUTPUT", "output"),
+        darwin=("sudo pfctl -s rules  # look for a block", "look for another firewall: Little Snitch, LuLu, a VPN's"),
+        win32=(
+            f'New-NetFirewallRule -DisplayName "UDP {group.port} out" -Direction Outbound -Protocol UDP'
+            f" -RemotePort {group.port} -Action Allow",
+            "Get-NetFirewallRule -Direction Outbound -Action Block -Enabled True  # those that block",
+        ),
+    )
+
+
+def free_port(platform: Platform, port: int) -> Mends:
+    """For a port that a program keeps to itself."""
+    mends = _pick(
+        platform,
+        linux=(
+            "stop that program, or have it set SO_REUSEADDR before it binds",
+            f"sudo ss -ulpn 'sport = :{port}'  # says which it is",
+        ),
+        darwin=(
+            "stop that program, or have it set SO_REUSEADDR and SO_REUSEPORT before it binds",
+            f"sudo lsof -nP -iUDP:{port}  # says which it is",
+        ),
+        win32=(
+            f"Get-Process -Id (Get-NetUDPEndpoint -LocalPort {port}).OwningProcess  # says who has it: stop it",
+            "netsh interface ipv4 show excludedportrange protocol=udp  # lists what Windows reserved",
+        ),
+    )
+    return (*mends, "choose another port: --port NUMBER")
+
+
+def raise_buffer_limit(platform: Platform, size: int) -> Mends:
+    return _pick(
+        platform,
+        linux=(
+            f"sudo sysctl -w net.core.rmem_max={size}",
+            f"echo net.core.rmem_max={size} | sudo tee /etc/sysctl.d/90-multicast.conf  # for good",
+        ),
+        # A buffer is charged for what keeps it together, too: 256 bytes for each 2048 (MSIZE, MCLBYTES).
+        darwin=(f"sudo sysctl -w kern.ipc.maxsockbuf={size + (size + 7) // 8}",),
+        win32=("ask for less: --receive-buffer BYTES",),
+    )
+
+
+def more_memberships(platform: Platform) -> Mends:
+    fewer = "close channels, or other programs', that are no longer needed"
+    return _pick(platform, linux=("sudo sysctl -w net.ipv4.igmp_max_memberships=100",), darwin=(fewer,), win32=(fewer,))
+
+
+def more_descriptors(platform: Platform) -> Mends:
+    return _pick(
+        platform,
+        linux=("ulimit -n 4096",),
+        darwin=("ulimit -n 4096",),
+        win32=("close programs that have many sockets",),
+    )
+
+
+def _linux_firewall(group: Group, chain: str, hook: str) -> Mends:
+    table, family = ("iptables", "ip") if group.family == "IPv4" else ("ip6tables", "ip6")
+    return (
+        f"sudo {table} -I {chain} -p udp -d {group.address} --dport {group.port} -j ACCEPT",
+        f"sudo nft list ruleset  # look for a drop in a chain with 'hook {hook}', and put before it: "
+        f"{family} daddr {group.address} udp dport {group.port} accept",
+        f"sudo ufw allow proto udp to {group.address} port {group.port}",
+    )
+
+
+def _pick(platform: Platform, *, linux: Mends, darwin: Mends, win32: Mends) -> Mends:
+    by_platform: Mapping[Platform, Mends] = {"linux": linux, "darwin": darwin, "win32": win32}
+    return by_platform.get(platform, linux)
+
+
+BUFFER_LIMIT: Final[Mapping[Platform, str]] = {
+    "linux": "net.core.rmem_max",
+    "darwin": "kern.ipc.maxsockbuf",
+    "win32": "receive buffer",
+    "other": "receive buffer",
+}
+"""What limits a socket's receive buffer."""
