@@ -86,7 +86,7 @@ class Bridge:
     """Joins two segments. Made by :func:`bridge`; a context manager that closes it at the end.
 
     Every sender of one side has an end on the other, which its messages come from there, and to which replies go: as a
-    NAT does it (RFC 4787). Datagrams cross as they are, sealed ones and packets of reliable channels as well.
+    NAT does it (RFC 4787). Datagrams cross as they are, packets of reliable channels as well.
     """
 
     def __init__(self, local: OpensEnds, wide: OpensEnds, ends: int, idle: float, takeover: float) -> None:
@@ -397,7 +397,8 @@ def bridge(
 
     Any number of bridges may join the same two segments: one of them carries, and the others take over if it ends. In
     rings of segments, too, nothing goes round (IEEE 802.1D), as long as bridges hear each other on their port
-    (UDP 61087, in the same group). Datagrams cross as they are: raw, sealed, and those of reliable channels.
+    (UDP 61087, in the same group). Datagrams cross as they are, raw ones and those of reliable channels. (Channels with
+    a key do not hear each other across a bridge: what is sealed for one address means nothing at another.)
 
     Args:
         local, wide: the two; which is which matters for statistics alone. An interface (``"eth0"``, ``"loopback"``), an

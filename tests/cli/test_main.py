@@ -131,6 +131,7 @@ def test_it_works_without_standard_output(port: int) -> None:
     assert (done.returncode, done.stderr) == (0, b"")
 
 
+@needs_posix
 def test_only_the_command_that_is_asked_for_is_loaded() -> None:
     code = "import os, sys; from rx_multicast_ipc.cli.main import main; main(['send', '--file', os.devnull, '--lines'])"
     code += "; print(*sys.modules)"

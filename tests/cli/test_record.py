@@ -6,6 +6,7 @@ import os
 import signal
 import stat
 import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -43,7 +44,8 @@ def test_it_ends_after_so_many_messages_and_tells_how_many_it_wrote(path: Path, 
     code, out, err = end(process)
     (told,) = records(out)
     assert (code, err) == (0, "")
-    assert (told["written"], told["bytes"], told["missed"], told["file"]) == (3, 8, 0, str(path))
+    missed = 0 if sys.platform == "linux" else None  # which alone tells
+    assert (told["written"], told["bytes"], told["missed"], told["file"]) == (3, 8, missed, str(path))
     with Reader(path) as reader:
         assert [(m.data, m.sender, to) for m, to in reader] == [
             (data, sender, ("224.0.2.1", port)) for data in (b"", b"two", b"three")
