@@ -25,7 +25,7 @@ with ipc.open_channel(61090) as channel:
     ipc.run(channel.broadcast("packed"))
     print(ipc.run(channel.wait_for_message(timeout=10)).text, ipc.__version__)
 network = ipc.testing.VirtualNetwork(ipc.testing.VirtualClock())
-with network.open_channel() as virtual, ipc.capture.Writer(sys.path[0] + "/../heard.pcap") as writer:
+with network.open_channel() as virtual, ipc.capture.Writer(sys.executable + ".pcap") as writer:
     writer.write([ipc.Message(b"kept", "127.0.0.1", 5)], (virtual.group.address, virtual.group.port))
 from rx_multicast_ipc.notebook.live_widget import STATIC, front_end
 print("initialize" in front_end(), (STATIC / "live.css").exists())

@@ -35,6 +35,7 @@ from .shared_arguments import (
     group_of,
     interval,
     natural,
+    options_of,
     rate,
     seconds,
     whole,
@@ -118,7 +119,12 @@ def configure(parser: ArgumentParser) -> None:
 def run(options: Namespace, output: Output) -> int:
     if options.size < HEADER:
         raise InvalidOption(f"--size is {HEADER} bytes or more, not {options.size}: a run's id and numbers are in them")
-    given: ChannelOptions = {"backlog": 1, "echo": False, "receive_buffer": options.receive_buffer}
+    given: ChannelOptions = {
+        "backlog": 1,
+        "echo": False,
+        "receive_buffer": options.receive_buffer,
+        **options_of(options),
+    }
     if options.reliable:
         given["reliable"] = True
     with Channel(group_of(options), options=given) as channel:

@@ -78,7 +78,7 @@ def test_the_environment_names_a_key_for_commands(port: int, key_file: Path, mon
         assert channel.statistics.rejected > 0
 
 
-@pytest.mark.parametrize("name", ["listen", "send", "ping", "record", "replay", "topics", "doctor", "members"])
+@pytest.mark.parametrize("name", ["listen", "send", "ping", "record", "replay", "topics", "doctor", "members", "bench"])
 def test_a_key_file_that_cannot_be_read_is_a_mistake_in_the_command_line(name: str) -> None:
     needed = {"record": ["x.pcap"], "replay": ["x.pcap"], "send": ["x"]}.get(name, [])
     code, _, told = command(name, *needed, "--key", "/no/such.key")

@@ -382,7 +382,7 @@ def test_values_of_an_interval_that_was_not_over_are_told_once(front: FrontEnd) 
         front.update(0.001)
     front.show(encode(front.meter.recent()))
     buckets = front.page.locator(".values polyline").get_attribute("points").split()
-    assert len(buckets) == 3  # one interval: from the least to the greatest, and the last
+    assert len(buckets) == 2  # one interval: from the least to the greatest
     assert legend(front) == [["value", "3"]]
 
 

@@ -150,6 +150,8 @@ class View {
 
   #drawNow() {
     const { store, frozen } = this;
+    this.values.measure();
+    this.plot.measure();
     const points = frozen?.points ?? store.points;
     const about = store.head?.estimated ? "≈ " : "";
     setText(this.rate, rateText(store.rate()));

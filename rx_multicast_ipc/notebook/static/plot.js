@@ -14,8 +14,12 @@ export class Plot {
     this.box = box;
   }
 
+  measure() {
+    this.size = [this.box.clientWidth, this.box.clientHeight];
+  }
+
   draw(points) {
-    const { clientWidth: width, clientHeight: height } = this.box;
+    const [width, height] = this.size;
     if (!width) return;
     this.svg.setAttribute("viewBox", `0 0 ${width} ${height}`);
     const end = points.at(-1)?.at ?? 0;

@@ -21,13 +21,20 @@ export class ValuePlot {
     box.append(make("div", { className: "chart" }, this.plot, this.remark), this.legend);
   }
 
+  // Before anything is changed: else the page is laid out for it in between.
+  measure() {
+    this.size = [this.plot.clientWidth, this.plot.clientHeight];
+  }
+
   // `series` as in the store, or as it was when the view was paused.
   draw({ series, at, failed, reason, leftOut }) {
     this.box.hidden = series.length === 0 && failed === 0;
     setText(this.remark, remark(failed, reason, leftOut));
     this.remark.hidden = !this.remark.textContent;
     this.#drawLegend(series);
-    const { clientWidth: width, clientHeight: height } = this.plot;
+    if (this.box.hidden) return;
+    if (!this.size[0]) this.measure(); // it was hidden until now
+    const [width, height] = this.size;
     if (!width) return;
     this.svg.setAttribute("viewBox", `0 0 ${width} ${height}`);
     const shown = series.filter(({ name }) => !this.hidden.has(name));
@@ -40,7 +47,7 @@ export class ValuePlot {
       text.textContent = numberText(tick, step);
       return [svg("line", { class: "grid", x1: 0, x2: width, y1: y(tick), y2: y(tick) }), text];
     });
-    this.svg.replaceChildren(...grid, ...shown.flatMap((one) => lines(one, x, y)));
+    this.svg.replaceChildren(...grid, ...shown.flatMap((one) => lines(one, width, x, y)));
   }
 
   #drawLegend(series) {
@@ -49,11 +56,14 @@ export class ValuePlot {
     series.forEach((one, index) => {
       const button = this.legend.children[index].firstChild;
       const [sample, name, last] = button.children;
-      sample.replaceChildren(svg("line", { class: `colour-${one.index % COLOURS}`, "stroke-dasharray": dashes(one.index), x1: 0, x2: 18, y1: 5, y2: 5 }));
+      if (button.index !== one.index) {
+        button.index = one.index;
+        sample.replaceChildren(svg("line", { class: `colour-${one.index % COLOURS}`, "stroke-dasharray": dashes(one.index), x1: 0, x2: 18, y1: 5, y2: 5 }));
+      }
       setText(name, one.name);
       setText(last, numberText(one.buckets.at(-1)[3]));
-      button.title = `${one.name}: ${numberText(lowest([one]))} to ${numberText(highest([one]))}; click to show or hide it`;
-      button.ariaPressed = String(!this.hidden.has(one.name));
+      const pressed = String(!this.hidden.has(one.name));
+      if (button.ariaPressed !== pressed) button.ariaPressed = pressed;
     });
   }
 
@@ -64,7 +74,7 @@ export class ValuePlot {
       this.redraw();
     };
     const sample = svg("svg", { class: "sample", viewBox: "0 0 18 10", "aria-hidden": "true" });
-    return make("li", {}, make("button", { type: "button", onclick: toggle }, sample, name, make("span", { className: "last" })));
+    return make("li", {}, make("button", { type: "button", title: "Show or hide it", onclick: toggle }, sample, name, make("span", { className: "last" })));
   }
 }
 
@@ -90,12 +100,25 @@ function scale(series) {
   return { low: Math.floor(low / step) * step, high: Math.ceil(high / step) * step, step };
 }
 
-// A bucket whose values differ is a stroke between the least and the greatest.
-function lines({ index, buckets }, x, y) {
-  const corners = buckets.flatMap(([number, low, high, last]) => {
-    const at = x(number);
-    return low === high ? [`${at},${y(last)}`] : [`${at},${y(low)}`, `${at},${y(high)}`, `${at},${y(last)}`];
-  });
+// At most one stroke for every pixel, from the least to the greatest value there; groups keep their places as they move.
+function lines({ index, buckets }, width, x, y) {
+  const together = Math.max(1, Math.ceil(PLOT_SECONDS / BUCKET / width));
+  const corners = [];
+  let before = 0;
+  for (let first = 0, next; first < buckets.length; first = next) {
+    const group = Math.floor(buckets[first][0] / together);
+    let [, low, high, last] = buckets[first];
+    for (next = first + 1; next < buckets.length && Math.floor(buckets[next][0] / together) === group; next++) {
+      low = Math.min(low, buckets[next][1]);
+      high = Math.max(high, buckets[next][2]);
+      last = buckets[next][3];
+    }
+    const at = x(buckets[next - 1][0]);
+    if (low === high) corners.push(`${at},${y(last)}`);
+    else if (high - before < before - low) corners.push(`${at},${y(high)} ${at},${y(low)}`);
+    else corners.push(`${at},${y(low)} ${at},${y(high)}`);
+    before = low === high ? last : high - before < before - low ? low : high;
+  }
   const look = `colour-${index % COLOURS}`;
   const line = svg("polyline", { class: `value ${look}`, "stroke-dasharray": dashes(index), points: corners.join(" ") });
   if (buckets.length > SPARSE) return [line];
