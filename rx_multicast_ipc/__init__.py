@@ -32,7 +32,6 @@ from .channel import Channel, open_channel, with_socket
 from .channel_events import ChannelEvent, Forbidden, Gap, Joined, Left, NetworkChange, NetworkEvent, Rejected
 from .channel_options import ChannelOptions
 from .channel_statistics import Statistics
-from .engines import Nats, Zenoh
 from .errors import (
     BufferOverflow,
     CannotOpen,
@@ -67,13 +66,14 @@ from .errors import (
     WouldDeadlock,
 )
 from .group import DEFAULT_GROUP, DEFAULT_PORT, Group
-from .key import Key
-from .member import Member
 from .message import Message, Received
-from .presence import Presence
+from .option_values.engines import Nats, Zenoh
+from .option_values.key import Key
+from .option_values.member import Member
+from .option_values.presence import Presence
+from .option_values.reliable import Acknowledged, Reliable
 from .receiving.async_iteration import to_async_iterable
 from .receiving.overflow import Overflow
-from .reliable import Acknowledged, Reliable
 from .repeat_loops import repeat_for, repeat_while
 from .shared_channels import broadcast, messages, send
 from .strangers import safe_log

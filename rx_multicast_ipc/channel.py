@@ -21,14 +21,14 @@ from .channel_statistics import Statistics
 from .errors import ChannelClosed, InvalidKey, InvalidOption, Unsupported
 from .group import Group, check_port
 from .group_state.lazy_group_state import LazyGroupState
-from .key import Key, check_keys
-from .member import Member
 from .message import Address, Message
+from .option_values.key import Key, check_keys
+from .option_values.member import Member
+from .option_values.reliable import Acknowledged
 from .receiving.async_iteration import HotObservable
 from .receiving.event_loop_delivery import loop_of, on_its_loop
 from .receiving.inbox import Inbox
 from .receiving.wait_backlog import Predicate
-from .reliable import Acknowledged
 from .sending.acknowledged_send import send_acknowledged
 from .sending.cold_send import Send, end_of, send_to, shown_payload
 from .sending.paced_send_all import Payloads, send_all

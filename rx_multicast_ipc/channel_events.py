@@ -7,7 +7,7 @@ from typing import Literal, TypeAlias
 
 import msgspec
 
-from .member import Member
+from .option_values.member import Member
 
 
 class NetworkChange(StrEnum):

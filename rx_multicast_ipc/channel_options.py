@@ -6,9 +6,9 @@ from typing import Annotated, Any, Final, Literal, NamedTuple, TypedDict, TypeVa
 
 from .errors import UnknownOption
 from .group import Group, Interfaces
-from .key import Key, check_keys, keys_of_environment
-from .presence import Presence, check_presence
-from .reliable import Reliable, check_reliable
+from .option_values.key import Key, check_keys, keys_of_environment
+from .option_values.presence import Presence, check_presence
+from .option_values.reliable import Reliable, check_reliable
 from .validation.arguments import check_backlog, check_flag, check_receive_buffer, check_send_from, check_spin
 
 _F = TypeVar("_F", bound=Callable[..., Any])

@@ -8,10 +8,10 @@ from typing import Final, NamedTuple, cast
 
 import msgspec
 
-from . import environment
-from .engines import Engine, engine_of
 from .errors import InvalidAddress, InvalidGroup, InvalidInterface, InvalidOption, InvalidPort, InvalidTTL
 from .message import Family
+from .option_values.engines import Engine, engine_of
+from .validation import environment
 from .validation.arguments import shown
 
 DEFAULT_PORT: Final = 61088

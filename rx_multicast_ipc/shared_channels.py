@@ -16,11 +16,11 @@ from reactivex.typing import Subscription
 
 from .channel import Channel
 from .channel_options import ChannelOptions, complete, group_of, takes_channel_options
-from .engines import LARGEST_ON_ENGINES
 from .errors import ChannelClosed, InvalidOption
 from .group import Group, Interfaces
-from .key import Key, Keys, check_keys, keys_of_environment
 from .message import Address, Message
+from .option_values.engines import LARGEST_ON_ENGINES
+from .option_values.key import Key, Keys, check_keys, keys_of_environment
 from .receiving.async_iteration import HotObservable
 from .receiving.history import check_since, history
 from .sending.cold_send import Send, end_of, send_to

@@ -297,3 +297,7 @@ def test_every_module_logs_to_the_logger_whose_records_are_printable() -> None:
         for call in calls(path):
             if called(call) == "getLogger":
                 assert ast.unparse(call) in (f"logging.getLogger({LOGGER!r})", "logging.getLogger(LOGGER)"), path
+
+
+def test_the_root_holds_what_users_hold_and_no_more() -> None:
+    assert len(list(PACKAGE.glob("*.py"))) <= 16, "put it into a room"

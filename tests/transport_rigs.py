@@ -14,8 +14,8 @@ from typing import Any
 from msgspec.structs import replace
 
 from rx_multicast_ipc import ChannelOptions, Group, Key, Message, Nats, Reliable, Zenoh
-from rx_multicast_ipc.key import Keys
 from rx_multicast_ipc.message import Address
+from rx_multicast_ipc.option_values.key import Keys
 from rx_multicast_ipc.testing import VirtualClock
 from rx_multicast_ipc.testing.conformance import Rig
 from rx_multicast_ipc.testing.conformance.transport_rig import free_port

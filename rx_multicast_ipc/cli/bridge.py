@@ -8,10 +8,10 @@ import msgspec
 import reactivex as rx
 from reactivex import operators as ops
 
-from .. import environment
 from ..blocking_run import run as run_to_end
 from ..bridging import Bridge, BridgeRole, bridge
 from ..group import DEFAULT_GROUP, DEFAULT_PORT, Group
+from ..validation import environment
 from . import exit_codes
 from .output import Output, reader_gone
 from .shared_arguments import add_form, add_other_name, examples, seconds, whole

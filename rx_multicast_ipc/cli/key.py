@@ -8,7 +8,7 @@ import sys
 from argparse import ArgumentParser, Namespace
 from contextlib import suppress
 
-from ..key import Key
+from ..option_values.key import Key
 from . import exit_codes
 from .output import Output, is_terminal, tell
 from .shared_arguments import examples

@@ -13,8 +13,8 @@ from ..blocking_run import run as run_to_end
 from ..channel import Channel
 from ..channel_events import ChannelEvent, Joined, Left
 from ..channel_options import ChannelOptions
-from ..member import Member
-from ..presence import Presence
+from ..option_values.member import Member
+from ..option_values.presence import Presence
 from ..strangers.printable_text import printable_bytes
 from . import exit_codes
 from .output import Output, clock, host_port, is_terminal, payload_value, reader_gone, tell

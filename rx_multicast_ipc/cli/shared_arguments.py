@@ -7,12 +7,12 @@ import re
 from argparse import SUPPRESS, ArgumentParser, ArgumentTypeError, Namespace
 from typing import Any, Final
 
-from .. import environment
 from ..channel_options import ChannelOptions, complete
 from ..group import ALL_INTERFACES, DEFAULT_GROUP, DEFAULT_INTERFACE, DEFAULT_PORT, LOOPBACK, Group
-from ..key import Key
+from ..option_values.key import Key
 from ..transport import Hears, Transport
 from ..transport.opening import as_options_say, open_live
+from ..validation import environment
 
 _LEAST: Final = 1e-9
 _MOST: Final = 1e9

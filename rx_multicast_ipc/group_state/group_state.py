@@ -10,11 +10,11 @@ from reactivex.scheduler import VirtualTimeScheduler
 
 from ..channel_scheduler import clock_of
 from ..errors import ChannelClosed, Unsupported
-from ..member import Member
 from ..message import Message
 from ..operators.codec import OnDecodeError
+from ..option_values.member import Member
+from ..option_values.presence import Presence
 from ..payload_format import Codec, Format
-from ..presence import Presence
 from ..receiving.inbox import Inbox
 from ..receiving.state_source import StateSource
 from ..topics.topic_name import check_name

@@ -14,9 +14,9 @@ from reactivex.scheduler import VirtualTimeScheduler
 
 from ..channel_events import Joined, Left
 from ..channel_scheduler import clock_of
-from ..member import Member
 from ..message import Message
-from ..presence import Presence
+from ..option_values.member import Member
+from ..option_values.presence import Presence
 from ..receiving.state_source import StateSource
 from ..transport.framed.packet_port import PacketPort
 from ..transport.framed.packets import ControlPacket

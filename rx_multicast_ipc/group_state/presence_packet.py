@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from typing import Final, NamedTuple
 
-from ..presence import LONGEST_ABOUT, LONGEST_INTERVAL, LONGEST_NAME, SHORTEST_INTERVAL, is_name
+from ..option_values.presence import LONGEST_ABOUT, LONGEST_INTERVAL, LONGEST_NAME, SHORTEST_INTERVAL, is_name
 from ..strangers.decoding import text_or_none
 from ..transport.framed.packets import NUMBER_LIMIT, ControlPacket
 

@@ -18,9 +18,9 @@ from typing import Final, NamedTuple
 
 import msgspec
 
-from ..member import Member
 from ..message import Address
-from ..presence import Presence
+from ..option_values.member import Member
+from ..option_values.presence import Presence
 from ..strangers.bounded_map import BoundedMap
 from ..strangers.rate_limit import AnswerLimit
 from .presence_packet import HELLO, LEAVE, PROBE, PresencePacket

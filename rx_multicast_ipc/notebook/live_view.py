@@ -14,8 +14,8 @@ from reactivex.disposable import CompositeDisposable
 
 from ..channel import Channel
 from ..errors import Unsupported
-from ..member import Member, names_by_sender
 from ..message import Address
+from ..option_values.member import Member, names_by_sender
 from ..validation.arguments import check_callable
 from .cell_lifetime import Cells
 from .live_meter import Meter, Reading

@@ -9,10 +9,10 @@ from reactivex.abc import DisposableBase, ObserverBase, SchedulerBase
 from reactivex.disposable import Disposable
 
 from ..channel_options import ChannelOptions
-from ..engines import Engine
 from ..errors import InvalidOption, Unsupported
 from ..group import Group
 from ..message import Message
+from ..option_values.engines import Engine
 from ..subscribing.subscriber_errors import detach
 from ..transport.engine.history import Since
 from ..transport.engine.open_engine import open_history

@@ -10,9 +10,9 @@ from reactivex.disposable import CompositeDisposable, SerialDisposable
 
 from ..errors import MessageTimeout, Unsupported
 from ..message import Address
+from ..option_values.reliable import Acknowledged
 from ..receiving.closed_notice import ClosedNotice
 from ..receiving.event_loop_delivery import on_its_loop
-from ..reliable import Acknowledged
 from ..subscribing.cold_observable import ColdObservable
 from ..transport import Transport, WouldBlock
 from .cold_send import shown_payload

@@ -12,7 +12,7 @@ from typing import Any, Final, Literal, NamedTuple, TypeVar
 from ..channel_options import complete
 from ..errors import ChannelClosed, SendFailed
 from ..group import Group
-from ..key import Keys
+from ..option_values.key import Keys
 from ..transport import Hears, OpenTransport, Transport, WouldBlock
 from ..transport.opening import as_options_say, current, open_live
 

@@ -14,13 +14,13 @@ from reactivex.scheduler import VirtualTimeScheduler
 
 from ..channel import Channel
 from ..channel_options import ChannelOptions, complete, group_of, takes_channel_options
-from ..environment import INTERFACE as INTERFACE_VARIABLE
 from ..group import DEFAULT_INTERFACE
 from ..receiving.hot_source import HotSource
 from ..transport.opening import opened_by
 from ..transport.virtual.host import VirtualHost
 from ..transport.virtual.link import Link, LinkOptions
 from ..transport.virtual.network import Datagram, Traffic, Wire
+from ..validation.environment import INTERFACE as INTERFACE_VARIABLE
 from .virtual_clock import check_virtual_clock
 
 

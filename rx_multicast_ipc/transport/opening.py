@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING, cast
 from ..channel_options import ChannelOptions
 from ..errors import InvalidOption, MissingExtra
 from ..group import Group
-from ..reliable import Reliable
+from ..option_values.reliable import Reliable
 from .base import Hears, OpenTransport, Transport
 
 if TYPE_CHECKING:
-    from ..key import Keys
+    from ..option_values.key import Keys
     from .framed.open_framed import NewEnvelope
 
 

@@ -17,8 +17,8 @@ from pathlib import Path
 import pytest
 
 import rx_multicast_ipc as ipc
-from rx_multicast_ipc import environment
 from rx_multicast_ipc.transport.engine.nats import connection, login
+from rx_multicast_ipc.validation import environment
 
 from ..nats_servers import NatsServer, free_tcp_port
 from .helpers import until

@@ -7,7 +7,7 @@ from argparse import ArgumentParser, Namespace
 from ...channel import Channel
 from ...channel_options import ChannelOptions
 from ...errors import MissingExtra, Unsupported
-from ...presence import Presence
+from ...option_values.presence import Presence
 from ..output import Output, is_terminal
 from ..ping_protocol import answer_pings
 from ..reliable_argument import add_reliable, reliable_options

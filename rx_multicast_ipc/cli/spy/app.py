@@ -20,8 +20,8 @@ from textual.widgets import Footer, Input, Static
 from ...channel import Channel
 from ...channel_events import ChannelEvent, Forbidden, Gap, Joined, Left, Rejected
 from ...errors import ChannelClosed, Unsupported
-from ...member import Member, names_by_sender
 from ...message import Address
+from ...option_values.member import Member, names_by_sender
 from ...strangers.printable_text import printable, printable_bytes
 from ...topics.topic_name import split_topic
 from .. import exit_codes

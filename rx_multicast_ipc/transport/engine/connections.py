@@ -8,9 +8,9 @@ from collections.abc import Callable
 from typing import Any, Final, Protocol, TypeVar
 
 from ...channel_options import ChannelOptions
-from ...engines import Engine
 from ...errors import ChannelClosed
 from ...group import Group
+from ...option_values.engines import Engine
 from ..base import Hears
 from .base import EngineTransport
 

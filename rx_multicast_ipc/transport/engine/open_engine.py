@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from ...channel_options import ChannelOptions
-from ...engines import Engine, Nats, Zenoh
 from ...errors import InvalidInterface, Unsupported
 from ...group import Group
 from ...message import Message
+from ...option_values.engines import Engine, Nats, Zenoh
 from ..base import Hears, Transport
 from .history import History, Since
 

@@ -9,7 +9,7 @@ from functools import partial
 from reactivex.disposable import Disposable
 from reactivex.scheduler.periodicscheduler import PeriodicScheduler
 
-from ...reliable import Acknowledged
+from ...option_values.reliable import Acknowledged
 from .endpoint import Endpoint
 from .marks import Mark
 

@@ -13,7 +13,7 @@ from random import Random
 from typing import Any, Final, NamedTuple
 
 from ...message import Address
-from ...reliable import Acknowledged, Reliable
+from ...option_values.reliable import Acknowledged, Reliable
 from .announcements import Announcements
 from .incoming import Incoming
 from .marks import Mark

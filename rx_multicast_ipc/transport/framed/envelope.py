@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Protocol
 
-from ...key import Keys
 from ...message import Address, Message
+from ...option_values.key import Keys
 
 if TYPE_CHECKING:
     from .packet_port import PacketPort

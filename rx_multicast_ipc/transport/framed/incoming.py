@@ -12,7 +12,7 @@ from random import Random
 from typing import Any, Final
 
 from ...message import Address
-from ...reliable import Reliable
+from ...option_values.reliable import Reliable
 from .challenge import Challenge
 from .early_packets import EarlyPackets
 from .missing_packets import LONGEST_TRIP, SMALL_GROUP, MissingPackets

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from ...channel_options import ChannelOptions
 from ...errors import InvalidOption
 from ...group import Group
-from ...reliable import Reliable
+from ...option_values.reliable import Reliable
 from ..base import Hears, OpenTransport
 from .envelope import Envelope
 from .enveloped import EnvelopedTransport

@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from typing import Final
 
 from ...message import Address
-from ...reliable import Reliable
+from ...option_values.reliable import Reliable
 from .beats import Beats
 from .congestion import Congestion
 from .marks import Mark, Marks

@@ -7,7 +7,7 @@ from random import Random
 from typing import Final
 
 from ...message import Address
-from ...reliable import Reliable
+from ...option_values.reliable import Reliable
 from .outgoing import Outgoing
 
 _MOST_DIRECT: Final = 256

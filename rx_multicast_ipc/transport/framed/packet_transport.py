@@ -8,7 +8,7 @@ from typing import Any, Final
 from ...channel_events import ChannelEvent
 from ...channel_statistics import Statistics
 from ...errors import Unsupported
-from ...key import Keys
+from ...option_values.key import Keys
 from .. import close_at_exit
 from ..base import Changed, Deliver, Ended, Transport, may_wait
 from ..latch import Latch

@@ -32,7 +32,7 @@ from enum import IntEnum, IntFlag
 from typing import Final, NamedTuple
 
 from ...message import Address
-from ...reliable import LARGEST_WINDOW
+from ...option_values.reliable import LARGEST_WINDOW
 
 MAGIC: Final = 0xF5
 """The first byte of every packet."""

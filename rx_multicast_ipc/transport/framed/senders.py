@@ -8,7 +8,7 @@ from random import Random
 from typing import Final, NamedTuple
 
 from ...message import Address
-from ...reliable import Reliable
+from ...option_values.reliable import Reliable
 from .incoming import Incoming
 from .reassembly import Event
 

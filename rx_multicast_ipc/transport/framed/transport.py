@@ -20,7 +20,7 @@ from ...channel_events import ChannelEvent
 from ...channel_statistics import Statistics
 from ...errors import ChannelClosed, SendFailed
 from ...message import Address, Message
-from ...reliable import Acknowledged, Reliable
+from ...option_values.reliable import Acknowledged, Reliable
 from ..base import Changed, Deliver, Ended, Hears, Transport, WouldBlock, may_wait
 from ..sealed.sealed_traffic_notice import SealedTrafficNotice
 from ..udp.error_advice import send_failed

@@ -16,8 +16,8 @@ from typing import Final
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
-from ...key import Key
 from ...message import Address
+from ...option_values.key import Key
 from .wire_format import COUNTER_LIMIT, HEADER_SIZE, MAGIC, PREFIX_SIZE, SALT_SIZE
 
 _LABEL: Final = b"rx_multicast_ipc session\0"

@@ -13,8 +13,8 @@ from reactivex.abc import DisposableBase
 from reactivex.scheduler import VirtualTimeScheduler
 
 from ...channel_events import Rejected
-from ...key import Keys
 from ...message import Address, Message
+from ...option_values.key import Keys
 from ...strangers.bounded_map import BoundedMap
 from ..framed.packet_port import PacketPort
 from .challenge import Challenge, pack

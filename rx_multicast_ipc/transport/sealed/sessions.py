@@ -21,8 +21,8 @@ from collections.abc import Callable, Iterable
 from operator import itemgetter
 from typing import Final
 
-from ...key import Keys
 from ...message import Address, Message
+from ...option_values.key import Keys
 from ...strangers.bounded_map import BoundedMap
 from .challenge import NONCE_SIZE, Challenge, is_challenge, pack, parse
 from .envelope import Opener, Seal, end_text

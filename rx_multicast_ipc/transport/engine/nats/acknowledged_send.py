@@ -11,7 +11,7 @@ from typing import Any, Final
 from reactivex.disposable import CompositeDisposable, Disposable
 
 from ....errors import MulticastError, SendFailed
-from ....reliable import Acknowledged
+from ....option_values.reliable import Acknowledged
 from . import wire
 from .wire import Delivered
 

@@ -17,9 +17,9 @@ from typing import Any, Final, Protocol
 from reactivex.disposable import SerialDisposable
 
 from ....channel_events import Forbidden, NetworkChange
-from ....engines import Nats
 from ....errors import CannotOpen, ChannelClosed, MulticastError, SendFailed
 from ....message import Address, Message
+from ....option_values.engines import Nats
 from ... import close_at_exit
 from ...base import Hears, WouldBlock
 from ...latch import Latch

@@ -15,10 +15,10 @@ from typing import Any, Final, NamedTuple
 import msgspec
 from reactivex.disposable import SerialDisposable
 
-from ....engines import Nats
 from ....errors import CannotOpen, ChannelClosed, MulticastError, SendFailed
 from ....group import Group
 from ....message import Address, Family, Message
+from ....option_values.engines import Nats
 from ...latch import Latch
 from ...udp.io_thread import IoThread
 from .. import connections

@@ -11,9 +11,9 @@ import time
 from pathlib import Path
 from typing import Any, Final, NamedTuple, cast
 
-from ....engines import Nats
 from ....errors import CannotOpen, InvalidOption, MissingExtra, NotAuthorized
 from ....group import Ip
+from ....option_values.engines import Nats
 from .wire import NotNats, Parser, Said
 
 PATIENCE: Final = 3.0

@@ -8,9 +8,9 @@ from collections.abc import Sequence
 import msgspec
 
 from ....channel_options import ChannelOptions
-from ....engines import Nats
 from ....group import Group
 from ....message import Address, Message
+from ....option_values.engines import Nats
 from ...base import Hears
 from ..base import EngineTransport
 from ..connections import open_end

@@ -15,9 +15,9 @@ from typing import Any, Final
 from reactivex.disposable import SerialDisposable
 
 from ....channel_events import NetworkChange
-from ....engines import Zenoh
 from ....errors import CannotOpen, ChannelClosed, SendFailed
 from ....message import Address, Message
+from ....option_values.engines import Zenoh
 from ... import close_at_exit
 from ...base import Hears
 from ...latch import Latch

@@ -10,8 +10,8 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any, Final
 
-from ....engines import Zenoh
 from ....errors import CannotOpen, InvalidOption, MissingExtra, NotAuthorized
+from ....option_values.engines import Zenoh
 
 PATIENCE: Final = 2.5
 """Seconds that a router has to let us in."""

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from ....channel_options import ChannelOptions
-from ....engines import Zenoh
 from ....group import Group
+from ....option_values.engines import Zenoh
 from ...base import Hears
 from ..base import EngineTransport
 from ..connections import open_end

@@ -11,9 +11,9 @@ from collections.abc import Callable
 import pytest
 
 import rx_multicast_ipc as ipc
-from rx_multicast_ipc import environment
 from rx_multicast_ipc.errors import InvalidOption
 from rx_multicast_ipc.testing import VirtualClock, VirtualNetwork
+from rx_multicast_ipc.validation import environment
 
 
 def test_calls_that_name_no_port_and_group_take_those_of_the_environment(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from rx_multicast_ipc import Member
-from rx_multicast_ipc.member import names_by_sender
+from rx_multicast_ipc.option_values.member import names_by_sender
 
 
 def test_a_name_is_enough_where_one_has_it_and_stands_with_the_address_where_two_do() -> None:

@@ -6,9 +6,9 @@ import os
 from collections.abc import Callable
 from typing import Final, TypeVar
 
-from .errors import InvalidArgument
-from .validation.arguments import shown
-from .validation.secrets_in_urls import masked
+from ..errors import InvalidArgument
+from .arguments import shown
+from .secrets_in_urls import masked
 
 _T = TypeVar("_T")
 

@@ -7,9 +7,9 @@ from typing import Any, Final
 
 import msgspec
 
-from .errors import InvalidOption
-from .message import Address
-from .validation.arguments import shown
+from ..errors import InvalidOption
+from ..message import Address
+from ..validation.arguments import shown
 
 LARGEST_WINDOW: Final = 8192
 """Packets: of so many a receiver can tell in one packet what is missing."""

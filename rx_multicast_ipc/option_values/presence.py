@@ -7,8 +7,8 @@ from typing import Final
 
 import msgspec
 
-from .errors import InvalidOption
-from .validation.arguments import shown
+from ..errors import InvalidOption
+from ..validation.arguments import shown
 
 LONGEST_NAME: Final = 64
 """Bytes of UTF-8."""

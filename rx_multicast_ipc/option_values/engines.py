@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any, ClassVar, Final, cast
 
 import msgspec
 
-from .errors import InvalidInterface, InvalidOption
-from .validation.secrets_in_urls import masked
+from ..errors import InvalidInterface, InvalidOption
+from ..validation.secrets_in_urls import masked
 
 if TYPE_CHECKING:
     import ssl

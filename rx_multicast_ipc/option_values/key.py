@@ -7,9 +7,9 @@ import os
 import stat
 from typing import Any, Final, Literal, NoReturn, TypeAlias
 
-from . import environment
-from .errors import InvalidKey, InvalidOption, KeyUnreadable, Unsupported
-from .strangers.bounded_map import BoundedMap
+from ..errors import InvalidKey, InvalidOption, KeyUnreadable, Unsupported
+from ..strangers.bounded_map import BoundedMap
+from ..validation import environment
 
 KEY_SIZE: Final = 32
 """Bytes of a key."""
