@@ -6,7 +6,6 @@ import ast
 import os
 import re
 import shlex
-import signal
 import subprocess
 import sys
 from contextlib import ExitStack
@@ -109,12 +108,9 @@ class Terminals(NamedTuple):
                 return False
 
             wait_until(is_over, 3 * PATIENCE)
-            running[0].send_signal(signal.SIGINT)
-            running[0].wait(PATIENCE)
-        said = complaints(told.read_text("utf-8")).splitlines()
-        interrupted = said and said[-1].startswith("KeyboardInterrupt")
+            said = complaints(told.read_text("utf-8")).splitlines()  # before they are killed
         rest = [line for line in said if not line.startswith("rx-multicast-ipc: ")]
-        assert interrupted or rest == [], rest
+        assert rest == []
 
 
 def skip_without_what_it_imports(code: str, folder: Path) -> None:
