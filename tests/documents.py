@@ -109,8 +109,8 @@ class Terminals(NamedTuple):
 
             wait_until(is_over, 3 * PATIENCE)
             said = complaints(told.read_text("utf-8")).splitlines()  # before they are killed
-        rest = [line for line in said if not line.startswith("rx-multicast-ipc: ")]
-        assert rest == []
+        rest = [line for line in said if "Traceback" in line or "Warning" in line]  # what programs log is their own
+        assert rest == [], rest
 
 
 def skip_without_what_it_imports(code: str, folder: Path) -> None:

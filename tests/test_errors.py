@@ -48,7 +48,7 @@ def load_everything() -> None:
             try:
                 importlib.import_module(module.name)
             except ImportError:
-                assert module.name.partition(".")[2].startswith(("notebook", "cli")), module.name
+                assert module.name.partition(".")[2].startswith(("notebook", "cli", "_pyinstaller")), module.name
 
 
 load_everything()

@@ -13,6 +13,7 @@ import pytest
 
 import rx_multicast_ipc as ipc
 
+from .documents import complaints
 from .helpers import PATIENCE, ROOT, interrupt
 
 EXAMPLES = ROOT / "examples"
@@ -37,7 +38,7 @@ def example(name: str, *arguments: str) -> Generator[subprocess.Popen[str]]:
 
 def output(process: subprocess.Popen[str], text: str = "") -> list[str]:
     out, err = process.communicate(text, timeout=PATIENCE)
-    assert (process.returncode, err) == (0, "")
+    assert (process.returncode, complaints(err)) == (0, "")
     return out.splitlines()
 
 

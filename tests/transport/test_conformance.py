@@ -125,11 +125,6 @@ def test_the_transport_keeps_the_promise(
 ) -> None:
     if fault := wine_fault(rig, rule):
         wine.expect_of(request, fault)
-    if (
-        rig in (sealed_udp, sealed_framed_udp)
-        and rule.name == "an_action_called_for_before_a_send_runs_before_its_delivery"
-    ):
-        pytest.skip("it closes a hundred ends, one after the other, and each lingers; it runs on sealed_virtual")
     if rig is udp_one_by_one:
         monkeypatch.setattr(kernel_features, "find", lambda: kernel_features.PLAIN)
         monkeypatch.setattr(kernel_features, "_current", kernel_features.PLAIN)

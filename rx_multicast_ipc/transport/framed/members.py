@@ -125,6 +125,11 @@ class Members:
         """The next number that a receiver expected when it left; 0 if that is not known."""
         return self._gone.get(end, 0)
 
+    @property
+    def most_when_left(self) -> int:
+        """The highest number that one who left expected; 1 if nobody had anything."""
+        return max(self._gone.values(), default=1)
+
     def on_status(self, member: Member, status: Status, now: float) -> None:
         member.heard_at = now
         if not member.confirmed:

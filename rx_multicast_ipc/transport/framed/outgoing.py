@@ -106,10 +106,10 @@ class Outgoing:
 
     @property
     def unacknowledged(self) -> int:
-        """Packets that went out and that some receiver, known or expected, has not acknowledged."""
+        """Packets that went out and that some receiver has not acknowledged; or that nobody did, if all left."""
         if len(self.members):
             return self.number - self.members.least
-        return self.number - 1 if self._expects_somebody else 0
+        return self.number - self.members.most_when_left if self._expects_somebody else 0
 
     @property
     def repeated(self) -> int:

@@ -40,6 +40,21 @@ def test_each_of_many_short_lives_is_heard_or_warned_of(loss: float, caplog: pyt
     assert len(lost) <= loss * loss * TIMES
 
 
+def test_who_had_everything_and_left_is_nobody_to_warn_of(caplog: pytest.LogCaptureFixture) -> None:
+    clock = VirtualClock()
+    network = VirtualNetwork(clock, latency=0.002)
+    sender, receiver = (network.open_channel(host=f"10.0.0.{number}", reliable=True) for number in (1, 2))
+    clock.advance_by(1.0)
+    sender.broadcast_all([b"x"] * 50).subscribe()
+    clock.advance_by(1.0)
+    receiver.close()
+    clock.advance_by(2.0)
+    sender.close()
+    clock.advance_by(2.0)
+    assert sender.statistics.unacknowledged == 0
+    assert caplog.text == ""
+
+
 ENDS = """
 import rx_multicast_ipc as ipc
 from rx_multicast_ipc.testing import FaultyNetwork
