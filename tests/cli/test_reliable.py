@@ -39,11 +39,12 @@ def test_listen_prints_what_a_reliable_channel_says(listen: Listen, reliable: ip
     assert [record["data"] for record in records(out)] == ["hello", large]
 
 
-def test_a_raw_listener_says_once_that_others_are_reliable(listen: Listen, reliable: ipc.Channel) -> None:
+def test_a_raw_listener_says_once_that_others_are_reliable(listen: Listen, port: int) -> None:
     process = listen("--count", 3)
-    for number in range(5):
-        ipc.run(reliable.broadcast(f"{number}"))
-    code, _, err = end(process)
+    with ipc.open_channel(port, reliable=True) as reliable:
+        for number in range(5):
+            ipc.run(reliable.broadcast(f"{number}"))
+        code, _, err = end(process)
     assert code == 0
     assert err.count("add --reliable") == 1
 

@@ -85,6 +85,9 @@ class EnvelopedTransport(PacketTransport):
         except BaseException:
             self._take_back((payload,), 0, destination)
             raise
+        if destination is None and self._echo:
+            with self._lock:
+                self._queue.post()
 
     def send_many(self, payloads: Sequence[bytes]) -> None:
         if self._closed:
@@ -102,6 +105,10 @@ class EnvelopedTransport(PacketTransport):
         except BaseException as error:
             self._take_back(payloads, getattr(error, "sent", 0), None)
             raise
+        finally:
+            if self._echo:
+                with self._lock:
+                    self._queue.post()
 
     def forget(self) -> None:
         super().forget()
@@ -133,8 +140,7 @@ class EnvelopedTransport(PacketTransport):
         if self._closed:
             return
         if self._queue.has_room:
-            self._queue.put_own(payloads, self.sender_address)
-            self._queue.post()
+            self._queue.put_own(payloads, self.sender_address)  # to be delivered once it is out, or with an answer
         else:
             self._unheard += len(payloads)
 
