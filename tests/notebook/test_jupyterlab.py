@@ -134,7 +134,7 @@ def wait_for_total(page: Any, total: int) -> None:
 
 
 def newest(page: Any) -> list[str]:
-    return page.locator(".table tbody tr:not([aria-hidden])").first.locator("td").all_inner_texts()
+    return page.locator(".table tbody tr:not([aria-hidden])").first.locator("td:visible").all_inner_texts()
 
 
 @pytest.mark.parametrize("rate", [1_000, 10_000])
