@@ -213,6 +213,32 @@ for spare in range(1, 8):
     assert (outcomes[0], outcomes[-1]) == ("CannotOpen", "opened")
 
 
+@needs_linux
+def test_running_out_of_descriptors_is_told_to_who_sends_without_a_channel() -> None:
+    code = """
+import os, resource
+import rx_multicast_ipc as ipc
+ipc.open_channel().close()
+for spare in range(1, 8):
+    before = len(os.listdir("/proc/self/fd"))
+    resource.setrlimit(resource.RLIMIT_NOFILE, (max(map(int, os.listdir("/proc/self/fd"))) + spare, 4096))
+    try:
+        ipc.run(ipc.broadcast("x", 61000 + spare))
+        outcome = "sent"
+    except ipc.CannotOpen as error:
+        outcome = type(error).__name__
+    resource.setrlimit(resource.RLIMIT_NOFILE, (4096, 4096))
+    assert outcome == "sent" or len(os.listdir("/proc/self/fd")) == before, (spare, outcome)
+    print(outcome)
+"""
+    out = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, timeout=PATIENCE, cwd=ROOT, check=False
+    )
+    assert (out.returncode, out.stderr) == (0, "")
+    outcomes = out.stdout.split()
+    assert (outcomes[0], outcomes[-1]) == ("CannotOpen", "sent")
+
+
 LINK = (
     "ip link add net0 type veth peer name net1 && ip link set net0 up && ip link set net1 up && "
     "ip addr add 192.0.2.77/24 dev net0 && ip -6 addr add 2001:db8::77/64 dev net0 nodad"
