@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import os
+import re
 import statistics
 import subprocess
 from collections.abc import Iterator, Sequence
@@ -220,7 +221,9 @@ def test_a_terminal_shows_how_far_it_is(tmp_path: Path, port: int) -> None:
     assert "%  " in shown
     assert "\r[" in shown
     assert shown.splitlines()[-1].endswith("s")
-    assert "sent 40 messages in 0.8" in shown.splitlines()[-1]
+    told = re.search(r"sent 40 messages in (\d+\.\d+)", shown.splitlines()[-1])
+    assert told
+    assert float(told[1]) >= 0.8  # and as much more as the machine was busy
 
 
 def chunks(descriptor: int) -> Iterator[str]:
