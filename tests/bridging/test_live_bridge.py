@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import signal
 from collections.abc import Generator
 from contextlib import contextmanager
@@ -104,11 +105,13 @@ def test_a_bridge_that_is_stopped_and_goes_on_carries_nothing_twice(port: int) -
             with ipc.bridge(ipc.Group.of(port), ipc.Group.of(wide_port(port), WIDE_GROUP)) as other:
                 run(other.roles.pipe(ops.first(lambda role: role is BridgeRole.STANDING_BY)))
                 processes[0].send_signal(signal.SIGSTOP)
+                os.waitpid(processes[0].pid, os.WUNTRACED)  # until it has stopped
                 for number in range(20):
                     run(here.broadcast(f"while stopped {number}"))
                 run(other.roles.pipe(ops.first(lambda role: role is BridgeRole.CARRYING)))
-                # On a busy machine it may carry the last of them. Probes count too, if the first was stopped before those.
-                wait_until(lambda: other.statistics.missed + other.statistics.to_wide >= 20)
+                wait_until(
+                    lambda: other.statistics.missed >= 20
+                )  # and probes, if it was stopped before it carried the last
                 run(here.broadcast("by the other"))
                 seen.wait_for(lambda seen: seen.values[-1].data == b"by the other")
                 processes[0].send_signal(signal.SIGCONT)
@@ -122,9 +125,7 @@ def test_a_bridge_that_is_stopped_and_goes_on_carries_nothing_twice(port: int) -
                 run(here.broadcast("end"))
                 seen.wait_for(lambda seen: seen.values[-1].data == b"end")
                 heard = [message.data for message in seen.values if message.data != b"probe"]
-                last = [data for data in heard if data.startswith(b"while stopped")]
-                assert last == [b"while stopped %d" % number for number in range(20 - len(last), 20)]
-                assert heard == [*last, b"by the other", *(b"after %d" % number for number in range(20)), b"end"]
+                assert heard == [b"by the other", *(b"after %d" % number for number in range(20)), b"end"]
     finally:
         for process in processes:
             process.kill()
