@@ -69,8 +69,7 @@ def test_many_messages_cross_whole_and_in_order(port: int) -> None:
         payloads = [b"%06d" % number for number in range(5000)]
         run(here.broadcast_all(payloads, rate=20_000))
         wait_until(lambda: bridge.statistics.to_wide + bridge.statistics.dropped == 5000)
-        run(there.broadcast("end"))
-        seen.wait_for(lambda seen: seen.values and seen.values[-1].data == b"end")
+        run(there.broadcast("end"))  # which may come before what is still in the socket: own messages come from memory
         wait_until(lambda: len(seen.values) + bridge.statistics.dropped + (there.statistics.dropped or 0) >= 5001)
         heard = [message.data for message in seen.values if message.data != b"end"]
         assert heard == sorted(set(heard))
