@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 import rx_multicast_ipc as ipc
 from rx_multicast_ipc.subscribing.subscriber_errors import UnhandledErrorHook
@@ -12,6 +13,10 @@ from rx_multicast_ipc.testing.conformance.transport_rig import free_port
 
 from . import npm, seclusion, wine
 from .wall_clock import WallClock
+
+# How long an example takes is the machine's affair, and it may be busy.
+settings.register_profile("patient", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("patient")
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

@@ -10,7 +10,7 @@ from typing import Any, NamedTuple, TypeVar
 
 import pytest
 import reactivex as rx
-from hypothesis import HealthCheck, settings
+from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import (
     Bundle,
@@ -486,9 +486,7 @@ def wait_for_the_io_thread(channel: ipc.Channel) -> None:
 
 
 TestVirtualChannels = VirtualChannels.TestCase
-TestVirtualChannels.settings = settings(max_examples=250, stateful_step_count=50, deadline=None)
+TestVirtualChannels.settings = settings(max_examples=250, stateful_step_count=50)
 
 TestLiveChannels = LiveChannels.TestCase
-TestLiveChannels.settings = settings(
-    max_examples=20, stateful_step_count=25, deadline=None, suppress_health_check=[HealthCheck.too_slow]
-)
+TestLiveChannels.settings = settings(max_examples=20, stateful_step_count=25)

@@ -51,16 +51,17 @@ def configure(parser: ArgumentParser) -> None:
 def run(options: Namespace, output: Output) -> int:
     local = Group.of(options.port, options.group, options.local)
     wide = Group.of(options.wide_port or local.port, options.wide_group or local.address, options.wide, options.ttl)
-    with bridge(local, wide, ends=options.ends) as joined:
-        try:
+    joined = bridge(local, wide, ends=options.ends)
+    try:
+        with joined:
             ends = [joined.roles.pipe(ops.do_action(lambda role: _tell(output, joined, role))), reader_gone()]
             if options.duration is not None:
                 ends.append(rx.timer(options.duration).pipe(ops.map(_nothing)))
             run_to_end(
                 rx.merge(*ends).pipe(ops.filter(lambda what: what is None), ops.take(1), ops.default_if_empty(None))
             )
-        finally:
-            _tell_end(output, joined)
+    finally:
+        _tell_end(output, joined)  # only what is closed has counted all
     return exit_codes.OK
 
 

@@ -195,7 +195,7 @@ def test_a_bridge_that_did_not_run_for_a_while_carries_nothing_twice() -> None:
     assert len(world.carrying()) == 1
 
 
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=15)
 @given(
     st.lists(st.tuples(st.integers(0, 3), st.integers(0, 3)).filter(lambda e: e[0] != e[1]), min_size=1, max_size=6),
     st.integers(0, 99),

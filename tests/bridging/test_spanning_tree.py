@@ -109,7 +109,7 @@ graphs = st.lists(
 )
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(graphs, st.integers(0, 1000))
 def test_in_any_graph_the_bridges_that_carry_are_a_tree_at_every_moment(edges: Edges, seed: int) -> None:
     simulation = Simulation(edges, seed=seed)
@@ -117,7 +117,7 @@ def test_in_any_graph_the_bridges_that_carry_are_a_tree_at_every_moment(edges: E
     assert_joined(simulation)
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(graphs, st.integers(0, 1000))
 def test_a_killed_bridge_is_replaced_in_time_wherever_there_is_another_way(edges: Edges, seed: int) -> None:
     simulation = Simulation(edges, seed=seed)
@@ -129,7 +129,7 @@ def test_a_killed_bridge_is_replaced_in_time_wherever_there_is_another_way(edges
             assert_joined(simulation)
 
 
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=15)
 @given(graphs, st.integers(0, 1000))
 def test_who_says_farewell_is_replaced_in_time_too(edges: Edges, seed: int) -> None:
     simulation = Simulation(edges, seed=seed)
@@ -149,7 +149,7 @@ def test_beside_others_who_says_farewell_is_replaced_without_waiting_for_its_sil
     assert len(simulation.carrying) == 1
 
 
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=15)
 @given(graphs, st.integers(0, 1000))
 def test_a_newcomer_beside_others_takes_nobodys_place(edges: Edges, seed: int) -> None:
     simulation = Simulation([*edges, edges[0]], seed=seed)

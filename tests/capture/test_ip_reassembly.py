@@ -12,7 +12,7 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from rx_multicast_ipc.capture import Reader
@@ -61,7 +61,6 @@ def at(time: float, packets: list[bytes]) -> list[tuple[float, bytes]]:
 
 
 @CUTS
-@settings(deadline=None)
 @given(data=st.data())
 def test_fragments_are_put_together_in_whatever_order_they_come(cut: Any, data: st.DataObject) -> None:
     frames = data.draw(st.permutations(cut(BIG, 1480) + cut(OTHER, 1480, identification=8)))
@@ -72,7 +71,6 @@ def test_fragments_are_put_together_in_whatever_order_they_come(cut: Any, data: 
 
 
 @CUTS
-@settings(deadline=None)
 @given(data=st.data())
 def test_copies_of_fragments_make_no_other_datagram_and_are_no_loss(cut: Any, data: st.DataObject) -> None:
     pieces = cut(BIG, 1480)

@@ -336,6 +336,7 @@ def gaps(times: list[float]) -> Iterator[float]:
     return (after - before for before, after in pairwise(times))
 
 
+@pytest.mark.quiet_machine
 @pytest.mark.parametrize("home", ["run", "thread"])
 def test_in_real_time_gaps_are_right_to_a_millisecond_at_the_median(tmp_path: Path, home: str) -> None:
     path = numbered(tmp_path, 50, 0.004)
@@ -349,4 +350,4 @@ def test_in_real_time_gaps_are_right_to_a_millisecond_at_the_median(tmp_path: Pa
             Seen(source).wait_for_end()
         return statistics.median(abs(gap - 0.004) for gap in gaps(times))
 
-    assert any(error() < 0.001 for _ in range(40))  # a machine that is busy elsewhere gets other chances
+    assert any(error() < 0.001 for _ in range(5))

@@ -10,7 +10,7 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 import rx_multicast_ipc as ipc
@@ -328,7 +328,6 @@ def test_a_record_that_is_longer_than_any_packet_of_a_network_costs_itself_alone
     assert payloads(tmp_path, content) == [b"hello"]
 
 
-@settings(deadline=None)
 @given(data=st.binary(max_size=400), head=st.sampled_from([b"", pcap(HELLO), NG, section()[:12], pcap()[:20]]))
 def test_garbage_raises_nothing_but_this_librarys_errors(data: bytes, head: bytes) -> None:
     with TemporaryDirectory() as folder:
@@ -343,7 +342,6 @@ FRAMES = st.sampled_from(
 )
 
 
-@settings(deadline=None)
 @given(
     frame=FRAMES,
     at=st.integers(0, 60),
@@ -360,7 +358,6 @@ def test_a_damaged_packet_costs_itself_alone(frame: bytes, at: int, damage: byte
     assert len(found) + sum(reader.progress.skipped.values()) == 2
 
 
-@settings(deadline=None)
 @given(content=st.sampled_from([pcap(HELLO, HELLO), NG]), at=st.integers(0, 500), value=st.integers(0, 255))
 def test_one_wrong_byte_raises_nothing_but_this_librarys_errors(content: bytes, at: int, value: int) -> None:
     at %= len(content)

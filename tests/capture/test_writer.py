@@ -20,7 +20,7 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 import rx_multicast_ipc as ipc
@@ -49,7 +49,6 @@ def datagrams(family: Family) -> st.SearchStrategy[Datagram]:
     return st.builds(make, st.binary(max_size=200), addresses, PORTS, times, st.tuples(addresses, PORTS))
 
 
-@settings(deadline=None)
 @given(st.lists(st.one_of(datagrams("IPv4"), datagrams("IPv6")), max_size=8))
 def test_what_was_written_is_what_is_read(sent: list[Datagram]) -> None:
     with TemporaryDirectory() as folder:
@@ -63,7 +62,6 @@ def test_what_was_written_is_what_is_read(sent: list[Datagram]) -> None:
         assert reader.progress.skipped == {}
 
 
-@settings(deadline=None)
 @given(st.integers(0, 4_294_967_294), st.integers(0, 999_999_999))
 def test_a_time_is_kept_to_the_nanosecond_or_to_what_a_float_can_tell(seconds: int, nanoseconds: int) -> None:
     received_at = seconds + nanoseconds / 1e9
@@ -85,7 +83,6 @@ def words_sum(data: bytes) -> int:
     return total
 
 
-@settings(deadline=None)
 @given(datagrams("IPv4"))
 def test_the_checksums_of_ipv4_hold(sent: Datagram) -> None:
     packet = written_packet(sent)
@@ -96,7 +93,6 @@ def test_the_checksums_of_ipv4_hold(sent: Datagram) -> None:
     assert udp[6:8] != b"\0\0"
 
 
-@settings(deadline=None)
 @given(datagrams("IPv6"))
 def test_the_checksums_of_ipv6_hold(sent: Datagram) -> None:
     packet = written_packet(sent)

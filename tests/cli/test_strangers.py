@@ -72,7 +72,7 @@ def test_an_exchange_goes_on_whatever_comes(kind: bytes, body: bytes) -> None:
         assert list(findings_of(exchange, [], "eth0"))
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(
     st.sampled_from(KINDS),
     st.dictionaries(

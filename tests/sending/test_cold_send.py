@@ -120,7 +120,7 @@ def test_a_send_in_a_pipeline_that_was_subscribed_does_not_warn(channel: ipc.Cha
         gc.collect()
 
 
-@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
 @given(size=st.one_of(st.integers(0, 65_507), st.sampled_from([0, 1, 1472, 1473, 65_507])), random=st.randoms())
 def test_any_payload_up_to_the_limit_arrives_byte_identical(channel: ipc.Channel, size: int, random: Random) -> None:
     payload = random.randbytes(size)

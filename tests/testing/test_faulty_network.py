@@ -5,7 +5,7 @@ from typing import Any, Unpack
 
 import pytest
 import reactivex as rx
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from reactivex import operators as ops
 from reactivex.testing import TestScheduler
@@ -74,7 +74,6 @@ ALL_SORTS: FaultOptions = {"loss": 0.3, "duplication": 0.2, "reordering": 0.2, "
 EXPECTED = Bench(**ALL_SORTS).bring(NUMBERS).payloads
 
 
-@settings(deadline=None)
 @given(cuts=st.lists(st.integers(0, 200)))
 def test_the_same_seed_and_traffic_meet_the_same_faults_however_it_is_read(cuts: list[int]) -> None:
     edges = [0, *sorted(cuts), 200]
@@ -82,7 +81,6 @@ def test_the_same_seed_and_traffic_meet_the_same_faults_however_it_is_read(cuts:
     assert Bench(**ALL_SORTS).bring(*batches).payloads == EXPECTED
 
 
-@settings(deadline=None)
 @given(others=st.lists(st.integers(0, 200)))
 def test_the_faults_of_datagrams_to_the_group_do_not_depend_on_direct_ones(others: list[int]) -> None:
     bench = Bench(**ALL_SORTS)
@@ -143,7 +141,6 @@ def test_a_datagram_that_nothing_overtakes_waits_a_tenth_of_a_second() -> None:
     assert bench.bring([b"next", b"last"]).payloads == [b"alone", b"last", b"next"]
 
 
-@settings(deadline=None)
 @given(payload=st.binary(min_size=1, max_size=50), seed=st.integers())
 def test_a_corrupted_datagram_has_one_bit_flipped(payload: bytes, seed: int) -> None:
     bench = Bench(corruption=1.0, seed=seed).bring([payload, b""])

@@ -54,7 +54,7 @@ def test_two_machines_count_the_same(network: VirtualNetwork) -> None:
         assert figures["heard_there"] == figures["sent"] >= 19
 
 
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=20)
 @given(st.integers(0, 2**32), st.floats(0.05, 0.6))
 def test_what_is_lost_is_counted_to_the_message_in_the_direction_it_was_lost(seed: int, loss: float) -> None:
     network = VirtualNetwork(TestScheduler(), latency=0.001, seed=seed)
@@ -150,7 +150,7 @@ def test_nobody_is_a_fault_that_says_what_to_run_there(network: VirtualNetwork) 
     assert "doctor --peer" in a.findings["no-peer"].mend[0]
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(st.binary() | st.binary().map(lambda tail: b'{"rx-multicast-ipc":"report",' + tail))
 def test_no_datagram_breaks_an_exchange(data: bytes) -> None:
     network = VirtualNetwork(TestScheduler(), latency=0.001)

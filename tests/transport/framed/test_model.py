@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from rx_multicast_ipc import Reliable
@@ -110,7 +110,7 @@ def run(program: Program, steps: list[Step]) -> None:
             actions[what](*values)
 
 
-@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=150)
 @given(
     st.lists(STEPS, max_size=25),
     st.sampled_from([0.0, 0.01, 0.1, 0.3]),
