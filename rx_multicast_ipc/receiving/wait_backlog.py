@@ -58,6 +58,8 @@ class Backlog:
         self._next_warning = 0.0
         self._waits: dict[_Wait, None] = {}
         self._claims: dict[_Wait, None] = {}
+        self._beginning: dict[_Wait, None] = {}
+        """Waits that were subscribed, and have yet to begin on the I/O thread."""
         self._make_error: Callable[[], Exception] = ChannelClosed
         self._ended = False
 
@@ -163,8 +165,8 @@ class Backlog:
     def _take_oldest(self) -> Message | None:
         """What a wait for any message takes, if it is there and nothing is to be told; from any thread."""
         self._check_open()
-        if self._messages.discarded != self._missed or self._unreported:
-            return None
+        if self._beginning or self._messages.discarded != self._missed or self._unreported:
+            return None  # others are before it, or there is something to tell
         try:
             return self._messages.take()
         except IndexError:
@@ -191,6 +193,8 @@ class Backlog:
                     begin(wait)
                 except Exception as error:
                     wait.fail(error)
+                finally:
+                    self._beginning.pop(wait, None)
                 if wait.active and timeout is not None:
                     wait.timer.disposable = transport.scheduler.schedule_relative(
                         timeout, lambda _scheduler, _state, late=timeout: wait.time_out(late, waited_for)
@@ -198,7 +202,12 @@ class Backlog:
 
             blocked = deadlock(transport.scheduler)
             if blocked is None or what is None:  # what is there already ends a wait at once, but not a request
-                transport.call(begin_on_io_thread)
+                self._beginning[wait] = None
+                try:
+                    transport.call(begin_on_io_thread)
+                except BaseException:
+                    self._beginning.pop(wait, None)
+                    raise
             if blocked is not None:
                 wait.fail(blocked)
             return wait

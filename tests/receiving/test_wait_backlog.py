@@ -294,6 +294,26 @@ def test_each_message_ends_one_of_the_waits_of_many_threads(channel: ipc.Channel
         assert mine == sorted(set(mine)), "each in order, and once"
 
 
+def test_who_blocks_does_not_overtake_a_wait_that_was_subscribed_before(channel: ipc.Channel) -> None:
+    run(channel.broadcast_all([b"1", b"2"]))
+    wait_until(lambda: channel.statistics.received == 2)
+    held, go_on = threading.Event(), threading.Event()
+
+    def hold() -> None:
+        held.set()
+        go_on.wait(PATIENCE)
+
+    channel.transport.call(hold)
+    assert held.wait(PATIENCE)
+    first = Seen(channel.wait_for_message())
+    second: list[bytes] = []
+    blocking = threading.Thread(target=lambda: second.append(run(channel.wait_for_message()).data))
+    blocking.start()
+    go_on.set()
+    blocking.join(PATIENCE)
+    assert ([message.data for message in first.wait_for_end().values], second) == ([b"1"], [b"2"])
+
+
 def test_a_loop_of_awaited_waits_lets_the_event_loop_turn(channel: ipc.Channel) -> None:
     run(channel.broadcast_all([b"x"] * 50))
     wait_until(lambda: channel.statistics.received == 50)
