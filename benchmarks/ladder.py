@@ -81,7 +81,7 @@ def _gro(receiver: socket.socket) -> Take:
 def _reader(receiver: socket.socket) -> Take:
     from rx_multicast_ipc.group import Group
     from rx_multicast_ipc.transport.udp import kernel_features
-    from rx_multicast_ipc.transport.udp.datagram_readers import Way, group_reader
+    from rx_multicast_ipc.transport.udp.datagram_readers import Reception, group_reader
 
     kernel_features.find()
     receiver.setsockopt(socket.IPPROTO_UDP, UDP_GRO, struct.pack("i", 1))
@@ -89,11 +89,11 @@ def _reader(receiver: socket.socket) -> Take:
     poller = select.epoll()
     poller.register(receiver, select.EPOLLIN)
     read = group_reader(Group.of()).read
-    way = Way(False, "", (plain.GROUP, 1))
+    reception = Reception(False, "", (plain.GROUP, 1))
 
     def take() -> bytes:
         poller.poll()
-        return read(receiver, way)[0].data
+        return read(receiver, reception)[0].data
 
     return take
 

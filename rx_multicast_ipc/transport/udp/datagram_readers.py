@@ -62,8 +62,8 @@ _SENDERS: Final = 1024
 """Senders whose addresses are kept decoded."""
 
 
-class Way(NamedTuple):
-    """What the messages of one socket have in common; the last fields of each.
+class Reception(NamedTuple):
+    """How the messages of one socket were received: the last fields of each, which are alike.
 
     Attributes:
         direct, interface, destination: as for :class:`rx_multicast_ipc.Message`.
@@ -83,7 +83,7 @@ class Reader(Protocol):
 
     bytes_read: int
 
-    def read(self, opened: socket.socket, way: Way) -> list[Message]:
+    def read(self, opened: socket.socket, reception: Reception) -> list[Message]:
         """Up to a few dozen messages, in order; none if nothing is there. Raises ``OSError``."""
         ...
 
@@ -99,7 +99,7 @@ class PlainReader:
         self._family: Family = family
         self.bytes_read: int = 0
 
-    def read(self, opened: socket.socket, way: Way) -> list[Message]:
+    def read(self, opened: socket.socket, reception: Reception) -> list[Message]:
         batch: list[Message] = []
         now = 0.0
         try:
@@ -107,7 +107,7 @@ class PlainReader:
                 data, sender = opened.recvfrom(_SLOT)
                 now = now or time.time()
                 self.bytes_read += len(data)
-                batch.append(Message(data, _host(sender), sender[1], self._family, now, *way))
+                batch.append(Message(data, _host(sender), sender[1], self._family, now, *reception))
         except BlockingIOError:
             pass
         except OSError:
@@ -125,8 +125,8 @@ class LocalReader(PlainReader):
         family: of the sockets that are read.
     """
 
-    def read(self, opened: socket.socket, way: Way) -> list[Message]:
-        while batch := super().read(opened, way):
+    def read(self, opened: socket.socket, reception: Reception) -> list[Message]:
+        while batch := super().read(opened, reception):
             local = [message for message in batch if message.address.startswith("127.")]
             self.bytes_read -= sum(len(message.data) for message in batch) - sum(len(message.data) for message in local)
             if local:
@@ -141,20 +141,20 @@ class MessageReader(PlainReader):
         family: of the sockets that are read.
     """
 
-    def read(self, opened: socket.socket, way: Way) -> list[Message]:
+    def read(self, opened: socket.socket, reception: Reception) -> list[Message]:
         batch: list[Message] = []
         try:
-            self._read_each(batch, opened, way)
+            self._read_each(batch, opened, reception)
         except OSError as error:
             if not batch and error.errno in REFUSED:
                 kernel_features.give_up("recvmsg")
                 _take_apart(opened)
-                return super().read(opened, way)
+                return super().read(opened, reception)
             if not batch and not isinstance(error, BlockingIOError):
                 raise
         return batch
 
-    def _read_each(self, batch: list[Message], opened: socket.socket, way: Way, above: int = -1) -> None:
+    def _read_each(self, batch: list[Message], opened: socket.socket, reception: Reception, above: int = -1) -> None:
         """Add what arrived to ``batch``, until a datagram is not ``above`` so many bytes. Raises ``OSError``."""
         now = 0.0
         for _ in range(_FEW_SLOTS):
@@ -163,7 +163,7 @@ class MessageReader(PlainReader):
             self.bytes_read += len(data)
             each = _GRO_SIZE.unpack_from(ancillary[0][2])[0] if ancillary else len(data)
             payloads = _packed(each, len(data)).unpack(data) if ancillary else (data,)
-            fields = (_host(sender), sender[1], self._family, now, *way)
+            fields = (_host(sender), sender[1], self._family, now, *reception)
             batch += map(Message, payloads, *map(repeat, fields))
             if each <= above:
                 break
@@ -183,22 +183,28 @@ class InterfaceReader(PlainReader):
         super().__init__(family)
         self._only = only
 
-    def read(self, opened: socket.socket, way: Way) -> list[Message]:
+    def read(self, opened: socket.socket, reception: Reception) -> list[Message]:
         batch: list[Message] = []
         try:
             for _ in range(_SLOTS):
                 data, ancillary, _, sender = opened.recvmsg(_SLOT, _PKTINFO_SPACE)
                 number, address = self._arrived(ancillary)
                 if number == self._only or not self._only:
-                    by = way.interface if self._only else _name(number) or way.interface
-                    to = (address or way.destination[0], way.destination[1]) if way.direct else way.destination
+                    by = reception.interface if self._only else _name(number) or reception.interface
+                    to = (
+                        (address or reception.destination[0], reception.destination[1])
+                        if reception.direct
+                        else reception.destination
+                    )
                     self.bytes_read += len(data)
-                    batch.append(Message(data, _host(sender), sender[1], self._family, time.time(), way.direct, by, to))
+                    batch.append(
+                        Message(data, _host(sender), sender[1], self._family, time.time(), reception.direct, by, to)
+                    )
         except BlockingIOError:
             pass
         except OSError as error:
             if not batch and error.errno in REFUSED:
-                return super().read(opened, way)
+                return super().read(opened, reception)
             if not batch:
                 raise
         return batch
@@ -250,11 +256,11 @@ class BatchReader(MessageReader):
         self._refused = False
         self._senders: dict[bytes, Address] = {}
 
-    def read(self, opened: socket.socket, way: Way) -> list[Message]:
+    def read(self, opened: socket.socket, reception: Reception) -> list[Message]:
         if self._large:
-            return self._read_large(opened, way)
+            return self._read_large(opened, reception)
         if self._lone >= _LONE_READS:
-            return self._read_one(opened, way)
+            return self._read_one(opened, reception)
         self._headers[: self._used] = self._fresh[: self._used]
         count = recvmmsg(opened.fileno(), self._at, self._slots, DONTWAIT, None)
         self._used = MMSGHDR.size * count
@@ -266,7 +272,7 @@ class BatchReader(MessageReader):
             if number in REFUSED:
                 kernel_features.give_up("recvmmsg")
                 self._large = self._refused = True
-                return self._read_large(opened, way)
+                return self._read_large(opened, reception)
             raise OSError(number, os.strerror(number))
         now = time.time()
         if count == 1 and not self._control_sizes[0]:
@@ -275,7 +281,7 @@ class BatchReader(MessageReader):
             self._large = size > _LARGE
             self._lone += 1
             address, port = self._sender(bytes(self._names[:_NAME]))
-            return [Message(self._arena[:size], address, port, self._family, now, *way)]
+            return [Message(self._arena[:size], address, port, self._family, now, *reception)]
         self._lone = 0
         sizes = self._sizes[:count].tolist()
         payloads, counts = self._payloads(sizes)
@@ -284,16 +290,16 @@ class BatchReader(MessageReader):
         first = names[:_NAME]
         if count == 1 or names == first * count:
             address, port = self._sender(first)
-            return list(map(Message, payloads, *map(repeat, (address, port, self._family, now, *way))))
+            return list(map(Message, payloads, *map(repeat, (address, port, self._family, now, *reception))))
         senders = [self._sender(names[at : at + _NAME]) for at in range(0, len(names), _NAME)]
         if counts is not None:
             senders = [sender for sender, times in zip(senders, counts, strict=True) for _ in range(times)]
         return [
-            Message(data, address, port, self._family, now, *way)
+            Message(data, address, port, self._family, now, *reception)
             for data, (address, port) in zip(payloads, senders, strict=True)
         ]
 
-    def _read_one(self, opened: socket.socket, way: Way) -> list[Message]:
+    def _read_one(self, opened: socket.socket, reception: Reception) -> list[Message]:
         """One datagram, or one GSO batch; several at a time again as soon as they come quickly."""
         try:
             size, ancillary, _, sender = opened.recvmsg_into(self._into, _CONTROL)
@@ -303,7 +309,7 @@ class BatchReader(MessageReader):
             if error.errno not in REFUSED:
                 raise
             self._large = self._refused = True
-            return self._read_large(opened, way)
+            return self._read_large(opened, reception)
         now = time.time()
         if ancillary or now - self._read_at < _BURST:
             self._lone = 0
@@ -312,10 +318,10 @@ class BatchReader(MessageReader):
         address = _host(sender)
         if not ancillary:
             self._large = size > _LARGE
-            return [Message(self._arena[:size], address, sender[1], self._family, now, *way)]
+            return [Message(self._arena[:size], address, sender[1], self._family, now, *reception)]
         (each,) = _GRO_SIZE.unpack_from(ancillary[0][2])
         self._large = each > _LARGE
-        fields = (address, sender[1], self._family, now, *way)
+        fields = (address, sender[1], self._family, now, *reception)
         return list(map(Message, _packed(each, size).unpack_from(self._arena), *map(repeat, fields)))
 
     def _payloads(self, sizes: list[int]) -> tuple[Sequence[bytes], list[int] | None]:
@@ -350,12 +356,12 @@ class BatchReader(MessageReader):
         elif len(sizes) == self._slots:
             self._slots = _SLOTS
 
-    def _read_large(self, opened: socket.socket, way: Way) -> list[Message]:
+    def _read_large(self, opened: socket.socket, reception: Reception) -> list[Message]:
         if self._refused:
-            return super().read(opened, way)
+            return super().read(opened, reception)
         batch: list[Message] = []
         try:
-            self._read_each(batch, opened, way, above=_LARGE)
+            self._read_each(batch, opened, reception, above=_LARGE)
         except OSError as error:
             if not batch and not isinstance(error, BlockingIOError):
                 raise

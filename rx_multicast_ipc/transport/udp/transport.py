@@ -93,7 +93,7 @@ class UdpTransport:
                 from_group=self._from_group,
             )
             undo.callback(self._outlet.socket.close)
-            self._direct_way = datagram_readers.Way(True, "", self._outlet.address)
+            self._direct_reception = datagram_readers.Reception(True, "", self._outlet.address)
             # Not wrapped: between a subscriber and the wire each call costs a microsecond of cold code.
             self.send, self.send_many = self._outlet.send, self._outlet.send_many
             self._ignore_own()
@@ -242,16 +242,16 @@ class UdpTransport:
             reader = self._filtering.setdefault(
                 listener.only, datagram_readers.interface_reader(self.group.family, listener.only)
             )
-        way = datagram_readers.Way(False, interface, self._to_group)
-        return partial(self._read, reader, listener.socket, way, listener)
+        reception = datagram_readers.Reception(False, interface, self._to_group)
+        return partial(self._read, reader, listener.socket, reception, listener)
 
     def _read_direct(self) -> int:
-        return self._read(self._direct_reader, self._outlet.socket, self._direct_way)
+        return self._read(self._direct_reader, self._outlet.socket, self._direct_reception)
 
     def _turn(self) -> None:
         with self._outlet.lock:  # nothing is sent before it is ignored
             self._outlet.turn_to(self._memberships.nics)
-            self._direct_way = datagram_readers.Way(True, "", self._outlet.address)
+            self._direct_reception = datagram_readers.Reception(True, "", self._outlet.address)
             self._ignore_own()
 
     def _ignore_own(self) -> None:
@@ -296,7 +296,7 @@ class UdpTransport:
         self,
         reader: datagram_readers.Reader,
         opened: socket.socket,
-        way: datagram_readers.Way,
+        reception: datagram_readers.Reception,
         listener: Listener | None = None,
     ) -> int:
         """Deliver what one turn of reading brings, and return how many messages that was; on the I/O thread."""
@@ -304,7 +304,7 @@ class UdpTransport:
             return 0  # closed by what the other socket just brought
         batch: list[Message] = []
         try:
-            batch = reader.read(opened, way)
+            batch = reader.read(opened, reception)
         except OSError as error:
             if not is_transient(error):
                 self._fault = ChannelClosed(f"{self.group} cannot be read any more: {error}; open another channel")

@@ -15,7 +15,7 @@ import rx_multicast_ipc as ipc
 from rx_multicast_ipc import Message
 from rx_multicast_ipc.group import Group
 from rx_multicast_ipc.transport.udp import batch_sending, datagram_readers, kernel_features
-from rx_multicast_ipc.transport.udp.datagram_readers import BatchReader, MessageReader, PlainReader, Reader, Way
+from rx_multicast_ipc.transport.udp.datagram_readers import BatchReader, MessageReader, PlainReader, Reader, Reception
 
 from ...helpers import needs_linux, nothing_left_behind
 
@@ -27,8 +27,8 @@ pytestmark = [
 UDP_GRO = 104
 
 
-DIRECT = Way(True, "", ("127.0.0.1", 9))
-TO_GROUP = Way(False, "", ("224.0.2.1", 9))
+DIRECT = Reception(True, "", ("127.0.0.1", 9))
+TO_GROUP = Reception(False, "", ("224.0.2.1", 9))
 
 
 @pytest.fixture(params=[False, True], ids=["single", "trains"])
