@@ -32,6 +32,7 @@ class Net:
     def __init__(self) -> None:
         self.ends: dict[Address, Sessions] = {}
         self.heard: dict[Address, list[bytes]] = {}
+        self.heard_from: dict[Address, list[Address]] = {}
         self.seen: list[Sent] = []
         self.now = 0.0
         self.loses: Callable[[], bool] = lambda: False
@@ -41,7 +42,7 @@ class Net:
     def open(self, host: int, *keys: Key) -> Address:
         address = (f"10.0.0.{host}", 50_000 + host)
         self.ends[address] = Sessions(keys or (KEY,), GROUP, lambda: frozenset([address]), os.urandom, self.now)
-        self.heard[address] = []
+        self.heard[address], self.heard_from[address] = [], []
         return address
 
     def say(self, end: Address, packet: bytes, to: Address | None = None) -> None:
@@ -66,8 +67,14 @@ class Net:
 
     def hear(self, address: Address, message: Message) -> None:
         end = self.ends[address]
-        self.heard[address] += [packet.data for packet in end.open([message], self.now)]
-        self._take_outgoing(address)
+        self._take(address, end.open([message], self.now))
+
+    def _take(self, address: Address, packets: list[Message]) -> None:
+        end = self.ends[address]
+        self.heard[address] += [packet.data for packet in packets]
+        self.heard_from[address] += [packet.sender for packet in packets]
+        self._under_way += [(datagram, address, to) for datagram, to in end.outgoing]
+        end.outgoing.clear()
 
     def advance(self, seconds: float) -> None:
         until = self.now + seconds
@@ -79,7 +86,7 @@ class Net:
             self.now = max(self.now, due)
             for address, end in self.ends.items():
                 end.tick(self.now)
-                self._take_outgoing(address)
+                self._take(address, end.open([], self.now))
         self.now = until
 
     def rejected(self, end: Address) -> int:
@@ -87,12 +94,6 @@ class Net:
 
     def reasons(self, end: Address) -> set[str]:
         return {report.why.name for report in self.ends[end].rejections.take(self.now + 10)}
-
-    def _take_outgoing(self, address: Address) -> None:
-        end = self.ends[address]
-        for packet, to in end.outgoing:
-            self._under_way.append((end.seal(packet, to, self.now), address, to))
-        end.outgoing.clear()
 
 
 @pytest.fixture
@@ -233,7 +234,7 @@ def test_an_end_that_moves_proves_itself_anew_and_nothing_is_lost(net: Net) -> N
     moved = ("10.0.0.77", 50_001)
     net.ends[moved] = net.ends.pop(one)
     net.ends[moved]._own_addresses = lambda: frozenset([moved])  # pyright: ignore[reportPrivateUsage]
-    net.heard[moved] = []
+    net.heard[moved], net.heard_from[moved] = [], []
     net.say(moved, b"after")
     assert net.heard[two] == [b"before", b"after"]
     assert net.rejected(two) == 0
@@ -304,7 +305,7 @@ def test_a_flood_of_old_recordings_neither_fills_the_memory_nor_keeps_a_new_end_
     net.say(one, b"hello")
     assert net.heard[two] == [b"hello"]
     net.advance(10.0)
-    assert (len(end._newcomers), end._held_size) == (0, 0)
+    assert (len(end._newcomers), end._newcomers._size) == (0, 0)
     assert net.rejected(two) == 3600
 
 
@@ -314,7 +315,7 @@ def test_what_waits_for_an_answer_is_bounded_and_what_is_over_is_told(net: Net) 
     for _ in range(2000):
         net.inject((old.seal(b"x" * 5000), OUTSIDER, None))
     end: Any = net.ends[two]
-    assert end._held_size <= 2 << 20
+    assert end._newcomers._size <= 2 << 20
     assert "TOO_MUCH" in net.reasons(two)
 
 
