@@ -8,7 +8,7 @@ delivered, and from then on each number is taken once. A recording cannot answer
 Somebody may pass on what an end says, and what is said to it. A bridge does, and it is how a sealed channel is heard
 behind one; an outsider may, too, and would be where replies go. So a challenge says at which address the session is
 seen, and the answer whether it is there itself. Who is passed on is believed only while it is not heard in a better
-way: itself; or passed on by the one before, who is asked once more first, as a bridge that another one replaced is gone.
+way: itself; or passed on by the one before. That is asked for once more first: a bridge that was replaced is gone.
 
 Who comes late is not to hear what was said before: a challenge says for how long its sender has been there, and the
 answer with which number that began. Numbers before it are refused.
@@ -351,9 +351,7 @@ class Sessions:
         elif not self._newcomers.hold(new, _with_data(datagram, packet), number):
             self.rejections.add(Why.TOO_MUCH, datagram.sender)
 
-    def _is_answered(
-        self, new: Newcomer, challenge: Challenge, number: int, ready: list[Message], now: float
-    ) -> None:
+    def _is_answered(self, new: Newcomer, challenge: Challenge, number: int, ready: list[Message], now: float) -> None:
         """The session answered from that address."""
         if new.claim is not None:
             return
