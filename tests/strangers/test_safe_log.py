@@ -13,6 +13,7 @@ import reactivex as rx
 
 from rx_multicast_ipc.operators import OnDecodeError
 from rx_multicast_ipc.strangers.rate_limit import LogLimit
+from rx_multicast_ipc.subscribing import decode_errors
 
 from ..helpers import ipc
 
