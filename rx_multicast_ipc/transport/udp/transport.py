@@ -205,7 +205,8 @@ class UdpTransport(ThreadedEnd):
             return 0
         with self._outlet.lock:
             batch = self._own.take()
-        if batch:
+        self._thread.run_posted()  # no message overtakes what was called for before it was sent
+        if batch and not self.closed:
             self._received += len(batch)
             self._own_bytes += sum([len(message.data) for message in batch])
             self._deliver(batch)
