@@ -251,9 +251,7 @@ def test_what_a_full_buffer_does_not_take_follows_in_order(
 
     monkeypatch.setattr(batch_sending, "send_many", one_by_one)
     sending = Seen(out.broadcast_all(channel.messages.pipe(ops.take(COUNT), ops.map(lambda m: m.data))))
-    channel.messages.pipe(ops.filter(lambda m: m.data == NUMBERS[-1])).subscribe(
-        lambda _: out.broadcast("!").subscribe()
-    )
+    forward(channel.messages.pipe(ops.filter(lambda m: m.data == NUMBERS[-1])), out)
     deliver(channel)
     assert sending.wait_for_end().values == [COUNT]
     assert heard(out, COUNT + 1) == [*NUMBERS, NUMBERS[-1]]
