@@ -35,13 +35,13 @@ from .sending.paced_send_all import Payloads, send_all
 from .sending.responding import answers
 from .subscribing.cold_observable import ColdObservable
 from .topics.topic_message import TopicMessage
-from .topics.topic_name import check_pattern
 from .topics.topic_router import TopicRouter
 from .transport import OpenTransport, Transport
 from .transport.opening import as_options_say
 from .transport.opening import open_transport as open_current
 from .validation.arguments import check_callable, check_observable, check_predicate, check_seconds, check_timeout, shown
 from .validation.payload import Payload, as_payload
+from .validation.topic_name import check_pattern
 
 if TYPE_CHECKING:
     from typing_extensions import TypeForm  # what checkers bring with them; nothing is imported at run time

@@ -62,6 +62,10 @@ class Inbox:
         try:
             self.backlog = Backlog(self.transport, options["backlog"])
             self._delivery = _Delivery(self)
+            if options["topics"] is not None:
+                from .topic_filter import TopicFilter
+
+                self._delivery.choose = TopicFilter(options["topics"])
             prepare(self.transport)
             self.transport.start(self._delivery, self._end, self.tell)
         except BaseException:
@@ -124,12 +128,17 @@ class _Delivery:
         self._backlog = inbox.backlog
         self._notice = inbox.notice
         self.sift: Callable[[list[Message]], list[Message]] | None = None
+        self.choose: Callable[[list[Message]], list[Message]] | None = None
 
     def __call__(self, batch: list[Message]) -> None:
         if not self._notice.told:
             self._notice.look(batch[0])
         if self.sift is not None:
             batch = self.sift(batch)
+            if not batch:
+                return
+        if self.choose is not None:
+            batch = self.choose(batch)
             if not batch:
                 return
         if len(batch) > 1:
