@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import random
 import secrets
 import socket
 import ssl
@@ -12,6 +11,7 @@ import time
 from collections import deque
 from collections.abc import Callable, Sequence
 from contextlib import suppress
+from random import SystemRandom
 from typing import Any, Final, Protocol
 
 from reactivex.disposable import SerialDisposable
@@ -44,6 +44,9 @@ _ALIVE: Final = 5.0
 _FIRST_PAUSE: Final = 0.02
 _LONGEST_PAUSE: Final = 0.4
 """Seconds between two attempts to get back to a server, the first of which comes at once."""
+
+_random = SystemRandom()
+"""Not the ``random`` module's own: a thread that draws from that changes what a seeded program draws."""
 
 
 class NatsEnd(Protocol):
@@ -546,7 +549,7 @@ class NatsConnection:
                 self._reason = reason
                 _log.info("%s is still away: %s", self.url, error)
             self._pause = min(_LONGEST_PAUSE, max(_FIRST_PAUSE, 2 * self._pause))
-            self._thread.scheduler.schedule_relative(self._pause * random.uniform(0.5, 1.0), self._come_back)
+            self._thread.scheduler.schedule_relative(self._pause * _random.uniform(0.5, 1.0), self._come_back)
             return
         if self._closed:
             login.socket.close()
