@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Sequence
+import threading
+from collections.abc import Callable, Generator, Sequence
+from contextlib import contextmanager
 from enum import StrEnum
 from typing import Protocol
 
@@ -179,4 +181,21 @@ class OpenTransport(Protocol):
 
 def may_wait() -> bool:
     """Whether this thread may block: it neither delivers messages nor runs an event loop, so nobody waits for it."""
-    return not on_delivering_thread() and asyncio._get_running_loop() is None  # pyright: ignore
+    return not (_here.must_go_on or on_delivering_thread()) and asyncio._get_running_loop() is None  # pyright: ignore
+
+
+class _Here(threading.local):
+    must_go_on = False
+
+
+_here = _Here()
+
+
+@contextmanager
+def without_waiting() -> Generator[None]:
+    """Within it this thread does not wait for a full send buffer: for who holds a lock that the I/O thread takes."""
+    before, _here.must_go_on = _here.must_go_on, True
+    try:
+        yield
+    finally:
+        _here.must_go_on = before

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import threading
+from secrets import token_bytes
+
+from ...message import Message
 from ...subscribing.subscriber_errors import set_unhandled_error_hook
 from ...transport import Hears
 from .broken_promise import expect
@@ -59,14 +63,52 @@ def an_action_called_for_on_the_io_thread_runs_at_once(rig: Rig) -> None:
 @rule
 def an_action_called_for_before_a_send_runs_before_its_delivery(rig: Rig) -> None:
     """A message never overtakes an action that was called for before it was sent."""
-    for _ in range(20):  # ends whose thread has yet to begin
-        order: list[str] = []
-        end = rig.start(lambda _, order=order: order.append("message"))
-        end.transport.call(lambda order=order: order.append("action"))
-        end.transport.send(b"x")
-        rig.until("both run", lambda order=order: len(order) == 2)
-        end.transport.close()
-        expect("the order", order, ["action", "message"])
+    for _ in range(10):  # ends whose thread has yet to begin
+        caller = _Caller(rig)
+        caller.call_and_send()
+        caller.end.transport.close()
+    if not rig.concurrent:
+        return
+    caller, other = _Caller(rig), rig.open(Hears.NOTHING)
+    for _ in range(20):  # one end, while it delivers
+        caller.hold_delivery()
+        other.send(b"hold")
+        rig.until("a message of another end is delivered", lambda: caller.is_held)
+        caller.call_and_send()
+
+
+class _Caller:
+    """An end, and in which order actions and its own messages come about there."""
+
+    def __init__(self, rig: Rig) -> None:
+        self.end = rig.start(self._hear)
+        self.is_held = False
+        self._rig = rig
+        self._order: list[bytes] = []
+        self._sent = b""
+        self._go_on = threading.Event()
+        self._go_on.set()
+
+    def hold_delivery(self) -> None:
+        """Let the delivery of the next ``b"hold"`` last until something is sent."""
+        self.is_held = False
+        self._go_on.clear()
+
+    def call_and_send(self) -> None:
+        self._order.clear()
+        self._sent = token_bytes(8)  # others that are about to end may repeat what they said
+        self.end.transport.call(lambda: self._order.append(b"action"))
+        self.end.transport.send(self._sent)
+        self._go_on.set()
+        self._rig.until("both come about", lambda: len(self._order) == 2)
+        expect("the order", self._order, [b"action", self._sent])
+
+    def _hear(self, message: Message) -> None:
+        if message.data == self._sent:
+            self._order.append(message.data)
+        elif message.data == b"hold":
+            self.is_held = True
+            self._go_on.wait(5.0)
 
 
 @rule

@@ -15,6 +15,7 @@ from ...channel_events import ChannelEvent, Gap
 from ...message import Address, Message
 from ...subscribing.subscriber_errors import report
 from ..base import Changed, Deliver
+from .called_actions import CalledActions
 from .reassembly import Delivery, Event, Hole
 
 _OWN_CAPACITY: Final = 4 << 20
@@ -39,6 +40,7 @@ class DeliveryQueue:
         clock: seconds since the Unix epoch.
         is_virtual: whether time is; then nothing waits for more.
         on_taken: called with the lock held when own messages were delivered, so that there is room again.
+        called: actions, which no own message that was sent later overtakes.
 
     Attributes:
         received, received_bytes: messages delivered, and their payloads.
@@ -51,6 +53,7 @@ class DeliveryQueue:
         clock: Callable[[], float],
         is_virtual: bool,
         on_taken: Callable[[], None],
+        called: CalledActions,
     ) -> None:
         self.received = self.received_bytes = 0
         self._lock = lock
@@ -58,6 +61,7 @@ class DeliveryQueue:
         self._clock = clock
         self._is_virtual = is_virtual
         self._on_taken = on_taken
+        self._called = called
         self._ready: deque[tuple[list[Message] | ChannelEvent, int]] = deque()
         self._own_size = 0
         self._deliver: Deliver | None = None
@@ -90,25 +94,13 @@ class DeliveryQueue:
         return sum(len(m.data) + _RECORD for what, _ in self._ready if isinstance(what, list) for m in what) > most
 
     def put_own(self, payloads: Sequence[bytes], sender: Address, *, direct: bool = False) -> None:
-        """Add what this end sent, as if it had arrived."""
+        """Add what this end sent, as if it had arrived, before anybody can answer it."""
         address, port = sender
         family = "IPv6" if ":" in address else "IPv4"
         fields = (address, port, family, self._clock(), direct)
         size = sum(map(len, payloads)) + _RECORD * len(payloads)
         self._ready.append(([*map(Message, payloads, *map(repeat, fields))], size))
         self._own_size += size
-
-    def take_back_own(self, payloads: Sequence[bytes], sent: int) -> None:
-        """Of what was added last as sent, only so many were; with the lock. What was delivered stays so."""
-        if self._ready:
-            what, size = self._ready[-1]
-            if size and isinstance(what, list) and len(what) == len(payloads) and what[-1].data is payloads[-1]:
-                self._ready.pop()
-                self._own_size -= size
-                if sent:
-                    kept = size - sum(map(len, payloads[sent:])) - _RECORD * (len(payloads) - sent)
-                    self._ready.append((what[:sent], kept))
-                    self._own_size += kept
 
     def put(self, messages: list[Message]) -> None:
         """Add what came from others."""
@@ -154,6 +146,10 @@ class DeliveryQueue:
                     with self._lock:
                         self._own_size -= own_size
                         self._on_taken()
+                    if self._called:
+                        self._called.run()
+                        if self._stopped:
+                            break
                 self._hand_over(what)
         finally:
             self._draining = False

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Sequence
 from random import SystemRandom
+from typing import Final
 
 import msgspec
 from msgspec.structs import force_setattr
@@ -12,14 +13,18 @@ from reactivex.scheduler import VirtualTimeScheduler
 
 from ...channel_events import ChannelEvent
 from ...channel_statistics import Statistics
-from ...errors import ChannelClosed
+from ...errors import ChannelClosed, SendFailed
 from ...message import Address, Message
-from ..base import Changed, Deliver, Ended, Hears, Transport
+from ..base import Changed, Deliver, Ended, Hears, Transport, WouldBlock, may_wait, without_waiting
+from ..latch import Latch
 from .delivery_queue import DeliveryQueue
 from .envelope import Envelope
 from .packet_codec import message_in, pack_message
 from .packet_transport import PacketTransport
 from .packets import HEADER_SIZE
+
+_SEND_WAIT: Final = 5.0
+"""Seconds that a send waits for a full buffer."""
 
 
 class EnvelopedTransport(PacketTransport):
@@ -47,7 +52,7 @@ class EnvelopedTransport(PacketTransport):
         self._hears = hears
         self._echo = echo and hears is Hears.ALL
         self._buffer = transport.statistics.receive_buffer
-        self._queue = DeliveryQueue(self._lock, scheduler, clock, self._is_virtual, lambda: None)
+        self._queue = DeliveryQueue(self._lock, scheduler, clock, self._is_virtual, lambda: None, self._called)
         self._group_end = transport.group.address, transport.group.port
         self._session = SystemRandom().getrandbits(32) or 1
         self._number = self._sent = self._sent_bytes = self._foreign = self._unheard = 0
@@ -74,41 +79,13 @@ class EnvelopedTransport(PacketTransport):
             raise ChannelClosed
         if destination is not None and destination == self._group_end:
             destination = None
-        with self._lock:
-            datagram = self._datagram(payload, destination)
-            self._sent += 1
-            self._sent_bytes += len(payload)
-            if destination is None and self._echo:
-                self._hear_itself((payload,))  # before any answer
-        try:
-            self.inner.send(datagram, destination)
-        except BaseException:
-            self._take_back((payload,), 0, destination)
-            raise
-        if destination is None and self._echo:
-            with self._lock:
-                self._queue.post()
+        self._go_out((payload,), destination)
 
     def send_many(self, payloads: Sequence[bytes]) -> None:
         if self._closed:
             raise ChannelClosed
-        if not payloads:
-            return
-        with self._lock:
-            datagrams = [self._datagram(payload, None) for payload in payloads]
-            self._sent += len(payloads)
-            self._sent_bytes += sum(map(len, payloads))
-            if self._echo:
-                self._hear_itself(payloads)
-        try:
-            self.inner.send_many(datagrams)
-        except BaseException as error:
-            self._take_back(payloads, getattr(error, "sent", 0), None)
-            raise
-        finally:
-            if self._echo:
-                with self._lock:
-                    self._queue.post()
+        if payloads:
+            self._go_out(payloads, None)
 
     def forget(self) -> None:
         super().forget()
@@ -131,26 +108,60 @@ class EnvelopedTransport(PacketTransport):
             **self.packets.counts(),
         )
 
+    def _go_out(self, payloads: Sequence[bytes], destination: Address | None) -> None:
+        """Send all of them, and wait where the send buffer is full and this thread may."""
+        sent, deadline = 0, time.monotonic() + _SEND_WAIT
+        while sent < len(payloads):
+            with self._lock:  # so that an answer is not delivered before what it answers, nor what was refused at all
+                try:
+                    self._go_out_at_once(payloads[sent:], destination)
+                    sent = len(payloads)
+                except SendFailed as error:
+                    sent += error.sent
+                    error.sent = sent
+                    if not isinstance(error, WouldBlock) or not may_wait() or time.monotonic() >= deadline:
+                        raise
+            if sent < len(payloads):
+                writable = Latch()
+                self.inner.when_writable(writable.set)
+                writable.wait(deadline - time.monotonic())
+
+    def _go_out_at_once(self, payloads: Sequence[bytes], destination: Address | None) -> None:
+        """Send as many of them as the send buffer takes; with the lock."""
+        datagrams = [self._datagram(payload, destination) for payload in payloads]
+        sent = 0
+        try:
+            with without_waiting():
+                if len(datagrams) == 1:
+                    self.inner.send(datagrams[0], destination)
+                else:
+                    self.inner.send_many(datagrams)
+            sent = len(payloads)
+        except SendFailed as error:
+            sent = error.sent
+            raise
+        finally:
+            self._number -= len(payloads) - sent
+            if sent:
+                payloads = payloads[:sent]
+                self._sent += sent
+                self._sent_bytes += sum(map(len, payloads))
+                if destination is None and self._echo:
+                    self._hear_itself(payloads)
+
     def _datagram(self, payload: bytes, destination: Address | None) -> bytes:
         self._number += 1
         return self._opening.wrap(pack_message(self._session, self._number, payload), destination)
 
     def _hear_itself(self, payloads: Sequence[bytes]) -> None:
-        """Have what is about to be sent delivered here, too; with the lock."""
+        """Have what was sent delivered here, too; with the lock."""
         if self._closed:
             return
         if self._queue.has_room:
-            self._queue.put_own(payloads, self.sender_address)  # to be delivered once it is out, or with an answer
+            self._queue.put_own(payloads, self.sender_address)
+            self._queue.post()
         else:
             self._unheard += len(payloads)
-
-    def _take_back(self, payloads: Sequence[bytes], sent: int, destination: Address | None) -> None:
-        """Only so many were sent."""
-        with self._lock:
-            self._sent -= len(payloads) - sent
-            self._sent_bytes -= sum(map(len, payloads[sent:]))
-            if destination is None and self._echo:
-                self._queue.take_back_own(payloads, sent)
 
     def _arrive(self, batch: list[Message]) -> None:
         if self._deliver is not None or not self._queue.holds_more_than(self._buffer):  # else as a full receive buffer

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Callable
 from typing import Any, Final
 
 from ...channel_events import ChannelEvent
@@ -13,6 +14,7 @@ from .. import close_at_exit
 from ..base import Changed, Deliver, Ended, Transport, may_wait
 from ..latch import Latch
 from ..wrapper import TransportWrapper
+from .called_actions import CalledActions
 from .envelope import Envelope
 from .packet_port import PacketPort
 
@@ -48,6 +50,7 @@ class PacketTransport(TransportWrapper):
         self._envelope = envelope
         self.packets = PacketPort(transport, envelope, self._tell, self._go_on)
         self._lock = self.packets.lock
+        self._called = CalledActions(transport)
         self._deliver: Deliver | None = None
         self._ended: Ended | None = None
         self._changed: Changed | None = None
@@ -69,12 +72,15 @@ class PacketTransport(TransportWrapper):
         with self._lock:
             return self._final or self._count()
 
+    def call(self, action: Callable[[], None]) -> None:
+        self._called.call(action)
+
     def close(self, *, wait: bool = True) -> None:
         with self._lock:
             self._closed = True
             self._on_closed()
         if not self._released.is_set:
-            self.inner.call(self._end)
+            self.call(self._end)
         if wait and may_wait() and not self._over.wait(_CLOSE_WAIT):
             _log.warning(
                 "closing %s: a subscriber has kept the I/O thread busy for %g s; it closes when that ends",
@@ -100,6 +106,7 @@ class PacketTransport(TransportWrapper):
     def forget(self) -> None:
         """See :class:`close_at_exit.ClosesAtExit`."""
         self.packets.forget()
+        self._called.clear()
         self._lock = self.packets.lock
         self._closed = True
         self._final = self._final or Statistics()

@@ -84,7 +84,7 @@ class FramedTransport(PacketTransport):
         size = (_LOOPBACK_PACKET if transport.group.is_loopback else _PACKET) - self.packets.overhead
         self._endpoint = Endpoint(reliable, size, self._buffer, SystemRandom(), self._now())
         clock = self._now if self._is_virtual else time.time
-        self._queue = DeliveryQueue(self._lock, scheduler, clock, self._is_virtual, self._writable.notify_all)
+        self._queue = DeliveryQueue(self._lock, scheduler, clock, self._is_virtual, self._on_own_taken, self._called)
         self._acknowledgements = Acknowledgements(self._endpoint, scheduler)
         self._notice = SealedTrafficNotice(transport.group, self._tell)
         self._notice.told = envelope is not None
@@ -244,6 +244,10 @@ class FramedTransport(PacketTransport):
         self._pump()
         self._queue.post()
         return taken
+
+    def _on_own_taken(self) -> None:
+        if self._threads_waiting:
+            self._writable.notify_all()
 
     def _note_sent(self, payloads: Sequence[bytes]) -> None:
         self._sent += len(payloads)

@@ -156,7 +156,7 @@ class IoThread:
     Args:
         name: the thread's name, for debuggers and profilers.
         lazy: whether there is work that may wait a moment, see :meth:`run_soon`.
-        run_lazy: does it all.
+        run_lazy: does it all, but first calls :meth:`run_posted`, so that nothing overtakes what was posted before.
         spin: seconds to go on looking, after something was read, before it sleeps: what comes then finds it awake.
         failed: called on the thread, once, with what kept it from going on: an asynchronous exception, or a descriptor
             that somebody else closed. What reads, timers and actions raise is reported, and does not.
@@ -244,13 +244,13 @@ class IoThread:
 
         Between reading and delivering, so that a message never overtakes what was asked for before it was sent.
         """
-        if self._posted:
-            self.run_posted()
         if self._lazy.pending:
-            self._run_lazy()
+            self._run_lazy()  # and what was posted before it
             now = time.monotonic()
             self._looks_by_itself = now - self._last_lazy < _OFTEN
             self._last_lazy = now
+        if self._posted:
+            self.run_posted()
 
     def run_posted(self) -> None:
         """Run what other threads posted so far; on this thread only."""

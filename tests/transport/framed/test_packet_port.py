@@ -7,8 +7,9 @@ from typing import Any
 
 import pytest
 
-from rx_multicast_ipc import Group, Message, NetworkChange, NetworkEvent, Reliable
+from rx_multicast_ipc import Group, Message, NetworkChange, NetworkEvent, Reliable, SendFailed
 from rx_multicast_ipc.channel_options import complete
+from rx_multicast_ipc.message import Address
 from rx_multicast_ipc.testing import VirtualClock
 from rx_multicast_ipc.transport.framed.open_framed import OpenFramed
 from rx_multicast_ipc.transport.framed.packet_codec import pack_control
@@ -225,3 +226,23 @@ def test_reliable_ends_and_others_with_an_envelope_do_not_hear_each_other(wire: 
     assert (one.told, other.told) == ([b"once"], [b"surely"])
     assert one.transport.statistics.foreign > 0
     assert other.transport.statistics.foreign == 1
+
+
+def test_what_is_refused_while_something_arrives_is_not_heard(
+    wire: Wire, clock: VirtualClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    one, other = End(wire, 1, None, envelope=True), End(wire, 2, None, envelope=True)
+    other.transport.send(b"meanwhile")
+
+    def refuse(payload: bytes, destination: Address | None = None) -> None:
+        clock.advance_by(1.0)
+        raise SendFailed("no")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(one.transport.inner, "send", refuse)
+        with pytest.raises(SendFailed):
+            one.transport.send(b"refused")
+    one.transport.send(b"sent")
+    clock.advance_by(1.0)
+    assert one.told == [b"meanwhile", b"sent"]
+    assert one.transport.statistics.sent == 1
