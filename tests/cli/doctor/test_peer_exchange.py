@@ -64,8 +64,8 @@ def test_what_is_lost_is_counted_to_the_message_in_the_direction_it_was_lost(see
     network.set_link(A, B, one_way=True, loss=loss)
     a, b = Machine(network, A, 0.1), Machine(network, B, 0.1)
     arrived: list[ipc.Message] = []
-    to_all = ops.filter(lambda m: is_ping(m.data) and not m.direct)  # not those that ask whether it is alive
-    b.channel.messages.pipe(to_all).subscribe(arrived.append)
+    pings = b.channel.messages.pipe(ops.filter(lambda m: is_ping(m.data)))
+    pings.pipe(ops.filter(lambda m: not m.direct)).subscribe(arrived.append)  # not what asks whether it is alive
     network.scheduler.advance_by(10.05)
     figures = a.findings["peer"].figures
     assert figures["heard"] == figures["sent_there"]
