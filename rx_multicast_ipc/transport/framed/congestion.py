@@ -48,6 +48,7 @@ class Congestion:
     Attributes:
         window: bytes that may be on the way.
         round_trip: seconds, of the receiver furthest away; 0 before it was measured.
+        holds: whether the pace limits anything.
     """
 
     def __init__(self, packet_size: int, rate: float | None, now: float) -> None:
@@ -63,11 +64,7 @@ class Congestion:
         self._round_ends = now
         self._credit = float(_BURST * packet_size)
         self._credited_at = now
-
-    @property
-    def holds(self) -> bool:
-        """Whether the pace limits anything."""
-        return self._rate is not None or self.round_trip > _SHORTEST_ROUND
+        self.holds = rate is not None
 
     def on_round_trip(self, receiver: Hashable, seconds: float, least: float, now: float) -> None:
         """A packet was seen by a receiver whose shortest round trip is ``least``."""
@@ -100,6 +97,7 @@ class Congestion:
     def _end_round(self, now: float) -> None:
         queue, trip = max(self._queues.values()), max(self._trips.values())
         self.round_trip = trip if not self.round_trip else 0.75 * self.round_trip + 0.25 * trip
+        self.holds = self._rate is not None or self.round_trip > _SHORTEST_ROUND
         if queue > _TARGET / 2:
             self._doubling = False
         off = (_TARGET - queue) / _TARGET
