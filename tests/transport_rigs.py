@@ -140,7 +140,7 @@ def nats_server() -> NatsServer:
 def _lose_connection(transport: Transport) -> None:
     connection: Any = _innermost(transport)
     with suppress(OSError):
-        connection.connection._socket.shutdown(socket.SHUT_RDWR)
+        connection.connection._link._socket.shutdown(socket.SHUT_RDWR)
 
 
 def _fail(transport: Transport) -> None:

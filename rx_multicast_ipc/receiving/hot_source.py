@@ -52,8 +52,8 @@ class HotSource(EndsRetries, HotObservable[_T]):
         self.batches = batches
         self._name = name
         self._gate = RLock()  # a signal handler may dispose while its thread subscribes
-        self._all: dict[_Subscriber[_T], None] = {}
-        self._subscribers: tuple[_Subscriber[_T], ...] | None = _NOBODY
+        self._all: dict[Subscriber[_T], None] = {}
+        self._subscribers: tuple[Subscriber[_T], ...] | None = _NOBODY
         """All of them as a batch needs them; None after somebody came or went, until the next item."""
         self._refusal = refusal
         self.observed = False
@@ -65,6 +65,12 @@ class HotSource(EndsRetries, HotObservable[_T]):
     def discarded(self) -> int:
         """Messages that subscribers lost in queues behind this source, because they did not keep up."""
         return self._discarded
+
+    @property
+    def subscribers(self) -> tuple[Subscriber[_T], ...]:
+        """Everybody who takes part, for who delivers to many sources and looks at none of them at a message."""
+        subscribers = self._subscribers
+        return self._list_subscribers() if subscribers is None else subscribers
 
     def emit(self, items: Iterable[_T]) -> None:
         """Deliver ``items`` in order to everybody; on the delivering thread only."""
@@ -81,7 +87,16 @@ class HotSource(EndsRetries, HotObservable[_T]):
                     try:
                         subscriber.on_next(item)
                     except BaseException as error:
-                        self._detach(subscriber, error)
+                        self.detach(subscriber, error)
+
+    def detach(self, subscriber: Subscriber[_T], error: BaseException) -> None:
+        """Deliver nothing more to a subscriber, who raised ``error``; on the delivering thread only."""
+        gone = subscriber.gone
+        self._remove(subscriber)
+        if gone and isinstance(error, Exception):  # it disposed of itself before it raised
+            report(error)
+        else:
+            detach(subscriber.on_error, error)
 
     def stop(self) -> None:
         """Deliver nothing more than the call under way; from any thread. Who is subscribed is still told of the end."""
@@ -124,11 +139,11 @@ class HotSource(EndsRetries, HotObservable[_T]):
             return super().subscribe(on_next, on_error, on_completed, scheduler=scheduler)
         if hasattr(on_next, "on_next"):
             observer: Any = on_next
-            subscriber = _Subscriber[_T](observer.on_next, observer.on_error, observer.on_completed)
+            subscriber = Subscriber[_T](observer.on_next, observer.on_error, observer.on_completed)
         else:
             check_subscriber(on_next, on_error, on_completed)
             handle: Any = on_next
-            subscriber = _Subscriber[_T](handle or noop, on_error or default_error, on_completed or noop)
+            subscriber = Subscriber[_T](handle or noop, on_error or default_error, on_completed or noop)
         return self._add(subscriber, subscriber, scheduler)
 
     def __repr__(self) -> str:
@@ -140,10 +155,10 @@ class HotSource(EndsRetries, HotObservable[_T]):
         loop = loop_of(scheduler)
         receiver = observer if loop is None else LoopObserver(observer, loop, self._count_discarded)
         return self._add(
-            _Subscriber[_T](receiver.on_next, receiver.on_error, receiver.on_completed), receiver, scheduler
+            Subscriber[_T](receiver.on_next, receiver.on_error, receiver.on_completed), receiver, scheduler
         )
 
-    def _add(self, subscriber: _Subscriber[_T], observer: Any, scheduler: SchedulerBase | None) -> DisposableBase:
+    def _add(self, subscriber: Subscriber[_T], observer: Any, scheduler: SchedulerBase | None) -> DisposableBase:
         refusal = self._refusal()
         if refusal is None:
             with self._gate:
@@ -156,7 +171,7 @@ class HotSource(EndsRetries, HotObservable[_T]):
         self.refuse(observer, refusal or self._refusal() or ChannelClosed(), scheduler)
         return Disposable()
 
-    def _end_one(self, subscriber: _Subscriber[_T], error: Exception | None) -> None:
+    def _end_one(self, subscriber: Subscriber[_T], error: Exception | None) -> None:
         if subscriber.gone:
             return
         subscriber.stopped = subscriber.gone = True
@@ -169,13 +184,13 @@ class HotSource(EndsRetries, HotObservable[_T]):
             if raised is not error:  # else: a subscriber without on_error, told all the same
                 detach(subscriber.on_error, raised)
 
-    def _list_subscribers(self) -> tuple[_Subscriber[_T], ...]:
+    def _list_subscribers(self) -> tuple[Subscriber[_T], ...]:
         with self._gate:
             if self._subscribers is None:
                 self._subscribers = tuple(self._all)
             return self._subscribers
 
-    def _emit_to_one(self, subscribers: tuple[_Subscriber[_T], ...], item: _T, remaining: Iterator[_T]) -> None:
+    def _emit_to_one(self, subscribers: tuple[Subscriber[_T], ...], item: _T, remaining: Iterator[_T]) -> None:
         """Deliver ``item``, and what remains as long as nobody comes or goes."""
         (subscriber,) = subscribers
         on_next = subscriber.on_next
@@ -187,29 +202,21 @@ class HotSource(EndsRetries, HotObservable[_T]):
                     if self._subscribers is not subscribers:
                         return
         except BaseException as error:
-            self._detach(subscriber, error)
+            self.detach(subscriber, error)
 
-    def _remove(self, subscriber: _Subscriber[_T]) -> None:
+    def _remove(self, subscriber: Subscriber[_T]) -> None:
         subscriber.stopped = subscriber.gone = True
         with self._gate:
             if self._all.pop(subscriber, self) is None and not self._stopped:
                 self.observed = bool(self._all)
                 self._subscribers = None
 
-    def _detach(self, subscriber: _Subscriber[_T], error: BaseException) -> None:
-        gone = subscriber.gone
-        self._remove(subscriber)
-        if gone and isinstance(error, Exception):  # it disposed of itself before it raised
-            report(error)
-        else:
-            detach(subscriber.on_error, error)
-
     def _count_discarded(self, messages: int) -> None:
         with self._gate:
             self._discarded += messages
 
 
-class _Subscriber(Generic[_T]):
+class Subscriber(Generic[_T]):
     """One subscription.
 
     Attributes:

@@ -14,9 +14,10 @@ from ..message import Message, Received
 from ..operators.codec import OnDecodeError, decode_error_handler
 from ..payload_format import Codec, Format
 from ..receiving.async_iteration import HotObservable
+from ..receiving.hot_source import Subscriber
 from ..subscribing.subscriber_errors import detach, tell_all
 from .topic_name import check_name
-from .topic_router import RoutedSource, TopicRouter
+from .topic_router import Hearing, RoutedSource, TopicRouter
 from .value_codec import ValueCodec
 
 if TYPE_CHECKING:
@@ -44,12 +45,6 @@ class Topic(Generic[_T]):
         open_latest: opens the latest value of that name, type and format.
     """
 
-    # Slots and a decoder at hand: with a thousand topics, what a message costs is how many places in memory it touches.
-    __slots__ = (
-        *("__weakref__", "_broadcast", "_codec", "_decode", "_handle", "_name", "_open_latest", "_prefix", "_received"),
-        *("_router", "_stream"),
-    )
-
     def __init__(
         self,
         name: str,
@@ -64,7 +59,6 @@ class Topic(Generic[_T]):
         self._name = name
         self._prefix = encoded + b"\0"
         self._codec = ValueCodec(f"topic {name}", type, format)
-        self._decode = self._codec.decode
         self._handle = decode_error_handler(on_error, f"cannot decode topic {name}", f"topic {name}: ")
         self._broadcast = broadcast
         self._open_latest = open_latest
@@ -124,21 +118,29 @@ class Topic(Generic[_T]):
         """Whether anybody is subscribed."""
         return any(source.observed for source in self._sources)
 
-    def deliver(self, payload: bytes, message: Message) -> None:
-        """For the router: decode once, for all who listen."""
-        try:
-            value = self._decode(payload)
-        except Exception as error:
-            self._refuse(message, error)
-            return
-        except BaseException as error:  # sys.exit() in a codec costs other topics nothing
+    def hearing(self) -> Hearing:
+        """For the router: what a message comes to, as long as nobody comes or goes."""
+        received = self._received
+        return Hearing(self._codec.decode, self._stream.subscribers, received.subscribers if received else (), self)
+
+    def refuse(self, message: Message, error: BaseException) -> None:
+        """For the router: a payload could not be decoded."""
+        if not isinstance(error, Exception):  # sys.exit() in a codec costs other topics nothing
             detach(self._end_subscribers, error)
             return
-        if self._stream.observed:
-            self._stream.emit((value,))
-        received = self._received
-        if received is not None and received.observed:
-            received.emit((Received(value, message),))
+        failure = DecodeFailed(message, error)
+        failure.__cause__ = error
+        try:
+            self._handle(failure)
+        except Exception as raised:
+            self._end_subscribers(raised)
+        except BaseException as raised:
+            detach(self._end_subscribers, raised)
+
+    def detach(self, subscriber: Subscriber[Any], error: BaseException) -> None:
+        """For the router: a subscriber raised."""
+        source = next((source for source in self._sources if subscriber in source.subscribers), self._stream)
+        source.detach(subscriber, error)
 
     def stop(self) -> None:
         """For the router: the channel is being closed."""
@@ -151,16 +153,6 @@ class Topic(Generic[_T]):
 
     def __repr__(self) -> str:
         return f"<Topic {self._name}>"
-
-    def _refuse(self, message: Message, error: Exception) -> None:
-        failure = DecodeFailed(message, error)
-        failure.__cause__ = error
-        try:
-            self._handle(failure)
-        except Exception as raised:
-            self._end_subscribers(raised)
-        except BaseException as raised:
-            detach(self._end_subscribers, raised)
 
     def _end_subscribers(self, error: Exception) -> None:
         tell_all([partial(source.end_subscribers, error) for source in self._sources])

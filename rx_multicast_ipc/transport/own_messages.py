@@ -26,14 +26,17 @@ class OwnMessages:
     Args:
         group: where they are sent to.
         capacity: bytes of payloads, and 256 for each, that wait.
+        topic: the subject that they are sent by, on an engine, if it is one of others.
 
     Attributes:
         pending: whether something waits, for somebody who takes it.
         dropped: messages that were too many.
     """
 
-    def __init__(self, group: Address, capacity: int) -> None:
+    def __init__(self, group: Address, capacity: int, topic: str = "") -> None:
         self._group = group
+        self._family = "IPv6" if ":" in group[0] else "IPv4"
+        self._topic = topic
         self._capacity = capacity
         self._sends: deque[_Send] = deque()
         self._size = 0
@@ -73,8 +76,7 @@ class OwnMessages:
         """All that waits, as messages that arrived when they were sent."""
         messages: list[Message] = []
         for payloads, _, (address, port), interface, sent_at in self._sends:
-            family = "IPv6" if ":" in address else "IPv4"
-            fields = (address, port, family, sent_at, False, interface, self._group)
+            fields = (address, port, self._family, sent_at, False, interface, self._group, self._topic)
             messages += map(Message, payloads, *map(repeat, fields))
         self.clear()
         return messages

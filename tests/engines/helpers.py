@@ -49,6 +49,19 @@ def make_stream(url: str, name: str, *subjects: str) -> None:
     asyncio.run(make())
 
 
+async def subscribe(client: Any, subject: str) -> Any:
+    """A subscription of nats-py's that the server has.
+
+    Its ``flush`` writes the PING at once, and what it was to flush only then (nats-py 2.16, ``Client._send_ping``): so
+    the PONG does not say that the server has the SUB, and what another connection publishes may be there before it.
+    When a second one is written, the SUB has been.
+    """
+    subscription = await client.subscribe(subject)
+    for _ in range(2):
+        await client.flush()
+    return subscription
+
+
 class NumberSender:
     """Sends 0, 1, 2, ... on a thread, one a millisecond, and counts those that were accepted."""
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import json
 import threading
-from contextlib import suppress
 from datetime import UTC, datetime
 from typing import Any
 
@@ -13,9 +12,10 @@ import pytest
 from reactivex import operators as ops
 
 import rx_multicast_ipc as ipc
+from rx_multicast_ipc.transport.engine import shared_connection
 
 from ..nats_servers import NatsServer
-from .helpers import PATIENCE, alone, make_stream, until
+from .helpers import PATIENCE, alone, make_stream, subscribe, until
 
 Texts = list[str]
 
@@ -59,9 +59,7 @@ class TestOneConnection:
     def test_the_connection_ends_a_while_after_the_last_channel(
         self, server: NatsServer, port: int, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        from rx_multicast_ipc.transport.engine.nats import connection
-
-        monkeypatch.setattr(connection, "KEPT", 0.05)
+        monkeypatch.setattr(shared_connection, "KEPT", 0.05)
         with ipc.open_channel(port, interface=alone(server.url, "short")) as channel:
             opened: Any = channel.transport
         until(lambda: opened.connection.closed)
@@ -117,16 +115,11 @@ class TestForeignSubjects:
 
         async def listen(channel: ipc.Channel) -> tuple[str, bytes]:
             connection = await client.connect(server.url)
-            subscription = await connection.subscribe("orders.>")
-            await connection.flush()
-            try:
-                while True:  # a client of NATS may miss the first on a busy machine
-                    await channel.broadcast("two")
-                    with suppress(client.errors.TimeoutError):
-                        message = await subscription.next_msg(timeout=1)
-                        return message.subject, message.data
-            finally:
-                await connection.close()
+            subscription = await subscribe(connection, "orders.>")
+            await channel.broadcast("two")
+            message = await subscription.next_msg(timeout=PATIENCE)
+            await connection.close()
+            return message.subject, message.data
 
         with (
             ipc.open_channel(interface=ipc.Nats(server.url, subject="orders.new")) as channel,

@@ -7,6 +7,7 @@ import msgspec
 import rx_multicast_ipc as ipc
 from rx_multicast_ipc.message import Message
 from rx_multicast_ipc.transport.engine.arrivals import Arrivals
+from rx_multicast_ipc.transport.engine.channel_numbers import give_back, take_number
 from rx_multicast_ipc.transport.engine.running_numbers import RunningNumbers
 
 ONE, OTHER = ("a" * 16, 1), ("b" * 16, 1)
@@ -41,14 +42,12 @@ def test_senders_and_what_they_send_to_one_are_counted_apart() -> None:
 
 
 def test_a_number_that_is_used_again_goes_on_where_it_ended() -> None:
-    from rx_multicast_ipc.transport.engine import base
-
-    number, first = base._take_number()  # pyright: ignore[reportPrivateUsage]
-    base._give_back(number, first + 7)  # pyright: ignore[reportPrivateUsage]
+    number, first = take_number()
+    give_back(number, first + 7)
     again = following = 0
     while again != number:
-        again, following = base._take_number()  # pyright: ignore[reportPrivateUsage]
-        base._give_back(again, following)  # pyright: ignore[reportPrivateUsage]
+        again, following = take_number()
+        give_back(again, following)
     assert (again, following) == (number, first + 7)
 
 

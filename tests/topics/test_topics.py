@@ -457,7 +457,7 @@ class TestExploring:
         run(topic.publish(1))
         heard.wait_for_count(1)
         router: Any = channel._topics  # pyright: ignore[reportPrivateUsage]
-        assert len(router._finder._routes) <= 8192
+        assert len(router._finder.routes) <= 8192
         channel.close()
         assert exploring.wait_for_count(1)[0] > 0
 

@@ -5,17 +5,14 @@ from __future__ import annotations
 import os
 import threading
 from collections.abc import Callable
-from typing import Any, Final, Protocol, TypeVar
+from typing import Any, Protocol, TypeVar
 
 from ...channel_options import ChannelOptions
 from ...errors import ChannelClosed
 from ...group import Group
 from ...option_values.engines import Engine
 from ..base import Hears
-from .base import EngineTransport
-
-KEPT: Final = 5.0
-"""Seconds that a connection without ends is kept: a program that sends without a channel would else make one a send."""
+from .transport import EngineTransport
 
 
 class Closable(Protocol):

@@ -4,15 +4,12 @@ from __future__ import annotations
 
 import logging
 import socket
-import threading
-import time
 from collections.abc import Callable
 from contextlib import ExitStack
 from functools import partial
 from typing import Final
 
 from reactivex.abc import DisposableBase
-from reactivex.scheduler.periodicscheduler import PeriodicScheduler
 
 from ...channel_events import NetworkEvent
 from ...channel_options import ChannelOptions
@@ -20,12 +17,10 @@ from ...channel_statistics import Statistics
 from ...errors import ChannelClosed
 from ...group import Group
 from ...message import Address, Message
-from ...subscribing.subscriber_errors import on_delivering_thread, report
-from .. import close_at_exit
 from ..base import Changed, Deliver, Ended, Hears
 from ..ip_datagrams import PAYLOAD_LIMITS, check_ip_destination
-from ..latch import Latch
 from ..own_messages import OwnMessages
+from ..threaded_end import ThreadedEnd
 from . import datagram_readers, kernel_features, socket_options
 from .error_advice import cannot_open, is_transient
 from .group_socket import Listener
@@ -35,14 +30,11 @@ from .sending_socket import Outlet
 
 _log = logging.getLogger("rx_multicast_ipc")
 
-_CLOSE_WAIT: Final = 5.0
-"""Seconds that close waits for a delivery under way."""
-
 _DROP_CHECK: Final = 1.0
 """Seconds between two looks at the kernel's drop counters while messages arrive."""
 
 
-class UdpTransport:
+class UdpTransport(ThreadedEnd):
     """Sockets bound to the group, one an interface, which hear it; and one of its own, which sends and hears replies.
 
     A reply to the last one's address reaches this transport and no other, however many processes share
@@ -55,31 +47,23 @@ class UdpTransport:
     """
 
     def __init__(self, group: Group, options: ChannelOptions, hears: Hears = Hears.ALL, *, gro: bool = True) -> None:
-        self.group = group
-        self._is_loopback = group.is_loopback
         receive_buffer, listen = options["receive_buffer"], hears is Hears.ALL
-        self.closed = False
-        self._gone = Latch()
-        self._end_lock = threading.RLock()
-        self._started = False
-        self._reader: datagram_readers.Reader = datagram_readers.PlainReader(group.family)
-        self._direct_reader = self._reader
-        self._filtering: dict[int, datagram_readers.Reader] = {}
-        self._deliver: Deliver | None = None
-        self._ended: Ended | None = None
-        self._changed: Changed | None = None
-        self._fault: Exception | None = None
-        self._received = self._own_bytes = 0
         # From a port that others of this machine have too, nothing tells whose a message is: the echo is then read.
         self._from_group = options["send_from"] == "group"
         self._hears_all = self._from_group and options["echo"]
         self._to_group = group.address, group.port
         echoes = listen and options["echo"] and not self._from_group
         self._own = OwnMessages(self._to_group, receive_buffer) if echoes else None
+        super().__init__(
+            group, IoThread(f"rx_multicast_ipc {group}", self._own, self._deliver_own, self._fail, options["spin"])
+        )
+        self._is_loopback = group.is_loopback
+        self._reader: datagram_readers.Reader = datagram_readers.PlainReader(group.family)
+        self._direct_reader = self._reader
+        self._filtering: dict[int, datagram_readers.Reader] = {}
+        self._received = self._own_bytes = 0
         self._drops_reported = 0
         self._drop_check: DisposableBase | None = None
-        self._final: Statistics | None = None
-        self._thread = IoThread(f"rx_multicast_ipc {group}", self._own, self._deliver_own, self._fail, options["spin"])
         try:
             kernel_features.find()
         except OSError as error:
@@ -101,12 +85,7 @@ class UdpTransport:
             undo.pop_all()
 
     def start(self, deliver: Deliver, ended: Ended, changed: Changed | None = None) -> None:
-        self._deliver = deliver
-        self._awaited: Callable[[], bool] = getattr(deliver, "awaited", lambda: True)
-        self._ended = ended
-        self._changed = changed
-        self._started = True  # from here on it ends on the thread
-        close_at_exit.add(self)
+        self._begin(deliver, ended, changed)
         family = self.group.family
         try:
             self._reader = self._direct_reader = datagram_readers.group_reader(self.group)
@@ -136,14 +115,6 @@ class UdpTransport:
         return self._outlet.addresses
 
     @property
-    def scheduler(self) -> PeriodicScheduler:
-        return self._thread.scheduler
-
-    @property
-    def ended(self) -> bool:
-        return self._gone.is_set
-
-    @property
     def statistics(self) -> Statistics:
         with self._outlet.lock:
             return self._final or self._count()
@@ -163,62 +134,24 @@ class UdpTransport:
         check_ip_destination(address, self.group)
         return address
 
-    def call(self, action: Callable[[], None]) -> None:
-        self._thread.call(action)
-
-    def close(self, *, wait: bool = True) -> None:
-        # Whatever interrupts this, the next call does it all again.
-        self.closed = True
+    def _shut(self) -> None:
         self._outlet.shut()
-        if self._gone.is_set:
-            return
-        if self._started:
-            try:
-                self._thread.call(self._end)
-            except (RuntimeError, MemoryError, OSError):  # no thread can be started, so none is there
-                self._end()
-        else:
-            self._end()
-        if not wait or on_delivering_thread() or self._outlet.is_in_use_here or self._thread.is_in_use_here:
-            return  # it would wait in vain: for one that waits for it, or for what its own signal handler interrupted
-        if not self._gone.wait(_CLOSE_WAIT):
-            _log.warning(
-                "closing %s: a subscriber has kept the I/O thread busy for %g s; it closes when that ends",
-                self.group,
-                _CLOSE_WAIT,
-            )
 
-    def _end(self) -> None:
-        """Let go of the sockets, and tell; from the beginning again if it was interrupted before."""
-        with self._end_lock:
-            if self._gone.is_set:
-                return
-            if self._drop_check is not None:
-                self._drop_check.dispose()
-            with self._outlet.lock:
-                if self._final is None:
-                    self._final = self._count()
-                if self._own is not None:
-                    self._own.stop()
-                self._thread.unwatch(self._outlet.socket)
-                self._memberships.close()
-            self._outlet.close()
-            try:
-                if self._ended is not None:
-                    self._ended(self._fault)
-            finally:
-                close_at_exit.discard(self)
-                self._gone.set()
+    @property
+    def _is_sending_here(self) -> bool:
+        return self._outlet.is_in_use_here
 
-    def _fail(self, error: BaseException) -> None:
-        """End because the I/O thread cannot go on; on what is left of it."""
-        if self._fault is None and not self.closed:
-            self._fault = ChannelClosed(f"{self.group} cannot be read any more: {error!r}; open another channel")
-            self._fault.__cause__ = error
-            report(error)
-        self.closed = True
-        self._outlet.shut()
-        self._end()
+    def _let_go(self) -> None:
+        if self._drop_check is not None:
+            self._drop_check.dispose()
+        with self._outlet.lock:
+            if self._final is None:
+                self._final = self._count()
+            if self._own is not None:
+                self._own.stop()
+            self._thread.unwatch(self._outlet.socket)
+            self._memberships.close()
+        self._outlet.close()
 
     def _count(self) -> Statistics:
         direct = socket_options.kernel_drops(self._outlet.socket)
@@ -324,21 +257,8 @@ class UdpTransport:
             self.close(wait=False)
         return read
 
-    def wait_ended(self, seconds: float) -> bool:
-        """See :class:`close_at_exit.ClosesAtExit`."""
-        return self._gone.wait(seconds)
-
-    def finish(self, deadline: float) -> None:
-        """See :class:`close_at_exit.ClosesAtExit`."""
-
-        def finish(_scheduler: object, _state: object) -> None:
-            while (
-                self._deliver_own() + self._memberships.read_all() + self._read_direct() and time.monotonic() < deadline
-            ):
-                pass
-            self.close(wait=False)
-
-        self.scheduler.schedule(finish)  # as a timer, which runs only after what was read is delivered
+    def _deliver_what_came(self) -> int:
+        return self._deliver_own() + self._memberships.read_all() + self._read_direct()
 
     def _check_drops(self, _scheduler: object, _state: object) -> None:
         self._drop_check = None
@@ -356,11 +276,8 @@ class UdpTransport:
 
     def forget(self) -> None:
         """See :class:`close_at_exit.ClosesAtExit`."""
-        self.closed = True
-        self._final = self._final or Statistics()
-        self._gone.set()
+        super().forget()
         if self._own is not None:
             self._own.stop()
-        self._thread.forget()
         self._memberships.forget()
         self._outlet.forget()

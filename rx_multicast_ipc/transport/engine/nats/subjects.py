@@ -56,6 +56,12 @@ def number_in(reply: bytes) -> int | None:
     return int(number) if number.isdigit() and len(number) < 20 else None
 
 
+def is_whole_group(filter: str) -> bool:
+    """Whether a subscription brings all of one group, and nothing else."""
+    tokens = filter.split(".")
+    return len(tokens) == 4 and tokens[0] == "rx" and tokens[3] == ">"
+
+
 def matches(filter: str, subject: str) -> bool:
     """Whether a subscription to ``filter`` brings ``subject``."""
     wanted, tokens = filter.split("."), subject.split(".")

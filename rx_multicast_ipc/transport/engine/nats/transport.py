@@ -12,8 +12,8 @@ from ....group import Group
 from ....message import Address, Message
 from ....option_values.engines import Nats
 from ...base import Hears
-from ..base import EngineTransport
 from ..connections import open_end
+from ..transport import EngineTransport
 from . import subjects
 from .acknowledged_send import Done, Identified, WaitingAcknowledgement
 from .connection import NatsConnection
@@ -44,13 +44,14 @@ class NatsTransport(EngineTransport):
         self.speaks_to = ""
         self.numbering = subjects.NUMBER
         self._nats = connection
-        super().__init__(group, options, hears, connection)
+        if self._foreign is not None and not set(self._foreign) & set("*>"):
+            self.speaks_to = self._foreign
+        super().__init__(group, options, hears, connection, self.speaks_to)
 
     def _prepare(self) -> None:
         if self._foreign is None:
             self.speaks_to = subjects.of_sender(self.group, self.sender_address)
         else:
-            self.speaks_to = "" if set(self._foreign) & set("*>") else self._foreign
             self.numbering = f"_rxn.{self.sender_address[0]}.{self.sender_address[1]}.".encode()
 
     def is_address(self, address: str) -> bool:
@@ -88,7 +89,7 @@ class NatsTransport(EngineTransport):
 
         try:
             if payload.number is None:
-                self._publish((payload,), None, publish)
+                self._outgoing.publish((payload,), None, publish)
             else:
                 publish(self, (payload,), payload.number, None)
         except BaseException:
@@ -118,12 +119,6 @@ class NatsTransport(EngineTransport):
         if reply.startswith(subjects.NUMBER):
             sender = subjects.sender_in(text.rpartition(".")[0]) or sender
         return Message(payload, *sender, self.group.family, at, topic=subject)
-
-    def _own_messages(self, payloads: Sequence[bytes], now: float) -> list[Message]:
-        own = super()._own_messages(payloads, now)
-        if self._foreign is None:
-            return own
-        return [msgspec.structs.replace(message, topic=self.speaks_to) for message in own]
 
 
 def open_nats(engine: Nats, group: Group, options: ChannelOptions, hears: Hears) -> NatsTransport:

@@ -3,31 +3,22 @@
 from __future__ import annotations
 
 import ctypes
-import logging
-import secrets
-import threading
 import time
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from functools import partial
 from typing import Any, Final
 
-from reactivex.disposable import SerialDisposable
-
 from ....channel_events import NetworkChange
 from ....errors import CannotOpen, ChannelClosed, SendFailed
 from ....message import Address, Message
 from ....option_values.engines import Zenoh
-from ... import close_at_exit
 from ...base import Hears
 from ...latch import Latch
-from ...udp.io_thread import IoThread
-from ..base import EngineTransport
-from ..connections import KEPT
+from ..connection import End
+from ..shared_connection import SharedConnection
 from . import keys
 from .login import load, open_session
-
-_log = logging.getLogger("rx_multicast_ipc")
 
 _PAYLOAD_LIMIT: Final = 4 << 20
 """Bytes. Zenoh takes more, but the queues of receivers are to hold several. Reliable channels cut larger ones up."""
@@ -39,11 +30,11 @@ _LAST_WORDS: Final = 0.3
 """Seconds that the end of the process waits for the router to have all that was sent."""
 
 
-class ZenohConnection:
-    """See :class:`rx_multicast_ipc.transport.engine.base.Connection`.
+class ZenohConnection(SharedConnection[End]):
+    """See :class:`rx_multicast_ipc.transport.engine.connection.Connection`.
 
     How this works. Zenoh has threads of its own, which call back here without another thread between: its own default,
-    a Python thread that is no daemon, would keep the process alive. What they call is :meth:`EngineTransport.arrive`,
+    a Python thread that is no daemon, would keep the process alive. What they call is :meth:`End.arrive`,
     which takes one short lock. ``put`` calls the subscriptions of this very session back before it returns, so it is
     called without any lock of this class, and no callback takes the lock that a sending end holds.
 
@@ -58,22 +49,15 @@ class ZenohConnection:
     """
 
     def __init__(self, engine: Zenoh) -> None:
-        self.session = secrets.token_hex(8)
-        self.url = engine.url
+        super().__init__(engine.url)
         self.payload_limit = _PAYLOAD_LIMIT
         self._zenoh = load()
         control = self._zenoh.CongestionControl
         self._congestion = control.BLOCK if engine.block else control.DROP
-        self._lock = threading.RLock()
-        self._ends: dict[int, EngineTransport] = {}
-        self._subscribers: dict[EngineTransport, Any] = {}
-        self._keys: dict[EngineTransport, Any] = {}
+        self._subscribers: dict[End, Any] = {}
+        self._keys: dict[End, Any] = {}
         self._routers: set[str] = set()
-        self._closed = False
         self._up = True
-        self._gone = Latch()
-        self._unused = SerialDisposable()
-        self._thread = IoThread(f"rx_multicast_ipc {self.url}")
         self._session = open_session(engine)
         try:
             self._listener = self._session.info.declare_transport_events_listener(
@@ -86,24 +70,15 @@ class ZenohConnection:
         except BaseException:
             self.close()
             raise
-        close_at_exit.add(self)
-        self._close_if_unused_later()
-
-    def __repr__(self) -> str:
-        return f"<ZenohConnection {self.url}, {len(self._ends)} channels{'' if self._up else ', away'}>"
+        self._begin()
 
     @property
-    def closed(self) -> bool:
-        """Whether it is closed for good."""
-        return self._closed
+    def up(self) -> bool:
+        return self._up
 
     # What ends ask for.
 
-    def attach(self, end: EngineTransport) -> None:
-        with self._lock:
-            if self._closed:
-                raise ChannelClosed
-            self._ends[end.number] = end
+    def _subscribe(self, end: End) -> None:
         try:
             self._keys[end] = self._session.declare_keyexpr(keys.of_sender(end.group, end.sender_address))
             if end.hears is Hears.ALL:
@@ -113,42 +88,30 @@ class ZenohConnection:
                 )
                 self.flush()
         except self._zenoh.ZError as error:
-            self.detach(end)
             raise CannotOpen(f"{self.url} cannot be listened to: {error}") from error
-        except BaseException:
-            self.detach(end)
-            raise
 
-    def detach(self, end: EngineTransport) -> None:
-        with self._lock:
-            self._ends.pop(end.number, None)
-            subscriber = self._subscribers.pop(end, None)
-            key = self._keys.pop(end, None)
-            unused = not self._ends
+    def _unsubscribe(self, end: End) -> None:
+        subscriber, key = self._subscribers.pop(end, None), self._keys.pop(end, None)
         with suppress(self._zenoh.ZError):
             if subscriber is not None:
                 subscriber.undeclare()
             if key is not None:
                 self._session.undeclare(key)
-        if unused:
-            self._close_if_unused_later()
 
-    def publish(
-        self, end: EngineTransport, payloads: Sequence[bytes], number: int, destination: Address | None
-    ) -> None:
+    def publish(self, end: End, payloads: Sequence[bytes], number: int, destination: Address | None) -> None:
         key = self._keys.get(end) if destination is None else keys.of_one(destination, end.sender_address)
         put, congestion = self._session.put, self._congestion
         sent = 0
         try:
             for payload in payloads:
-                self._check_up()
+                self.check_up()
                 put(key, payload, attachment=(number + sent).to_bytes(8), congestion_control=congestion)
                 sent += 1
         except SendFailed as error:
             error.sent = sent
             raise
         except self._zenoh.ZError as error:
-            if self._closed:
+            if self.closed:
                 raise ChannelClosed from error
             refused = SendFailed(f"{self.url} does not take it: {error}")
             refused.sent = sent
@@ -169,18 +132,12 @@ class ZenohConnection:
         drop = self._zenoh.handlers.Callback(_ignore, lambda: answered() and None, indirect=False)
         self._session.get(f"rx/nobody/{self.session}", drop, timeout=_PATIENCE)
 
-    def _check_up(self) -> None:
-        if self._closed:
-            raise ChannelClosed
-        if not self._up:
-            raise SendFailed(f"{self.url} is away; channel.events tells when it is back (UP): send again then")
-
     # What Zenoh calls, on threads of its own, or within ``put``.
 
     def _callback(self, action: Callable[[Any], None]) -> Any:
         return self._zenoh.handlers.Callback(action, indirect=False)
 
-    def _take(self, end: EngineTransport, sample: Any) -> None:
+    def _take(self, end: End, sample: Any) -> None:
         sender = keys.sender_in(str(sample.key_expr)) or ("", 0)
         self._give(end, sample, sender, direct=False)
 
@@ -191,7 +148,7 @@ class ZenohConnection:
         if end is not None and sender is not None and end.hears is not Hears.NOTHING:
             self._give(end, sample, sender, direct=True)
 
-    def _give(self, end: EngineTransport, sample: Any, sender: Address, *, direct: bool) -> None:
+    def _give(self, end: End, sample: Any, sender: Address, *, direct: bool) -> None:
         attachment = sample.attachment
         number = keys.number_in(None if attachment is None else attachment.to_bytes())
         message = Message(
@@ -215,77 +172,39 @@ class ZenohConnection:
             return
         self._routers.discard(router)
         with self._lock:
-            lost, self._up = self._up and not self._routers and not self._closed, bool(self._routers)
+            lost, self._up = self._up and not self._routers and not self.closed, bool(self._routers)
         if lost:
-            _log.warning("%s went away; trying to get back", self.url)
-            for end in list(self._ends.values()):
-                end.tell_of(NetworkChange.DOWN)
+            self._tell_all(NetworkChange.DOWN)
 
     def _come_back(self) -> None:
         """There is a router again: tell once it has all subscriptions, which Zenoh declares by itself."""
-        if self._closed:
+        if self.closed:
             return
         with suppress(self._zenoh.ZError):
             self._ask(partial(self._thread.post, self._tell_back))
 
     def _tell_back(self) -> None:
         with self._lock:
-            back, self._up = not self._up and bool(self._routers) and not self._closed, bool(self._routers)
+            back, self._up = not self._up and bool(self._routers) and not self.closed, bool(self._routers)
         if back:
-            _log.warning("%s is back", self.url)
-            for end in list(self._ends.values()):
-                end.tell_of(NetworkChange.UP)
+            self._tell_all(NetworkChange.UP)
 
-    # The end.
+    # The end: see SharedConnection.
 
-    def _close_if_unused_later(self) -> None:
-        with suppress(RuntimeError):  # no thread can be started: it closes with the process
-            self._unused.disposable = self._thread.scheduler.schedule_relative(KEPT, self._close_if_unused)
-
-    def _close_if_unused(self, *_: object) -> None:
-        with self._lock:
-            if self._ends or self._closed:
-                return
-            self._closed = True
+    def _say_last(self) -> None:
+        with suppress(CannotOpen):
+            self.flush(_LAST_WORDS)
         self.close()
 
-    def close(self) -> None:
-        """End for good; idempotent."""
-        with self._lock:
-            self._closed = True
-            if self._gone.is_set:
-                return
+    def _let_go(self) -> None:
         self._up = False
-        self._unused.dispose()
-        close_at_exit.discard(self)
         with suppress(self._zenoh.ZError):
             self._session.close()
         self._gone.set()
 
-    def finish(self, deadline: float) -> None:
-        """See :class:`close_at_exit.ClosesAtExit`: what was sent is with the router before the process ends."""
-
-        def finish(*_: object) -> None:
-            if self._ends and time.monotonic() < deadline - 0.1:  # their last words are still to come
-                self._thread.scheduler.schedule_relative(0.002, finish)
-                return
-            with suppress(CannotOpen):
-                self.flush(_LAST_WORDS)
-            self.close()
-
-        self._thread.post(finish)
-
-    def wait_ended(self, seconds: float) -> bool:
-        """See :class:`close_at_exit.ClosesAtExit`."""
-        return self._gone.wait(seconds)
-
     def forget(self) -> None:
-        """See :class:`close_at_exit.ClosesAtExit`."""
-        self._closed = True
+        super().forget()
         self._up = False
-        self._lock = threading.RLock()
-        self._thread.forget()
-        self._gone.set()
         # Letting go of the session would have it say goodbye by threads that this process does not have.
         for kept in (self._session, self._listener, self._direct, *self._subscribers.values(), *self._keys.values()):
             ctypes.pythonapi.Py_IncRef(ctypes.py_object(kept))

@@ -6,8 +6,8 @@ from ....channel_options import ChannelOptions
 from ....group import Group
 from ....option_values.engines import Zenoh
 from ...base import Hears
-from ..base import EngineTransport
 from ..connections import open_end
+from ..transport import EngineTransport
 from .connection import ZenohConnection
 
 

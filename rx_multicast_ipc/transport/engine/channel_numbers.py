@@ -1,0 +1,43 @@
+"""The numbers of a process's channels on engines, which stand for their ports."""
+
+from __future__ import annotations
+
+import threading
+from typing import Final
+
+from ...errors import CannotOpen
+from .running_numbers import FIRST
+
+_MOST: Final = 65_535
+
+_lock = threading.RLock()
+_in_use: set[int] = set()
+_next_numbers: dict[int, int] = {}
+_last = 0
+
+
+def take_number() -> tuple[int, int]:
+    """A number, of all that are free the one unused for longest, and the running number to go on with.
+
+    That goes on where the channel before ended that had the number, so that nobody takes what it sends for old.
+
+    Raises:
+        CannotOpen: none is free.
+    """
+    global _last
+    with _lock:
+        number = _last
+        for _ in range(_MOST):
+            number = number % _MOST + 1
+            if number not in _in_use:
+                _in_use.add(number)
+                _last = number
+                return number, _next_numbers.get(number, FIRST)
+    raise CannotOpen(f"this process has {_MOST} channels on engines already; close some")
+
+
+def give_back(number: int, next_number: int) -> None:
+    """The channel with ``number`` has closed, and its next message would have had ``next_number``."""
+    with _lock:
+        _in_use.discard(number)
+        _next_numbers[number] = next_number

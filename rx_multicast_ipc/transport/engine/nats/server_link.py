@@ -1,0 +1,396 @@
+"""The way to a NATS server, or to one of a cluster: bytes out, messages in, and back to a server when it is lost."""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+import random
+import socket
+import ssl
+import threading
+import time
+from collections import deque
+from collections.abc import Callable
+from contextlib import suppress
+from typing import Any, Final, Protocol
+
+from ....errors import CannotOpen, MulticastError, SendFailed
+from ....option_values.engines import Nats
+from ...base import WouldBlock
+from ...latch import Latch
+from ...udp.io_thread import IoThread
+from .login import PATIENCE, Login, log_in
+from .wire import Delivered, NotNats, Said
+
+_log = logging.getLogger("rx_multicast_ipc")
+
+_READ: Final = 65_536
+"""Bytes of one read."""
+
+_ALIVE: Final = 5.0
+"""Seconds after which a silent server is asked whether it is there."""
+
+_FIRST_PAUSE: Final = 0.02
+_LONGEST_PAUSE: Final = 0.4
+"""Seconds between two attempts to get back to a server, the first of which comes at once."""
+
+
+class LinkOwner(Protocol):
+    """Who uses a link, and what the link asks of it, on the link's thread except where it says otherwise."""
+
+    def greeting(self) -> bytes:
+        """What is to be said to a server first; with the lock held, on any thread."""
+        ...
+
+    def take(self, messages: list[Delivered]) -> None:
+        """Take messages, in order."""
+        ...
+
+    def hear_violation(self, reason: str, text: bytes) -> None:
+        """The server forbids something."""
+        ...
+
+    def lost(self) -> None:
+        """The server is away; without the lock, on any thread. The link tries to get back, unless it is closed here."""
+        ...
+
+    def back(self) -> None:
+        """A server is there, and has heard the greeting."""
+        ...
+
+
+class ServerLink:
+    """Logged in from the start; it begins with :meth:`begin`.
+
+    How this works. Who sends writes to the socket itself, under the lock; what the socket does not take is written by
+    the thread, and until then nobody else writes. The thread reads, and gets back to a server when it is lost.
+
+    Args:
+        engine: where to, and who we are.
+        thread: reads and waits.
+        lock: guards what is written, and the owner's subscriptions with it.
+        owner: takes what comes.
+
+    Attributes:
+        up: whether a server is there.
+        where: which, host and port, for people.
+        why: why it is away, for people, in parentheses; or empty.
+        payload_limit: bytes of the largest payload that the server takes.
+
+    Raises:
+        CannotOpen, NotAuthorized, MissingExtra, InvalidOption: see ``login.log_in``.
+    """
+
+    def __init__(self, engine: Nats, thread: IoThread, lock: threading.RLock, owner: LinkOwner) -> None:
+        self._engine = engine
+        self._url = engine.url
+        self._thread = thread
+        self._lock = lock
+        self._owner = owner
+        self._servers = list(engine.servers)
+        self._pongs: deque[Callable[[], None]] = deque()
+        self._pending = b""
+        self._writable: socket.socket | None = None
+        self._waiting: list[Callable[[], None]] = []
+        self._closed = False
+        self._pause = 0.0
+        self._silent = 0
+        self.up = False
+        self.where = self.why = ""
+        self.payload_limit = 0
+        self._adopt(self._log_in())
+
+    def begin(self) -> None:
+        """Greet the server, and read from now on; raises ``RuntimeError`` where no thread can be started."""
+        self._greet()
+        self._keep_alive = self._thread.scheduler.schedule_periodic(_ALIVE, self._look_alive)
+
+    # Writing.
+
+    def write(self, data: bytes) -> None:
+        """Write what belongs together, all or nothing; for when it is ``up``.
+
+        Raises:
+            WouldBlock: the socket takes no more right now.
+            SendFailed: the server went away.
+        """
+        with self._lock:
+            if self._pending:
+                raise WouldBlock(f"{self._url} takes no more right now; send again, or wait until it does")
+            if not self.up:
+                raise SendFailed(f"{self._url} is away{self.why}; channel.events tells when it is back (UP)")
+            self._write(data)
+
+    def control(self, data: bytes) -> None:
+        """Write what the server needs to know; while it is away, it is told all anyway once it is back."""
+        with self._lock:
+            if self.up:
+                if self._pending:
+                    self._pending += data
+                else:
+                    with suppress(SendFailed):
+                        self._write(data)
+
+    def ask(self, answered: Callable[[], None]) -> None:
+        """Have ``answered`` called once the server has dealt with all that was written, or is lost; on any thread."""
+        with self._lock:
+            self._pongs.append(answered)
+            self.control(b"PING\r\n")
+
+    def flush(self, seconds: float = PATIENCE) -> None:
+        """Wait until the server has dealt with all that was written before; raises ``CannotOpen`` if it is away."""
+        answered = Latch()
+        with self._lock:
+            if not self.up:
+                raise CannotOpen(f"{self._url} is away{self.why}; open the channel again when it is back")
+            self.ask(answered.set)
+        if not answered.wait(seconds) or not self.up:
+            raise CannotOpen(f"{self._url} did not answer{self.why}; open the channel again when it is back")
+
+    def when_writable(self, action: Callable[[], None]) -> None:
+        """See :meth:`rx_multicast_ipc.transport.engine.connection.Connection.when_writable`."""
+        with self._lock:
+            if self._pending and self.up:
+                self._waiting.append(action)
+                return
+        action()
+
+    def _write(self, data: bytes) -> None:
+        try:
+            sent = self._socket.send(data)
+        except (BlockingIOError, ssl.SSLWantWriteError, ssl.SSLWantReadError):
+            sent = 0
+        except OSError as error:
+            self._lose(error)
+            raise SendFailed(f"{self._url} went away: {error}; channel.events tells when it is back (UP)") from error
+        if sent < len(data):
+            self._pending = data[sent:]
+            self._writable = _second(self._socket)
+            self._thread.watch({self._writable: self._write_pending}, for_writing=True)
+
+    def _write_pending(self) -> int:
+        with self._lock:
+            if not self.up or not self._pending:
+                return 0
+            try:
+                sent = self._socket.send(self._pending)
+            except (BlockingIOError, ssl.SSLWantWriteError, ssl.SSLWantReadError):
+                return 0
+            except OSError as error:
+                self._lose(error)
+                return 0
+            self._pending = self._pending[sent:]
+            if self._pending:
+                return 0
+            self._stop_writing()
+            waiting, self._waiting = self._waiting, []
+        for action in waiting:
+            action()
+        return 0
+
+    def _stop_writing(self) -> None:
+        if self._writable is not None:
+            self._thread.unwatch(self._writable)
+            self._writable.close()
+            self._writable = None
+
+    # Reading, on the thread.
+
+    def _read(self) -> int:
+        opened = self._socket
+        is_tls = isinstance(opened, ssl.SSLSocket)
+        while True:
+            try:
+                if is_tls:
+                    with self._lock:  # OpenSSL is not to be called by two threads
+                        data = opened.recv(_READ)
+                else:
+                    data = opened.recv(_READ)
+            except (BlockingIOError, ssl.SSLWantReadError, ssl.SSLWantWriteError):
+                return 0
+            except OSError as error:
+                self._lose(error)
+                return 0
+            if not data:
+                self._lose(None)
+                return 0
+            self._silent = 0
+            try:
+                found = self._parser.feed(data)
+            except (NotNats, ValueError, IndexError) as error:
+                self._lose(error)
+                return 0
+            self._sort(found)
+            if not is_tls or self._socket is not opened or self._closed:
+                return 0
+
+    def _sort(self, found: list[Delivered | Said]) -> None:
+        """Hand messages on, and deal with the rest, in order."""
+        messages: list[Delivered] = []
+        for each in found:
+            if isinstance(each, Delivered):
+                messages.append(each)
+                continue
+            if messages:
+                self._owner.take(messages)
+                messages = []
+            self._hear(each)
+        if messages:
+            self._owner.take(messages)
+
+    def _hear(self, said: Said) -> None:
+        if said.what == b"PING":
+            self.control(b"PONG\r\n")
+        elif said.what == b"PONG":
+            with suppress(IndexError):
+                self._pongs.popleft()()
+        elif said.what == b"INFO":
+            with suppress(ValueError):
+                self._know(json.loads(said.text))
+        elif said.what == b"-ERR":
+            reason = said.text.decode("utf-8", "replace").strip("' ")
+            if reason.lower().startswith("permissions violation"):
+                self._owner.hear_violation(reason, said.text)
+            else:  # which ends the connection
+                self.why = f" ({reason})"
+                _log.warning("%s: %s", self._url, reason)
+
+    def _know(self, info: dict[str, Any]) -> None:
+        """Note what a server says of itself, and of the others of its cluster."""
+        self.payload_limit = int(info.get("max_payload", 1 << 20))
+        for text in info.get("connect_urls") or ():
+            host, _, port = str(text).rpartition(":")
+            server = host.strip("[]"), int(port) if port.isdigit() else 0
+            if server not in self._servers and server[1]:
+                self._servers.append(server)
+
+    def _look_alive(self, _: object = None) -> None:
+        with self._lock:
+            if not self.up:
+                return
+            self._silent += 1
+            if self._silent > 3:
+                self._lose(TimeoutError("it says nothing any more"))
+            elif self._silent > 1:
+                self.ask(_nothing)
+
+    # Away and back.
+
+    def _log_in(self) -> Login:
+        """Log in at the first server that lets us in; raises what the first one said that refused."""
+        first: MulticastError | None = None
+        deadline = time.monotonic() + PATIENCE
+        for place, server in enumerate(list(self._servers)):
+            left = (deadline - time.monotonic()) / (len(self._servers) - place)
+            try:
+                return log_in(self._engine, server, max(left, 0.1), self._engine.servers[0][0])
+            except MulticastError as error:
+                first = first or error
+        raise first or CannotOpen(f"{self._url} names no server")
+
+    def _adopt(self, login: Login) -> None:
+        """Use this server from now on."""
+        self._socket, self._parser = login.socket, login.parser
+        self.where = f"{login.server[0]}:{login.server[1]}"
+        self._servers.remove(login.server)
+        self._servers.append(login.server)  # the last one to come back to
+        self._know(login.info)
+
+    def _greet(self) -> None:
+        """Say what is to be said first, and be up."""
+        with self._lock:
+            self._pending = b""
+            self._pongs.clear()
+            self._silent = 0
+            self.up = True
+            self.why = ""
+            self.control(self._owner.greeting())
+            if self.up:
+                self._thread.watch({self._socket: self._read})
+
+    def _lose(self, error: Exception | None) -> None:
+        """The server is lost: refuse writes, tell, and try to get back; on any thread."""
+        with self._lock:
+            if not self.up or self._closed:
+                return
+            self.up = False
+            self.why = self.why or (f" ({error})" if error is not None else "")
+            self._thread.unwatch(self._socket)
+            with suppress(OSError):  # it is closed on its own thread, which may be reading
+                self._socket.shutdown(socket.SHUT_RDWR)
+            self._stop_writing()
+            self._pending = b""
+            waiting, self._waiting = self._waiting, []
+            pongs = list(self._pongs)
+            self._pongs.clear()
+            self._pause = 0.0
+        for action in (*waiting, *pongs):
+            action()
+        self._owner.lost()
+        if not self._closed:
+            self._thread.post(self._come_back)
+
+    def _come_back(self, *_: object) -> None:
+        if self._closed or self.up:
+            return
+        self._socket.close()
+        try:
+            login = self._log_in()
+        except Exception as error:
+            why = f" ({error})"
+            if why != self.why:
+                self.why = why
+                _log.info("%s is still away: %s", self._url, error)
+            self._pause = min(_LONGEST_PAUSE, max(_FIRST_PAUSE, 2 * self._pause))
+            self._thread.scheduler.schedule_relative(self._pause * random.uniform(0.5, 1.0), self._come_back)
+            return
+        with self._lock:
+            if self._closed:
+                login.socket.close()
+                return
+            self._adopt(login)
+            self._greet()
+            if self.up:
+                self.ask(self._tell_back)
+
+    def _tell_back(self) -> None:
+        """The server has heard the greeting, or was lost again meanwhile."""
+        if self.up:
+            self._owner.back()
+
+    # The end.
+
+    def shut(self) -> None:
+        """Read and write nothing more, and tell who waits; from any thread, more than once."""
+        with self._lock:
+            self._closed = True
+            self.up = False
+            if hasattr(self, "_keep_alive"):
+                self._keep_alive.dispose()
+            self._thread.unwatch(self._socket)
+            self._stop_writing()
+            waiting, self._waiting = self._waiting, []
+        for action in waiting:
+            action()
+
+    def close(self) -> None:
+        """Close the socket; on the thread, after :meth:`shut`."""
+        self._socket.close()
+
+    def forget(self) -> None:
+        """Let go of the parent's descriptors in a forked child, without waiting for a lock."""
+        self._closed = True
+        self.up = False
+        self._lock = threading.RLock()
+        with suppress(OSError):
+            socket.close(self._socket.detach())
+
+
+def _nothing() -> None:
+    pass
+
+
+def _second(opened: socket.socket) -> socket.socket:
+    """Another plain socket of the same descriptor, to be watched for writing; one with TLS refuses ``dup``."""
+    return socket.socket(fileno=os.dup(opened.fileno())) if isinstance(opened, ssl.SSLSocket) else opened.dup()

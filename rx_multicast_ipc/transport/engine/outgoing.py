@@ -1,0 +1,154 @@
+"""What one end sends: in order, each message with its running number, and to the end itself."""
+
+from __future__ import annotations
+
+import errno
+import os
+import threading
+from collections.abc import Callable, Sequence
+from functools import partial
+from typing import Final, Generic
+
+from ...errors import ChannelClosed, SendFailed
+from ...message import Address
+from ...strangers.bounded_map import BoundedMap
+from ..base import WouldBlock, may_wait
+from ..latch import Latch
+from ..own_messages import OwnMessages
+from .connection import Connection, E_contra
+from .running_numbers import FIRST
+
+_MOST_DESTINATIONS: Final = 4096
+"""Addresses whose messages are numbered; one that is forgotten begins anew."""
+
+_LOOK_AGAIN: Final = 0.2
+"""Seconds after which a thread that waits to send looks by itself."""
+
+Publish = Callable[[E_contra, Sequence[bytes], int, Address | None], None]
+"""See :meth:`.connection.Connection.publish`."""
+
+
+class Outgoing(Generic[E_contra]):
+    """Sends by a connection. Numbers are given out under a lock in which it publishes too, so they go out in order.
+
+    Args:
+        end: whose messages.
+        connection: carries them.
+        first: the number of the next message to the group.
+        own: takes what was sent to the group; None where the end does not hear itself.
+        post: has something called later, on the end's I/O thread.
+        hear_own: called, without the lock, once something was put there.
+
+    Attributes:
+        lock: guards all of it; a signal handler may send while its thread does.
+        next: the number of the next message to the group.
+        closed: whether it refuses everything.
+        sent, sent_bytes, refused: messages and bytes, so far.
+    """
+
+    def __init__(
+        self,
+        end: E_contra,
+        connection: Connection[E_contra],
+        first: int,
+        own: OwnMessages | None,
+        post: Callable[[Callable[[], object]], None],
+        hear_own: Callable[[], None],
+    ) -> None:
+        self._end = end
+        self._connection = connection
+        self._own = own
+        self._post = post
+        self._hear_own = hear_own
+        self._sender = end.sender_address
+        self._next_direct: BoundedMap[Address, int] = BoundedMap(_MOST_DESTINATIONS)
+        self.lock = threading.RLock()
+        self.next = first
+        self.closed = False
+        self.sent = self.sent_bytes = self.refused = 0
+
+    @property
+    def is_in_use_here(self) -> bool:
+        """Whether the caller is a signal handler that interrupted a send of its own thread."""
+        return self.lock._is_owned()  # pyright: ignore
+
+    def send(self, payloads: Sequence[bytes], destination: Address | None) -> None:
+        """Send all of them, and wait for space where this thread may; raises as ``Transport.send_many``."""
+        sent = 0
+        while True:
+            try:
+                self.publish(payloads[sent:] if sent else payloads, destination)
+            except WouldBlock as error:
+                sent += error.sent
+                error.sent = sent
+                if self.is_in_use_here or not may_wait():
+                    raise
+            except SendFailed as error:
+                error.sent += sent
+                raise
+            else:
+                return
+            writable = Latch()
+            self._connection.when_writable(writable.set)
+            while not (self.closed or writable.wait(_LOOK_AGAIN)):
+                pass
+
+    def publish(
+        self, payloads: Sequence[bytes], destination: Address | None, publish: Publish[E_contra] | None = None
+    ) -> None:
+        """Send with the next running numbers, by the connection's ``publish`` if not by another one; without waiting.
+
+        A message that was refused takes no number.
+        """
+        if self.is_in_use_here:
+            self._post(partial(self.send, payloads, destination))
+            return
+        limit = self._connection.payload_limit
+        fitting = len(payloads)
+        if fitting and max(map(len, payloads)) > limit:
+            fitting = next(place for place, payload in enumerate(payloads) if len(payload) > limit)
+        with self.lock:
+            if self.closed:
+                raise ChannelClosed
+            sent = fitting  # also if a signal interrupts it: a number is never given twice
+            fitting_ones = payloads if fitting == len(payloads) else payloads[:fitting]
+            first = self.next if destination is None else self._next_direct.use(destination, lambda _: FIRST)
+            try:
+                if fitting:
+                    (publish or self._connection.publish)(self._end, fitting_ones, first, destination)
+            except ChannelClosed:
+                sent = 0
+                raise
+            except SendFailed as error:
+                sent = error.sent
+                self.refused += not isinstance(error, WouldBlock)
+                raise
+            finally:
+                if sent:
+                    self._note_sent(fitting_ones if sent == fitting else fitting_ones[:sent], first, destination)
+            if fitting < len(payloads):
+                self.refused += 1
+                raise self._too_large(len(payloads[fitting]), limit, fitting) from OSError(
+                    errno.EMSGSIZE, os.strerror(errno.EMSGSIZE)
+                )
+        if self._own is not None and destination is None:
+            self._hear_own()
+
+    def _note_sent(self, payloads: Sequence[bytes], first: int, destination: Address | None) -> None:
+        """Count what went out, and put it where this end hears itself; with the lock held."""
+        self.sent += len(payloads)
+        self.sent_bytes += sum(map(len, payloads))
+        if destination is not None:
+            self._next_direct[destination] = first + len(payloads)
+            return
+        self.next = first + len(payloads)
+        if self._own is not None:
+            self._own.put(payloads, self._sender)
+
+    def _too_large(self, size: int, limit: int, sent: int) -> SendFailed:
+        refused = SendFailed(
+            f"cannot send {size} bytes to {self._end.group}: the engine takes {limit} at most; split them, or send a "
+            "reference to them"
+        )
+        refused.sent = sent
+        return refused
