@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Final
 
 from ...channel_events import ChannelEvent
@@ -13,7 +13,7 @@ from ..base import Transport
 from .envelope import Envelope
 from .packet_codec import pack_control, parse_control
 from .packet_outlet import PacketOutlet
-from .packets import MAGIC, ControlPacket, Kind
+from .packets import MAGIC, ControlPacket, Datagram, Kind
 
 _MAGIC: Final = bytes([MAGIC])
 
