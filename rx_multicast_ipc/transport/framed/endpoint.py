@@ -8,7 +8,7 @@ is there. After any call, :meth:`Endpoint.datagrams` gives what is to be sent, `
 from __future__ import annotations
 
 import math
-from collections.abc import Hashable, Iterable, Sequence
+from collections.abc import Callable, Hashable, Iterable, Sequence
 from random import Random
 from typing import Any, Final, NamedTuple
 
@@ -75,7 +75,7 @@ class Endpoint:
         self._senders = Senders(self.events, options, room, random, now)
         # Not wrapped: between a message and its answer each call counts.
         self.packet_of = self._to_group.packet_of
-        self.take_next = self._senders.take_next
+        self.take_next: Callable[[bytes, Hashable, bool, float], Incoming | None] = self._senders.take_next
         self._announcements = Announcements(random)
         self._opened_at = now
         self._ending = False
@@ -211,7 +211,7 @@ class Endpoint:
     def end(self, now: float) -> None:
         """Send what waits, wait for acknowledgements for a second at most, say goodbye; then ``ended``."""
         self._ending = True
-        self.take_next = lambda datagram, sender, direct, now: None  # who leaves hears nothing more
+        self.take_next = _take_nothing  # who leaves hears nothing more
         for stream in self._senders.streams():
             self._parting += self._statuses(stream, stream.last_status(now))
         self._announcements.say_goodbye(now)
@@ -320,6 +320,10 @@ class Endpoint:
             stream.on_bye(packet.number, now)
         if stream.buffered:
             self._touched |= dict.fromkeys(senders.keep_bounded(now))
+
+
+def _take_nothing(_datagram: bytes, _sender: Hashable, _direct: bool, _now: float) -> None:
+    return None
 
 
 def _addresses(mark: Mark, ends: Iterable[int]) -> tuple[Address, ...]:

@@ -259,7 +259,7 @@ class Outgoing:
             return  # which of its copies, or of the beats that told of it, was seen is not known
         seconds = now - sent.sent_at - status.ago
         if seconds >= 0:
-            self._congestion.on_round_trip(status.end, seconds, member.on_round_trip(seconds, now), now)
+            self._congestion.on_round_trip(status.end, seconds, member.on_round_trip(seconds, now), sent.end, now)
 
     def _may_send(self, now: float) -> bool:
         """Whether the window, the receivers and the pace have place for another packet."""

@@ -12,6 +12,9 @@ from .sent_packets import SentPackets
 _LEAST_HOLD_OFF: Final = 0.001
 """Seconds between two repairs of one packet, at least."""
 
+_UNKNOWN_TRIP: Final = 0.05
+"""Seconds that a round trip may take, before it was measured."""
+
 
 class Repairs:
     """What receivers lack, on its way out: a window of it each round trip at most.
@@ -59,7 +62,8 @@ class Repairs:
                 and now - self._sent.again_at.get(number, -math.inf) >= hold_off
             ):
                 self._queued.add(number)
-                self._congestion.on_lost(len(sent.packet))
+                if number not in self._sent.again_at:
+                    self._congestion.on_lost(sent.sent_at)
                 self.numbers.append(number)
             missing >>= skipped + 1
             number += 1
@@ -67,13 +71,14 @@ class Repairs:
     def take(self, now: float) -> list[bytes]:
         """Those that may go out now."""
         congestion = self._congestion
-        if now - self._credit_at >= max(congestion.round_trip, _LEAST_HOLD_OFF):
+        round_trip = max(congestion.round_trip or _UNKNOWN_TRIP, _LEAST_HOLD_OFF)
+        if now - self._credit_at >= round_trip:
             self._credit_at, self._credit = now, congestion.window
         ready: list[bytes] = []
         while self.numbers:
             wait = congestion.wait(now)
             if self._credit <= 0:
-                wait = max(wait, self._credit_at + max(congestion.round_trip, _LEAST_HOLD_OFF) - now, 1e-6)
+                wait = max(wait, self._credit_at + round_trip - now, 1e-6)
             if wait:
                 self.at = now + wait
                 break
