@@ -122,7 +122,7 @@ class Inbox:
 class _Delivery:
     """What the transport calls; see :data:`rx_multicast_ipc.transport.Deliver`."""
 
-    __slots__ = ("_backlog", "_batches", "_deliveries", "_messages", "_notice", "sift")
+    __slots__ = ("_backlog", "_batches", "_deliveries", "_messages", "_notice", "choose", "sift")
 
     def __init__(self, inbox: Inbox) -> None:
         self._batches = inbox.batches
