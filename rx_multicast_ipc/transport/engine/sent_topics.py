@@ -57,7 +57,9 @@ class SentTopics:
 
     def runs(self, payloads: Sequence[bytes], number: int) -> Sequence[Run]:
         """How ``payloads`` divide, numbered from ``number`` on; nothing where none of them is of a topic."""
-        if not [True for data in payloads if 0 in data and data[0]]:  # a third of the cost of looking for names
+        if not [
+            True for data in payloads if data and data[0] and 0 in data
+        ]:  # a third of the cost of looking for names
             return ()
         ends = list(map(name_end, payloads))
         if max(ends) <= 0:
