@@ -14,6 +14,7 @@ from ..message import Message
 from ..subscribing.deadlocks import deadlock
 from ..subscribing.subscriber_errors import tell_all
 from ..transport import OpenTransport, Transport
+from ..transport.delivered_batch import deliver_together
 from ..transport.sealed.sealed_traffic_notice import SealedTrafficNotice
 from .closed_notice import ClosedNotice, anew
 from .hot_source import HotSource
@@ -140,6 +141,12 @@ class _Delivery:
             batch = self.choose(batch)
             if not batch:
                 return
+        if len(batch) > 1:
+            deliver_together(partial(self._deliver, batch))
+        else:
+            self._deliver(batch)
+
+    def _deliver(self, batch: list[Message]) -> None:
         if self._batches.observed:
             self._batches.emit((batch,))
         if self._messages.observed:
