@@ -1,6 +1,6 @@
 """One connection to a NATS server, or to one of a cluster, for all ends of this process that name it alike.
 
-Why the text protocol is spoken here (``wire.py``, ``server_link.py``, ``login.py``) and not by nats-py: see the package.
+Why the protocol is spoken here (``wire.py``, ``server_link.py``, ``login.py``) and not by nats-py: see the package.
 """
 
 from __future__ import annotations
