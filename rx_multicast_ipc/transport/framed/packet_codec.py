@@ -33,6 +33,11 @@ _BITMAP_LIMIT: Final = WINDOW_LIMIT // 8
 _U32: Final = (1 << 32) - 1
 _MESSAGE_START: Final = bytes([MAGIC, Kind.MESSAGE << 4, 0, 0])
 _DATA: Final = 1 << 4
+START: Final = Struct("!IIQ")
+"""The header as three numbers: what begins it, session and number."""
+
+WHOLE_START: Final = MAGIC << 24 | (_DATA | WHOLE) << 16 | 1
+"""What begins the header of a DATA packet that holds one message."""
 _ASK: Final = 1
 _HELLO: Final = 2
 _LEAVE: Final = 4
