@@ -92,12 +92,14 @@ class PacketOutlet:
             self._transport.when_writable(self._on_room)
         except ChannelClosed:
             self._packets.clear()
-        except MulticastError as error:  # as if it had been lost on the way: it will be repaired
+        except MulticastError as error:  # as if it had been lost on the way, from where it is repaired or repeated
             sent = error.sent if isinstance(error, SendFailed) else 0  # else: its interface is gone
             self._packets.extendleft(reversed(batch[sent + 1 :]))
             if not self._failing:
                 self._failing = True
-                _log.warning("%s: a packet cannot be sent, and will be sent again: %s", self._transport.group, error)
+                _log.warning(
+                    "%s: a packet cannot be sent, and counts as lost on the way: %s", self._transport.group, error
+                )
         else:
             self._failing = False
 
