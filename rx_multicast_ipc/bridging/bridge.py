@@ -397,8 +397,8 @@ def bridge(
 
     Any number of bridges may join the same two segments: one of them carries, and the others take over if it ends. In
     rings of segments, too, nothing goes round (IEEE 802.1D), as long as bridges hear each other on their port
-    (UDP 61087, in the same group). Datagrams cross as they are, raw ones and those of reliable channels. (Channels with
-    a key do not hear each other across a bridge: what is sealed for one address means nothing at another.)
+    (UDP 61087, in the same group). Datagrams cross as they are: raw ones, those of reliable channels, and sealed ones,
+    for which a bridge needs no key, but both sides the same group and port.
 
     Args:
         local, wide: the two; which is which matters for statistics alone. An interface (``"eth0"``, ``"loopback"``), an

@@ -11,16 +11,16 @@ from reactivex.scheduler import VirtualTimeScheduler
 from ..channel_scheduler import clock_of
 from ..errors import ChannelClosed, Unsupported
 from ..message import Message
-from ..operators.codec import OnDecodeError
 from ..option_values.member import Member
 from ..option_values.presence import Presence
 from ..payload_format import Codec, Format
 from ..receiving.inbox import Inbox
 from ..receiving.state_source import StateSource
-from ..topics.topic_name import check_name
+from ..subscribing.decode_errors import OnDecodeError
 from ..transport import Transport
 from ..transport.framed.packet_port import PacketPort
 from ..transport.framed.packets import ControlPacket
+from ..validation.topic_name import check_name
 from .latest_packets import ASK, is_latest, read_ask, read_latest
 from .presence_packet import PRESENCE, read_presence
 

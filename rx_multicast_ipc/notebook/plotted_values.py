@@ -12,7 +12,7 @@ import msgspec
 
 from ..message import Message, Received
 from ..topics.topic_message import TopicMessage
-from ..topics.topic_name import split_topic
+from ..validation.topic_name import split_topic
 from .sender_name import name_of
 
 INTERVAL: Final = 0.05

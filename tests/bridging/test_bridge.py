@@ -259,9 +259,6 @@ def test_sealed_datagrams_cross_byte_for_byte() -> None:
     assert not any(b"secret" in data for data in crossed)
 
 
-@pytest.mark.xfail(
-    strict=True, reason="what is sealed for one end, as challenges are, is bound to its address, which a bridge changes"
-)
 @pytest.mark.parametrize("reliable", [False, True])
 def test_sealed_channels_answer_each_other_across_a_bridge(reliable: bool) -> None:
     pytest.importorskip("cryptography")
@@ -276,6 +273,55 @@ def test_sealed_channels_answer_each_other_across_a_bridge(reliable: bool) -> No
     world.run(2.0)
     assert [answer.text for answer in answers] == ["secret!"]
     assert not [message for message in world.heard[stranger] if b"secret" in message.data]
+
+
+@pytest.mark.parametrize("reliable", [False, True])
+def test_sealed_channels_hear_each_other_across_several_bridges_in_order_from_the_first_message_on(
+    reliable: bool,
+) -> None:
+    pytest.importorskip("cryptography")
+    world = World(4, STAR)
+    key = ipc.Key.new()
+    members = [world.member(network, key=key, reliable=reliable, echo=False) for network in (0, 0, 1, 2)]
+    world.run(2 * SETTLED)
+    for number in range(20):
+        for member in members:
+            member.broadcast(f"{members.index(member)} {number}").subscribe()
+        world.run(0.01)
+    world.run(2.0)
+    for member in members:
+        for other in set(range(4)) - {members.index(member)}:
+            texts = [text for text in world.texts(member) if text.startswith(f"{other} ")]
+            assert texts == [f"{other} {number}" for number in range(20)]
+    assert [member.statistics.rejected for member in members] == [0] * 4
+
+
+@pytest.mark.parametrize("reliable", [False, True])
+def test_sealed_channels_go_on_within_a_second_after_another_bridge_took_over(reliable: bool) -> None:
+    pytest.importorskip("cryptography")
+    world = World(2, [(0, 1), (0, 1)])
+    key = ipc.Key.new()
+    sender, receiver = (world.member(network, key=key, reliable=reliable) for network in (0, 1))
+    world.run(2 * SETTLED)
+    sent = 600
+    world.send_every(0.01, sender, sent)
+    world.run(1.0)
+    (killed,) = world.carrying()
+    world.kill(killed)
+    world.run(20.0)
+    texts = world.texts(receiver)
+    assert texts == sorted(set(texts), key=int)
+    missed = world.bridges[1 - killed].statistics.missed
+    if reliable:
+        assert len(texts) == sent
+    else:  # what nobody carried is missing, and nothing else
+        assert 0 < sent - len(texts) <= 100
+        assert sent - len(texts) == missed
+    first, last = world.heard[receiver][0].sender, world.heard[receiver][-1].sender
+    assert first != last
+    receiver.reply(world.heard[receiver][-1], "heard").subscribe()
+    world.run(1.0)
+    assert world.texts(sender)[-1] == "heard"
 
 
 @pytest.mark.parametrize("payload", [b"", b"\xf5" + bytes(30), b"\xf6" + bytes(40), b"name\0value", bytes(65_507)])

@@ -58,8 +58,11 @@ class PacketOutlet:
         if self._envelope is not None:
             wrap = self._envelope.wrap
             packets = [(wrap(packet, destination), destination) for packet, destination in packets]
-        if packets:
-            self._packets.extend(packets)
+        self._packets.extend(packets)
+
+    def put_wrapped(self, datagrams: Sequence[Datagram]) -> None:
+        """The same for what the envelope has made itself."""
+        self._packets.extend(datagrams)
 
     def clear(self) -> None:
         self._packets.clear()

@@ -20,6 +20,9 @@ _MAGIC: Final = bytes([MAGIC])
 Tell = Callable[[ChannelEvent], None]
 """Tells the user of the channel of an event; on the I/O thread."""
 
+Take = Callable[[list[Message]], None]
+"""Takes packets, out of their envelopes, in order."""
+
 Handler = Callable[[ControlPacket, Message], bool]
 """Takes a packet of its kind, on the I/O thread, in the order of arrival among messages, and the message that it came
 as (for its source, interface and time). Returns False if it is none, so that it is what it would be without handler."""
@@ -53,6 +56,7 @@ class PacketPort:
         self._tell = tell
         self._handlers: dict[int, Handler] = {}
         self._last_words: list[Callable[[], None]] = []
+        self._take: Take | None = None
         self._port = transport.sender_address[1]
         self._shares_port = self._port == transport.group.port
         self._outlet = PacketOutlet(transport, envelope, on_writable)
@@ -80,6 +84,13 @@ class PacketPort:
         with self.lock:
             if self.is_open:
                 self._outlet.put([(packet, destination)])
+                self._outlet.send()
+
+    def send_wrapped(self, datagrams: Sequence[Datagram]) -> None:
+        """Send datagrams that the envelope has made itself; as :meth:`send`."""
+        with self.lock:
+            if self.is_open:
+                self._outlet.put_wrapped(datagrams)
                 self._outlet.send()
 
     def tell(self, event: ChannelEvent) -> None:
@@ -141,8 +152,9 @@ class PacketPort:
         """The datagram for a packet, to be sent by the caller; with the lock."""
         return packet if self._envelope is None else self._envelope.wrap(packet, destination)
 
-    def arrive(self, batch: list[Message], take: Callable[[list[Message]], None]) -> None:
+    def arrive(self, batch: list[Message], take: Take) -> None:
         """Open what came, call handlers, and have ``take`` called with the rest, in order: packets out of envelopes."""
+        self._take = take
         if self._envelope is not None:
             batch = self._envelope.open(batch)
         if not self._handlers:
@@ -165,6 +177,11 @@ class PacketPort:
             rest.append(message)
         if rest:
             take(rest)
+
+    def arrive_from_envelope(self) -> None:
+        """The envelope lets go of something that came earlier; on the I/O thread."""
+        if self._take is not None:
+            self.arrive([], self._take)
 
     def counts(self) -> dict[str, int]:
         """What the envelope adds to the statistics."""

@@ -1,12 +1,13 @@
 """The packet by which ends prove to each other that they are there now: bytes and back. Pure.
 
-    0   16      header of kind 9, all else 0
+    0   16      header of kind 9; flag 1: the end that answers is at the place where it was seen; all else 0
     16  16      challenge: random, to be sent back by whoever is new; 0 if none is asked
     32  16      answer: the challenge of the one that it goes to; 0 if it answers none
     48  8       with a challenge: since when the sender listens, in microseconds before now
     56  8       with an answer: the counter with which what the other may hear begins
+    64          with a challenge: the place where the sender sees the one that it goes to, as text, 255 bytes at most
 
-One with neither goes to the group, and says that an end was opened.
+One with neither goes to the group, and says that an end was opened. All others are sealed for one session.
 """
 
 from __future__ import annotations
@@ -17,7 +18,11 @@ from typing import Final, NamedTuple
 KIND: Final = 9
 NONCE_SIZE: Final = 16
 NO_NONCE: Final = bytes(NONCE_SIZE)
-_HEADER: Final = bytes([0xF5, KIND << 4]) + bytes(14)
+_MAGIC: Final = b"\xf5"
+_REST: Final = bytes(14)
+_IN_PLACE: Final = 1
+_PLACE_START: Final = 64
+LONGEST_PLACE: Final = 255
 _TIMES: Final = Struct("!QQ")
 _MOST: Final = (1 << 64) - 1
 
@@ -30,12 +35,16 @@ class Challenge(NamedTuple):
         answer: what that one asked to be sent back; zeros for nothing.
         listens: seconds for which who asks has been there.
         first: the counter of the first datagram that was sent since who is answered has been there.
+        place: where who asks sees the one that is to answer: the ``end_text`` of an address.
+        in_place: who answers is there itself, at the place that the challenge told, and not behind one who passes on.
     """
 
     challenge: bytes = NO_NONCE
     answer: bytes = NO_NONCE
     listens: float = 0.0
     first: int = 0
+    place: bytes = b""
+    in_place: bool = False
 
     @property
     def asks(self) -> bool:
@@ -48,17 +57,24 @@ class Challenge(NamedTuple):
 
 def is_challenge(packet: bytes) -> bool:
     """Whether it is of this kind, sound or not."""
-    return packet[1:2] == _HEADER[1:2] and packet[:1] == _HEADER[:1]
+    return packet[:1] == _MAGIC and len(packet) > 1 and packet[1] >> 4 == KIND
 
 
 def pack(challenge: Challenge) -> bytes:
     listens = min(max(int(challenge.listens * 1e6), 0), _MOST)
-    return _HEADER + challenge.challenge + challenge.answer + _TIMES.pack(listens, challenge.first)
+    kind = bytes([KIND << 4 | _IN_PLACE * challenge.in_place])
+    head = _MAGIC + kind + _REST + challenge.challenge + challenge.answer
+    return head + _TIMES.pack(listens, challenge.first) + challenge.place[:LONGEST_PLACE]
 
 
 def parse(packet: bytes) -> Challenge | None:
     """The record of a packet; None if it is not sound."""
-    if len(packet) != len(_HEADER) + 2 * NONCE_SIZE + _TIMES.size or not packet.startswith(_HEADER):
+    size = len(packet)
+    if not is_challenge(packet) or not _PLACE_START <= size <= _PLACE_START + LONGEST_PLACE:
+        return None
+    flags = packet[1] & 15
+    if flags & ~_IN_PLACE or packet[2:16] != _REST:
         return None
     listens, first = _TIMES.unpack_from(packet, 48)
-    return Challenge(packet[16:32], packet[32:48], listens / 1e6, first)
+    place = packet[_PLACE_START:]
+    return Challenge(packet[16:32], packet[32:48], listens / 1e6, first, place, bool(flags))

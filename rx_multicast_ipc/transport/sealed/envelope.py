@@ -1,8 +1,9 @@
 """The seal around whole packets: AES-256-GCM with a key, and so nonces, of one opening of a channel. Pure.
 
 The key of a salt is the keyed BLAKE2b of a label, the salt and the group's end; the nonce is the counter. Associated
-with each packet are the header, which stands in the clear, and where it goes: nothing for the group, or the one end
-that it is for, so that nobody can pass it on to another end. See :mod:`.wire_format`.
+with each packet are the header, which stands in the clear, and its *target*, so that nobody can pass it on to another
+end: nothing for the group; for one end, the :attr:`Seal.prefix` of its session, which it takes along wherever it is
+heard, also behind a bridge; or its address, if nothing else is known of it. See :mod:`.wire_format`.
 """
 
 from __future__ import annotations
@@ -49,8 +50,12 @@ class Seal:
         self._counter = count(1)
         self.last = 0
 
-    def seal(self, packet: bytes, destination: Address | None = None) -> bytes:
-        """The datagram of a packet to one end or, with None, to the group. Each call takes the next counter.
+    def seal(self, packet: bytes, target: bytes = b"") -> bytes:
+        """The datagram of a packet. Each call takes the next counter.
+
+        Args:
+            packet: whole.
+            target: nothing for the group; the prefix of a session, or the :func:`end_text` of an address, for one end.
 
         Raises:
             OverflowError: this salt is used up.
@@ -61,8 +66,7 @@ class Seal:
         self.last = number
         counter = number.to_bytes(8, "big")
         header = self.prefix + counter
-        associated = header if destination is None else header + end_text(destination)
-        return header + self._encrypt(_NONCE_START + counter, packet, associated)
+        return header + self._encrypt(_NONCE_START + counter, packet, header + target)
 
 
 class Opener:
@@ -80,16 +84,16 @@ class Opener:
         self.key = key
         self._decrypt = AESGCM(session_key(key, prefix[PREFIX_SIZE - SALT_SIZE :], group)).decrypt
 
-    def open(self, datagram: bytes, destination: bytes = b"") -> bytes | None:
-        """The packet in a datagram; None if it was not sealed with this key for this destination.
+    def open(self, datagram: bytes, target: bytes = b"") -> bytes | None:
+        """The packet in a datagram; None if it was not sealed with this key for this target.
 
         Args:
             datagram: whole.
-            destination: the :func:`end_text` of the one end that it came to; nothing for the group.
+            target: as for :meth:`Seal.seal`.
         """
         header = datagram[:HEADER_SIZE]
         try:
-            return self._decrypt(_NONCE_START + header[PREFIX_SIZE:], datagram[HEADER_SIZE:], header + destination)
+            return self._decrypt(_NONCE_START + header[PREFIX_SIZE:], datagram[HEADER_SIZE:], header + target)
         except InvalidTag:
             return None
 

@@ -131,6 +131,8 @@ class PacketSealing:
             now = self._now()
             self._sessions.tick(now)
             reports = self._go_on(now)
+        if self._sessions.has_ready:
+            self._port.arrive_from_envelope()
         self._tell(reports)
 
     def _go_on(self, now: float) -> list[Report]:
@@ -138,8 +140,7 @@ class PacketSealing:
         sessions, port = self._sessions, self._port
         if sessions.outgoing:
             outgoing, sessions.outgoing = sessions.outgoing, []
-            for packet, destination in outgoing:
-                port.send_packed(packet, destination)
+            port.send_wrapped(outgoing)
         reports = sessions.rejections.take(now)
         due = min(sessions.timer(), sessions.rejections.timer())
         if due < self._due and port.is_open:

@@ -20,6 +20,7 @@ class Why(Enum):
     FORGED = "changed on the way, or forged"
     REPLAYED = "sent before, or much too late"
     UNANSWERED = "of an end that does not answer: an old recording, or it left at once"
+    PASSED_ON = "passed on by somebody, while its sender is heard without that"
     TOO_MUCH = "more than is kept while a new end proves that it is there"
 
 

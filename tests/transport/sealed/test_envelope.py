@@ -18,6 +18,7 @@ from rx_multicast_ipc.transport.sealed.replay_table import ReplayTable
 from rx_multicast_ipc.transport.sealed.wire_format import COUNTER_LIMIT, PREFIX_SIZE, hint_of, looks_sealed
 
 from ...helpers import ROOT
+from .known_answers import known_answers
 
 VECTORS: Any = msgspec.json.decode((ROOT / "docs" / "sealed_vectors.json").read_bytes())
 GROUP = ("224.0.2.1", 61088)
@@ -25,6 +26,12 @@ GROUP = ("224.0.2.1", 61088)
 
 def from_hex(text: str) -> bytes:
     return bytes.fromhex(text)
+
+
+def target_of(vector: Any) -> bytes:
+    if vector["session"] is not None:
+        return from_hex(vector["session"])
+    return b"" if vector["destination"] is None else end_text(tuple(vector["destination"]))
 
 
 def counting(numbers: Iterable[int]) -> Callable[[int], Iterator[int]]:
@@ -36,23 +43,36 @@ def counting(numbers: Iterable[int]) -> Callable[[int], Iterator[int]]:
 class TestKnownAnswers:
     def test_sealing(self, vector: Any, monkeypatch: pytest.MonkeyPatch) -> None:
         key, group = Key(from_hex(vector["key"])), tuple(vector["group"])
-        destination = vector["destination"] and tuple(vector["destination"])
         monkeypatch.setattr(envelope, "count", counting([vector["counter"]]))
         seal = Seal(key, group, from_hex(vector["salt"]))
         assert key.hint == vector["hint"]
         assert session_key(key, from_hex(vector["salt"]), group).hex() == vector["session_key"]
-        assert seal.seal(from_hex(vector["packet"]), destination).hex() == vector["datagram"]
+        assert seal.seal(from_hex(vector["packet"]), target_of(vector)).hex() == vector["datagram"]
 
     def test_opening(self, vector: Any) -> None:
         key, group, datagram = Key(from_hex(vector["key"])), tuple(vector["group"]), from_hex(vector["datagram"])
-        destination = b"" if vector["destination"] is None else end_text(tuple(vector["destination"]))
+        target = target_of(vector)
         opener = Opener(key, group, datagram[:PREFIX_SIZE])
         assert looks_sealed(datagram)
         assert hint_of(datagram) == vector["hint"]
-        packet = opener.open(datagram, destination)
+        packet = opener.open(datagram, target)
         assert packet is not None
         assert packet.hex() == vector["packet"]
-        assert opener.open(datagram, destination + b"0") is None
+        assert opener.open(datagram, target + b"0") is None
+
+
+def test_the_known_answers_are_what_the_guide_says() -> None:
+    """As far as a script that follows it, and shares no code with the package, understands it."""
+    assert msgspec.json.decode(msgspec.json.encode(known_answers())) == VECTORS
+
+
+@pytest.mark.parametrize("vector", VECTORS["datagrams"], ids=lambda vector: vector["what"])
+def test_challenges_are_read_as_they_were_written(vector: Any) -> None:
+    packet = from_hex(vector["packet"])
+    found = challenge.parse(packet)
+    assert (found is not None) == challenge.is_challenge(packet)
+    if found is not None:
+        assert challenge.pack(found) == packet
 
 
 def test_known_answers_of_key_files_and_passphrases() -> None:
@@ -86,9 +106,12 @@ def test_what_is_sealed_for_one_group_and_key_opens_with_no_other(other: Any) ->
 def test_a_packet_to_one_end_opens_as_no_other() -> None:
     seal = Seal(Key.new(), GROUP, os.urandom(12))
     opener = Opener(seal.key, GROUP, seal.prefix)
-    direct = seal.seal(b"for you", ("192.0.2.7", 5))
-    for wrong in (b"", end_text(("192.0.2.7", 6)), end_text(("192.0.2.8", 5))):
+    direct = seal.seal(b"for you", end_text(("192.0.2.7", 5)))
+    for wrong in (b"", end_text(("192.0.2.7", 6)), end_text(("192.0.2.8", 5)), seal.prefix):
         assert opener.open(direct, wrong) is None
+    to_session = seal.seal(b"for you", seal.prefix)
+    assert opener.open(to_session, seal.prefix) == b"for you"
+    assert opener.open(to_session, seal.prefix[:-1] + b"0") is opener.open(to_session) is None
     assert opener.open(seal.seal(b"for all"), end_text(("192.0.2.7", 5))) is None
 
 
@@ -153,8 +176,9 @@ class TestReplayTable:
 
 
 def test_challenges_come_back_as_they_went() -> None:
-    one = challenge.Challenge(bytes(range(16)), bytes(range(16, 32)), 1.5, 7)
+    one = challenge.Challenge(bytes(range(16)), bytes(range(16, 32)), 1.5, 7, b"192.0.2.7 5", in_place=True)
     assert challenge.parse(challenge.pack(one)) == one
     assert challenge.is_challenge(challenge.pack(one))
-    for damaged in (challenge.pack(one)[:-1], challenge.pack(one) + b"x", b"\xf5\x91" + challenge.pack(one)[2:], b""):
+    packed = challenge.pack(one)
+    for damaged in (packed[:63], packed + bytes(255), b"\xf5\x92" + packed[2:], packed[:2] + b"x" + packed[3:], b""):
         assert challenge.parse(damaged) is None

@@ -28,6 +28,8 @@ _log = logging.getLogger("rx_multicast_ipc")
 _READ: Final = 65_536
 """Bytes of one read."""
 
+_jitter: Final = random.Random()  # of its own, so that nobody's seed is used up by a server that is away
+
 _ALIVE: Final = 5.0
 """Seconds after which a silent server is asked whether it is there."""
 
@@ -343,7 +345,7 @@ class ServerLink:
                 self.why = why
                 _log.info("%s is still away: %s", self._url, error)
             self._pause = min(_LONGEST_PAUSE, max(_FIRST_PAUSE, 2 * self._pause))
-            self._thread.scheduler.schedule_relative(self._pause * random.uniform(0.5, 1.0), self._come_back)
+            self._thread.scheduler.schedule_relative(self._pause * _jitter.uniform(0.5, 1.0), self._come_back)
             return
         with self._lock:
             if self._closed:

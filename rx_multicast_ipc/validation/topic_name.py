@@ -44,6 +44,12 @@ def check_pattern(pattern: str) -> tuple[str, ...]:
     return levels
 
 
+def check_topics(_: str, pattern: str) -> str:
+    """``pattern``, if it is one; raises ``InvalidTopic``."""
+    check_pattern(pattern)
+    return pattern
+
+
 def name_end(data: bytes) -> int:
     """How long the name is that ``data`` begins with; 0 or less for a datagram of no topic."""
     return data.find(0, 0, LONGEST_NAME + 1)

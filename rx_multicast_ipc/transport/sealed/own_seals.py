@@ -1,0 +1,104 @@
+"""The seals of this end: the one that it seals with, and former ones that others may still know it by. Pure."""
+
+from __future__ import annotations
+
+from bisect import bisect_right
+from collections import deque
+from collections.abc import Callable
+from contextlib import suppress
+from operator import itemgetter
+from typing import Final
+
+from ...message import Address
+from ...option_values.key import Key
+from ...strangers.bounded_map import BoundedMap
+from .envelope import Opener, Seal
+from .session import Session
+from .wire_format import SALT_SIZE
+
+_SAMPLE: Final = 0.01
+"""Seconds between two sends of which the counter and the time are remembered."""
+
+_SAMPLES: Final = 4096
+
+_REMEMBERED: Final = 4
+"""Seals: with these an end answers those who ask for them, and what was sealed for them alone opens."""
+
+
+class OwnSeal:
+    """One salt of this end.
+
+    Attributes:
+        seal: with it.
+        session: what is known of what it has sealed, to know it for its own.
+    """
+
+    __slots__ = ("_samples", "seal", "session")
+
+    def __init__(self, key: Key, group: Address, salt: bytes) -> None:
+        self.seal = Seal(key, group, salt)
+        self.session = Session(self.seal.prefix, Opener(key, group, self.seal.prefix))
+        self._samples: deque[tuple[float, int]] = deque(maxlen=_SAMPLES)
+
+    def put(self, packet: bytes, target: bytes, now: float) -> bytes:
+        """The datagram of a packet. Raises ``OverflowError`` when the salt is used up."""
+        datagram = self.seal.seal(packet, target)
+        samples = self._samples
+        if not samples or now - samples[-1][0] >= _SAMPLE:
+            samples.append((now, self.seal.last))
+        return datagram
+
+    def first_since(self, time: float) -> int:
+        """The counter of the first datagram that was sent at or after a time, or a little before it."""
+        samples = self._samples
+        place = bisect_right(samples, time, key=itemgetter(0)) - 1
+        if place < 0:
+            return samples[0][1] if len(samples) == _SAMPLES else 1
+        sampled_at, counter = samples[place]
+        if time < sampled_at + _SAMPLE:
+            return counter
+        return samples[place + 1][1] if place + 1 < len(samples) else self.seal.last + 1
+
+
+class OwnSeals:
+    """The seals of one end.
+
+    Args:
+        key: to begin with.
+        group: the group's end.
+        random_bytes: gives so many, not to be guessed, and never the same again.
+    """
+
+    def __init__(self, key: Key, group: Address, random_bytes: Callable[[int], bytes]) -> None:
+        self._group = group
+        self._random_bytes = random_bytes
+        self._all: BoundedMap[bytes, OwnSeal] = BoundedMap(_REMEMBERED)
+        self.renew(key)
+
+    def renew(self, key: Key) -> None:
+        """Seal with this key, and a new salt, from now on."""
+        self._current = OwnSeal(key, self._group, self._random_bytes(SALT_SIZE))
+        self._all.use(self._current.seal.prefix, lambda _: self._current)
+
+    def seal(self, packet: bytes, target: bytes, now: float) -> bytes:
+        """The datagram of a packet; see :meth:`Seal.seal`."""
+        try:
+            return self._current.put(packet, target, now)
+        except OverflowError:
+            self.renew(self._current.seal.key)
+            return self._current.put(packet, target, now)
+
+    def seal_as(self, own: OwnSeal, packet: bytes, target: bytes, now: float) -> bytes:
+        """The same with a seal that may be a former one: who asked for it knows this end by it."""
+        with suppress(OverflowError):
+            return own.put(packet, target, now)
+        return self.seal(packet, target, now)
+
+    def get(self, prefix: bytes) -> OwnSeal | None:
+        """The seal with a prefix, if it is one of this end's."""
+        return self._all.get(prefix)
+
+    @property
+    def prefixes(self) -> list[bytes]:
+        """Of all that are remembered, the newest first."""
+        return [*reversed(self._all)]
