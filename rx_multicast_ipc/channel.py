@@ -47,8 +47,8 @@ if TYPE_CHECKING:
     from typing_extensions import TypeForm  # what checkers bring with them; nothing is imported at run time
 
     from .group_state.latest_value import LatestValue
-    from .operators.codec import OnDecodeError
     from .payload_format import Codec, Format
+    from .subscribing.decode_errors import OnDecodeError
     from .topics.topic import Topic
 
 _T = TypeVar("_T")

@@ -11,12 +11,12 @@ from reactivex.scheduler import VirtualTimeScheduler
 from ..channel_scheduler import clock_of
 from ..errors import ChannelClosed, Unsupported
 from ..message import Message
-from ..operators.codec import OnDecodeError
 from ..option_values.member import Member
 from ..option_values.presence import Presence
 from ..payload_format import Codec, Format
 from ..receiving.inbox import Inbox
 from ..receiving.state_source import StateSource
+from ..subscribing.decode_errors import OnDecodeError
 from ..topics.topic_name import check_name
 from ..transport import Transport
 from ..transport.framed.packet_port import PacketPort

@@ -11,9 +11,9 @@ from reactivex.abc import DisposableBase, ObserverBase, SchedulerBase
 
 from ..errors import DecodeFailed
 from ..message import Message
-from ..operators.codec import OnDecodeError, decode_error_handler
 from ..payload_format import Codec, Format, PayloadFormat
 from ..receiving.async_iteration import HotObservable
+from ..subscribing.decode_errors import OnDecodeError, decode_error_handler
 from ..topics.value_codec import ValueCodec
 from ..validation.payload import as_payload
 

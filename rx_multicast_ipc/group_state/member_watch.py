@@ -14,7 +14,7 @@ from reactivex.scheduler import VirtualTimeScheduler
 
 from ..channel_events import Joined, Left
 from ..channel_scheduler import clock_of
-from ..message import Message
+from ..message import Address, Message
 from ..option_values.member import Member
 from ..option_values.presence import Presence
 from ..receiving.state_source import StateSource
@@ -69,7 +69,24 @@ class MemberWatch:
 
     def begin(self) -> None:
         """Say hello; from any thread, once the channel hears."""
+        watch_ends = getattr(self._packets.transport, "watch_ends", None)
+        if watch_ends is not None and self._may_be_told:
+            watch_ends(self._on_lost)
         self._packets.transport.call(self._go_on)
+
+    @property
+    def _may_be_told(self) -> bool:
+        """Whether what an engine says can be made sure of, or strangers are welcome anyway."""
+        return self._roster.speaks or not self._packets.overhead
+
+    def _on_lost(self, address: Address | None) -> None:
+        """The engine says that the end there is gone; None: this end lost its way to the engine."""
+        if not self._over:
+            if address is None:
+                self._roster.forgive(self._now())
+            else:
+                self._roster.lose(address, self._now())
+            self._go_on()
 
     def end(self, error: Exception | None) -> None:
         """The channel has ended."""

@@ -2,7 +2,8 @@
 
 Each member beats to the group, once an interval. Three beats in a row may get lost. Once a fourth is overdue, the
 member is asked directly, three times, and only who answers none of them is called gone, within five intervals of its
-last sign. One who leaves says so, twice, for one packet may be lost.
+last sign. One who leaves says so, twice, for one packet may be lost. Of whom an engine says that it is gone, it is
+asked at once, and has a quarter of a second.
 
 Who comes says hello with its first beat, and those who are there bring their next beat forward, which costs no packet
 more than they would have sent. A packet has a number in its session: what is not higher than one before is late.
@@ -57,6 +58,9 @@ _PROBE_COPIES: Final = 2
 _PROBE_WAIT: Final = 0.2
 """Intervals that an answer may take, and up to a fifth more."""
 
+_LOST_WAIT: Final = 0.25
+"""Seconds that one has to answer of whom an engine said that it is gone."""
+
 _BEAT_JITTER: Final = 0.03
 """Beats come by so much of an interval early or late, so that those of many members spread."""
 
@@ -88,9 +92,11 @@ class _Known:
         address_at: the last one from ``member``'s address, for an end may speak from several.
         number: the highest number of a packet of it.
         probes: how many it was sent since.
+        lost_at: when an engine said that it is gone, if it was not heard since.
+        look: which of the entries with its name says when to look after it; the others do not count any more.
     """
 
-    __slots__ = ("address_at", "heard_at", "interval", "member", "number", "probes")
+    __slots__ = ("address_at", "heard_at", "interval", "look", "lost_at", "member", "number", "probes")
 
     def __init__(self, member: Member, interval: float, number: int, now: float) -> None:
         self.member = member
@@ -98,6 +104,8 @@ class _Known:
         self.number = number
         self.heard_at = self.address_at = now
         self.probes = 0
+        self.lost_at: float | None = None
+        self.look = 0
 
 
 class Roster:
@@ -137,6 +145,11 @@ class Roster:
         self.refused = 0
 
     @property
+    def speaks(self) -> bool:
+        """Whether it says something of itself, and so may ask others."""
+        return self._own is not None
+
+    @property
     def members(self) -> frozenset[Member]:
         """All who are there, this end with them."""
         own = () if self._own is None else (self._own,)
@@ -171,6 +184,24 @@ class Roster:
         if flags:
             self._on_flags(known, flags, source, now)
 
+    def lose(self, source: Address, now: float) -> None:
+        """An engine says that the end at ``source`` is gone: ask it at once, and call it gone if it does not answer.
+
+        The word of an engine is not enough: whoever may speak there may say so of others, and one that lost its way to
+        the engine for a moment is back before anybody should know.
+        """
+        for known in self._known.values():
+            if known.member.sender == source:
+                known.lost_at = now
+                self._look_after_at(now, known)
+
+    def forgive(self, now: float) -> None:
+        """This end is cut off itself: what the engine said of others' ends means nothing. Their beats decide."""
+        for known in self._known.values():
+            if known.lost_at is not None:
+                known.lost_at = None
+                self._look_after_at(max(now, known.heard_at + known.interval * self._overdue), known)
+
     def due(self, now: float) -> list[Outgoing]:
         """What is to be sent now; members that stay silent are gone afterwards."""
         self._now = now
@@ -183,8 +214,9 @@ class Roster:
             self._beat_at = now + self._presence.interval * (1 + jitter)
         deadlines = self._deadlines
         while deadlines and deadlines[0][0] <= now:
-            _, _, known = heapq.heappop(deadlines)
-            if self._known.get(known.member.session) is known:
+            entry = heapq.heappop(deadlines)
+            known = entry[2]
+            if self._counts(entry):
                 again = self._look_after(known, ready, now)
                 if again < math.inf:
                     self._look_after_at(again, known)
@@ -204,11 +236,16 @@ class Roster:
         return [(self._packet(LEAVE), None) for _ in range(2)]
 
     def _look_after_at(self, when: float, known: _Known) -> None:
-        heapq.heappush(self._deadlines, (when, next(self._pushed), known))
+        known.look = next(self._pushed)
+        heapq.heappush(self._deadlines, (when, known.look, known))
         if len(self._deadlines) > 2 * len(self._known) + _SPARE:
-            there = [entry for entry in self._deadlines if self._known.get(entry[2].member.session) is entry[2]]
-            self._deadlines[:] = there
+            self._deadlines[:] = filter(self._counts, self._deadlines)
             heapq.heapify(self._deadlines)
+
+    def _counts(self, entry: tuple[float, int, _Known]) -> bool:
+        """Whether this is the entry by which one who is there is looked after."""
+        _, look, known = entry
+        return known.look == look and self._known.get(known.member.session) is known
 
     def _makes_room(self, now: float) -> bool:
         """Give up the member that was not heard for longest, if that is long; whether there was one."""
@@ -243,6 +280,8 @@ class Roster:
 
     def _look_after(self, known: _Known, ready: list[Outgoing], now: float) -> float:
         """Ask one from whom nothing came, or give it up; returns when to look again."""
+        if known.lost_at is not None and known.heard_at <= known.lost_at:
+            return self._look_after_lost(known, known.lost_at + _LOST_WAIT, ready, now)
         deadline = known.heard_at + known.interval * self._overdue
         if deadline > now:
             return deadline
@@ -252,6 +291,14 @@ class Roster:
         known.probes += 1
         ready += [(self._packet(PROBE), known.member.sender) for _ in range(_PROBE_COPIES)]
         return now + known.interval * _PROBE_WAIT * (1 + 0.2 * self._random.random())
+
+    def _look_after_lost(self, known: _Known, until: float, ready: list[Outgoing], now: float) -> float:
+        if now >= until:
+            self._remove(known, SILENT)
+            return math.inf
+        if self._own is not None:
+            ready += [(self._packet(PROBE), known.member.sender) for _ in range(_PROBE_COPIES)]
+        return until
 
     def _move(self, known: _Known, source: Address, now: float) -> None:
         """It speaks from another address than before."""

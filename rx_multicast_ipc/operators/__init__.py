@@ -6,6 +6,7 @@ from .codec import OnDecodeError, decode, encode
 from .fail_on_gap import fail_on_gap
 from .map_async import map_async
 from .retry_backoff import retry_with_backoff
+from .topics import topics
 from .waiting import wait_for_message
 
 __all__ = [
@@ -18,5 +19,6 @@ __all__ = [
     "map_async",
     "on_backpressure_buffer",
     "retry_with_backoff",
+    "topics",
     "wait_for_message",
 ]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Literal, TypeVar, overload
 
@@ -10,10 +9,10 @@ from reactivex import Observable
 from reactivex.abc import DisposableBase, ObserverBase, SchedulerBase
 from reactivex.disposable import CompositeDisposable, Disposable
 
-from ..errors import DecodeFailed, InvalidOption
+from ..errors import DecodeFailed
 from ..message import Message, Received
 from ..payload_format import Codec, Format, format_of
-from ..strangers.rate_limit import LogLimit
+from ..subscribing.decode_errors import OnDecodeError, decode_error_handler, flush_log
 from ..validation.arguments import check_callable, check_observable
 from ..validation.stream import Stream
 
@@ -21,14 +20,6 @@ if TYPE_CHECKING:
     from typing_extensions import TypeForm  # what checkers bring with them; nothing is imported at run time
 
 _T = TypeVar("_T")
-
-OnDecodeError = Literal["log", "skip", "raise"] | Callable[[DecodeFailed], None]
-"""What becomes of a datagram that cannot be decoded."""
-
-_log = logging.getLogger("rx_multicast_ipc")
-
-_log_limit = LogLimit(lambda line: _log.warning("%s", line))
-"""Of all streams together: anybody can send what cannot be decoded, and as much of it as they like."""
 
 
 @overload
@@ -102,7 +93,7 @@ def decode(
             subscription = source.subscribe(on_next, observer.on_error, observer.on_completed, scheduler=scheduler)
             if on_error != "log":
                 return subscription
-            return CompositeDisposable(subscription, Disposable(lambda: _log_limit.flush(kind)))
+            return CompositeDisposable(subscription, Disposable(lambda: flush_log(kind)))
 
         return Stream(subscribe)
 
@@ -157,25 +148,3 @@ def _decoder(type_: Any, format: Format | Codec[Any]) -> Callable[[bytes], Any]:
 
 def _name_of(type_: Any) -> str:
     return getattr(type_, "__qualname__", None) or repr(type_)
-
-
-def decode_error_handler(on_error: OnDecodeError, kind: str, where: str = "") -> Callable[[DecodeFailed], None]:
-    """What takes the failures, checked; raises ``InvalidOption``.
-
-    Args:
-        on_error: as for :func:`decode`.
-        kind: of what is logged together.
-        where: begins the line in the log.
-    """
-    if callable(on_error):
-        return check_callable("on_error", on_error, ("a DecodeFailed",), 'on_error="skip", or on_error=print')
-    if on_error not in ("log", "skip", "raise"):
-        raise InvalidOption(f'on_error is "log", "skip", "raise" or a callable, not {on_error!r}')
-
-    def handle(failure: DecodeFailed) -> None:
-        if on_error == "raise":
-            raise failure
-        if on_error == "log":
-            _log_limit.log(kind, lambda: f"{where}{failure}")
-
-    return handle

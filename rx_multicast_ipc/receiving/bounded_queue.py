@@ -163,9 +163,33 @@ class BoundedQueue(Generic[_T]):
             if surplus > 0:
                 self._discarded += surplus
             queued.extend(items)  # lets the oldest go by itself
-        else:
+        elif self.overflow is not Overflow.DROP_OLDEST or not self._extend_at_once(items):
             for item in items:
                 self.put(item)
+
+    def _extend_at_once(self, items: Sequence[Any]) -> bool:
+        """Queue messages together, at a part of the cost, and let the oldest go; False where that cannot be done."""
+        if self._weight is not weigh or set(map(type, items)) != {Message}:
+            return False
+        surplus = max(0, len(items) - self.capacity)  # of them, which would only come to go
+        sizes = [len(item.data) for item in items[surplus:]]
+        size = sum(sizes)
+        if size > self._capacity_bytes:
+            return False
+        with self._lock:
+            gone = self._messages + surplus
+            while self._messages > self.capacity - len(sizes) or self._bytes > self._capacity_bytes - size:
+                self.take()
+            gone -= self._messages
+            self._items.extend(items[surplus:])
+            self._weights.extend([(1, each) for each in sizes])
+            self._messages += len(sizes)
+            self._bytes += size
+            self._discarded += gone
+        if gone:
+            for count in self.counts:
+                count(gone)
+        return True
 
     def clear(self) -> None:
         """Let go of everything, which does not count as lost."""

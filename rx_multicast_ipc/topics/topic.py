@@ -11,10 +11,10 @@ from reactivex import Observable
 
 from ..errors import DecodeFailed
 from ..message import Message, Received
-from ..operators.codec import OnDecodeError, decode_error_handler
 from ..payload_format import Codec, Format
 from ..receiving.async_iteration import HotObservable
 from ..receiving.hot_source import Subscriber
+from ..subscribing.decode_errors import OnDecodeError, decode_error_handler
 from ..subscribing.subscriber_errors import detach, tell_all
 from .topic_name import check_name
 from .topic_router import Hearing, RoutedSource, TopicRouter

@@ -66,6 +66,12 @@ class Simulation:
         self._carry(node, node.roster.leave())
         node.crashed = True
 
+    def lose(self, node: Node, other: Node) -> None:
+        """An engine tells ``node`` that ``other`` is gone."""
+        node.roster.lose(other.address, self.now)
+        node.due = self.now
+        self._run_one(node, None, node.address)
+
     def run(self, until: float) -> None:
         queue = self._queue
         while queue and queue[0][0] <= until:

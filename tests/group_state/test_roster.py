@@ -117,6 +117,44 @@ def test_one_whose_beats_are_lost_stays_as_long_as_it_answers_probes() -> None:
     assert one.gone == []
 
 
+@pytest.mark.parametrize("interval", [1.0, 3600.0])
+def test_one_that_an_engine_says_is_gone_is_asked_and_gone_at_once_if_it_is(interval: float) -> None:
+    simulation = Simulation()
+    one, other, third = group(simulation, 3, interval)
+    simulation.run(until=2.5)
+    for times in range(3):  # somebody says so who does not know
+        simulation.lose(one, other)
+        simulation.run(until=3.5 + times)
+    assert one.gone == []
+    other.crashed = True
+    simulation.lose(one, other)
+    simulation.run(until=5.76)
+    assert [(name, why) for _, name, why in one.gone] == [("member 1", SILENT)]
+    assert third.gone == []
+    simulation.run(until=5.5 + 5 * interval)
+    assert [name for _, name, _ in third.gone] == ["member 1"]  # who was not told finds out
+    simulation.run(until=20 * interval)
+    assert [name for _, name, _ in one.gone] == ["member 1"]
+
+
+def test_who_is_cut_off_itself_goes_by_the_beats() -> None:
+    simulation = Simulation()
+    one, other = group(simulation, 2, 10.0)
+    simulation.run(until=5)
+    other.crashed = True  # as one that has no way to the engine either, for a while
+    simulation.lose(one, other)
+    simulation.run(until=5.1)
+    one.roster.forgive(simulation.now)
+    simulation.run(until=20)
+    other.crashed = False
+    simulation._wake(other, simulation.now)  # pyright: ignore[reportPrivateUsage]
+    simulation.run(until=100)
+    assert one.gone == []
+    other.crashed = True
+    simulation.run(until=160)
+    assert [name for _, name, _ in one.gone] == ["member 1"]
+
+
 def test_one_that_was_only_silent_is_back_with_its_next_beat() -> None:
     simulation = Simulation()
     one, other = group(simulation, 2)

@@ -93,6 +93,26 @@ def test_counting_alone_does_as_weighing_does() -> None:
             assert plain.take() == weighed.take()
 
 
+def test_many_at_once_do_as_one_by_one_does() -> None:
+    random = Random(7)
+    for _ in range(200):
+        bounds: Any = {"capacity": random.randint(1, 12), "capacity_bytes": random.randint(1, 60)}
+        together: BoundedQueue[Any] = BoundedQueue(**bounds)
+        alone: BoundedQueue[Any] = BoundedQueue(**bounds)
+        told: list[list[int]] = [[], []]
+        for queue, losses in zip((together, alone), told, strict=True):
+            queue.counts.append(losses.append)
+        for _ in range(20):
+            batch = [message(random.randint(0, 9)) for _ in range(random.randint(0, 20))]
+            together.extend(batch)
+            for item in batch:
+                alone.put(item)
+            assert list(together) == list(alone)
+            assert together.discarded == alone.discarded == sum(told[0]) == sum(told[1])
+            if random.random() < 0.3:
+                assert take_all(together) == take_all(alone)
+
+
 def test_what_is_cleared_is_not_lost() -> None:
     queue: BoundedQueue[ipc.Message] = BoundedQueue(3, capacity_bytes=10)
     for _ in range(2):

@@ -11,8 +11,9 @@ import msgspec
 import pytest
 import reactivex as rx
 
-from rx_multicast_ipc.operators import OnDecodeError, codec
+from rx_multicast_ipc.operators import OnDecodeError
 from rx_multicast_ipc.strangers.rate_limit import LogLimit
+from rx_multicast_ipc.subscribing import decode_errors
 
 from ..helpers import ipc
 
@@ -38,7 +39,7 @@ def report(error: BaseException) -> None:
 
 @pytest.fixture(autouse=True)
 def fresh_limit(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(codec, "_log_limit", LogLimit(codec._log.warning))  # pyright: ignore[reportPrivateUsage]
+    monkeypatch.setattr(decode_errors, "_log_limit", LogLimit(decode_errors._log.warning))  # pyright: ignore[reportPrivateUsage]
 
 
 class Reading(msgspec.Struct, forbid_unknown_fields=True):

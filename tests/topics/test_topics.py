@@ -14,6 +14,7 @@ from typing import Any, NewType, TypedDict
 
 import msgspec
 import pytest
+import reactivex as rx
 from hypothesis import given
 from hypothesis import strategies as st
 from reactivex import operators as ops
@@ -503,3 +504,38 @@ def test_any_name_finds_its_topic(name: str) -> None:
     network.scheduler.advance_by(1)
     assert heard.values == [1]
     assert [one.topic for one in found.values] == [name]
+
+
+def test_topics_of_any_stream_of_messages() -> None:
+    datagrams = [
+        b"robot/pose\0[1]",
+        b"hello",
+        b"\0nothing",
+        b"robot/arm/pose\0[2]",
+        b"robot/*\0[3]",
+        b"robot/bad\xff\0[4]",
+    ]
+    messages = rx.of(*(ipc.Message(data) for data in datagrams))
+
+    def found(pattern: str) -> list[tuple[str, Any]]:
+        stream = messages.pipe(
+            ipc.operators.topics(pattern), ops.map(lambda each: (each.topic, each.json())), ops.to_list()
+        )
+        return ipc.run(stream)
+
+    assert found("**") == [("robot/pose", [1]), ("robot/arm/pose", [2])]
+    assert found("robot/pose") == [("robot/pose", [1])]
+    assert found("robot/*/pose") == [("robot/arm/pose", [2])]
+
+
+def test_topics_of_a_stream_ends_and_errs_with_it() -> None:
+    ended = Seen(rx.empty().pipe(ipc.operators.topics()))
+    failed = Seen(rx.throw(RuntimeError("cut")).pipe(ipc.operators.topics()))
+    assert (ended.completed, str(failed.error)) == (True, "cut")
+
+
+def test_topics_of_a_stream_refuses_what_is_no_pattern_and_no_stream() -> None:
+    with pytest.raises(ipc.InvalidTopic, match="last level"):
+        ipc.operators.topics("**/pose")
+    with pytest.raises(ipc.InvalidArgument, match=r"today\.pcap"):
+        ipc.operators.topics()([])  # pyright: ignore[reportArgumentType]

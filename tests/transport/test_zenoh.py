@@ -179,6 +179,51 @@ def test_a_process_ends_with_channels_open_and_its_last_words_arrive(router: Zen
         assert [message.text for message in heard.wait_for_count(100)] == [str(number) for number in range(100)]
 
 
+def member_names(seen: Seen[frozenset[ipc.Member]]) -> set[str]:
+    """Of the last set."""
+    return {member.name for members in seen.values[-1:] for member in members}
+
+
+def test_a_crash_is_told_at_once_and_the_end_of_the_router_is_none(port: int) -> None:
+    code = (
+        "import sys, rx_multicast_ipc as ipc\n"
+        "with ipc.open_channel(int(sys.argv[1]), presence=ipc.Presence('Bob', interval=3600)):\n"
+        "    print('ready', flush=True)\n"
+        "    sys.stdin.read()\n"
+    )
+    presence = ipc.Presence("Ann", interval=3600)  # so that beats tell nothing
+    with ZenohRouter() as router, ipc.open_channel(port, interface=router.url, presence=presence) as ann:
+        members, events = Seen(ann.members), Seen(ann.events)
+        bob = process(code, router.url, port)
+        members.wait_for(lambda seen: member_names(seen) == {"Ann", "Bob"})
+        for _ in range(2):
+            count_of_events = len(events.values)
+            router.kill()
+            router.start()
+            events.wait_for(
+                lambda seen, n=count_of_events: (
+                    [getattr(event, "change", None) for event in seen.values[n:]]
+                    == [NetworkChange.DOWN, NetworkChange.UP]
+                )
+            )
+        assert not [event for event in events.values if isinstance(event, ipc.Left)]
+        # Bob is known to be back once a token of his is seen; before, his end would be no news to the router.
+        wait_until(lambda: tokens(router, port) == 2)
+        bob.kill()
+        members.wait_for(lambda seen: member_names(seen) == {"Ann"})
+        left = events.wait_for(lambda seen: any(isinstance(event, ipc.Left) for event in seen.values[-1:])).values[-1:]
+        assert [(each.member.name, each.reason) for each in left if isinstance(each, ipc.Left)] == [("Bob", "silent")]
+        bob.communicate()
+
+
+def tokens(router: ZenohRouter, port: int) -> int:
+    """How many ends of a group the router knows to be there."""
+    session = login.open_session(Zenoh(router.url))
+    found = len(list(session.liveliness().get(f"rx/here/*/{port}/**")))
+    session.close()
+    return found
+
+
 def test_a_forked_child_is_told_at_once_and_ends_and_its_parent_goes_on(router: ZenohRouter, port: int) -> None:
     code = (
         "import os, sys, warnings, rx_multicast_ipc as ipc\n"

@@ -47,15 +47,28 @@ def check_port(examination: Examination) -> Iterator[Finding]:
             "what is sent to the port alone, not to a group, reaches one of them: the one that was opened last",
             "answer to the sender's own port, as reply() does",
         )
-    for holder in holders:
-        if holder.drops:
-            yield warning(
-                "lost",
-                subject,
-                f"{_names([holder])} has lost {holder.drops} messages",
-                "its receive buffer was full: it reads too slowly",
-                "raise its receive buffer, do less in its subscribers, or send at a lower rate",
-            )
+    yield from (_dropped(holder, subject) for holder in holders if holder.drops)
+
+
+def _dropped(holder: Holder, subject: str) -> Finding:
+    """What the kernel kept from a program: lost where the program is behind, else most likely its own messages."""
+    name = _names([holder])
+    if holder.waiting:
+        return warning(
+            "lost",
+            subject,
+            f"{name} has lost {holder.drops} messages, and has {holder.waiting} bytes still to read",
+            "its receive buffer was full: it reads too slowly",
+            "raise its receive buffer, do less in its subscribers, or send at a lower rate",
+        )
+    return note(
+        "not-received",
+        subject,
+        f"the kernel kept {holder.drops} messages from {name}, which has read all others",
+        "a channel's own messages, which come to it from memory, are counted here, too; if it sends none, its receive "
+        "buffer was full at some time",
+        "channel.statistics.dropped, in that program, counts what was lost, without its own messages",
+    )
 
 
 def check_receive_buffer(examination: Examination) -> Iterator[Finding]:

@@ -73,13 +73,16 @@ class Holder(NamedTuple):
         address: numeric, to which it is bound; ``"0.0.0.0"`` or ``"::"`` for any.
         user: number of the user whose it is.
         program: its process's number and command, or ``""`` if this user may not know.
-        drops: datagrams that it lost because its buffer was full.
+        drops: datagrams that the kernel did not give it: its buffer was full, or a socket filter of its own refused
+            them (proc_net_udp(5) counts both alike).
+        waiting: bytes that it has not read yet.
     """
 
     address: str
     user: int
     program: str
     drops: int
+    waiting: int
 
 
 class System:
@@ -140,15 +143,16 @@ class System:
         """Who is bound to a UDP port."""
         if self.platform != "linux":
             return None
-        rows: list[tuple[str, int, int, int]] = []
+        rows: list[tuple[str, int, int, int, int]] = []
         for name, size in (("udp", 8), ("udp6", 32)):
             for line in self._read(f"proc/net/{name}").splitlines()[1:]:
                 fields = line.split()
                 address, _, number = fields[1].partition(":")
                 if int(number, 16) == port and len(address) == size:
-                    rows.append((_address(address), int(fields[7]), int(fields[9]), int(fields[12])))
-        programs = self._programs({inode for _, _, inode, _ in rows}) if rows else {}
-        return [Holder(address, user, programs.get(inode, ""), drops) for address, user, inode, drops in rows]
+                    waiting = int(fields[4].partition(":")[2], 16)
+                    rows.append((_address(address), int(fields[7]), int(fields[9]), int(fields[12]), waiting))
+        programs = self._programs({inode for _, _, inode, _, _ in rows}) if rows else {}
+        return [Holder(address, user, programs.get(inode, ""), *counts) for address, user, inode, *counts in rows]
 
     def members(self, group: str) -> dict[str, int]:
         """How many sockets joined ``group``, by the name of the interface."""

@@ -219,3 +219,16 @@ def test_a_channel_of_this_library_on_the_port_is_no_fault(host: Host) -> None:
         channel = ipc.open_channel(interface="eth0")
     with channel:
         assert doctor(host) == (0, {})
+
+
+def test_a_channel_that_sends_has_lost_nothing(host: Host) -> None:
+    with host.entered():
+        channel = ipc.open_channel(interface="eth0")
+    with channel:
+        for number in range(20):  # the kernel counts them as dropped: they came to the channel from memory
+            ipc.run(channel.broadcast(str(number)))
+        code, findings = finish(start(host, "--interface", "eth0", "--receive-buffer", str(BUFFER)))
+        kept = [finding for finding in findings if finding.name == "not-received"]
+        assert (code, bad(findings)) == (0, {})
+        assert [(finding.severity, finding.subject) for finding in kept] == [(Severity.NOTE, "port 61088")]
+        assert "20 messages" in kept[0].seen

@@ -22,7 +22,7 @@ pytestmark = needs_linux
 UDP = """\
    sl  local_address rem_address   st tx_queue rx_queue tr tm->when retrnsmt   uid  timeout inode ref pointer drops
   640: 010200E0:EEA0 00000000:0000 07 00000000:00000000 00:00000000 00000000  1000        0 901 2 0000000000000000 0
-  641: 00000000:EEA0 00000000:0000 07 00000000:00000000 00:00000000 00000000     0        0 902 2 0000000000000000 7
+  641: 00000000:EEA0 00000000:0000 07 00000000:00000A00 00:00000000 00000000     0        0 902 2 0000000000000000 7
   642: 00000000:EEA1 00000000:0000 07 00000000:00000000 00:00000000 00000000     0        0 903 2 0000000000000000 0
 """
 UDP6 = """\
@@ -71,9 +71,9 @@ def examination(
 
 def test_who_is_bound_to_a_port(root: Path) -> None:
     assert System(root).holders(61088) == [
-        Holder("224.0.2.1", 1000, "", 0),
-        Holder("0.0.0.0", 0, "node server.js (process 77)", 7),
-        Holder("::", 0, "", 0),
+        Holder("224.0.2.1", 1000, "", 0, 0),
+        Holder("0.0.0.0", 0, "node server.js (process 77)", 7, 2560),
+        Holder("::", 0, "", 0, 0),
     ]
     assert System(root).holders(1) == []
 

@@ -4,10 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from functools import partial
-from itertools import chain, repeat
 from typing import Final, NamedTuple
 
 _LONGEST_LINE: Final = 1 << 20
+
+_THOUSAND: Final = 1000
+_ENDS: Final = tuple(b"%03d" % end for end in range(_THOUSAND))
+"""The last three digits of any number. Those below 1000 have zeros before them."""
+
+_PARTS: Final = 5
+"""Pieces of bytes that a published message is joined of."""
 
 
 class Delivered(NamedTuple):
@@ -89,15 +95,29 @@ class Parser:
 
 
 def publish(subject: bytes, reply: bytes, number: int, payloads: Sequence[bytes]) -> bytes:
-    """``payloads``, each with its running number, from ``number`` on, behind ``reply``."""
+    """``payloads``, each with its running number, from ``number`` on, behind ``reply``.
+
+    For many, nothing is made for each: what is the same of all is a list that is multiplied, the ends of their numbers
+    are there already, and one join makes the bytes.
+    """
     head = b"PUB %b %b" % (subject, reply)
     if len(payloads) == 1:
         return b"%b%d %d\r\n%b\r\n" % (head, number, len(payloads[0]), payloads[0])
-    # Lists that C code makes and joins: a tenth of what it costs to format each message.
-    numbers = repr(list(range(number, number + len(payloads))))[1:-1].encode().split(b", ")
-    sizes = repr(list(map(len, payloads)))[1:-1].encode().split(b", ")
-    parts = zip(repeat(head), numbers, repeat(b" "), sizes, repeat(b"\r\n"), payloads, repeat(b"\r\n"))
-    return b"".join(chain.from_iterable(parts))
+    sizes = set(map(len, payloads))
+    written: list[bytes] = []
+    place = 0
+    while place < len(payloads):
+        thousands, rest = divmod(number + place, _THOUSAND)
+        some = payloads[place : place + _THOUSAND - rest]
+        before = b"%b%d" % (head, thousands) if thousands else head
+        parts = [before, b"", b" %d\r\n" % len(some[0]), b"", b"\r\n"] * len(some)
+        parts[1::_PARTS] = _ENDS[rest : rest + len(some)]
+        if len(sizes) > 1:
+            parts[2::_PARTS] = [b" %d\r\n" % size for size in map(len, some)]
+        parts[3::_PARTS] = some
+        written += parts
+        place += len(some)
+    return b"".join(written)
 
 
 def publish_with_id(subject: bytes, reply: bytes, identity: str, payload: bytes) -> bytes:

@@ -56,6 +56,7 @@ class ZenohConnection(SharedConnection[End]):
         self._congestion = control.BLOCK if engine.block else control.DROP
         self._subscribers: dict[End, Any] = {}
         self._keys: dict[End, Any] = {}
+        self._life: dict[End, tuple[Any, ...]] = {}
         self._routers: set[str] = set()
         self._up = True
         self._session = open_session(engine)
@@ -90,9 +91,29 @@ class ZenohConnection(SharedConnection[End]):
         except self._zenoh.ZError as error:
             raise CannotOpen(f"{self.url} cannot be listened to: {error}") from error
 
+    def watch_ends(self, end: End, lost: Callable[[Address], None]) -> None:
+        """Declare that ``end`` is there, and call ``lost``, on a thread of Zenoh's, with each of its group that is not.
+
+        Where the router takes no such declarations, it is left at that.
+        """
+
+        def take(sample: Any) -> None:
+            address = keys.sender_in(str(sample.key_expr))
+            if sample.kind == self._zenoh.SampleKind.DELETE and address is not None:
+                lost(address)
+
+        life = keys.of_life(end.group)
+        session, number = end.sender_address
+        with suppress(self._zenoh.ZError):
+            liveliness = self._session.liveliness()
+            others = liveliness.declare_subscriber(f"{life}/**", self._callback(take))
+            self._life[end] = (others, liveliness.declare_token(f"{life}/{session}/{number}"))
+
     def _unsubscribe(self, end: End) -> None:
         subscriber, key = self._subscribers.pop(end, None), self._keys.pop(end, None)
         with suppress(self._zenoh.ZError):
+            for declared in self._life.pop(end, ()):
+                declared.undeclare()
             if subscriber is not None:
                 subscriber.undeclare()
             if key is not None:
@@ -206,7 +227,12 @@ class ZenohConnection(SharedConnection[End]):
         super().forget()
         self._up = False
         # Letting go of the session would have it say goodbye by threads that this process does not have.
-        for kept in (self._session, self._listener, self._direct, *self._subscribers.values(), *self._keys.values()):
+        declared = (
+            *self._subscribers.values(),
+            *self._keys.values(),
+            *(each for life in self._life.values() for each in life),
+        )
+        for kept in (self._session, self._listener, self._direct, *declared):
             ctypes.pythonapi.Py_IncRef(ctypes.py_object(kept))
 
 

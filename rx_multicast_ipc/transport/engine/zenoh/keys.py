@@ -2,6 +2,7 @@
 
     rx/<group>/<port>/<session>/<n>                        to the group; the sender is the end of it
     rx/to/<session>/<n>/<sender's session>/<sender's n>    to one end alone
+    rx/here/<group>/<port>/<session>/<n>                   a liveliness token: the end is there
 
 The message's running number is its attachment: 8 bytes, big-endian.
 """
@@ -20,6 +21,11 @@ def of_group(group: Group) -> str:
 def of_sender(group: Group, sender: Address) -> str:
     """Where an end sends to its group."""
     return f"{of_group(group)}/{sender[0]}/{sender[1]}"
+
+
+def of_life(group: Group) -> str:
+    """What the keys of the liveliness tokens of a group begin with."""
+    return f"rx/here{of_group(group)[2:]}"
 
 
 def of_one(destination: Address, sender: Address) -> str:

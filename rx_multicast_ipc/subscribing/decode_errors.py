@@ -1,0 +1,46 @@
+"""What becomes of a datagram that cannot be decoded."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from typing import Literal
+
+from ..errors import DecodeFailed, InvalidOption
+from ..strangers.rate_limit import LogLimit
+from ..validation.arguments import check_callable
+
+OnDecodeError = Literal["log", "skip", "raise"] | Callable[[DecodeFailed], None]
+"""What becomes of a datagram that cannot be decoded."""
+
+_log = logging.getLogger("rx_multicast_ipc")
+
+_log_limit = LogLimit(lambda line: _log.warning("%s", line))
+"""Of all streams together: anybody can send what cannot be decoded, and as much of it as they like."""
+
+
+def decode_error_handler(on_error: OnDecodeError, kind: str, where: str = "") -> Callable[[DecodeFailed], None]:
+    """What takes the failures, checked; raises ``InvalidOption``.
+
+    Args:
+        on_error: see :data:`OnDecodeError`.
+        kind: of what is logged together.
+        where: begins the line in the log.
+    """
+    if callable(on_error):
+        return check_callable("on_error", on_error, ("a DecodeFailed",), 'on_error="skip", or on_error=print')
+    if on_error not in ("log", "skip", "raise"):
+        raise InvalidOption(f'on_error is "log", "skip", "raise" or a callable, not {on_error!r}')
+
+    def handle(failure: DecodeFailed) -> None:
+        if on_error == "raise":
+            raise failure
+        if on_error == "log":
+            _log_limit.log(kind, lambda: f"{where}{failure}")
+
+    return handle
+
+
+def flush_log(kind: str) -> None:
+    """Log how many of a kind there were since its last line, for a stream that ends."""
+    _log_limit.flush(kind)
