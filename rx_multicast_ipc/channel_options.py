@@ -10,6 +10,7 @@ from .option_values.key import Key, check_keys, keys_of_environment
 from .option_values.presence import Presence, check_presence
 from .option_values.reliable import Reliable, check_reliable
 from .validation.arguments import check_backlog, check_flag, check_receive_buffer, check_send_from, check_spin
+from .validation.topic_name import check_topics
 
 _F = TypeVar("_F", bound=Callable[..., Any])
 
@@ -63,6 +64,9 @@ class ChannelOptions(TypedDict, total=False):
             the environment variable ``RX_MULTICAST_IPC_KEY`` names, or none. Needs ``cryptography``.
         presence: a name, or a :class:`Presence`: the others who have this option get to know that the channel is here,
             and it knows of them, in ``members``. Messages stay what they are without it. Not if not given.
+        topics: a pattern as for :meth:`Channel.topics`, such as ``"robot/*"``: of what is sent to the group, the
+            channel hears what is published to topics that match, and nothing else. On an engine, the server sends it no
+            more than that. Everything if not given. Latest values are not heard then, unless there is ``presence``.
     """
 
     interface: Annotated[Interfaces | None, Option(None)]
@@ -76,6 +80,7 @@ class ChannelOptions(TypedDict, total=False):
     reliable: Annotated[bool | Reliable | None, Option(None, check_reliable)]
     key: Annotated[Key | Sequence[Key] | Literal[False] | None, Option(None, check_keys, keys_of_environment)]
     presence: Annotated[str | Presence | None, Option(None, check_presence)]
+    topics: Annotated[str | None, Option(None, check_topics)]
 
 
 _HINTS: Final = get_type_hints(ChannelOptions, include_extras=True)

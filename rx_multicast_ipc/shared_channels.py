@@ -64,7 +64,7 @@ def messages(
     checked = complete({**options, "backlog": 1})
     joined = group_of(port, group, checked)
     if since is not None:
-        return history(check_since(since, until_now, joined, checked), joined, since, until_now)
+        return history(check_since(since, until_now, joined, checked), joined, since, until_now, checked.get("topics"))
     if until_now:
         raise InvalidOption('until_now ends what since= begins; pass since="all" with it')
 

@@ -8,7 +8,7 @@ from typing import Any
 from ..errors import InvalidTopic
 from ..message import Message
 from ..topics.topic_message import TopicMessage
-from ..topics.topic_name import PatternTree, check_name, check_pattern, name_end, read_name
+from ..validation.topic_name import PatternTree, check_name, check_pattern, name_end, read_name
 
 
 class TopicPattern:

@@ -17,10 +17,10 @@ from ..payload_format import Codec, Format
 from ..receiving.inbox import Inbox
 from ..receiving.state_source import StateSource
 from ..subscribing.decode_errors import OnDecodeError
-from ..topics.topic_name import check_name
 from ..transport import Transport
 from ..transport.framed.packet_port import PacketPort
 from ..transport.framed.packets import ControlPacket
+from ..validation.topic_name import check_name
 from .latest_packets import ASK, is_latest, read_ask, read_latest
 from .presence_packet import PRESENCE, read_presence
 
@@ -154,7 +154,7 @@ class GroupState:
 
     def _on_writable(self) -> None:
         with self._port.lock:
-            self._port.go_on()
+            self._port.outlet.go_on()
 
 
 def _is_presence(packet: ControlPacket, _: Message) -> bool:

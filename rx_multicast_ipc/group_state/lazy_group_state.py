@@ -6,7 +6,7 @@ import threading
 from typing import TYPE_CHECKING
 
 from ..channel_options import ChannelOptions
-from ..errors import ChannelClosed
+from ..errors import ChannelClosed, Unsupported
 from ..receiving.inbox import Inbox
 from ..transport import Transport
 
@@ -45,6 +45,11 @@ class LazyGroupState:
             transport = self._inbox.transport
             if transport.closed:
                 raise ChannelClosed
+            if self._options["topics"] is not None:
+                raise Unsupported(
+                    "a channel that was opened for some topics hears of no latest values; open another one without "
+                    "topics=, or this one with presence=, too"
+                )
             with self._lock:
                 made = self._made
                 if made is None:

@@ -9,7 +9,7 @@ import msgspec
 
 from ..message import Address, Message, Received
 from ..topics.topic_message import TopicMessage
-from ..topics.topic_name import split_topic
+from ..validation.topic_name import split_topic
 from .live_meter import Item, Reading, Value, message_of
 from .plotted_values import Values
 from .sender_name import name_of

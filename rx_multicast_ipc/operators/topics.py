@@ -10,9 +10,9 @@ from reactivex.abc import DisposableBase, ObserverBase, SchedulerBase
 
 from ..message import Message
 from ..topics.topic_message import TopicMessage
-from ..topics.topic_name import REST, PatternTree, check_pattern, name_end, read_name
 from ..validation.arguments import check_observable
 from ..validation.stream import Stream
+from ..validation.topic_name import REST, PatternTree, check_pattern, name_end, read_name
 
 _EXAMPLE: Final = 'capture.read("today.pcap").pipe(topics("robot/*"))'
 

@@ -20,6 +20,7 @@ from ..transport.latch import Latch
 from ..validation.arguments import check_flag, shown
 from .async_iteration import HotObservable
 from .event_loop_delivery import LoopObserver, loop_of
+from .topic_filter import TopicFilter
 
 
 def check_since(since: Since, until_now: bool, group: Group, options: ChannelOptions) -> Engine:
@@ -45,8 +46,9 @@ def check_since(since: Since, until_now: bool, group: Group, options: ChannelOpt
     return group.engine
 
 
-def history(engine: Engine, group: Group, since: Since, until_now: bool) -> HotObservable[Message]:
+def history(engine: Engine, group: Group, since: Since, until_now: bool, topics: str | None) -> HotObservable[Message]:
     """Cold: each subscription emits what was kept since then, and what comes, or completes where the past ends."""
+    choose = None if topics is None else TopicFilter(topics)
 
     def subscribe(given: ObserverBase[Message], scheduler: SchedulerBase | None = None) -> DisposableBase:
         loop = loop_of(scheduler)
@@ -54,7 +56,7 @@ def history(engine: Engine, group: Group, since: Since, until_now: bool) -> HotO
 
         def deliver(batch: list[Message]) -> None:
             try:
-                for message in batch:
+                for message in batch if choose is None else choose(batch):
                     if gone:
                         return
                     observer.on_next(message)

@@ -14,6 +14,7 @@ from ..message import Message
 from ..subscribing.deadlocks import deadlock
 from ..subscribing.subscriber_errors import tell_all
 from ..transport import OpenTransport, Transport
+from ..transport.delivered_batch import deliver_together
 from ..transport.sealed.sealed_traffic_notice import SealedTrafficNotice
 from .closed_notice import ClosedNotice, anew
 from .hot_source import HotSource
@@ -61,6 +62,10 @@ class Inbox:
         try:
             self.backlog = Backlog(self.transport, options["backlog"])
             self._delivery = _Delivery(self)
+            if options["topics"] is not None:
+                from .topic_filter import TopicFilter
+
+                self._delivery.choose = TopicFilter(options["topics"])
             prepare(self.transport)
             self.transport.start(self._delivery, self._end, self.tell)
         except BaseException:
@@ -123,6 +128,7 @@ class _Delivery:
         self._backlog = inbox.backlog
         self._notice = inbox.notice
         self.sift: Callable[[list[Message]], list[Message]] | None = None
+        self.choose: Callable[[list[Message]], list[Message]] | None = None
 
     def __call__(self, batch: list[Message]) -> None:
         if not self._notice.told:
@@ -131,6 +137,16 @@ class _Delivery:
             batch = self.sift(batch)
             if not batch:
                 return
+        if self.choose is not None:
+            batch = self.choose(batch)
+            if not batch:
+                return
+        if len(batch) > 1:
+            deliver_together(partial(self._deliver, batch))
+        else:
+            self._deliver(batch)
+
+    def _deliver(self, batch: list[Message]) -> None:
         if self._batches.observed:
             self._batches.emit((batch,))
         if self._messages.observed:

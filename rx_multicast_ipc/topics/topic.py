@@ -16,7 +16,7 @@ from ..receiving.async_iteration import HotObservable
 from ..receiving.hot_source import Subscriber
 from ..subscribing.decode_errors import OnDecodeError, decode_error_handler
 from ..subscribing.subscriber_errors import detach, tell_all
-from .topic_name import check_name
+from ..validation.topic_name import check_name
 from .topic_router import Hearing, RoutedSource, TopicRouter
 from .value_codec import ValueCodec
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 from ..errors import DecodeFailed
 from ..message import Message
 from ..payload_format import Codec, Format, format_of
-from .topic_name import name_end
+from ..validation.topic_name import name_end
 
 if TYPE_CHECKING:
     from typing_extensions import TypeForm  # what checkers bring with them; nothing is imported at run time

@@ -18,7 +18,7 @@ BLOCKS = re.findall(r"^```py\n(.*?)^```\n```text\n(.*?)^```\n", GUIDE, re.MULTIL
 
 
 def test_every_block_shows_what_it_prints() -> None:
-    assert len(BLOCKS) == GUIDE.count("\n```py\n") == 4
+    assert len(BLOCKS) == GUIDE.count("\n```py\n") == 5
 
 
 def test_the_blocks_do_what_the_guide_shows() -> None:

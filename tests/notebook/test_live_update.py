@@ -18,7 +18,7 @@ from rx_multicast_ipc.notebook.live_update import (
     payload_of,
 )
 from rx_multicast_ipc.notebook.sender_name import name_of
-from rx_multicast_ipc.topics.topic_name import split_topic
+from rx_multicast_ipc.validation.topic_name import split_topic
 
 
 def decoded(parts: list[bytes]) -> tuple[Head, list[bytes]]:

@@ -16,7 +16,8 @@ from reactivex.testing import TestScheduler
 
 import rx_multicast_ipc as ipc
 from rx_multicast_ipc.message import Address
-from rx_multicast_ipc.sending import paced_send_all
+from rx_multicast_ipc.sending import paced_send_all, transfer
+from rx_multicast_ipc.sending.pace import Pace
 from rx_multicast_ipc.sending.paced_send_all import send_all
 from rx_multicast_ipc.transport import WouldBlock
 
@@ -263,7 +264,7 @@ def test_what_arrives_as_the_turn_is_given_back_is_sent_in_order(
     source: Subject[bytes] = Subject()
     reached = Moment(lambda: source.on_next(b"2"))
     monkeypatch.setattr(
-        paced_send_all,
+        transfer,
         "Lock",
         lambda: InterposedLock(*((reached, lambda: None) if moment == "before" else (lambda: None, reached))),
     )
@@ -285,7 +286,7 @@ def test_what_arrives_as_the_pace_falls_asleep_wakes_it(monkeypatch: pytest.Monk
     transport.waiting.append(lambda: None)  # takes everything
     source: Subject[bytes] = Subject()
     reached = Moment(lambda: source.on_next(b"2"))
-    monkeypatch.setattr("rx_multicast_ipc.sending.paced_send_all._Pace.__init__", with_lock(reached))
+    monkeypatch.setattr("rx_multicast_ipc.sending.pace.Pace.__init__", with_lock(reached))
     Seen(send_all(transport, source, 10, scheduler))
     reached.armed = True
     source.on_next(b"1")
@@ -295,7 +296,7 @@ def test_what_arrives_as_the_pace_falls_asleep_wakes_it(monkeypatch: pytest.Monk
 
 def with_lock(before_release: Callable[[], None]) -> Callable[..., None]:
     """The initialiser of a pace whose lock is an interposed one."""
-    pace: Any = paced_send_all._Pace  # pyright: ignore[reportPrivateUsage]
+    pace: Any = Pace
     initialise = pace.__init__
 
     def initialise_with_lock(self: Any, *arguments: Any) -> None:

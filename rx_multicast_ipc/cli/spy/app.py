@@ -23,7 +23,7 @@ from ...errors import ChannelClosed, Unsupported
 from ...message import Address
 from ...option_values.member import Member, names_by_sender
 from ...strangers.printable_text import printable, printable_bytes
-from ...topics.topic_name import split_topic
+from ...validation.topic_name import split_topic
 from .. import exit_codes
 from ..output import clock, host_port
 from .log_notices import Notices

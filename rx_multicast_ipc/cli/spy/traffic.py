@@ -9,7 +9,7 @@ from typing import Final
 
 from ...message import Address, Message
 from ...strangers.bounded_map import BoundedMap
-from ...topics.topic_name import split_topic
+from ...validation.topic_name import split_topic
 from ..output import host_port
 
 KEPT: Final = 10_000

@@ -9,6 +9,7 @@ from ...channel_events import ChannelEvent, NetworkChange
 from ...group import Group
 from ...message import Address, Message
 from ..base import Hears
+from .sent_topics import Run
 
 
 class End(Protocol):
@@ -19,6 +20,7 @@ class End(Protocol):
         hears: what it is opened to hear.
         sender_address: the connection's session, and its number.
         to_group: its group's address and port.
+        by_topic: whether it hears some topics alone, so that the numbers within each topic count for it.
     """
 
     group: Group
@@ -26,6 +28,7 @@ class End(Protocol):
     hears: Hears
     sender_address: Address
     to_group: Address
+    by_topic: bool
 
     def arrive(self, messages: Sequence[Message], numbers: Sequence[int | None]) -> None:
         """Take what came for this end, each with its running number; None for what has none."""
@@ -82,8 +85,12 @@ class Connection(Protocol[E_contra]):
         """Let go of ``end``; once at most. Where that was the last one, the connection may close after a moment."""
         ...
 
-    def publish(self, end: E_contra, payloads: Sequence[bytes], number: int, destination: Address | None) -> None:
+    def publish(
+        self, end: E_contra, payloads: Sequence[bytes], number: int, destination: Address | None, runs: Sequence[Run]
+    ) -> None:
         """Send each, numbered from ``number`` on, to the group of ``end`` or to one address. It must not wait.
+
+        ``runs`` says which of them are of a topic; it is empty if none are.
 
         Called with the send lock of ``end`` held. It reaches other ends on this connection as well.
 

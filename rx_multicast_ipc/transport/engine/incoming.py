@@ -6,6 +6,7 @@ import threading
 from collections.abc import Sequence
 
 from ...message import Address, Message
+from ...validation.topic_name import name_end
 from .arrivals import Arrivals
 from .running_numbers import RunningNumbers
 
@@ -17,13 +18,15 @@ class Incoming:
         own: the end's own address: what it sent to the group comes from memory, and is passed over here.
         sources: the only senders that are heard in the group; all if there are none.
         capacity: bytes that may wait.
+        by_topic: whether what came to the group is numbered within its topic, for the others are not sent here.
 
     Attributes:
         lost: messages that others sent while it heard them, and that it does not get: those that the numbers say are
             missing, and those that the queue dropped. One that comes late or twice is passed over.
     """
 
-    def __init__(self, own: Address, sources: Sequence[str], capacity: int) -> None:
+    def __init__(self, own: Address, sources: Sequence[str], capacity: int, *, by_topic: bool = False) -> None:
+        self._by_topic = by_topic
         self._own = own
         self._sources = sources
         self._lock = threading.RLock()
@@ -41,7 +44,7 @@ class Incoming:
 
     def put(self, messages: Sequence[Message], numbers: Sequence[int | None]) -> bool:
         """Take messages, each with its running number, or None; whether any of them now waits."""
-        sources, own = self._sources, self._own
+        sources, own, by_topic = self._sources, self._own, self._by_topic
         taken: list[Message] = []
         with self._lock:
             for message, number in zip(messages, numbers, strict=True):
@@ -49,7 +52,10 @@ class Incoming:
                 if not message.direct and (sender == own or (sources and sender[0] not in sources)):
                     continue
                 if number is not None:
-                    missing = self._numbers.missing_before(sender, message.direct, number)
+                    stream = message.direct
+                    if by_topic and not stream:
+                        stream = message.data[: max(0, name_end(message.data))]
+                    missing = self._numbers.missing_before(sender, stream, number)
                     if missing is None:
                         continue
                     self.lost += missing

@@ -17,6 +17,7 @@ from ..latch import Latch
 from ..own_messages import OwnMessages
 from .connection import Connection, E_contra
 from .running_numbers import FIRST
+from .sent_topics import Run, SentTopics, note_sent
 
 _MOST_DESTINATIONS: Final = 4096
 """Addresses whose messages are numbered; one that is forgotten begins anew."""
@@ -24,7 +25,7 @@ _MOST_DESTINATIONS: Final = 4096
 _LOOK_AGAIN: Final = 0.2
 """Seconds after which a thread that waits to send looks by itself."""
 
-Publish = Callable[[E_contra, Sequence[bytes], int, Address | None], None]
+Publish = Callable[[E_contra, Sequence[bytes], int, Address | None, Sequence[Run]], None]
 """See :meth:`.connection.Connection.publish`."""
 
 
@@ -35,6 +36,7 @@ class Outgoing(Generic[E_contra]):
         end: whose messages.
         connection: carries them.
         first: the number of the next message to the group.
+        topics: those that it sends to; None where topics are no part of where messages go.
         own: takes what was sent to the group; None where the end does not hear itself.
         post: has something called later, on the end's I/O thread.
         hear_own: called, without the lock, once something was put there.
@@ -51,12 +53,14 @@ class Outgoing(Generic[E_contra]):
         end: E_contra,
         connection: Connection[E_contra],
         first: int,
+        topics: SentTopics | None,
         own: OwnMessages | None,
         post: Callable[[Callable[[], object]], None],
         hear_own: Callable[[], None],
     ) -> None:
         self._end = end
         self._connection = connection
+        self._topics = topics
         self._own = own
         self._post = post
         self._hear_own = hear_own
@@ -113,9 +117,12 @@ class Outgoing(Generic[E_contra]):
             sent = fitting  # also if a signal interrupts it: a number is never given twice
             fitting_ones = payloads if fitting == len(payloads) else payloads[:fitting]
             first = self.next if destination is None else self._next_direct.use(destination, lambda _: FIRST)
+            runs: Sequence[Run] = ()
+            if destination is None and self._topics is not None:
+                runs = self._topics.runs(fitting_ones, first)
             try:
                 if fitting:
-                    (publish or self._connection.publish)(self._end, fitting_ones, first, destination)
+                    (publish or self._connection.publish)(self._end, fitting_ones, first, destination, runs)
             except ChannelClosed:
                 sent = 0
                 raise
@@ -125,6 +132,7 @@ class Outgoing(Generic[E_contra]):
                 raise
             finally:
                 if sent:
+                    note_sent(runs, first, sent)
                     self._note_sent(fitting_ones if sent == fitting else fitting_ones[:sent], first, destination)
             if fitting < len(payloads):
                 self.refused += 1

@@ -34,6 +34,7 @@ from .channel_numbers import give_back, take_number
 from .connection import Connection
 from .incoming import Incoming
 from .outgoing import Outgoing
+from .sent_topics import SentTopics
 
 _FOR_GOOD: Final = 1e9
 """Seconds: the timer that keeps the I/O thread of a started end."""
@@ -51,11 +52,15 @@ class EngineTransport(ThreadedEnd):
         topic: the subject that its messages go by, if that is one of others.
 
     Attributes:
-        hears, number, sender_address, to_group: see :class:`.connection.End`.
+        hears, number, sender_address, to_group, by_topic: see :class:`.connection.End`.
         connection: what carries it.
+        topics: the pattern of those that it hears; None for all, and what is of none.
     """
 
     has_names = False
+
+    _has_topics = True
+    """Whether topics are part of where its messages go."""
 
     def __init__(
         self, group: Group, options: ChannelOptions, hears: Hears, connection: Connection[Any], topic: str = ""
@@ -74,8 +79,11 @@ class EngineTransport(ThreadedEnd):
         self._capacity = options["receive_buffer"] * _QUEUE
         echoes = hears is Hears.ALL and options["echo"]
         self._own = OwnMessages(self.to_group, self._capacity, topic) if echoes else None
-        self._incoming = Incoming(self.sender_address, group.sources, self._capacity)
-        self._outgoing = Outgoing(self, connection, first, self._own, self._thread.post, self._hear_itself)
+        self.topics = options["topics"]
+        self.by_topic = self.topics is not None and self._has_topics
+        self._incoming = Incoming(self.sender_address, group.sources, self._capacity, by_topic=self.by_topic)
+        topics = SentTopics(self.place_of) if self._has_topics else None
+        self._outgoing = Outgoing(self, connection, first, topics, self._own, self._thread.post, self._hear_itself)
         self._received = self._received_bytes = 0
         self._gave_back = False
         self._prepare()
@@ -88,6 +96,10 @@ class EngineTransport(ThreadedEnd):
 
     def _prepare(self) -> None:
         """Make what an engine's own kind of end needs before it is attached, with its address known."""
+
+    def place_of(self, topic: str) -> Any:
+        """Where this end publishes to a topic."""
+        raise NotImplementedError
 
     def start(self, deliver: Deliver, ended: Ended, changed: Changed | None = None) -> None:
         self._begin(deliver, ended, changed)

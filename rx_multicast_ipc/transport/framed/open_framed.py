@@ -36,16 +36,17 @@ class OpenFramed:
         self._envelope = envelope
 
     def __call__(self, group: Group, options: ChannelOptions, hears: Hears = Hears.ALL) -> PacketTransport:
+        # Packets are of no topic: the end inside hears all, and the channel chooses.
         envelope = None if self._envelope is None else self._envelope()
         if envelope is None and self._reliable is None:
-            return UnrepairedTransport(self._open_transport(group, options, hears))
+            return UnrepairedTransport(self._open_transport(group, {**options, "topics": None}, hears))
         if options["send_from"] != "own":
             kind = "sealed" if self._reliable is None else "reliable"
             raise InvalidOption(
                 f"a {kind} channel must hear what its receivers answer, so it needs a port of its own: "
                 'leave send_from="own"'
             )
-        silent: ChannelOptions = {**options, "echo": False}
+        silent: ChannelOptions = {**options, "echo": False, "topics": None}
         inside = Hears.DIRECT if hears is Hears.NOTHING else hears  # receivers answer to it
         transport = self._open_transport(group, silent, inside)
         if self._reliable is None and envelope is not None:

@@ -38,6 +38,11 @@ _NO_NUMBER: Final = bytes(8)
 _NUMBER_LIMIT: Final = NUMBER_LIMIT.to_bytes(8)
 _BUNDLES: Final = (Kind.MESSAGE << 4 | BUNDLE & ~WHOLE, Kind.MESSAGE << 4 | EQUAL & ~WHOLE)
 _DATA: Final = 1 << 4
+START: Final = Struct("!IIQ")
+"""The header as three numbers: what begins it, session and number."""
+
+WHOLE_START: Final = MAGIC << 24 | (_DATA | WHOLE) << 16 | 1
+"""What begins the header of a DATA packet that holds one message."""
 _ASK: Final = 1
 _HELLO: Final = 2
 _LEAVE: Final = 4

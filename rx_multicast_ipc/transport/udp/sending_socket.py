@@ -20,9 +20,11 @@ from ...group import Group
 from ...message import Address
 from ...subscribing.subscriber_errors import report
 from ..base import WouldBlock, may_wait
+from ..delivered_batch import NOBODY_LOOKS, Gathered, delivered_here
 from ..own_messages import OwnMessages
 from . import batch_sending, socket_options
 from .error_advice import send_failed
+from .gathered_sends import GatheredSends, Told, tell
 from .group_socket import OwnSends
 from .interfaces import Nic
 from .io_thread import IoThread
@@ -81,6 +83,8 @@ class Outlet:
         self._shut = False
         self._held: deque[Callable[[], None]] = deque()
         self._again: deque[Callable[[], None]] = deque()
+        self._gathered = GatheredSends()
+        self._gathered_later = False
         self._running = False
         self._writable: socket.socket | None = None
         self._failing: set[str] = set()
@@ -132,11 +136,13 @@ class Outlet:
         deadline = 0.0
         copies: _Copies | None = None
         while True:
+            if self._gathered:
+                self.send_gathered()
             with self.lock:
                 if self._shut:
                     raise ChannelClosed
                 try:
-                    if (self._held or self._running) and self._is_late():
+                    if self._gathered or ((self._held or self._running) and self._is_late()):
                         raise BlockingIOError(errno.EAGAIN, os.strerror(errno.EAGAIN))
                     if destination is not None:
                         self.socket.sendto(
@@ -169,12 +175,14 @@ class Outlet:
     def send_many(self, payloads: Sequence[bytes]) -> None:
         """See :meth:`rx_multicast_ipc.transport.Transport.send_many`."""
         sent = 0
+        if self._gathered:
+            self.send_gathered()
         try:
             while sent < len(payloads):
                 with self.lock:
                     if self._shut:
                         raise ChannelClosed
-                    if self._one_nic and not self._is_late():
+                    if self._one_nic and not self._gathered and not self._is_late():
                         some = payloads[sent:] if sent else payloads
                         sent += self._send_many_to_group(some)
                 if sent < len(payloads):
@@ -186,6 +194,32 @@ class Outlet:
         finally:
             if self._own.pending:
                 self._hear_own()
+
+    def send_soon(self, payload: bytes, whose: Gathered = NOBODY_LOOKS) -> bool:
+        """See :meth:`rx_multicast_ipc.transport.delivered_batch.Gathers.send_soon`."""
+        batch = delivered_here()
+        if batch is None or not batch.is_quick() or not self._one_nic or self._gathered_later:
+            self.send(payload)
+            if batch is not None:
+                batch.sends()
+            return False
+        batch.sends()
+        with self.lock:
+            if self._shut:
+                raise ChannelClosed
+            self._gathered.add(payload, whose)
+            is_full = self._gathered.is_full
+        batch.at_end(self.send_gathered)
+        if is_full:
+            self.send_gathered()
+        return True
+
+    def send_gathered(self) -> None:
+        """See :meth:`rx_multicast_ipc.transport.delivered_batch.Gathers.send_gathered`."""
+        told = self._send_gathered()
+        if self._own.pending:
+            self._hear_own()
+        tell(told)
 
     def when_writable(self, action: Callable[[], None]) -> None:
         """Run ``action`` on the thread as soon as the buffer may have space, after those that waited before it."""
@@ -204,9 +238,11 @@ class Outlet:
         return self.lock._is_owned()  # pyright: ignore
 
     def shut(self) -> None:
-        """Send nothing more."""
+        """Send nothing more than what was to be sent already."""
         with self.lock:
+            told = self._send_gathered()
             self._shut = True
+        tell(told)
 
     def close(self) -> None:
         """Let go of the socket; whoever waits to send is told that it came too late. Once shut, on the thread."""
@@ -222,6 +258,7 @@ class Outlet:
         self.lock = threading.RLock()
         self._shut = True
         self._held.clear()
+        self._gathered.clear()
         with suppress(OSError):
             self._forget_space()
             self.socket.close()
@@ -272,6 +309,33 @@ class Outlet:
         self.sent += done
         self.sent_bytes += sum(map(len, payloads[:done] if done < len(payloads) else payloads))
         return done
+
+    def _send_gathered(self) -> Told:
+        with self.lock:
+            if not self._gathered:
+                return []
+            if self._shut:
+                return self._gathered.refuse(ChannelClosed)
+            told = [] if self._is_late() else self._gathered.send(self._send_many_to_group, self._send_one_to_group)
+            if self._gathered and not self._gathered_later:
+                self._gathered_later = True
+                self.when_writable(self._send_gathered_later)
+            return told
+
+    def _send_gathered_later(self) -> None:
+        self._gathered_later = False
+        self.send_gathered()
+
+    def _send_one_to_group(self, payload: bytes) -> None:
+        try:
+            self._send_to_group(payload, self._name)
+        except BlockingIOError:
+            raise
+        except OSError as error:
+            self.refused += 1
+            raise send_failed(self._group, None, error) from error
+        self.sent += 1
+        self.sent_bytes += len(payload)
 
     def _send_to_each(self, payload: bytes, copies: _Copies) -> None:
         """Send by every interface that is left; fails where none takes it, else what fails is counted, and logged once.

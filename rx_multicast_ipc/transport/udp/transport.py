@@ -80,6 +80,7 @@ class UdpTransport(ThreadedEnd):
             self._direct_reception = datagram_readers.Reception(True, "", self._outlet.address)
             # Not wrapped: between a subscriber and the wire each call costs a microsecond of cold code.
             self.send, self.send_many = self._outlet.send, self._outlet.send_many
+            self.send_soon, self.send_gathered = self._outlet.send_soon, self._outlet.send_gathered
             self._ignore_own()
             self._receive_buffer = socket_options.granted_receive_buffer(self._outlet.socket)
             undo.pop_all()

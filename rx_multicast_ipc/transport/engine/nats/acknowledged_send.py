@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import secrets
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any, Final
 
@@ -12,6 +12,7 @@ from reactivex.disposable import CompositeDisposable, Disposable
 
 from ....errors import MulticastError, SendFailed
 from ....option_values.reliable import Acknowledged
+from ..sent_topics import Run
 from . import wire
 from .wire import Delivered
 
@@ -26,17 +27,18 @@ class Identified(bytes):
 
     Attributes:
         identity: what a stream knows it by.
-        number: its running number, once it went out.
+        number, runs: its running number, and which topic it is of, once it went out.
     """
 
     identity: str
     number: int | None
+    runs: Sequence[Run]
 
     @classmethod
     def of(cls, payload: bytes) -> Identified:
         made = cls(payload)
         made.identity = secrets.token_hex(12)
-        made.number = None
+        made.number, made.runs = None, ()
         return made
 
 

@@ -8,9 +8,9 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
-from typing import Any, Final, Protocol
+from typing import Any, Final, NamedTuple, Protocol
 
 from ....channel_events import Forbidden, NetworkChange
 from ....errors import SendFailed
@@ -18,6 +18,7 @@ from ....message import Address, Message
 from ....option_values.engines import Nats
 from ...base import Hears
 from ..connection import End
+from ..sent_topics import Run
 from ..shared_connection import SharedConnection
 from . import subjects, wire
 from .login import PATIENCE, refusal
@@ -44,7 +45,9 @@ class NatsEnd(End, Protocol):
     """What a connection asks of an end beside what every end has."""
 
     listens_to: str
-    """The subscription that brings it what is sent to its group."""
+    """The subscription that brings all that is sent to its group."""
+    filters: tuple[str, ...]
+    """Those that it has."""
     speaks_to: str
     """The subject that it sends to its group on; empty if it cannot."""
     numbering: bytes
@@ -109,22 +112,25 @@ class NatsConnection(SharedConnection[NatsEnd]):
         if end.hears is not Hears.ALL:
             return
         with self._lock:
-            subscription, is_new = self._subscriptions.add(end.listens_to, end)
-            if is_new:
-                self._link.control(subscription.line)
-        if not subscription.holds:
+            added = [self._subscriptions.add(filter, end) for filter in end.filters]
+            self._link.control(b"".join([subscription.line for subscription, is_new in added if is_new]))
+        if not all(subscription.holds for subscription, _ in added):
             self._link.flush()
-            if subscription.refused is not None:
-                raise refusal(self._link.where, subscription.refused)
-            subscription.holds = True
+            for subscription, _ in added:
+                if subscription.refused is not None:
+                    raise refusal(self._link.where, subscription.refused)
+                subscription.holds = True
 
     def _unsubscribe(self, end: NatsEnd) -> None:
         with self._lock:
-            ended = self._subscriptions.remove(end.listens_to, end)
-            if ended is not None:
-                self._link.control(b"UNSUB %d\r\n" % ended.sid)
+            for filter in end.filters:
+                ended = self._subscriptions.remove(filter, end)
+                if ended is not None:
+                    self._link.control(b"UNSUB %d\r\n" % ended.sid)
 
-    def publish(self, end: NatsEnd, payloads: Sequence[bytes], number: int, destination: Address | None) -> None:
+    def publish(
+        self, end: NatsEnd, payloads: Sequence[bytes], number: int, destination: Address | None, runs: Sequence[Run]
+    ) -> None:
         subject = end.speaks_to if destination is None else end.subject_of(destination)
         if not subject:
             raise _no_one_subject(end)
@@ -133,27 +139,32 @@ class NatsConnection(SharedConnection[NatsEnd]):
             self._deliver_direct(destination[1], end.sender_address, payloads, number)
             return
         sent = 0
-        numbering = end.numbering
-        encoded = subject.encode()
+        parts = _parts(subject, end.numbering, payloads, runs)
         try:
-            for chunk in _chunks(payloads):
-                self.write(wire.publish(encoded, numbering, number + sent, chunk))
-                sent += len(chunk)
+            for write in _writes(parts):
+                self.write(
+                    b"".join(
+                        [wire.publish(each.subject, each.reply, number + each.start, each.payloads) for each in write]
+                    )
+                )
+                sent += sum([len(each.payloads) for each in write])
         except SendFailed as error:
             error.sent = sent
             raise
         finally:
             if destination is None and sent:
-                self._deliver_here(end, subject, payloads[:sent], number)
+                for part in parts:
+                    self._deliver_here(end, part, number, sent)
 
     def publish_identified(
-        self, end: NatsEnd, payloads: Sequence[bytes], reply: str, number: int, identity: str
+        self, end: NatsEnd, payloads: Sequence[bytes], reply: str, number: int, identity: str, runs: Sequence[Run]
     ) -> None:
         """As :meth:`publish`, one message to the group, which a stream keeps once and acknowledges to ``reply``."""
         if not end.speaks_to:
             raise _no_one_subject(end)
-        self.write(wire.publish_with_id(end.speaks_to.encode(), reply.encode(), identity, payloads[0]))
-        self._deliver_here(end, end.speaks_to, payloads, number)
+        (part,) = _parts(end.speaks_to, end.numbering, payloads, runs)
+        self.write(wire.publish_with_id(part.subject, reply.encode(), identity, payloads[0]))
+        self._deliver_here(end, part, number, 1)
 
     def when_writable(self, action: Callable[[], None]) -> None:
         self._link.when_writable(action)
@@ -219,7 +230,7 @@ class NatsConnection(SharedConnection[NatsEnd]):
                 for end in subscription.ends:
                     taken, numbers = batches.setdefault(end, ([], []))
                     taken.append(end.message(each.subject, each.reply, each.payload, now))
-                    numbers.append(number)
+                    numbers.append(subjects.number_in_topic(each.reply) if end.by_topic else number)
             elif each.sid == _DIRECT:
                 self._take_direct(each, now)
             elif each.sid == _ANSWERS:
@@ -245,14 +256,19 @@ class NatsConnection(SharedConnection[NatsEnd]):
             messages = [Message(payload, *fields) for payload in payloads]
             end.arrive(messages, range(first, first + len(messages)))
 
-    def _deliver_here(self, sending: NatsEnd, subject: str, payloads: Sequence[bytes], first: int) -> None:
+    def _deliver_here(self, sending: NatsEnd, part: _Part, number: int, sent: int) -> None:
         """Bring what goes out to the other ends on this connection, to which the server does not send it."""
-        for subscription in self._subscriptions.bringing(subject, sending.listens_to):
+        payloads = part.payloads[: max(0, sent - part.start)]
+        if not payloads:
+            return
+        for subscription in self._subscriptions.bringing(part.subject.decode(), sending.listens_to):
             for end in subscription.ends:
                 if end is not sending:
-                    now, encoded, reply = time.time(), subject.encode(), sending.numbering + b"0"
-                    messages = [end.message(encoded, reply, payload, now) for payload in payloads]
-                    end.arrive(messages, range(first, first + len(messages)))
+                    now, reply = time.time(), sending.numbering + b"0"
+                    messages = [end.message(part.subject, reply, payload, now) for payload in payloads]
+                    first = number + part.start - (part.others or 0 if end.by_topic else 0)
+                    begins = end.by_topic and part.others is None
+                    end.arrive(messages, (-first,) if begins else range(first, first + len(messages)))
 
     def hear_violation(self, reason: str, text: bytes) -> None:
         subject = reason.partition('"')[2].partition('"')[0]
@@ -261,7 +277,8 @@ class NatsConnection(SharedConnection[NatsEnd]):
                 self._told.add(text)
                 _log.warning("%s forbids to send on %s; have its permissions changed", self.url, subject)
             for end in list(self._ends.values()):
-                if subject in (end.speaks_to, *end.spoke_to):
+                to_topic = end.speaks_to and subject.startswith(f"{end.speaks_to}.")
+                if to_topic or subject in (end.speaks_to, *end.spoke_to):
                     end.tell(Forbidden(subject, reason, time.time()))
             return
         subscription = self._subscriptions.of_filter(subject)
@@ -320,6 +337,49 @@ def _no_one_subject(end: Any) -> SendFailed:
 
 def _ignore(_: Delivered) -> None:
     """For a subscription that has ended."""
+
+
+class _Part(NamedTuple):
+    """Messages that go to one subject, and are written at once: see :class:`..sent_topics.Run`."""
+
+    subject: bytes
+    reply: bytes
+    payloads: Sequence[bytes]
+    start: int
+    others: int | None
+
+
+def _parts(subject: str, numbering: bytes, payloads: Sequence[bytes], runs: Sequence[Run]) -> list[_Part]:
+    """``payloads`` by their subjects, in parts of a size to be written at once."""
+    parts: list[_Part] = []
+    for run in runs or (Run(0, len(payloads), None),):
+        to, reply = subject.encode(), numbering
+        if run.topic is not None:
+            before = subjects.BEGINS if run.others is None else b"%d" % run.others
+            to, reply = run.topic.place.encode(), b"%b%b." % (numbering, before)
+        some = payloads[run.start : run.stop] if runs else payloads
+        start = run.start
+        for chunk in _chunks(some):
+            parts.append(_Part(to, reply, chunk, start, run.others))
+            start += len(chunk)
+    return parts
+
+
+def _writes(parts: list[_Part]) -> Iterator[list[_Part]]:
+    """Those that are written together."""
+    if len(parts) == 1:
+        yield parts
+        return
+    write: list[_Part] = []
+    size = 0
+    for part in parts:
+        more = sum(map(len, part.payloads)) + _ASIDE * len(part.payloads)
+        if write and size + more > _WRITE:
+            yield write
+            write, size = [], 0
+        write.append(part)
+        size += more
+    yield write
 
 
 def _chunks(payloads: Sequence[bytes]) -> list[Sequence[bytes]]:

@@ -337,5 +337,5 @@ class NatsHistory:
         subject = arrived.subject.decode("utf-8", "replace")
         if self._foreign is not None:
             return Message(arrived.payload, "", 0, self._family, at, topic=subject)
-        sender = subjects.sender_in(subject) or ("", 0)
+        sender = subjects.sender_to_group(subject) or ("", 0)
         return Message(arrived.payload, *sender, self._family, at, destination=self._to_group)

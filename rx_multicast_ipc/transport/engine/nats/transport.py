@@ -13,6 +13,7 @@ from ....message import Address, Message
 from ....option_values.engines import Nats
 from ...base import Hears
 from ..connections import open_end
+from ..sent_topics import Run
 from ..transport import EngineTransport
 from . import subjects
 from .acknowledged_send import Done, Identified, WaitingAcknowledgement
@@ -29,7 +30,8 @@ class NatsTransport(EngineTransport):
     """See :class:`EngineTransport`.
 
     Attributes:
-        listens_to: the subscription that brings what is sent to its group.
+        listens_to: the subscription that brings all that is sent to its group.
+        filters: those that it has: that one, or some that bring the topics that it hears.
         speaks_to: the subject that it sends to its group on; empty where it only listens, to a subject with wildcards.
         spoke_to: other subjects that it sent on lately.
         numbering: what its running numbers stand behind.
@@ -41,6 +43,11 @@ class NatsTransport(EngineTransport):
         self._senders: dict[bytes, Address] = {}
         self.spoke_to: deque[str] = deque(maxlen=8)
         self.listens_to = self._foreign or f"{subjects.of_group(group)}.>"
+        self._has_topics = self._foreign is None
+        topics = options["topics"]
+        self.filters = (self.listens_to,)
+        if self._foreign is None and topics is not None:
+            self.filters = subjects.of_topics(group, topics)
         self.speaks_to = ""
         self.numbering = subjects.NUMBER
         self._nats = connection
@@ -53,6 +60,9 @@ class NatsTransport(EngineTransport):
             self.speaks_to = subjects.of_sender(self.group, self.sender_address)
         else:
             self.numbering = f"_rxn.{self.sender_address[0]}.{self.sender_address[1]}.".encode()
+
+    def place_of(self, topic: str) -> str:
+        return subjects.of_topic(self.group, self.sender_address, topic)
 
     def is_address(self, address: str) -> bool:
         return super().is_address(address) or self._foreign is not None
@@ -82,16 +92,20 @@ class NatsTransport(EngineTransport):
         """
         waiting = WaitingAcknowledgement(self, done)
 
-        def publish(_: object, payloads: Sequence[bytes], number: int, _destination: object) -> None:
-            reply = waiting.listen(f"ack.{self.number}.{payload.identity}.{number}")
-            self._nats.publish_identified(self, payloads, reply, number, payload.identity)
-            payload.number = number
+        def publish(
+            _: object, payloads: Sequence[bytes], number: int, _destination: object, runs: Sequence[Run]
+        ) -> None:
+            topics = [run for run in runs if run.topic is not None]
+            numbers = "".join(["-." if run.others is None else f"{run.others}." for run in topics])
+            reply = waiting.listen(f"ack.{self.number}.{payload.identity}.{numbers}{number}")
+            self._nats.publish_identified(self, payloads, reply, number, payload.identity, runs)
+            payload.number, payload.runs = number, runs
 
         try:
             if payload.number is None:
                 self._outgoing.publish((payload,), None, publish)
             else:
-                publish(self, (payload,), payload.number, None)
+                publish(self, (payload,), payload.number, None, payload.runs)
         except BaseException:
             waiting.dispose()
             raise
@@ -107,7 +121,7 @@ class NatsTransport(EngineTransport):
             return self._foreign_message(subject.decode("utf-8", "replace"), reply, payload, at)
         sender = self._senders.get(subject)
         if sender is None:
-            sender = subjects.sender_in(subject.decode("utf-8", "replace")) or ("", 0)
+            sender = subjects.sender_to_group(subject.decode("utf-8", "replace")) or ("", 0)
             if len(self._senders) >= _MOST_REMEMBERED:
                 self._senders.clear()
             self._senders[subject] = sender
@@ -116,8 +130,9 @@ class NatsTransport(EngineTransport):
     def _foreign_message(self, subject: str, reply: bytes, payload: bytes, at: float) -> Message:
         text = reply.decode("utf-8", "replace")
         sender = (text, ANSWERABLE) if text else ("", 0)
-        if reply.startswith(subjects.NUMBER):
-            sender = subjects.sender_in(text.rpartition(".")[0]) or sender
+        if reply.startswith(subjects.NUMBER):  # of the library's: nobody listens there
+            to_group = subjects.sender_to_group(subject) if subject.startswith("rx.") else None
+            sender = to_group or subjects.sender_in(text.rpartition(".")[0]) or ("", 0)
         return Message(payload, *sender, self.group.family, at, topic=subject)
 
 

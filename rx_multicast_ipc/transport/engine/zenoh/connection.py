@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from functools import partial
-from typing import Any, Final
+from typing import Any, Final, Protocol
 
 from ....channel_events import NetworkChange
 from ....errors import CannotOpen, ChannelClosed, SendFailed
@@ -16,6 +16,7 @@ from ....option_values.engines import Zenoh
 from ...base import Hears
 from ...latch import Latch
 from ..connection import End
+from ..sent_topics import Run
 from ..shared_connection import SharedConnection
 from . import keys
 from .login import load, open_session
@@ -30,7 +31,14 @@ _LAST_WORDS: Final = 0.3
 """Seconds that the end of the process waits for the router to have all that was sent."""
 
 
-class ZenohConnection(SharedConnection[End]):
+class ZenohEnd(End, Protocol):
+    """What a connection asks of an end beside what every end has."""
+
+    listens_to: str
+    """The keys that it hears."""
+
+
+class ZenohConnection(SharedConnection[ZenohEnd]):
     """See :class:`rx_multicast_ipc.transport.engine.connection.Connection`.
 
     How this works. Zenoh has threads of its own, which call back here without another thread between: its own default,
@@ -54,9 +62,9 @@ class ZenohConnection(SharedConnection[End]):
         self._zenoh = load()
         control = self._zenoh.CongestionControl
         self._congestion = control.BLOCK if engine.block else control.DROP
-        self._subscribers: dict[End, Any] = {}
-        self._keys: dict[End, Any] = {}
-        self._life: dict[End, tuple[Any, ...]] = {}
+        self._subscribers: dict[ZenohEnd, Any] = {}
+        self._keys: dict[ZenohEnd, Any] = {}
+        self._life: dict[ZenohEnd, tuple[Any, ...]] = {}
         self._routers: set[str] = set()
         self._up = True
         self._session = open_session(engine)
@@ -79,19 +87,17 @@ class ZenohConnection(SharedConnection[End]):
 
     # What ends ask for.
 
-    def _subscribe(self, end: End) -> None:
+    def _subscribe(self, end: ZenohEnd) -> None:
         try:
             self._keys[end] = self._session.declare_keyexpr(keys.of_sender(end.group, end.sender_address))
             if end.hears is Hears.ALL:
-                pattern = f"{keys.of_group(end.group)}/**"
-                self._subscribers[end] = self._session.declare_subscriber(
-                    pattern, self._callback(partial(self._take, end))
-                )
+                take = self._callback(partial(self._take, end))
+                self._subscribers[end] = self._session.declare_subscriber(end.listens_to, take)
                 self.flush()
         except self._zenoh.ZError as error:
             raise CannotOpen(f"{self.url} cannot be listened to: {error}") from error
 
-    def watch_ends(self, end: End, lost: Callable[[Address], None]) -> None:
+    def watch_ends(self, end: ZenohEnd, lost: Callable[[Address], None]) -> None:
         """Declare that ``end`` is there, and call ``lost``, on a thread of Zenoh's, with each of its group that is not.
 
         Where the router takes no such declarations, it is left at that.
@@ -109,7 +115,7 @@ class ZenohConnection(SharedConnection[End]):
             others = liveliness.declare_subscriber(f"{life}/**", self._callback(take))
             self._life[end] = (others, liveliness.declare_token(f"{life}/{session}/{number}"))
 
-    def _unsubscribe(self, end: End) -> None:
+    def _unsubscribe(self, end: ZenohEnd) -> None:
         subscriber, key = self._subscribers.pop(end, None), self._keys.pop(end, None)
         with suppress(self._zenoh.ZError):
             for declared in self._life.pop(end, ()):
@@ -119,15 +125,23 @@ class ZenohConnection(SharedConnection[End]):
             if key is not None:
                 self._session.undeclare(key)
 
-    def publish(self, end: End, payloads: Sequence[bytes], number: int, destination: Address | None) -> None:
-        key = self._keys.get(end) if destination is None else keys.of_one(destination, end.sender_address)
+    def publish(
+        self, end: ZenohEnd, payloads: Sequence[bytes], number: int, destination: Address | None, runs: Sequence[Run]
+    ) -> None:
+        whole = self._keys.get(end) if destination is None else keys.of_one(destination, end.sender_address)
         put, congestion = self._session.put, self._congestion
         sent = 0
         try:
-            for payload in payloads:
-                self.check_up()
-                put(key, payload, attachment=(number + sent).to_bytes(8), congestion_control=congestion)
-                sent += 1
+            for run in runs or (Run(0, len(payloads), None),):
+                key = whole if run.topic is None else run.topic.place
+                for payload in payloads[run.start : run.stop]:
+                    self.check_up()
+                    attachment = (number + sent).to_bytes(8)
+                    if run.topic is not None:
+                        in_topic = -(number + sent) if run.others is None else number + sent - run.others
+                        attachment += in_topic.to_bytes(8, signed=True)
+                    put(key, payload, attachment=attachment, congestion_control=congestion)
+                    sent += 1
         except SendFailed as error:
             error.sent = sent
             raise
@@ -158,8 +172,8 @@ class ZenohConnection(SharedConnection[End]):
     def _callback(self, action: Callable[[Any], None]) -> Any:
         return self._zenoh.handlers.Callback(action, indirect=False)
 
-    def _take(self, end: End, sample: Any) -> None:
-        sender = keys.sender_in(str(sample.key_expr)) or ("", 0)
+    def _take(self, end: ZenohEnd, sample: Any) -> None:
+        sender = keys.sender_to_group(str(sample.key_expr)) or ("", 0)
         self._give(end, sample, sender, direct=False)
 
     def _take_direct(self, sample: Any) -> None:
@@ -169,9 +183,11 @@ class ZenohConnection(SharedConnection[End]):
         if end is not None and sender is not None and end.hears is not Hears.NOTHING:
             self._give(end, sample, sender, direct=True)
 
-    def _give(self, end: End, sample: Any, sender: Address, *, direct: bool) -> None:
+    def _give(self, end: ZenohEnd, sample: Any, sender: Address, *, direct: bool) -> None:
         attachment = sample.attachment
-        number = keys.number_in(None if attachment is None else attachment.to_bytes())
+        number = keys.number_in(
+            None if attachment is None else attachment.to_bytes(), by_topic=end.by_topic and not direct
+        )
         message = Message(
             sample.payload.to_bytes(),
             *sender,

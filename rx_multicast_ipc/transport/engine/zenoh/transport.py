@@ -12,6 +12,7 @@ from ....option_values.engines import Zenoh
 from ...base import Hears
 from ..connections import open_end
 from ..transport import EngineTransport
+from . import keys
 from .connection import ZenohConnection
 
 
@@ -21,7 +22,12 @@ class ZenohTransport(EngineTransport):
     def __init__(self, group: Group, options: ChannelOptions, hears: Hears, connection: ZenohConnection) -> None:
         self._zenoh = connection
         self._lost: Callable[[Address | None], None] | None = None
+        topics = options["topics"]
+        self.listens_to = f"{keys.of_group(group)}/**" if topics is None else keys.of_topics(group, topics)
         super().__init__(group, options, hears, connection)
+
+    def place_of(self, topic: str) -> str:
+        return keys.of_topic(self.group, self.sender_address, topic)
 
     def watch_ends(self, lost: Callable[[Address | None], None]) -> None:
         """Have others know, as long as this end is there, that it is; and call ``lost`` with who was and is not.

@@ -1,0 +1,74 @@
+"""Payloads at a steady rate."""
+
+from __future__ import annotations
+
+from threading import Lock
+from typing import Final
+
+from reactivex.disposable import SerialDisposable, SingleAssignmentDisposable
+from reactivex.scheduler.periodicscheduler import PeriodicScheduler
+
+from ..channel_scheduler import clock_of
+from ..errors import ChannelClosed
+from .transfer import Transfer
+
+_SHORTEST_PAUSE: Final = 0.001
+"""Seconds: a faster rate sends several datagrams after each pause."""
+
+_MOST_CREDIT: Final = 0.01
+"""Seconds of being late that a paced transfer catches up with; what is beyond is not made up for."""
+
+
+class Pace:
+    """Has a transfer send at a steady rate, on a scheduler, and sleeps while there is nothing to send.
+
+    Args:
+        transfer: sends.
+        rate: datagrams a second.
+        scheduler: where.
+    """
+
+    counts = True
+
+    def __init__(self, transfer: Transfer, rate: float, scheduler: PeriodicScheduler) -> None:
+        self._transfer = transfer
+        self._rate = rate
+        self._scheduler = scheduler
+        self.timer = SerialDisposable()
+        self._now = clock_of(scheduler)
+        self._next = self._now()
+        self._awake = Lock()  # acquired without waiting, for a signal handler may wake it too
+
+    def wake(self) -> None:
+        """See to it that there is a next tick."""
+        if self._awake.acquire(blocking=False):
+            now = self._now()
+            self._next = max(self._next, now)  # time without anything to send is not made up for
+            self._tick_in(self._next - now)
+
+    def _tick_in(self, seconds: float) -> None:
+        self.timer.disposable = timer = SingleAssignmentDisposable()  # in its place before it can run
+        timer.disposable = self._scheduler.schedule_relative(max(0.0, seconds), self._tick)
+
+    def _tick(self, _scheduler: object, _state: object) -> None:
+        transfer = self._transfer
+        if transfer.over:
+            return
+        if transfer.transport.closed:
+            transfer.fail(ChannelClosed())
+            return
+        if transfer.waiting:
+            self._tick_in(_SHORTEST_PAUSE)
+            return
+        now = self._now()
+        since = max(self._next, now - _MOST_CREDIT)
+        due = max(1, 1 + int((now - since) * self._rate + 1e-6))  # virtual clocks count whole microseconds
+        before = transfer.sent
+        transfer.go_on(due)
+        self._next = since + (transfer.sent - before) / self._rate
+        if transfer.pending or transfer.pulls or transfer.waiting:
+            self._tick_in(max(self._next - now, _SHORTEST_PAUSE))
+            return
+        self._awake.release()
+        if transfer.pending:  # arrived since it was looked at
+            self.wake()
