@@ -67,7 +67,8 @@ def to_frame(
 
     Args:
         source: messages, for example what :func:`collect` returned, of a channel or of its ``topics``; or
-            ``Received`` values; or the name of a capture file, which is read as fast as it goes.
+            ``Received`` values; or the name of a capture file, which is read as fast as it goes. Of a capture that
+            holds topics: the list that ``operators.topics`` makes of ``capture.read``.
         type: what payloads stand for, as for ``operators.decode``. Those that stand for none are left out, and one log
             line tells how many.
         library: ``"pandas"`` or ``"polars"``; the first of them that is installed, if not given.
