@@ -29,15 +29,9 @@ from .delivery_queue import DeliveryQueue
 from .endpoint import Endpoint
 from .envelope import Envelope
 from .packet_transport import PacketTransport
-from .packets import HEADER_SIZE
+from .packets import HEADER_SIZE, packet_size
 
 _log = logging.getLogger("rx_multicast_ipc")
-
-_PACKET: Final = 1400
-"""Bytes of a packet on a network: fits in an Ethernet frame, with room for tunnels."""
-
-_LOOPBACK_PACKET: Final = 16_000
-"""Bytes of a packet that stays on this machine."""
 
 _SEND_WAIT: Final = 5.0
 """Seconds that a send waits beyond the patience with slow receivers."""
@@ -82,7 +76,7 @@ class FramedTransport(PacketTransport):
         self._several = transport.group.has_several_interfaces
         self._port = transport.sender_address[1]
         self._buffer = transport.statistics.receive_buffer
-        size = (_LOOPBACK_PACKET if transport.group.is_loopback else _PACKET) - self.packets.overhead
+        size = packet_size(transport.group) - self.packets.overhead
         self._endpoint = Endpoint(reliable, size, self._buffer, SystemRandom(), self._now())
         clock = self._now if self._is_virtual else time.time
         self._queue = DeliveryQueue(self._lock, scheduler, clock, self._is_virtual, self._on_own_taken, self._called)
