@@ -35,7 +35,7 @@ LAYERS = (
     {"operators"},
     {"group_state"},
     {"channel"},
-    {"shared_channels", "blocking_run", "repeat_loops", "bridging"},
+    {"channel_opening", "shared_channels", "blocking_run", "repeat_loops", "bridging"},
     {"__init__"},
     {"testing", "capture"},
     {"notebook"},

@@ -10,7 +10,7 @@ from typing import Any, Final, SupportsFloat, cast
 
 import msgspec
 
-from ..message import Message, Received
+from ..message import Address, Message, Received
 from ..topics.topic_message import TopicMessage
 from ..validation.topic_name import split_topic
 from .sender_name import name_of
@@ -67,11 +67,15 @@ class PlottedValues:
         value: what to plot of an item: a number, a mapping or record of numbers, each a series, or None for nothing. If
             None: items that are numbers themselves, or records of numbers; nothing of messages.
         by: what a series is named after. If None: an item's topic, or else its sender, where it has one.
+
+    Attributes:
+        names: what to call senders; by their addresses, where nothing.
     """
 
     def __init__(self, value: Choose | None = None, by: Choose | None = None) -> None:
         self._value = value
         self._by = by
+        self.names: Mapping[Address, str] = {}
         self._series: dict[str, deque[Bucket]] = {}
         self._told = 0
         self._failed = 0
@@ -90,7 +94,7 @@ class PlottedValues:
             numbers = _numbers(found)
             if not numbers:
                 return
-            group = _group_of(item) if self._by is None else str(self._by(item))
+            group = _group_of(item, self.names) if self._by is None else str(self._by(item))
         except Exception as error:  # of the caller's functions, which see what strangers sent; or of an odd value
             if self._value is None and self._by is None:
                 return
@@ -185,11 +189,11 @@ def _record(found: Any) -> Iterable[tuple[Any, Any]] | None:
     return as_dict().items() if isinstance(found, tuple) and as_dict is not None else None
 
 
-def _group_of(item: Any) -> str:
+def _group_of(item: Any, names: Mapping[Address, str]) -> str:
     if isinstance(item, TopicMessage):
         return item.topic
     message = item.message if isinstance(item, Received) else item
     if not isinstance(message, Message):
         return ""
     topic, _ = split_topic(message.data)
-    return topic or name_of(message.sender)
+    return topic or name_of(message.sender, names)

@@ -106,12 +106,12 @@ class PacketOutlet:
             self._transport.when_writable(self._on_room)
         elif isinstance(error, ChannelClosed):
             self.packets.clear()
-        else:  # as if it had been lost on the way: it will be repaired
+        else:  # as if it had been lost on the way, from where it is repaired or repeated
             sent = error.sent if isinstance(error, SendFailed) else 0  # else: its interface is gone
             self.packets.extendleft(reversed(batch[sent + 1 :]))
             if not self._failing:
                 self._failing = True
-                _log.warning("%s: a packet cannot be sent, and will be sent again: %s", self._transport.group, error)
+                _log.warning("%s: a packet cannot be sent, and counts as lost: %s", self._transport.group, error)
 
     def _next_batch(self) -> list[Datagram]:
         """The next packet, or those to the group in a row."""
