@@ -176,7 +176,8 @@ class TestRespond:
         unhandled.clear()
 
     @pytest.mark.parametrize(
-        ("handler", "advice"), [(answers(None), "bytes-like"), (answers(5), "bytes-like"), (sleep, "map_async")]
+        ("handler", "advice"),
+        [(answers(None), "bytes-like"), (answers(5), "bytes-like"), (lambda message: sleep(0), "map_async")],
     )
     def test_what_is_no_answer_is_reported_with_advice(
         self,
