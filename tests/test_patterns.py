@@ -36,6 +36,10 @@ def answers(what: Any) -> Callable[[ipc.Message], Any]:
     return lambda _: what
 
 
+def sleeps(message: ipc.Message) -> Any:
+    return sleep(message)
+
+
 async def sleep(_: ipc.Message) -> str:
     await asyncio.sleep(0)
     return "me"
@@ -177,7 +181,7 @@ class TestRespond:
 
     @pytest.mark.parametrize(
         ("handler", "advice"),
-        [(answers(None), "bytes-like"), (answers(5), "bytes-like"), (lambda message: sleep(0), "map_async")],
+        [(answers(None), "bytes-like"), (answers(5), "bytes-like"), (sleeps, "map_async")],
     )
     def test_what_is_no_answer_is_reported_with_advice(
         self,
