@@ -19,6 +19,7 @@ from rx_multicast_ipc.transport import delivered_batch
 from rx_multicast_ipc.transport.udp import batch_sending
 
 from ..helpers import Seen, run, wait_until
+from ..wine import is_wine
 
 COUNT = 10
 
@@ -41,7 +42,7 @@ def calls(monkeypatch: pytest.MonkeyPatch) -> list[list[bytes]]:
 @pytest.fixture
 def out(port: int) -> Iterator[ipc.Channel]:
     """A second channel, that subscribers of the first send with; and that hears itself."""
-    with ipc.open_channel(port, "224.0.2.77") as opened:
+    with ipc.open_channel(port + is_wine(), "224.0.2.77") as opened:  # where a socket hears other groups on its port
         yield opened
 
 
