@@ -1,21 +1,28 @@
 """What a seal costs: ``python -m benchmarks.sealed``. Two processes on loopback, plain and sealed in turns, in one run.
 
 Prints microseconds a message (or a round trip) of both processes' CPU together, and of wall time; the median of the
-turns, the ratio of sealed to plain, and the machine's load, without which none of it says much.
+turns, the ratio of sealed to plain with its least and greatest, and the machine's load, without which none of it says
+much. Then a ladder: what each step of a single sealed message adds, on its way out to a socket, and of its way in.
 """
 
 from __future__ import annotations
 
+import math
 import os
 import statistics
 import subprocess
 import sys
 import time
 from collections.abc import Callable
-from typing import NamedTuple
+from typing import Any, NamedTuple
+
+from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
 import rx_multicast_ipc as ipc
 from rx_multicast_ipc.testing.conformance.transport_rig import free_port
+from rx_multicast_ipc.transport.base import without_waiting
+from rx_multicast_ipc.transport.framed.packet_codec import message_in, pack_message
+from rx_multicast_ipc.transport.sealed.envelope import Opener, Seal
 
 TURNS = 9
 SIZE = 100
@@ -116,13 +123,63 @@ def main() -> None:
                     costs[which].append(pairs[which].measure(work))
             for field, unit in enumerate(("CPU", "wall")):
                 plain, sealed = (statistics.median([cost[field] for cost in each]) for each in costs)
+                ratios = [each[1][field] / each[0][field] for each in zip(*costs, strict=True)]
                 print(
-                    f"{name}, {work.__name__}, {unit}: plain {plain:.1f} µs, sealed {sealed:.1f} µs, "
-                    f"ratio {sealed / plain:.2f}, load {os.getloadavg()[0]:.1f}",
+                    f"{name}, {work.__name__}, {unit}: plain {plain:.2f} µs, sealed {sealed:.2f} µs, "
+                    f"ratio {sealed / plain:.2f} ({min(ratios):.2f} to {max(ratios):.2f}), "
+                    f"load {os.getloadavg()[0]:.1f}",
                     flush=True,
                 )
         for pair in pairs:
             pair.close()
+    ladder()
+
+
+def ladder() -> None:
+    """CPU of one thread, the steps in turns: the least of the turns, and what each adds to the one before."""
+    key, payload, count = ipc.Key.new(), bytes(SIZE), 2000
+    with ipc.open_channel(free_port(), key=key, echo=False) as channel:
+        transport: Any = channel.transport
+        send, lock = transport.inner.send, transport.packets.lock
+        port = transport.packets
+        packet = pack_message(1, 1, payload)
+        salt = os.urandom(12)
+        seal = Seal(key, (channel.group.address, channel.group.port), salt)
+        datagram = seal.seal(packet)
+        opener = Opener(key, (channel.group.address, channel.group.port), seal.prefix)
+        encrypt, decrypt = AESGCM(bytes(32)).encrypt, AESGCM(bytes(32)).decrypt
+        nonce, header = bytes(12), bytes(24)
+        cipher = encrypt(nonce, packet, header)
+
+        def send_and_encrypt() -> None:
+            encrypt(nonce, packet, header)
+            send(datagram)
+
+        def send_under_lock() -> None:
+            with lock, without_waiting():
+                send(port.wrap(pack_message(1, 1, payload), None))
+
+        steps: dict[str, Callable[[], object]] = {
+            "out: the socket": lambda: send(datagram),
+            "out: and one encrypt": send_and_encrypt,
+            "out: and nonce, header, counter": lambda: send(seal.seal(packet)),
+            "out: and target, time, first message": lambda: send(port.wrap(packet, None)),
+            "out: and packet": lambda: send(port.wrap(pack_message(1, 1, payload), None)),
+            "out: and lock": send_under_lock,
+            "out: and counts: all of a send": lambda: transport.send(payload),
+            "in: one decrypt": lambda: decrypt(nonce, cipher, header),
+            "in: and nonce, header": lambda: opener.open(datagram),
+            "in: and the message in it": lambda: message_in(opener.open(datagram) or b""),
+        }
+        least = dict.fromkeys(steps, math.inf)
+        for _ in range(TURNS):
+            for name, step in steps.items():
+                started = time.thread_time()
+                for _ in range(count):
+                    step()
+                least[name] = min(least[name], (time.thread_time() - started) / count * 1e6)
+    for name, cost in least.items():
+        print(f"{name}: {cost:.2f} µs")
 
 
 if __name__ == "__main__":

@@ -28,8 +28,9 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 from .blocking_run import run
-from .channel import Channel, open_channel, with_socket
+from .channel import Channel
 from .channel_events import ChannelEvent, Forbidden, Gap, Joined, Left, NetworkChange, NetworkEvent, Rejected
+from .channel_opening import open_channel, with_socket
 from .channel_options import ChannelOptions
 from .channel_statistics import Statistics
 from .errors import (

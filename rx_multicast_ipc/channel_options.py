@@ -52,18 +52,18 @@ class ChannelOptions(TypedDict, total=False):
             and NTP. It is shared: what is sent to one machine there reaches one of the programs that have the port,
             most often the last to open it, so answer to the group. Nor can programs of one machine be told from each
             other by their address: ``echo=False`` and ``request`` leave out what any of them sends from that port.
-        spin: seconds that the I/O thread goes on looking after it read a message, before it sleeps; 0 if not given, 1
-            at most. What comes within them finds it awake, so a conversation of many turns goes on at the pace of a
-            busy loop. It costs a core, on a machine with fewer than it needs it is slower, and other Python threads
-            of the process wait for the interpreter more often. 0.0003 is a value to begin with. For UDP alone.
-        reliable: True, or a :class:`Reliable` that says how: what is sent is repaired where it gets lost, arrives in
-            order, may be large, and waits for slow receivers; what cannot be repaired is told as a :class:`Gap`. All
-            who are to hear it must open their channels so. Not if not given.
-        key: a :class:`Key`, or several in a tuple of which the first seals and all open: who has none of them hears
-            nothing and says nothing. False: none, whatever the environment says. Not given: the key in the file that
+        spin: seconds that the I/O thread polls after it read a message, before it sleeps; 0 if not given, 1 at most. A
+            message that comes meanwhile need not wake it, so round trips take half as long. It keeps a core busy, other
+            Python threads of the process wait for the interpreter more often, and on a machine with too few cores it
+            is slower. Begin with 0.0003. For UDP alone.
+        reliable: True, or a :class:`Reliable` with more: messages arrive in order, lost ones are repaired, they may be
+            large, and senders wait for slow receivers; what cannot be repaired is reported as a :class:`Gap`. All
+            channels that are to hear each other need it. Off if not given.
+        key: a :class:`Key`, or several in a tuple of which the first seals and all open: programs without any of them
+            can neither read nor write. False: none, whatever the environment says. Not given: the key in the file that
             the environment variable ``RX_MULTICAST_IPC_KEY`` names, or none. Needs ``cryptography``.
-        presence: a name, or a :class:`Presence`: the others who have this option get to know that the channel is here,
-            and it knows of them, in ``members``. Messages stay what they are without it. Not if not given.
+        presence: a name, or a :class:`Presence` with more: other channels with this option have this one in their
+            ``members``, and it has them. Messages are not changed by it. Off if not given.
         topics: a pattern as for :meth:`Channel.topics`, such as ``"robot/*"``: of what is sent to the group, the
             channel hears what is published to topics that match, and nothing else. On an engine, the server sends it no
             more than that. Everything if not given. Latest values are not heard then, unless there is ``presence``.

@@ -9,7 +9,8 @@ class Statistics(msgspec.Struct, frozen=True, kw_only=True):
     """What a channel counted since it was opened.
 
     Attributes:
-        received: messages delivered by the sockets, the channel's own among them.
+        received: messages delivered by the sockets, the channel's own among them, and the :meth:`Channel.latest` values
+            that were set; without ``reliable``, ``key`` and ``presence`` also what others ask and answer about these.
         received_bytes: their payloads, in bytes.
         sent: datagrams that the operating system accepted.
         sent_bytes: their payloads, in bytes.

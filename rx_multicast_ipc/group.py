@@ -81,6 +81,7 @@ class Group(msgspec.Struct, frozen=True):
 
     @property
     def family(self) -> Family:
+        """``"IPv4"`` or ``"IPv6"``, by its address."""
         return "IPv6" if ":" in self.address else "IPv4"
 
     @property
@@ -122,11 +123,11 @@ def default_group() -> str:
 def check_port(port: int, what: str = "port") -> int:
     """``port``, if it is a UDP port number; raises ``InvalidPort``."""
     if not isinstance(port, int) or isinstance(port, bool):
-        hint = (
-            "; there are no callbacks: give what the call returns to run(), await or subscribe"
-            if callable(port)
-            else ""
-        )
+        hint = ""
+        if callable(port):
+            hint = "; there are no callbacks: give what the call returns to run(), await or subscribe"
+        elif isinstance(port, str):
+            hint = "; int() makes a number of it" if port.isdigit() else "; the port comes first, then the address"
         raise InvalidPort(f"{what} must be a whole number from 1 to 65535, not {shown(port)}{hint}")
     if not 1 <= port <= 65_535:
         hint = "; this sender gave no port, so it cannot be answered" if what == "reply port" else ""

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import gc
 import os
 from collections.abc import Iterator
 from pathlib import Path
@@ -12,10 +13,13 @@ from rx_multicast_ipc.subscribing.subscriber_errors import UnhandledErrorHook
 from rx_multicast_ipc.testing.conformance.transport_rig import free_port
 
 from . import npm, seclusion, wine
+from .helpers import THOROUGH
 from .wall_clock import WallClock
 
 # How long an example takes is the machine's affair, and it may be busy.
-settings.register_profile("patient", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.register_profile(
+    "patient", deadline=None, suppress_health_check=[HealthCheck.too_slow], max_examples=100 if THOROUGH else 25
+)
 settings.load_profile("patient")
 
 
@@ -27,6 +31,12 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         for item in items:
             if item.get_closest_marker("quiet_machine"):
                 item.add_marker(beside_others)
+
+
+def pytest_collection_finish() -> None:
+    """What was imported and collected stays: no collection of garbage has to look at it again, test after test."""
+    gc.collect()
+    gc.freeze()
 
 
 def pytest_configure(config: pytest.Config) -> None:

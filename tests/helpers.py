@@ -27,6 +27,9 @@ T = TypeVar("T")
 PATIENCE = 20.0 * float(os.environ.get("RX_MULTICAST_IPC_PATIENCE", "1"))
 """Seconds after which a test gives up on something that should have happened; more of them for slow machines."""
 
+THOROUGH = "RX_MULTICAST_IPC_THOROUGH" in os.environ
+"""Whether tests take their long form: more random examples, and what costs much and seldom fails alone."""
+
 ROOT = Path(__file__).parent.parent
 
 
@@ -184,6 +187,7 @@ def namespaces() -> bool:
     return False
 
 
+thorough = pytest.mark.skipif(not THOROUGH, reason="long: RX_MULTICAST_IPC_THOROUGH=1 runs it, as .ci/run does")
 needs_posix = pytest.mark.skipif(sys.platform == "win32", reason="Windows has no signals, pipes or modes of this kind")
 needs_linux = pytest.mark.skipif(sys.platform != "linux", reason="Linux alone tells this")
 needs_namespaces = pytest.mark.skipif(not namespaces(), reason="needs the right to make network namespaces, and ip(8)")

@@ -35,7 +35,7 @@ LAYERS = (
     {"operators"},
     {"group_state"},
     {"channel"},
-    {"shared_channels", "blocking_run", "repeat_loops", "bridging"},
+    {"channel_opening", "shared_channels", "blocking_run", "repeat_loops", "bridging"},
     {"__init__"},
     {"testing", "capture"},
     {"notebook"},
@@ -302,3 +302,13 @@ def test_every_module_logs_to_the_logger_whose_records_are_printable() -> None:
 
 def test_the_root_holds_what_users_hold_and_no_more() -> None:
     assert len(list(PACKAGE.glob("*.py"))) <= 16, "put it into a room"
+
+
+def test_nothing_draws_from_the_random_numbers_of_the_program() -> None:
+    """A thread that did would change what a program draws that seeded them."""
+    for path in MODULES:
+        nodes = list(ast.walk(ast.parse(path.read_text(encoding="utf-8"))))
+        modules = {alias.name for node in nodes if isinstance(node, ast.Import) for alias in node.names}
+        own = [node for node in nodes if isinstance(node, ast.ImportFrom) and node.module == "random"]
+        assert "random" not in modules, path
+        assert {alias.name for node in own for alias in node.names} <= {"Random", "SystemRandom"}, path

@@ -14,7 +14,7 @@ import pytest
 import rx_multicast_ipc as ipc
 
 from .documents import complaints
-from .helpers import PATIENCE, ROOT, interrupt
+from .helpers import PATIENCE, ROOT, interrupt, thorough
 
 EXAMPLES = ROOT / "examples"
 
@@ -158,6 +158,7 @@ def test_ctrl_c_ends_the_chat_without_a_traceback() -> None:
         output(ann, "\n")
 
 
+@thorough
 @pytest.mark.parametrize("bot", ["announcer", "welcome", "logger"])
 def test_ctrl_c_ends_a_bot_without_a_traceback(bot: str) -> None:
     with ipc.open_channel() as channel, example(bot) as process:
@@ -166,6 +167,7 @@ def test_ctrl_c_ends_a_bot_without_a_traceback(bot: str) -> None:
         output(process)
 
 
+@thorough
 @pytest.mark.parametrize(
     ("name", "arguments"),
     [("sensor", ["watch"]), ("request_reply", ["serve"]), ("player", ["Ann"]), ("election", ["1"]), ("arena", [])],

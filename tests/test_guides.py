@@ -8,7 +8,9 @@ from pathlib import Path
 import pytest
 
 from .documents import Block, Terminals, blocks_to_run, complaints, skip_without_what_it_imports, terminals, write_files
-from .helpers import PATIENCE, ROOT
+from .helpers import PATIENCE, ROOT, thorough
+
+pytestmark = thorough
 
 GUIDES = sorted((ROOT / "docs").rglob("*.md"))
 

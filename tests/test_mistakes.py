@@ -41,6 +41,13 @@ def test_a_port_that_is_no_number(port: Any) -> None:
         ipc.open_channel(port)
 
 
+def test_an_address_in_the_place_of_the_port() -> None:
+    with pytest.raises(ipc.InvalidPort, match="the port comes first, then the address"):
+        ipc.open_channel("239.1.2.3", 5000)
+    with pytest.raises(ipc.InvalidPort, match=r"int\(\) makes a number"):
+        ipc.open_channel("5000")
+
+
 @pytest.mark.parametrize(
     ("group", "reason"),
     [

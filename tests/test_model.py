@@ -29,7 +29,7 @@ from rx_multicast_ipc.testing import VirtualClock, VirtualNetwork
 from rx_multicast_ipc.testing.conformance.transport_rig import free_port
 
 from . import model
-from .helpers import wait_until
+from .helpers import THOROUGH, wait_until
 from .model import Heard
 
 TICK = 0.05
@@ -486,7 +486,7 @@ def wait_for_the_io_thread(channel: ipc.Channel) -> None:
 
 
 TestVirtualChannels = VirtualChannels.TestCase
-TestVirtualChannels.settings = settings(max_examples=250, stateful_step_count=50)
+TestVirtualChannels.settings = settings(max_examples=250 if THOROUGH else 50, stateful_step_count=50)
 
 TestLiveChannels = LiveChannels.TestCase
-TestLiveChannels.settings = settings(max_examples=20, stateful_step_count=25)
+TestLiveChannels.settings = settings(max_examples=20 if THOROUGH else 8, stateful_step_count=25)

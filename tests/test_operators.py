@@ -373,7 +373,7 @@ class TestRetryWithBackoff:
 
     @pytest.fixture(autouse=True)
     def without_chance(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        monkeypatch.setattr("rx_multicast_ipc.operators.retry_backoff.random.random", lambda: 0.0)
+        monkeypatch.setattr("rx_multicast_ipc.operators.retry_backoff._random.random", lambda: 0.0)
 
     def test_tries_again_after_pauses_that_double_up_to_the_longest(self, marbles: Marbles) -> None:
         source = marbles.cold("#", error=ipc.SendFailed("down"))
@@ -420,7 +420,7 @@ class TestRetryWithBackoff:
     def test_pauses_are_drawn_so_that_many_do_not_try_again_together(
         self, marbles: Marbles, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        monkeypatch.setattr("rx_multicast_ipc.operators.retry_backoff.random.random", lambda: 1.0)
+        monkeypatch.setattr("rx_multicast_ipc.operators.retry_backoff._random.random", lambda: 1.0)
         source = marbles.cold("#", error=ipc.SendFailed("down"))
         marbles.expect(source.pipe(ipc.operators.retry_with_backoff(2, first=1.0))).to_be(
             "-----#", error=ipc.SendFailed

@@ -2,7 +2,7 @@
 
 ``bridge.py`` is the shell of sockets, threads and timers around ``machine.py``, which knows who carries
 (``spanning_tree.py``), what has crossed which bridges, and what nobody carried (``uncarried.py``); ``end_table.py``
-knows which end stands for whom.
+knows which end stands for whom, and ``side.py`` what is open on each side.
 """
 
 from .bridge import Bridge, bridge

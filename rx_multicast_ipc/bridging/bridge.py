@@ -9,7 +9,7 @@ from functools import partial
 from itertools import groupby
 from random import SystemRandom
 from types import TracebackType
-from typing import Final, NamedTuple, Self
+from typing import Final, Self
 
 from reactivex.abc import DisposableBase, ObserverBase, SchedulerBase
 from reactivex.disposable import SerialDisposable
@@ -22,12 +22,12 @@ from ..receiving.async_iteration import HotObservable
 from ..receiving.event_loop_delivery import on_its_loop
 from ..receiving.hot_source import HotSource
 from ..strangers.rate_limit import LogLimit
-from ..transport import Transport
 from ..validation.arguments import check_count, check_seconds
 from .end import BridgeEnd
 from .end_table import EndTable
 from .machine import BridgeMachine, Path
 from .segment import OpensEnds, Segment
+from .side import BridgeSide
 from .values import BridgeRole, BridgeStatistics
 
 _log = logging.getLogger("rx_multicast_ipc")
@@ -36,50 +36,6 @@ _LEAST_TAKEOVER: Final = 0.1
 """Seconds: within less, a scheduler's pause looks like the end of a process."""
 
 _MOST_ENDS: Final = 65_536
-
-
-class _Totals(NamedTuple):
-    """What ends that are gone have counted."""
-
-    sent: int = 0
-    sent_bytes: int = 0
-    refused: int = 0
-    dropped: int = 0
-
-    def plus(self, end: BridgeEnd) -> _Totals:
-        return _Totals(
-            self.sent + end.sent,
-            self.sent_bytes + end.sent_bytes,
-            self.refused + end.refused,
-            self.dropped + end.dropped,
-        )
-
-
-class _Side:
-    """What a bridge has open on one side.
-
-    Attributes:
-        listener: hears the group.
-        control: talks to other bridges.
-        shared: sends for those who have no end of their own.
-        ends: for senders of the other side.
-        gone: what ends that are gone have counted.
-    """
-
-    def __init__(
-        self,
-        opens: OpensEnds,
-        listener: Transport,
-        control: Transport,
-        shared: BridgeEnd,
-        ends: EndTable[BridgeEnd],
-    ) -> None:
-        self.opens = opens
-        self.listener = listener
-        self.control = control
-        self.shared = shared
-        self.ends = ends
-        self.gone = _Totals()
 
 
 class Bridge:
@@ -96,14 +52,10 @@ class Bridge:
         self._unanswerable = 0
         self._limit = LogLimit(_log.warning)
         self._roles: HotSource[BridgeRole] = HotSource(self._refusal, f"roles of a bridge from {local.group}")
-        self._sides: list[_Side] = []
-        opened: list[Transport] = []
+        self._sides: list[BridgeSide] = []
         try:
             for opens in (local, wide):
-                opened += [listener := opens.open_listener()]
-                opened += [control := opens.open_control()]
-                opened += [shared := opens.open_shared_end()]
-                self._sides.append(_Side(opens, listener, control, BridgeEnd(shared, None), EndTable(ends, idle)))
+                self._sides.append(BridgeSide(opens, EndTable(ends, idle)))
             self._scheduler = self._sides[0].control.scheduler
             virtual = [isinstance(side.control.scheduler, VirtualTimeScheduler) for side in self._sides]
             if any(virtual) and self._scheduler is not self._sides[1].control.scheduler:
@@ -117,8 +69,9 @@ class Bridge:
             self._start()
         except BaseException:
             self._closed = True
-            for transport in opened:
-                transport.close(wait=False)
+            for side in self._sides:
+                for transport in side.transports:
+                    transport.close(wait=False)
             raise
 
     @property
@@ -151,7 +104,7 @@ class Bridge:
     def statistics(self) -> BridgeStatistics:
         """What was counted since it was opened."""
         with self._lock:
-            local, wide = (self._count(side) for side in self._sides)
+            local, wide = (side.totals for side in self._sides)
             machine = self._machine
             return BridgeStatistics(
                 to_wide=wide.sent,
@@ -184,14 +137,7 @@ class Bridge:
             first, self._closed = not self._closed, True
             farewell = self._machine.farewell() if first else []
         self._say(farewell)
-        transports = [
-            transport
-            for side in self._sides
-            for transport in (
-                *(end.transport for end in side.ends),
-                *(side.shared.transport, side.listener, side.control),
-            )
-        ]
+        transports = [transport for side in self._sides for transport in side.transports]
         for transport in transports:
             transport.close(wait=False)
         if wait:
@@ -341,14 +287,7 @@ class Bridge:
 
     def _let_go(self, number: int, end: BridgeEnd) -> None:
         self._machine.had_end(number, end)
-        end.close()
-        self._sides[number].gone = self._sides[number].gone.plus(end)
-
-    def _count(self, side: _Side) -> _Totals:
-        totals = side.gone.plus(side.shared)
-        for end in side.ends:
-            totals = totals.plus(end)
-        return totals
+        self._sides[number].let_go(end)
 
     # What happens to its ends.
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from argparse import ArgumentParser, Namespace
 from collections.abc import Callable
 
@@ -85,8 +86,11 @@ def run(options: Namespace, output: Output) -> int:
     count: int | None = options.count
     found = 0
 
+    may_print = threading.Event()
+
     def print_wanted(batch: list[Message]) -> None:
         nonlocal found
+        may_print.wait()
         wanted = [shown for message in batch if (shown := find(message)) is not None]
         if wanted := wanted[: None if count is None else count - found]:
             output.shown(wanted)
@@ -110,8 +114,11 @@ def run(options: Namespace, output: Output) -> int:
         )
         end: AsyncSubject[int] = AsyncSubject()
         with printed.subscribe(end):
-            if options.verbose or is_terminal():
-                tell(f"listening to {channel.group}")
+            try:
+                if options.verbose or is_terminal():
+                    tell(f"listening to {channel.group}")
+            finally:
+                may_print.set()
             run_to_end(end)
     return exit_codes.OK if found and count in (None, found) else exit_codes.NOTHING
 

@@ -154,7 +154,7 @@ class GroupState:
 
     def _on_writable(self) -> None:
         with self._port.lock:
-            self._port.go_on()
+            self._port.outlet.go_on()
 
 
 def _is_presence(packet: ControlPacket, _: Message) -> bool:

@@ -3,13 +3,10 @@
 from __future__ import annotations
 
 import logging
-import math
 import time
 from collections.abc import Callable
 from random import Random
-from typing import Final
 
-from reactivex.abc import DisposableBase
 from reactivex.scheduler import VirtualTimeScheduler
 
 from ..channel_events import Joined, Left
@@ -20,13 +17,11 @@ from ..option_values.presence import Presence
 from ..receiving.state_source import StateSource
 from ..transport.framed.packet_port import PacketPort
 from ..transport.framed.packets import ControlPacket
+from .next_timer import NextTimer
 from .presence_packet import PRESENCE, pack_presence, read_presence
 from .roster import CAME, GOODBYE, MOST_MEMBERS, MOVED, SILENT, Outgoing, Roster
 
 _log = logging.getLogger("rx_multicast_ipc")
-
-_LEAST_PAUSE: Final = 1e-5
-"""Seconds: so that a timer is never due before its time by a rounding error."""
 
 
 class MemberWatch:
@@ -57,8 +52,7 @@ class MemberWatch:
         self._now = clock_of(self._scheduler)
         self._wall = self._now if isinstance(self._scheduler, VirtualTimeScheduler) else time.time
         self._roster = Roster(presence, session, transport.sender_address, random, self._now())
-        self._timer: DisposableBase | None = None
-        self._due = math.inf
+        self._timer = NextTimer(self._scheduler, self._go_on)
         self._over = self._warned = False
         self.members: StateSource[frozenset[Member]] = StateSource(
             refusal, transport.call, f"members of {transport.group}"
@@ -91,8 +85,7 @@ class MemberWatch:
     def end(self, error: Exception | None) -> None:
         """The channel has ended."""
         self._over = True
-        if self._timer is not None:
-            self._timer.dispose()
+        self._timer.stop()
         self.members.end(error)
 
     def _on_packet(self, packet: ControlPacket, message: Message) -> bool:
@@ -101,13 +94,9 @@ class MemberWatch:
             return False
         if not self._over:
             self._roster.receive(read, message.sender, self._now())
-            if self._roster.changes or self._roster.timer() < self._due:
+            if self._roster.changes or self._timer.is_later_than(self._roster.timer()):
                 self._go_on()
         return True
-
-    def _on_timer(self, _scheduler: object, _state: object) -> None:
-        self._due, self._timer = math.inf, None
-        self._go_on()
 
     def _go_on(self) -> None:
         if self._over:
@@ -115,12 +104,7 @@ class MemberWatch:
         now = self._now()
         self._send(self._roster.due(now))
         self._tell()
-        due = self._roster.timer()
-        if due < self._due:
-            if self._timer is not None:
-                self._timer.dispose()
-            self._due = due
-            self._timer = self._scheduler.schedule_relative(max(0.0, due - now) + _LEAST_PAUSE, self._on_timer)
+        self._timer.call_at(self._roster.timer(), now)
 
     def _leave(self) -> None:
         self._over = True

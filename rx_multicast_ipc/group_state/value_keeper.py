@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import math
 import threading
 import time
 from collections.abc import Callable
@@ -26,12 +25,10 @@ from ..transport import Transport
 from ..transport.framed.packet_port import PacketPort
 from ..transport.framed.packets import NUMBER_LIMIT
 from .latest_packets import AskPacket, LatestValuePacket, Version, latest_overhead, pack_ask, pack_latest
+from .next_timer import NextTimer
 from .replica import Ask, Give, Replica, Tell
 
 _log = logging.getLogger("rx_multicast_ipc")
-
-_LEAST_PAUSE: Final = 1e-5
-"""Seconds: so that a timer is never due before its time by a rounding error."""
 
 _REPAIRED_RATE: Final = 16 << 20
 _REPAIRED_BURST: Final = 256 << 20
@@ -75,8 +72,7 @@ class ValueKeeper:
         self._lock = threading.RLock()
         self._replica = Replica(session, random, self._now(), repairs=repairs)
         self._rate = RateLimit(_REPAIRED_RATE, _REPAIRED_BURST, self._now) if repairs else AnswerLimit(self._now)
-        self._timer: DisposableBase | None = None
-        self._due = math.inf
+        self._timer = NextTimer(self._scheduler, self._go_on)
         self._over = False
         self.held: StateSource[Message] = StateSource(refusal, transport.call, f"latest value {name}")
         transport.call(self._go_on)
@@ -134,8 +130,7 @@ class ValueKeeper:
     def end(self, error: Exception | None) -> None:
         """The channel has ended."""
         self._over = True
-        if self._timer is not None:
-            self._timer.dispose()
+        self._timer.stop()
         self.held.end(error)
 
     def _on_set(self, version: Version, value: bytes) -> None:
@@ -147,10 +142,6 @@ class ValueKeeper:
             self.held.put(Message(value, address, port, family, self._wall()))
         self._go_on()
 
-    def _on_timer(self, _scheduler: object, _state: object) -> None:
-        self._due, self._timer = math.inf, None
-        self._go_on()
-
     def _go_on(self) -> None:
         if self._over:
             return
@@ -158,11 +149,7 @@ class ValueKeeper:
         with self._lock:
             actions = self._replica.due(now)
             due = self._replica.timer()
-        if due < self._due:
-            if self._timer is not None:
-                self._timer.dispose()
-            self._due = due
-            self._timer = self._scheduler.schedule_relative(max(0.0, due - now) + _LEAST_PAUSE, self._on_timer)
+        self._timer.call_at(due, now)
         for action in actions:
             if isinstance(action, Ask):
                 self._send_ask(AskPacket(self._name, self._replica.version, action.attempt), None)

@@ -18,7 +18,8 @@ from ..blocking_run import run
 from ..capture import read
 from ..channel import Channel
 from ..errors import InvalidOption, MissingExtra
-from ..message import Message, Received
+from ..message import Address, Message, Received
+from ..option_values.member import Member, names_by_sender
 from ..payload_format import Codec, Format, format_of
 from ..topics.topic_message import TopicMessage
 from ..validation.arguments import shown
@@ -51,12 +52,14 @@ def to_frame(
     *,
     library: str | None = None,
     format: Format | Codec[Any] = "json",
+    members: Channel | Iterable[Member] | None = None,
 ) -> Any:
     """A data frame with one row a message.
 
         to_frame(collect(channel, 5))             # time, sender, payload
         to_frame(collect(channel, 5), Reading)    # time, sender, and a column for each field of a Reading
         to_frame("today.pcap", Reading)           # of a capture file
+        to_frame(collect(channel, 5), members=channel)    # with a column of members' names
 
     Without a type its columns are the fields of :class:`Message`, ``text`` and ``size`` (bytes); with one:
     ``received_at``, ``address``, ``port``, and the fields of its values, or ``value`` where these have none. Times are
@@ -64,17 +67,22 @@ def to_frame(
 
     Args:
         source: messages, for example what :func:`collect` returned, of a channel or of its ``topics``; or
-            ``Received`` values; or the name of a capture file, which is read as fast as it goes.
+            ``Received`` values; or the name of a capture file, which is read as fast as it goes. Of a capture that
+            holds topics: the list that ``operators.topics`` makes of ``capture.read``.
         type: what payloads stand for, as for ``operators.decode``. Those that stand for none are left out, and one log
             line tells how many.
         library: ``"pandas"`` or ``"polars"``; the first of them that is installed, if not given.
         format: of payloads: ``"json"``, ``"msgpack"`` or a codec.
+        members: who is called by name in a column ``member``, None for others: the ``Member`` records of
+            ``channel.members``, or a channel with ``presence=``, and those are meant who are there now.
 
     Returns:
         A ``pandas.DataFrame`` or ``polars.DataFrame``.
 
     Raises:
-        InvalidOption: another library, no type, a stream, which has yet to come, or items that are no messages.
+        InvalidOption: another library, no type, a stream, which has yet to come, items that are no messages, or members
+            that are none.
+        Unsupported, ChannelClosed: ``members`` is a channel without ``presence=``, or closed.
         CaptureFailed, CaptureCorrupt: the file cannot be read.
         MissingExtra: the library is not installed.
     """
@@ -82,7 +90,7 @@ def to_frame(
         raise InvalidOption(f"type is what payloads stand for, not {type!r}; write library={type!r}")
     if library is not None and library not in LIBRARIES:
         raise InvalidOption(f"library is one of {', '.join(LIBRARIES)}, not {library!r}")
-    table = columns(source, type, format)
+    table = columns(source, type, format, members)
     chosen = next((name for name in (LIBRARIES if library is None else (library,)) if find_spec(name)), None)
     if chosen is None:
         raise MissingExtra("to_frame()", library or " or ".join(LIBRARIES))
@@ -90,9 +98,13 @@ def to_frame(
 
 
 def columns(
-    source: Items | str | os.PathLike[str], type: Any = None, format: Format | Codec[Any] = "json"
+    source: Items | str | os.PathLike[str],
+    type: Any = None,
+    format: Format | Codec[Any] = "json",
+    members: Channel | Iterable[Member] | None = None,
 ) -> dict[str, list[Any]]:
     """The columns of that frame."""
+    names = None if members is None else _names(members)
     decode = None if type is None else format_of(type, format).decode
     if isinstance(source, str | os.PathLike):
         source = run(read(source, speed=None).pipe(ops.to_list()))
@@ -100,8 +112,20 @@ def columns(
     if decode is not None:
         rows = _decoded(rows, decode)
     if decode is None and not any(isinstance(row.value, Received) for row in rows):
-        return _of_messages(rows)
-    return _of_values(rows, _field_names(type))
+        return _of_messages(rows, names)
+    return _of_values(rows, _field_names(type), names)
+
+
+def _names(members: Any) -> Mapping[Address, str]:
+    if isinstance(members, Channel):
+        members = run(members.members.pipe(ops.first()))
+    if isinstance(members, Iterable) and not isinstance(members, Observable):
+        found = list(cast("Iterable[Any]", members))
+        if all(isinstance(member, Member) for member in found):
+            return names_by_sender(found)
+    raise InvalidOption(
+        f"members is a channel that was opened with presence=, or a list of Member records, not {_shown(members)}"
+    )
 
 
 def _rows(source: Any) -> list[_Row]:
@@ -148,8 +172,8 @@ def _decoded(rows: list[_Row], decode: Callable[[bytes], Any]) -> list[_Row]:
     return good
 
 
-def _of_messages(rows: list[_Row]) -> dict[str, list[Any]]:
-    found = _time_and_topic(rows)
+def _of_messages(rows: list[_Row], members: Mapping[Address, str] | None) -> dict[str, list[Any]]:
+    found = _time_and_topic(rows) | _members(rows, members)
     for name in Message.__struct_fields__:
         found.setdefault(name, [row.payload if name == "data" else getattr(row.message, name) for row in rows])
     return {
@@ -159,10 +183,11 @@ def _of_messages(rows: list[_Row]) -> dict[str, list[Any]]:
     }
 
 
-def _of_values(rows: list[_Row], names: list[str]) -> dict[str, list[Any]]:
+def _of_values(rows: list[_Row], names: list[str], members: Mapping[Address, str] | None) -> dict[str, list[Any]]:
     """Time and sender, then a column a field; one that some values lack is None there."""
     about = {
         **_time_and_topic(rows),
+        **_members(rows, members),
         "address": [row.message.address for row in rows],
         "port": [row.message.port for row in rows],
     }
@@ -182,6 +207,10 @@ def _time_and_topic(rows: list[_Row]) -> dict[str, list[Any]]:
     times = [datetime.fromtimestamp(row.message.received_at, UTC) for row in rows]
     topics = [row.topic for row in rows]
     return {"received_at": times} | ({"topic": topics} if any(topics) else {})
+
+
+def _members(rows: list[_Row], names: Mapping[Address, str] | None) -> dict[str, list[Any]]:
+    return {} if names is None else {"member": [names.get(row.message.sender) for row in rows]}
 
 
 def _field_names(type: Any) -> list[str]:

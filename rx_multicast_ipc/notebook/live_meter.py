@@ -21,6 +21,9 @@ MOST_ROWS: Final = 200
 MOST_LOOKED_AT: Final = 4000
 """Items between two readings whose senders are counted one by one; of what is beyond, only the number is."""
 
+ROWS_IN_A_FLOOD: Final = 32
+"""Of items beyond that, those that are kept: of few, memory is used again while the processor has it in its cache."""
+
 
 class Value(msgspec.Struct, frozen=True):
     """What a pipeline delivered, if it is no message.
@@ -37,9 +40,12 @@ class Value(msgspec.Struct, frozen=True):
 Item = Message | Value
 
 
+_CARRIERS = (Received, TopicMessage)
+
+
 def message_of(value: Any) -> Message | None:
     """The message that a value came in, where it tells."""
-    return value.message if isinstance(value, Received | TopicMessage) else None
+    return value.message if isinstance(value, _CARRIERS) else None
 
 
 class Reading(msgspec.Struct, frozen=True):
@@ -53,7 +59,7 @@ class Reading(msgspec.Struct, frozen=True):
         senders: items and bytes of each sender, of those that were looked at.
         looked_at: how many those were.
         came: how many came; more than ``looked_at`` when too many did to look at each.
-        last: the newest items, ``MOST_ROWS`` at most; the last one is number ``total``.
+        last: the newest items, ``MOST_ROWS`` at most, and fewer when too many came; the last one is number ``total``.
         values: what is to be plotted.
     """
 
@@ -72,14 +78,14 @@ class Meter:
     """Takes items on the thread that delivers them. A batch beyond ``MOST_LOOKED_AT`` costs what one item does.
 
     It is read by one thread at a time. Items that come one by one wait in a list until somebody reads or there are
-    ``_CHUNK``: taking one in must cost little more than the call.
+    ``_CHUNK``: taking one in must cost little more than the call, and what is beyond little more than being counted.
 
     Args:
         clock: seconds since the Unix epoch.
         values: takes what is to be plotted.
     """
 
-    _CHUNK = 128
+    _CHUNK = 2 * ROWS_IN_A_FLOOD
 
     def __init__(self, clock: Callable[[], float] = time.time, values: PlottedValues | None = None) -> None:
         self._clock = clock
@@ -119,7 +125,13 @@ class Meter:
 
     def _take_waiting(self) -> None:
         with self._lock:
-            self._take_in_lock()
+            if self._looked_at < MOST_LOOKED_AT:
+                self._take_in_lock()
+            else:  # count them, and leave the newest where they are
+                count = len(self._waiting) - ROWS_IN_A_FLOOD
+                del self._waiting[:count]
+                self._taken += count
+                self._last.clear()
 
     def _take_in_lock(self) -> None:
         waiting = self._waiting[:]
@@ -131,6 +143,8 @@ class Meter:
         self._last.extend(items if len(items) <= MOST_ROWS else items[-MOST_ROWS:])
         if items and self._looked_at < MOST_LOOKED_AT:
             self._look_at(items[: MOST_LOOKED_AT - self._looked_at], at)
+            if self._looked_at == MOST_LOOKED_AT:
+                self._last = deque(self._last, ROWS_IN_A_FLOOD)
 
     def _look_at(self, items: Sequence[Item], at: float) -> None:
         self._looked_at += len(items)
@@ -172,6 +186,7 @@ class Meter:
             last = list(self._last)[-came:] if came else []
             senders, looked_at = self._senders, self._looked_at
             self._total_read, self._senders, self._looked_at = total, {}, 0
+            self._last = deque(self._last, MOST_ROWS)
             values = self._values.read()
         looked_bytes = sum(size for _, size in senders.values())
         self._bytes += looked_bytes if came == looked_at else round(looked_bytes * came / looked_at)

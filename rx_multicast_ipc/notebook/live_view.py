@@ -60,7 +60,7 @@ def live(source: Source, *, title: str | None = None, value: Choose | None = Non
             records themselves; nothing of messages. It is called on the delivering thread or the view's own, and of
             more than 4000 items between two updates it sees the first ones only.
         by: what a line is named after, a function of the item. If not given: the topic, where there is one, or else
-            the sender. There are 24 lines at most.
+            the sender, by its name on a channel with ``presence=``. There are 24 lines at most.
 
     Raises:
         InvalidOption: ``source`` is none, or ``value`` or ``by`` no function of an item.
@@ -92,7 +92,8 @@ class Live:
         self.state: State = "live"
         self._error = ""
         self._channel = source if isinstance(source, Channel) else None
-        self._meter = Meter(values=values)
+        self._values = PlottedValues() if values is None else values
+        self._meter = Meter(values=self._values)
         self._over = threading.Event()
         self._sending = threading.Lock()
         self._closed = False
@@ -149,7 +150,7 @@ class Live:
         return {**data, "text/plain": repr(self)}, metadata
 
     def _name(self, members: frozenset[Member]) -> None:
-        self._names = names_by_sender(members)
+        self._names = self._values.names = names_by_sender(members)
 
     def _complete(self) -> None:
         self._end("completed")

@@ -5,12 +5,12 @@ from __future__ import annotations
 import dataclasses
 import math
 from collections import deque
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any, Final, SupportsFloat, cast
 
 import msgspec
 
-from ..message import Message, Received
+from ..message import Address, Message, Received
 from ..topics.topic_message import TopicMessage
 from ..validation.topic_name import split_topic
 from .sender_name import name_of
@@ -67,11 +67,15 @@ class PlottedValues:
         value: what to plot of an item: a number, a mapping or record of numbers, each a series, or None for nothing. If
             None: items that are numbers themselves, or records of numbers; nothing of messages.
         by: what a series is named after. If None: an item's topic, or else its sender, where it has one.
+
+    Attributes:
+        names: what to call senders; by their addresses, where nothing.
     """
 
     def __init__(self, value: Choose | None = None, by: Choose | None = None) -> None:
         self._value = value
         self._by = by
+        self.names: Mapping[Address, str] = {}
         self._series: dict[str, deque[Bucket]] = {}
         self._told = 0
         self._failed = 0
@@ -87,10 +91,10 @@ class PlottedValues:
         """Take what is to be plotted of ``item``, which came at so many seconds since the Unix epoch."""
         try:
             found = _value_of(item) if self._value is None else self._value(item)
-            numbers = list(_numbers(found))
+            numbers = _numbers(found)
             if not numbers:
                 return
-            group = _group_of(item) if self._by is None else str(self._by(item))
+            group = _group_of(item, self.names) if self._by is None else str(self._by(item))
         except Exception as error:  # of the caller's functions, which see what strangers sent; or of an odd value
             if self._value is None and self._by is None:
                 return
@@ -98,8 +102,8 @@ class PlottedValues:
             self._reason = f"{type(error).__name__}: {error}"[:200]
             return
         for key, number in numbers:
-            name = " ".join(part for part in (group, key) if part)
-            self._put((name or "value")[:_LONGEST_NAME], number, at)
+            name = f"{group} {key}" if group and key else group or key or "value"
+            self._put(name[:_LONGEST_NAME], number, at)
 
     def read(self, *, all_kept: bool = False) -> Values:
         """What changed since the last call, or all that is kept, which does not change the next reading."""
@@ -129,8 +133,10 @@ class PlottedValues:
             self._told = min(self._told, now)
             buckets.append(Bucket(now, number, number, number))
         else:
-            bucket.low = min(bucket.low, number)
-            bucket.high = max(bucket.high, number)
+            if number < bucket.low:
+                bucket.low = number
+            elif number > bucket.high:
+                bucket.high = number
             bucket.last = number
 
     def _forget_one(self, now: int) -> bool:
@@ -155,38 +161,39 @@ def _value_of(item: Any) -> Any:
     return cast("Received[Any]", item).value if isinstance(item, Received) else item
 
 
-def _numbers(found: Any) -> Iterator[tuple[str, float]]:
+def _numbers(found: Any) -> list[tuple[str, float]]:
     """The finite numbers in what is to be plotted, each with its key."""
     if isinstance(found, int | float):
-        if math.isfinite(found):
-            yield "", float(found)
-    elif found is None or isinstance(found, str | bytes | Message | TopicMessage):
-        return
-    elif (record := _record(found)) is not None:
-        for key, number in record.items():
-            if isinstance(number, int | float) and not isinstance(number, bool) and math.isfinite(number):
-                yield str(key), float(number)
-    elif isinstance(found, SupportsFloat) and math.isfinite(number := float(found)):
-        yield "", number
+        return [("", float(found))] if math.isfinite(found) else []
+    if found is None or isinstance(found, str | bytes | Message | TopicMessage):
+        return []
+    record = _record(found)
+    if record is not None:
+        return [(str(key), float(number)) for key, number in record if _is_number(number) and math.isfinite(number)]
+    return [("", number)] if isinstance(found, SupportsFloat) and math.isfinite(number := float(found)) else []
 
 
-def _record(found: Any) -> Mapping[Any, Any] | None:
+def _is_number(value: Any) -> bool:
+    return type(value) is float or (isinstance(value, int | float) and not isinstance(value, bool))
+
+
+def _record(found: Any) -> Iterable[tuple[Any, Any]] | None:
     """The fields of a record; None if it is none."""
-    if isinstance(found, Mapping):
-        return cast("Mapping[Any, Any]", found)
     if isinstance(found, msgspec.Struct):
-        return {name: getattr(found, name) for name in found.__struct_fields__}
+        return [(name, getattr(found, name)) for name in found.__struct_fields__]
+    if isinstance(found, dict | Mapping):  # a dict is found sooner than by the abstract class
+        return cast("Mapping[Any, Any]", found).items()
     if dataclasses.is_dataclass(found):
-        return {field.name: getattr(found, field.name) for field in dataclasses.fields(found)}
+        return [(field.name, getattr(found, field.name)) for field in dataclasses.fields(found)]
     as_dict: Any = getattr(found, "_asdict", None)  # of a named tuple
-    return as_dict() if isinstance(found, tuple) and as_dict is not None else None
+    return as_dict().items() if isinstance(found, tuple) and as_dict is not None else None
 
 
-def _group_of(item: Any) -> str:
+def _group_of(item: Any, names: Mapping[Address, str]) -> str:
     if isinstance(item, TopicMessage):
         return item.topic
     message = item.message if isinstance(item, Received) else item
     if not isinstance(message, Message):
         return ""
     topic, _ = split_topic(message.data)
-    return topic or name_of(message.sender)
+    return topic or name_of(message.sender, names)

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import random
 from collections.abc import Callable
+from random import SystemRandom
 from typing import TypeVar
 
 from reactivex import Observable
@@ -19,6 +19,9 @@ _T = TypeVar("_T")
 
 _JITTER = 0.5
 """The part of a pause that is drawn, so that many who failed together do not try again together."""
+
+_random = SystemRandom()
+"""Not the ``random`` module's own: a thread that draws from that changes what a seeded program draws."""
 
 
 def retry_with_backoff(
@@ -72,7 +75,7 @@ def retry_with_backoff(
                 if failed == attempts or not isinstance(error, kinds):
                     observer.on_error(error)
                     return
-                drawn = pause * (1 - _JITTER * random.random())
+                drawn = pause * (1 - _JITTER * _random.random())
                 pause = min(longest, 2 * pause)
                 timer.disposable = clock.schedule_relative(drawn, attempt)
 

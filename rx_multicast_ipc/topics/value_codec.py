@@ -25,7 +25,7 @@ class ValueCodec:
 
     def __init__(self, what: str, type: Any, format: Format | Codec[Any] | PayloadFormat) -> None:
         self._what = what
-        self._class = _checked_class(type)
+        self._class = _checked_class(what, type)
         self._encode, self.decode = format if isinstance(format, PayloadFormat) else format_of(type, format)
 
     def encode(self, value: Any) -> bytes:
@@ -38,12 +38,12 @@ class ValueCodec:
             raise InvalidPayload(f"{self._what} cannot carry {value!r}: {error}") from error
 
 
-def _checked_class(type_: Any) -> Any:
+def _checked_class(what: str, type_: Any) -> Any:
     """What values are instances of, where a class can tell."""
     if not isinstance(type_, type):
         if callable(type_) and not hasattr(type_, "__origin__") and not hasattr(type_, "__supertype__"):
             raise InvalidOption(
-                f"a topic's values have a type, such as a msgspec.Struct, which {type_!r} is not; "
+                f"{what} carries values of a type, such as a msgspec.Struct, which {type_!r} is not; "
                 "for a format of your own pass format= an object with encode() and decode()"
             )
         return None

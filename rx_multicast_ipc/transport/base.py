@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import threading
-from collections.abc import Callable, Generator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from enum import StrEnum
 from typing import Protocol
 
@@ -191,11 +190,14 @@ class _Here(threading.local):
 _here = _Here()
 
 
-@contextmanager
-def without_waiting() -> Generator[None]:
+class without_waiting:  # noqa: N801  # a context manager, and no generator, as it is on the way of every message
     """Within it this thread does not wait for a full send buffer: for who holds a lock that the I/O thread takes."""
-    before, _here.must_go_on = _here.must_go_on, True
-    try:
-        yield
-    finally:
-        _here.must_go_on = before
+
+    __slots__ = ("_before",)
+
+    def __enter__(self) -> None:
+        self._before = _here.must_go_on
+        _here.must_go_on = True
+
+    def __exit__(self, *_: object) -> None:
+        _here.must_go_on = self._before

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import Final, Generic, TypeVar
 
 from ..errors import InvalidTopic
@@ -70,8 +71,14 @@ def split_topic(data: bytes) -> tuple[str, bytes]:
     Names that hold what is not printable are none here: more likely the datagram is something else.
     """
     end = name_end(data)
-    name = read_name(data[:end]) if end > 0 else None
-    return (name, data[end + 1 :]) if name is not None and name.isprintable() else ("", data)
+    name = _printable_name(data[:end]) if end > 0 else None
+    return (name, data[end + 1 :]) if name is not None else ("", data)
+
+
+@lru_cache(1024)
+def _printable_name(name: bytes) -> str | None:
+    text = read_name(name)
+    return text if text is not None and text.isprintable() else None
 
 
 class PatternTree(Generic[_T]):

@@ -27,12 +27,15 @@ from .packets import (
     SLL2,
     cooked,
     cooked2,
+    enhanced,
     ethernet,
     fragments,
+    interface,
     ipv4,
     ipv6,
     pcap,
     saved,
+    section,
     udp,
 )
 
@@ -149,16 +152,18 @@ def test_the_datagram_is_found(tmp_path: Path, link: int, frame: bytes) -> None:
 
 
 @pytest.mark.skipif(not shutil.which("tshark"), reason="needs tshark(1)")
-@pytest.mark.parametrize(("link", "frame"), READ.values(), ids=READ)
-def test_tshark_finds_the_same(tmp_path: Path, link: int, frame: bytes) -> None:
-    path = saved(tmp_path, pcap(frame, link=link))
+def test_tshark_finds_the_same(tmp_path: Path) -> None:
+    interfaces = [interface(link) for link, _ in READ.values()]
+    packets = [enhanced(frame, 0, interface=number) for number, (_, frame) in enumerate(READ.values())]
+    path = saved(tmp_path, b"".join([section(), *interfaces, *packets]))
     done = subprocess.run(
         ["tshark", "-n", "-r", str(path), "-T", "fields", "-e", "udp.payload"],
         capture_output=True,
         text=True,
         check=True,
     )
-    assert bytes.fromhex(done.stdout.strip()) == b"hello"
+    found = dict(zip(READ, done.stdout.splitlines(), strict=True))
+    assert found == dict.fromkeys(READ, b"hello".hex())
 
 
 def test_the_byte_order_of_nflog_is_that_of_the_machine_it_was_captured_on(tmp_path: Path) -> None:

@@ -12,12 +12,13 @@ import time
 from argparse import ArgumentParser
 from importlib import import_module
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from rx_multicast_ipc.cli.main import COMMANDS
 
-from ..helpers import PATIENCE, ROOT, needs_namespaces, terminal
+from ..helpers import PATIENCE, ROOT, needs_namespaces, terminal, thorough
 
 COMPANY = """
 import sys, time
@@ -63,19 +64,26 @@ WITH_FILES = {"record", "replay"}
 DOCUMENTS = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
 
 
-def examples() -> list[tuple[str, str]]:
-    found: list[tuple[str, str]] = []
+def examples() -> list[Any]:
+    """Each once: those of --help always."""
+    found: dict[str, str] = {}
     for name in COMMANDS.keys() - WITH_FILES:
         parser = ArgumentParser()
         import_module(f"rx_multicast_ipc.cli.{name}").configure(parser)
         assert parser.epilog is not None
         lines = [line.removeprefix("  $ ") for line in parser.epilog.splitlines() if line.startswith("  $ ")]
         assert lines, f"{name} --help has no examples"
-        found += [(name, line) for line in lines]
+        found |= dict.fromkeys(lines, name)
+    by_help = set(found)
     for document in DOCUMENTS:
         for block in re.findall(r"^```sh\n(.*?)^```\n", document.read_text(encoding="utf-8"), re.MULTILINE | re.DOTALL):
-            found += [(document.name, line) for line in block.splitlines() if "rx-multicast-ipc " in line]
-    return sorted(found)
+            for line in block.splitlines():
+                if "rx-multicast-ipc " in line:
+                    found.setdefault(line, document.name)
+    return [
+        pytest.param(name, line, marks=[] if line in by_help else thorough)
+        for line, name in sorted(found.items(), key=lambda each: (each[1], each[0]))
+    ]
 
 
 @needs_namespaces

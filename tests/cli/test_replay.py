@@ -54,6 +54,7 @@ def test_payloads_are_the_same_and_in_order(tmp_path: Path, port: int, heard: Se
 
 
 @needs_linux
+@pytest.mark.quiet_machine
 @pytest.mark.parametrize("speed", [1, 2])
 def test_gaps_are_those_of_the_capture_to_a_millisecond_at_the_median(
     tmp_path: Path, port: int, heard: Seen[ipc.Message], speed: int

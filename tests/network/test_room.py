@@ -26,23 +26,30 @@ FLOOD = [bytes(1000)] * 2000
 """More than a socket's send buffer holds."""
 
 
+SLOW, STUCK = "50mbit", "8kbit"
+
+
+def limit(host: Host, rate: str, interface: str = "eth0") -> None:
+    """Let so many bits a second out of an interface of a host."""
+    if shutil.which("tc") is None:
+        pytest.skip("needs tc(8) to make a link slow")
+    shape = f"tbf rate {rate} burst 20000 limit 20000000"
+    host.namespace.run("tc", "qdisc", "replace", "dev", interface, "root", "handle", "1:", *shape.split())
+
+
 @pytest.fixture(scope="module")
 def slow_host() -> Iterator[Host]:
     """A host behind a link of 50 Mbit/s."""
-    if shutil.which("tc") is None:
-        pytest.skip("needs tc(8) to make a link slow")
     with hosts(1) as (host,):
-        host.namespace.run("sh", "-c", "tc qdisc add dev eth0 root tbf rate 50mbit burst 20000 limit 20000000")
+        limit(host, SLOW)
         yield host
 
 
 @pytest.fixture
 def stuck_host() -> Iterator[Host]:
-    """A host behind a link of 8 kbit/s."""
-    if shutil.which("tc") is None:
-        pytest.skip("needs tc(8) to make a link slow")
+    """A host behind a link that lets so little out that sends wait for room, however long the test takes to look."""
     with hosts(1) as (host,):
-        host.namespace.run("sh", "-c", "tc qdisc add dev eth0 root tbf rate 8kbit burst 20000 limit 20000000")
+        limit(host, STUCK)
         yield host
 
 
@@ -57,33 +64,42 @@ def test_a_thread_that_sends_waits_for_room(slow: ipc.Channel) -> None:
     assert slow.statistics.refused == 0
 
 
-def test_the_delivering_thread_sends_without_waiting_for_room(slow: ipc.Channel) -> None:
+def test_the_delivering_thread_sends_without_waiting_for_room(stuck_host: Host) -> None:
     order: list[str] = []
+    with channel_on(stuck_host) as channel:
+        sent = Seen(channel.messages.pipe(ops.skip(len(FLOOD) - 1), ops.take(1)))
 
-    def begin() -> None:
-        slow.broadcast_all(FLOOD).subscribe(on_completed=lambda: order.append("sent"))
-        slow.transport.scheduler.schedule(lambda _scheduler, _state: order.append("went on"))
+        def begin() -> None:
+            channel.broadcast_all(FLOOD).subscribe(on_completed=lambda: order.append("sent"))
+            channel.transport.scheduler.schedule(lambda _scheduler, _state: order.append("went on"))
 
-    last = Seen(slow.messages.pipe(ops.skip(len(FLOOD) - 1), ops.take(1)))
-    slow.transport.call(begin)
-    last.wait_for_end()
-    assert order == ["went on", "sent"]
-    assert (slow.statistics.sent, slow.statistics.refused) == (len(FLOOD), 0)
+        channel.transport.call(begin)
+        wait_until(lambda: order == ["went on"])
+        limit(stuck_host, SLOW)
+        sent.wait_for_end()
+        wait_until(lambda: order == ["went on", "sent"])
+        assert (channel.statistics.sent, channel.statistics.refused) == (len(FLOOD), 0)
 
 
-def test_single_sends_of_the_delivering_thread_complete_once_they_are_out_and_in_order(slow: ipc.Channel) -> None:
+def test_single_sends_of_the_delivering_thread_complete_once_they_are_out_and_in_order(stuck_host: Host) -> None:
     completed: list[int] = []
-    heard = Seen(slow.messages)
+    begun = threading.Event()
+    with channel_on(stuck_host) as channel:
+        heard = Seen(channel.messages)
 
-    def begin() -> None:
-        for number in range(len(FLOOD)):
-            payload = number.to_bytes(1000)
-            slow.broadcast(payload).subscribe(on_completed=lambda number=number: completed.append(number))
+        def begin() -> None:
+            for number in range(len(FLOOD)):
+                payload = number.to_bytes(1000)
+                channel.broadcast(payload).subscribe(on_completed=lambda number=number: completed.append(number))
+            begun.set()
+
+        channel.transport.call(begin)
+        assert begun.wait(PATIENCE)
         assert len(completed) < len(FLOOD)
-
-    slow.transport.call(begin)
-    heard.wait_for_count(len(FLOOD))
-    assert [int.from_bytes(message.data) for message in heard.values] == completed == list(range(len(FLOOD)))
+        limit(stuck_host, SLOW)
+        heard.wait_for_count(len(FLOOD))
+        wait_until(lambda: len(completed) == len(FLOOD))
+        assert [int.from_bytes(message.data) for message in heard.values] == completed == list(range(len(FLOOD)))
 
 
 def test_an_event_loop_goes_on_while_its_sends_wait_for_room(stuck_host: Host) -> None:
@@ -117,10 +133,10 @@ def test_a_request_is_sent_as_soon_as_there_is_room(slow: ipc.Channel) -> None:
     assert asked[0].error is None
 
 
-def test_what_waits_for_room_when_the_channel_closes_is_told(slow_host: Host) -> None:
+def test_what_waits_for_room_when_the_channel_closes_is_told(stuck_host: Host) -> None:
     errors: list[Exception] = []
     begun = threading.Event()
-    with channel_on(slow_host) as channel:
+    with channel_on(stuck_host) as channel:
 
         def begin() -> None:
             for payload in FLOOD:
@@ -134,9 +150,9 @@ def test_what_waits_for_room_when_the_channel_closes_is_told(slow_host: Host) ->
 
 
 def test_sends_that_wait_for_room_are_told_of_the_close_also_where_nobody_listens_for_errors(
-    slow_host: Host, unhandled: list[BaseException]
+    stuck_host: Host, unhandled: list[BaseException]
 ) -> None:
-    with nothing_left_behind(), channel_on(slow_host) as channel:
+    with nothing_left_behind(), channel_on(stuck_host) as channel:
         seen = Seen(channel.messages)
         begun = threading.Event()
 
@@ -231,13 +247,11 @@ def test_where_no_descriptor_is_left_to_wait_for_room_the_sends_are_tried_again(
 
 @pytest.mark.parametrize("delivering", [False, True], ids=["plain thread", "delivering thread"])
 def test_on_several_interfaces_with_a_slow_one_among_them_all_goes_out_of_each(delivering: bool) -> None:
-    if shutil.which("tc") is None:
-        pytest.skip("needs tc(8) to make a link slow")
     with hosts(2) as network:
         host, near = network
         host.add_interface("eth1", segment=1)
         far = network.add_host(segment=1)
-        host.namespace.run("sh", "-c", "tc qdisc add dev eth1 root tbf rate 50mbit burst 20000 limit 20000000")
+        limit(host, SLOW, "eth1")
         payloads = [number.to_bytes(1000) for number in range(len(FLOOD))]
         with channel_on(near) as one, channel_on(far) as other, channel_on(host, interface="all") as channel:
             heard = Seen(one.messages), Seen(other.messages)

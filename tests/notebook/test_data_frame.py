@@ -188,3 +188,28 @@ def test_a_library_in_the_place_of_the_type_is_told_where_it_belongs() -> None:
 def test_what_msgspec_does_not_know_is_no_type() -> None:
     with pytest.raises(ipc.InvalidOption, match="type is a type that msgspec knows"):
         to_frame(READINGS, 5)  # pyright: ignore
+
+
+def test_members_have_a_column_of_their_names_by_who_sent() -> None:
+    ann = ipc.Member("Ann", "127.0.0.1", 4001)
+    assert data_frame.columns(MESSAGES, members=[ann])["member"] == ["Ann", None]
+    numbers = [ipc.Message(b"1", "127.0.0.1", 4001), ipc.Message(b"2", "127.0.0.1", 4002)]
+    found = data_frame.columns(numbers, int, members={ann, ipc.Member("Ann", "127.0.0.1", 4002)})
+    assert (found["member"], found["value"]) == (["Ann 127.0.0.1:4001", "Ann 127.0.0.1:4002"], [1, 2])
+    assert "member" not in data_frame.columns(MESSAGES)
+
+
+def test_members_are_those_of_a_channel_that_are_there_now(port: int) -> None:
+    with ipc.open_channel(port, presence="Ann") as channel:
+        own = ipc.Message(b"x", *channel.sender_address)
+        assert data_frame.columns([own, MESSAGES[0]], members=channel)["member"] == ["Ann", None]
+    with pytest.raises(ipc.ChannelClosed):
+        to_frame([own], members=channel)
+
+
+def test_members_that_are_none_are_refused(channel: ipc.Channel) -> None:
+    with pytest.raises(ipc.Unsupported, match="presence="):
+        to_frame(MESSAGES, members=channel)
+    for members in (["Ann"], 5, channel.messages):
+        with pytest.raises(ipc.InvalidOption, match="members is a channel"):
+            to_frame(MESSAGES, members=members)  # type: ignore[arg-type]  # pyright: ignore

@@ -2,11 +2,12 @@ from __future__ import annotations
 
 import threading
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from rx_multicast_ipc import Message
-from rx_multicast_ipc.notebook.live_meter import MOST_LOOKED_AT, MOST_ROWS, Meter, Value
+from rx_multicast_ipc.notebook.live_meter import MOST_LOOKED_AT, MOST_ROWS, ROWS_IN_A_FLOOD, Meter, Value
 
 ANN, BOB = ("127.0.0.1", 1), ("127.0.0.1", 2)
 
@@ -67,6 +68,32 @@ def test_beyond_what_is_looked_at_only_the_number_is_counted() -> None:
     meter.add(said(b"xyz"))
     reading = meter.read()
     assert (reading.looked_at, reading.total_bytes, reading.estimated) == (1, 2 * MOST_LOOKED_AT + 2, True)
+
+
+@pytest.mark.parametrize("one_by_one", [True, False])
+def test_of_a_flood_the_newest_are_kept_and_the_next_reading_has_all_again(one_by_one: bool) -> None:
+    meter = Meter()
+
+    def deliver(messages: list[Message]) -> None:
+        if one_by_one:
+            for message in messages:
+                meter.add(message)
+        else:
+            for start in range(0, len(messages), 44):
+                meter.add_all(messages[start : start + 44])
+
+    flood = [said(str(number).encode()) for number in range(MOST_LOOKED_AT * 2 + 17)]
+    deliver(flood)
+    assert meter.total == len(flood)
+    last = meter.recent().last
+    assert last == flood[-len(last) :]
+    reading = meter.read()
+    assert (reading.total, reading.came, reading.looked_at) == (len(flood), len(flood), MOST_LOOKED_AT)
+    assert ROWS_IN_A_FLOOD <= len(reading.last) <= MOST_ROWS
+    assert reading.last == flood[-len(reading.last) :]
+    deliver(flood[: MOST_ROWS + 9])
+    reading = meter.read()
+    assert (reading.came, reading.last) == (MOST_ROWS + 9, flood[9 : MOST_ROWS + 9])
 
 
 def test_what_is_recent_can_be_read_again_and_costs_the_next_reading_nothing() -> None:

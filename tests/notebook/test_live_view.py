@@ -16,6 +16,7 @@ import rx_multicast_ipc as ipc
 from rx_multicast_ipc.notebook import live
 from rx_multicast_ipc.notebook.live_update import Head
 from rx_multicast_ipc.notebook.live_view import Live
+from rx_multicast_ipc.notebook.plotted_values import PlottedValues
 
 from ..helpers import Seen, finish, is_observed, python, wait_until
 
@@ -51,25 +52,25 @@ class FakeWidget:
         return self.heads[-1]
 
 
+Show = Callable[..., Live]
+
+
 @pytest.fixture
 def widget() -> FakeWidget:
     return FakeWidget()
 
 
 @pytest.fixture
-def show(widget: FakeWidget) -> Iterator[Callable[[Any], Live]]:
+def show(widget: FakeWidget) -> Iterator[Show]:
     views: list[Live] = []
 
-    def open_view(source: Any) -> Live:
-        views.append(Live(source, widget, "a source"))
+    def open_view(source: Any, values: PlottedValues | None = None) -> Live:
+        views.append(Live(source, widget, "a source", values))
         return views[-1]
 
     yield open_view
     for view in views:
         view.close()
-
-
-Show = Callable[[Any], Live]
 
 
 def threads() -> list[threading.Thread]:
@@ -212,12 +213,13 @@ def test_a_channels_messages_are_taken_a_batch_at_a_time(channel: ipc.Channel, s
     assert not is_observed(channel.messages)
 
 
-def test_members_are_told_by_their_names(widget: FakeWidget, show: Callable[[Any], Live], port: int) -> None:
+def test_members_are_told_by_their_names(widget: FakeWidget, show: Show, port: int) -> None:
     with ipc.open_channel(port, presence="Ann") as ann, ipc.open_channel(port, presence=ipc.Presence(None)) as channel:
-        show(channel)
+        show(channel, PlottedValues(lambda message: len(message.data)))
         named: list[str] = []
         channel.members.subscribe(lambda members: named.extend(member.name for member in members))
         wait_until(lambda: named == ["Ann"])
         ipc.run(ann.broadcast("hello"))
         wait_until(lambda: any(head.rows for head in widget.heads))
     assert [row.sender for head in widget.heads for row in head.rows] == ["Ann"]
+    assert {name for head in widget.heads for name, _ in head.values.series} == {"Ann"}

@@ -91,6 +91,15 @@ def test_by_says_what_a_series_is_named_after() -> None:
     assert plotted(FROM_ANN, value=lambda m: m.json(), by=lambda m: "") == {"value": [21.5]}
 
 
+def test_a_sender_that_has_a_name_gives_it_to_its_series() -> None:
+    values = PlottedValues(lambda m: {"": m.json(), "half": m.json() / 2})
+    values.names = {FROM_ANN.sender: "Ann"}
+    values.add(FROM_ANN, NOW)
+    values.add(Message(b"1", "127.0.0.1", 4002), NOW)
+    names = [name for name, _ in values.read().series]
+    assert names == ["Ann", "Ann half", "127.0.0.1:4002", "127.0.0.1:4002 half"]
+
+
 def test_none_is_nothing_to_plot_and_no_failure() -> None:
     values = PlottedValues(lambda m: None)
     values.add(FROM_ANN, NOW)

@@ -91,6 +91,22 @@ def sealed_virtual() -> Rig:
     return sealed(virtual())
 
 
+def sealed_nats() -> Rig:
+    return sealed(nats())
+
+
+def sealed_framed_nats() -> Rig:
+    return sealed(nats(), reliable=True)
+
+
+def sealed_zenoh() -> Rig:
+    return sealed(zenoh())
+
+
+def sealed_framed_zenoh() -> Rig:
+    return sealed(zenoh(), reliable=True)
+
+
 def sealed_framed_udp() -> Rig:
     return sealed(udp(), reliable=True)
 
@@ -117,6 +133,7 @@ def wine_fault(rig: Callable[[], Rig], rule: Rule) -> str:
         *(zenoh, zenoh_together),
         *(udp_beside_packets, virtual_beside_packets, enveloped_udp, enveloped_virtual, framed_enveloped_udp),
         *(sealed_udp, sealed_virtual, sealed_framed_udp, sealed_framed_bad_virtual),
+        *(sealed_nats, sealed_zenoh, *([sealed_framed_nats, sealed_framed_zenoh] if SOAK else [])),
     ],
     ids=lambda rig: rig.__name__,
 )

@@ -100,7 +100,7 @@ def route(platform: Platform, name: str, group: str) -> Mends:
         darwin=(f"sudo route -n add -net 224.0.0.0/4 -interface {name}",),
         win32=(
             f'Set-NetIPInterface -InterfaceAlias "{name}" -AddressFamily IPv4 -InterfaceMetric 1',
-            f'netsh interface ipv4 add route 224.0.0.0/4 "{name}" metric=1',
+            f'netsh interface ipv4 set route 224.0.0.0/4 "{name}" metric=1  # add, not set, where there is none',
         ),
     )
 
@@ -125,6 +125,7 @@ def let_in(platform: Platform, group: Group) -> Mends:
         linux=_linux_firewall(group, "INPUT", "input"),
         darwin=(
             "System Settings > Network > Firewall > Options: allow incoming connections for Python, or in Terminal:",
+            'sudo /usr/libexec/ApplicationFirewall/socketfilterfw --add "$(which python3)"',
             'sudo /usr/libexec/ApplicationFirewall/socketfilterfw --unblockapp "$(which python3)"',
             "sudo pfctl -s rules  # look for a block",
         ),

@@ -3,6 +3,7 @@ import { make, setText, svg } from "./page.js";
 import { BUCKET, COLOURS, PLOT_SECONDS } from "./store.js";
 import { count, numberText } from "./words.js";
 
+const STROKE = 1.5; // pixels of width, at least, that one stroke of a line stands for
 const SPARSE = 60; // values of a line that are few enough to be marked each
 const DASHES = ["", "6 3", "2 3", "8 3 2 3"]; // of lines that share a colour
 
@@ -14,6 +15,9 @@ export class ValuePlot {
     this.redraw = redraw;
     this.box = box;
     this.svg = svg("svg", { role: "img", "aria-label": "Values over the last minute" });
+    this.grid = svg("g");
+    this.lines = svg("g");
+    this.svg.append(this.grid, this.lines);
     this.plot = make("div", { className: "plot" }, this.svg,
       make("span", { className: "axis left", textContent: `${PLOT_SECONDS} s ago` }), make("span", { className: "axis right", textContent: "now" }));
     this.legend = make("ul", { className: "legend", ariaLabel: "Series" });
@@ -39,15 +43,24 @@ export class ValuePlot {
     this.svg.setAttribute("viewBox", `0 0 ${width} ${height}`);
     const shown = series.filter(({ name }) => !this.hidden.has(name));
     const { low, high, step } = scale(shown);
-    const x = (number) => (width * (1 - (at - number * BUCKET) / PLOT_SECONDS)).toFixed(1);
-    const y = (value) => (height - 6 - ((value - low) / (high - low)) * (height - 22)).toFixed(1);
+    const x = (number) => tenth(width * (1 - (at - number * BUCKET) / PLOT_SECONDS));
+    const y = (value) => tenth(height - 6 - ((value - low) / (high - low)) * (height - 22));
+    this.#drawGrid(low, high, step, width, y);
+    this.lines.replaceChildren(...shown.flatMap((one) => lines(one, width, x, y)));
+  }
+
+  // Anew only when it changed: text is what a page lays out slowest.
+  #drawGrid(low, high, step, width, y) {
+    const drawn = [low, high, step, width, y(low)].join();
+    if (this.drawnGrid === drawn) return;
+    this.drawnGrid = drawn;
     const ticks = Array.from({ length: Math.round((high - low) / step) + 1 }, (_, index) => low + index * step);
     const grid = ticks.flatMap((tick) => {
       const text = svg("text", { class: "tick", x: 2, y: y(tick) - 3 });
       text.textContent = numberText(tick, step);
       return [svg("line", { class: "grid", x1: 0, x2: width, y1: y(tick), y2: y(tick) }), text];
     });
-    this.svg.replaceChildren(...grid, ...shown.flatMap((one) => lines(one, width, x, y)));
+    this.grid.replaceChildren(...grid);
   }
 
   #drawLegend(series) {
@@ -85,6 +98,7 @@ function remark(failed, reason, leftOut) {
   return parts.join("; ");
 }
 
+const tenth = (number) => Math.round(number * 10) / 10;
 const dashes = (index) => DASHES[Math.floor(index / COLOURS) % DASHES.length];
 const lowest = (series) => series.reduce((least, { buckets }) => buckets.reduce((low, [, value]) => Math.min(low, value), least), Infinity);
 const highest = (series) => series.reduce((most, { buckets }) => buckets.reduce((high, [, , value]) => Math.max(high, value), most), -Infinity);
@@ -100,9 +114,9 @@ function scale(series) {
   return { low: Math.floor(low / step) * step, high: Math.ceil(high / step) * step, step };
 }
 
-// At most one stroke for every pixel, from the least to the greatest value there; groups keep their places as they move.
+// At most one stroke for a pixel and a half, from the least to the greatest value there; groups keep their places as they move.
 function lines({ index, buckets }, width, x, y) {
-  const together = Math.max(1, Math.ceil(PLOT_SECONDS / BUCKET / width));
+  const together = Math.max(1, Math.ceil((STROKE * PLOT_SECONDS) / BUCKET / width));
   const corners = [];
   let before = 0;
   for (let first = 0, next; first < buckets.length; first = next) {

@@ -1,10 +1,17 @@
-"""How much may be on the way, and how fast it goes out: by the delay that it causes, not by what is lost.
+"""How much may be on the way, and how fast it goes out: by the delay that it causes, and not by losses alone.
 
 What a link cannot carry at once waits in its queue, and the round trip grows. The window grows while the queue is
 shorter than a target, and shrinks while it is longer, as in LEDBAT (RFC 6817); it starts by doubling each round trip.
-Lost packets alone say nothing: a radio link loses them without being full. While a queue stands, they say that it is
-full. With several receivers, the one with the longest queue before it decides. Packets go out evenly, a window over a
-round trip, so that short queues are enough.
+Lost packets alone say nothing: a radio link loses them without being full. While a queue stands they say that it is
+full, and the window gives way as TCP's does, but never below what the link holds without a queue.
+
+A queue of our own gets shorter as the window shrinks, and no less comes through. Where less does, and the queue stays,
+it is somebody else's: of traffic that fills it until it overflows, as most of TCP does. Who gave way to that would get
+nothing. So the window is then the one from before, and grows and gives way as such traffic does (CUBIC, RFC 9438);
+after a while it is tried anew whether the other one has gone.
+
+With several receivers, the one with the longest queue before it decides. Packets go out evenly, a window over a round
+trip, so that short queues are enough.
 """
 
 from __future__ import annotations
@@ -27,8 +34,23 @@ _MOST: Final = 1 << 28
 _SHORTEST_ROUND: Final = 0.001
 """Seconds: below that the clock of a busy machine says little."""
 
-_MOST_LOST: Final = 0.05
-"""The part of a window that may get lost while a queue stands."""
+_CUT: Final = 0.7
+"""What is left of a window in which something got lost while a queue stood, at least."""
+
+_CUT_FIRST: Final = 0.4
+"""The same for the first time, after the window has doubled."""
+
+_GROWTH: Final = 0.4
+"""Packets a cubic second, by which the window grows beside traffic that fills queues: CUBIC's C."""
+
+_PATIENCE: Final = 8
+"""Round trips for which the window shrinks before it is looked whether that helped."""
+
+_OURS: Final = 0.7
+"""The part of its rate that a stream keeps at least while its window shrinks, if the queue is its own."""
+
+_STRIFE: Final = 100
+"""Round trips until it is tried again."""
 
 _BURST: Final = 10
 """Packets that may go out at once, however slow the link (RFC 6928)."""
@@ -48,6 +70,7 @@ class Congestion:
     Attributes:
         window: bytes that may be on the way.
         round_trip: seconds, of the receiver furthest away; 0 before it was measured.
+        holds: whether the pace limits anything.
     """
 
     def __init__(self, packet_size: int, rate: float | None, now: float) -> None:
@@ -57,20 +80,28 @@ class Congestion:
         self.round_trip = 0.0
         self._doubling = True
         self._limited = False
-        self._lost = 0
+        self._lost = False
+        self._shrinking = 0  # round trips
+        self._strife = 0  # round trips left
+        self._window_before = 0
+        self._rate_before = 0.0
+        self._seen = self._seen_before = 0
+        self._round_began = now
+        self._longest_trip = 0.0
+        self._is_newcomer = True
+        self._gave_way = False
+        self._most = 0.0
+        self._gave_way_at = now
         self._queues: dict[Hashable, float] = {}
         self._trips: dict[Hashable, float] = {}
         self._round_ends = now
         self._credit = float(_BURST * packet_size)
         self._credited_at = now
+        self.holds = rate is not None
 
-    @property
-    def holds(self) -> bool:
-        """Whether the pace limits anything."""
-        return self._rate is not None or self.round_trip > _SHORTEST_ROUND
-
-    def on_round_trip(self, receiver: Hashable, seconds: float, least: float, now: float) -> None:
-        """A packet was seen by a receiver whose shortest round trip is ``least``."""
+    def on_round_trip(self, receiver: Hashable, seconds: float, least: float, seen: int, now: float) -> None:
+        """A receiver whose shortest round trip is ``least`` saw a packet, up to byte ``seen`` of the stream."""
+        self._seen = max(self._seen, seen)
         queue = seconds - least
         self._queues[receiver] = min(self._queues.get(receiver, queue), queue)
         self._trips[receiver] = min(self._trips.get(receiver, seconds), seconds)
@@ -81,9 +112,10 @@ class Congestion:
         """The window kept something from being sent."""
         self._limited = True
 
-    def on_lost(self, size: int) -> None:
-        """A receiver lacks a packet."""
-        self._lost += size
+    def on_lost(self, sent_at: float) -> None:
+        """A receiver lacks a packet that went out then, for the first time."""
+        if sent_at > self._gave_way_at:  # else the window has given way to that
+            self._lost = True
 
     def on_sent(self, size: int, now: float) -> None:
         if self.holds:
@@ -98,23 +130,65 @@ class Congestion:
         return 0.0 if self._credit > 0 else (self._packet_size - self._credit) / self._pace()
 
     def _end_round(self, now: float) -> None:
+        rate = (self._seen - self._seen_before) / max(now - self._round_began, 1e-6)
+        self._seen_before, self._round_began = self._seen, now
         queue, trip = max(self._queues.values()), max(self._trips.values())
         self.round_trip = trip if not self.round_trip else 0.75 * self.round_trip + 0.25 * trip
+        self.holds = self._rate is not None or self.round_trip > _SHORTEST_ROUND
         if queue > _TARGET / 2:
             self._doubling = False
-        off = (_TARGET - queue) / _TARGET
-        if queue > _TARGET / 4 and self._lost > _MOST_LOST * self.window:
-            self.window = int(0.7 * self.window)
-        elif off < 0:
-            self.window = int(self.window * max(0.5, 1 + off / 4))
-        elif self._limited:
-            self.window += self.window if self._doubling else int(2 * off * self._packet_size)
+        if self._lost and queue > _TARGET / 4:
+            self._give_way(max(_CUT if self._gave_way or self._strife else _CUT_FIRST, 1 - queue / trip), now)
+        elif self._strife:
+            self._longest_trip = max(self._longest_trip, trip)
+            self._strife -= 1
+            if queue < _TARGET / 2 and trip < self._longest_trip / 2:
+                self._strife = 0  # the queue was emptied
+            self._grow_beside_others(now)
+        elif queue > _TARGET:
+            self._shrink(queue, rate, now)
+        else:
+            self._shrinking, self._is_newcomer = 0, True
+            if self._limited:
+                off = (_TARGET - queue) / _TARGET
+                self.window += self.window if self._doubling else int(2 * off * self._packet_size)
         self.window = min(max(self.window, _LEAST * self._packet_size), _MOST)
         self._limited = False
-        self._lost = 0
+        self._lost = False
         self._queues.clear()
         self._trips.clear()
-        self._round_ends = now + max(self.round_trip, _SHORTEST_ROUND)
+        self._round_ends = now + max(self.round_trip, trip, _SHORTEST_ROUND)
+
+    def _give_way(self, part: float, now: float) -> None:
+        """The queue is full: keep a part of the window."""
+        self._most, self._gave_way_at = float(self.window), now
+        self._is_newcomer, self._gave_way = False, True
+        self.window = int(part * self.window)
+        self._window_before = int(part * self._window_before)
+
+    def _shrink(self, queue: float, rate: float, now: float) -> None:
+        """The queue is longer than it should be."""
+        if not self._shrinking:
+            self._window_before, self._rate_before = self.window, rate
+        self._shrinking += 1
+        if self._shrinking % _PATIENCE or rate > _OURS * self._rate_before:
+            self.window = int(self.window * max(0.5, 1 + (_TARGET - queue) / _TARGET / 4))
+        else:  # and it is not ours
+            self._shrinking, self._strife, self._longest_trip = 0, _STRIFE, 0.0
+            self.window = self._window_before
+            self._most, self._gave_way_at = float(self.window), now
+
+    def _grow_beside_others(self, now: float) -> None:
+        if not self._limited:
+            return
+        if self._is_newcomer:  # as TCP begins
+            self.window += self.window // 2
+            return
+        most = self._most / self._packet_size
+        falls_for = (most * (1 - _CUT) / _GROWTH) ** (1 / 3)
+        target = _GROWTH * (now - self._gave_way_at + self.round_trip - falls_for) ** 3 + most
+        least = self.window + self._packet_size // 2  # as TCP did before CUBIC, which gave way further
+        self.window = int(min(max(target * self._packet_size, least), 1.5 * self.window))
 
     def _pace(self) -> float:
         """Bytes a second."""

@@ -133,6 +133,27 @@ class DeliveryQueue:
             delay = _OWN_DELAY if self._awaited() else _OWN_DELAY_UNAWAITED
             self._scheduler.schedule_relative(0.0 if self._is_virtual else delay, self._on_posted)
 
+    @property
+    def is_busy(self) -> bool:
+        """Whether something waits, or is delivered right now."""
+        return self._draining or bool(self._ready)
+
+    def deliver(self, message: Message) -> None:
+        """Deliver a message of others where it is not :attr:`is_busy`; on the I/O thread, without the lock."""
+        if self._deliver is None or self._stopped:
+            return
+        self._draining = True
+        try:
+            self.received += 1
+            self.received_bytes += len(message.data)
+            self._deliver([message])
+        except Exception as error:
+            report(error)
+        finally:
+            self._draining = False
+            if self._ready:  # what was added meanwhile
+                self.drain()
+
     def drain(self) -> None:
         """Deliver what is ready; on the I/O thread, without the lock."""
         ready = self._ready

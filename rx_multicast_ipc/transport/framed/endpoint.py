@@ -8,7 +8,7 @@ is there. After any call, :meth:`Endpoint.datagrams` gives what is to be sent, `
 from __future__ import annotations
 
 import math
-from collections.abc import Hashable, Iterable, Sequence
+from collections.abc import Callable, Hashable, Iterable, Sequence
 from random import Random
 from typing import Any, Final, NamedTuple
 
@@ -63,6 +63,9 @@ class Endpoint:
 
     Attributes:
         events: what is to be delivered, in order; whoever takes them empties the list.
+        packet_of: see :meth:`Outgoing.packet_of`, of the stream to the group; then :meth:`note_sent` is to be called.
+        take_next: see :meth:`Senders.take_next`; once that is delivered, :meth:`look_for_status` where it is owed.
+        due: when one of the streams has something to send, if nothing happens before.
     """
 
     def __init__(self, options: Reliable, packet_size: int, room: int, random: Random, now: float) -> None:
@@ -70,12 +73,15 @@ class Endpoint:
         self._outgoing = OutgoingStreams(options, packet_size, random, now)
         self._to_group = self._outgoing.to_group
         self._senders = Senders(self.events, options, room, random, now)
+        # Not wrapped: between a message and its answer each call counts.
+        self.packet_of = self._to_group.packet_of
+        self.take_next: Callable[[bytes, Hashable, bool, float], Incoming | None] = self._senders.take_next
         self._announcements = Announcements(random)
         self._opened_at = now
         self._ending = False
         self._foreign = 0
         self._touched: dict[Outgoing | Incoming, None] = {}
-        self._due = math.inf
+        self.due = math.inf
         self._parting: list[Datagram] = []
 
     @property
@@ -128,14 +134,11 @@ class Endpoint:
         self._touched[stream] = None
         return stream.offer(messages, all_of_them=all_of_them)
 
-    def send_at_once(self, message: bytes, now: float) -> bytes | None:
-        """The packet of a small message to the group, if nothing keeps it from going out; else :meth:`send` it."""
-        packet = self._to_group.packet_of(message, now)
-        if packet is not None:
-            due = self._to_group.beats_at
-            if due < self._due:
-                self._due = due
-        return packet
+    def note_sent(self) -> None:
+        """A packet that :attr:`packet_of` gave went out."""
+        due = self._to_group.beats.at
+        if due < self.due:
+            self.due = due
 
     def mark(self) -> Mark:
         """Watch who acknowledges the message to the group that was taken last."""
@@ -197,16 +200,25 @@ class Endpoint:
         if not self._ending and packet.session not in self._outgoing:  # who leaves hears nothing more
             self._on_stream(packet, sender or source, source, direct, origin, now)
 
+    def look_for_status(self, stream: Incoming, now: float) -> None:
+        """A message that :attr:`take_next` took was delivered, and its stream owes a look."""
+        due = stream.look_for_status(now)
+        if due < self.due:
+            self.due = due
+        if due <= now:
+            self._touched[stream] = None
+
     def end(self, now: float) -> None:
         """Send what waits, wait for acknowledgements for a second at most, say goodbye; then ``ended``."""
         self._ending = True
+        self.take_next = _take_nothing  # who leaves hears nothing more
         for stream in self._senders.streams():
             self._parting += self._statuses(stream, stream.last_status(now))
         self._announcements.say_goodbye(now)
         alone = not self._announcements.peers and now - self._opened_at >= _ALONE
         for stream in self._outgoing.all():
             stream.end(now, alone=alone)
-        self._due = now
+        self.due = now
 
     @property
     def ended(self) -> bool:
@@ -220,9 +232,9 @@ class Endpoint:
         """
         ready, self._parting = self._parting, []
         touched, self._touched = self._touched, {}
-        is_due = now >= self._due
+        is_due = now >= self.due
         if is_due:
-            self._due = math.inf
+            self.due = math.inf
             if not self._ending:
                 for stream in self._senders.streams():
                     self._poll_incoming(stream, now, ready)
@@ -241,15 +253,15 @@ class Endpoint:
 
     def timer(self) -> float:
         """When :meth:`datagrams` is to be called again if nothing happens before, or sooner; infinity for never."""
-        return min(self._due, self._announcements.at)
+        return min(self.due, self._announcements.at)
 
     def _poll_incoming(self, stream: Incoming, now: float, ready: list[Datagram]) -> None:
         due = stream.timer()
         if due <= now:
             ready += self._statuses(stream, stream.statuses(now))
             due = stream.timer()
-        if due < self._due:
-            self._due = due
+        if due < self.due:
+            self.due = due
 
     def _statuses(self, stream: Incoming, statuses: list[Status]) -> list[Datagram]:
         return [(pack(status._replace(end=self._announcements.end)), stream.sender) for status in statuses]
@@ -261,8 +273,8 @@ class Endpoint:
             ready += stream.answers
             stream.answers.clear()
         due = stream.timer()
-        if due < self._due:
-            self._due = due
+        if due < self.due:
+            self.due = due
 
     def _on_status(self, status: Status, source: Address, direct: bool, now: float) -> None:
         if status.session == 0:
@@ -278,7 +290,7 @@ class Endpoint:
             self._announcements.on_leave(status.end)
             for stream in self._outgoing.all():
                 stream.on_leave(status.end)
-            self._due = now
+            self.due = now
         elif not self._ending:
             self._to_group.on_hello(status.end, source, now)
             self._touched[self._to_group] = None
@@ -308,6 +320,10 @@ class Endpoint:
             stream.on_bye(packet.number, now)
         if stream.buffered:
             self._touched |= dict.fromkeys(senders.keep_bounded(now))
+
+
+def _take_nothing(_datagram: bytes, _sender: Hashable, _direct: bool, _now: float) -> None:
+    return None
 
 
 def _addresses(mark: Mark, ends: Iterable[int]) -> tuple[Address, ...]:

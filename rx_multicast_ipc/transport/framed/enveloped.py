@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
+from itertools import repeat
 from random import SystemRandom
-from typing import Final
+from typing import Any, Final
 
 import msgspec
-from msgspec.structs import force_setattr
+from msgspec.structs import astuple, force_setattr
 from reactivex.scheduler import VirtualTimeScheduler
 
 from ...channel_events import ChannelEvent
@@ -19,16 +20,19 @@ from ..base import Changed, Deliver, Ended, Hears, Transport, WouldBlock, may_wa
 from ..latch import Latch
 from .delivery_queue import DeliveryQueue
 from .envelope import Envelope
-from .packet_codec import message_in, pack_message
+from .message_bodies import bundled
+from .packet_codec import message_in, messages_in, pack_message, pack_messages
 from .packet_transport import PacketTransport
-from .packets import HEADER_SIZE
+from .packets import HEADER_SIZE, packet_size
 
 _SEND_WAIT: Final = 5.0
 """Seconds that a send waits for a full buffer."""
 
 
 class EnvelopedTransport(PacketTransport):
-    """Messages arrive as they come, or not, each in a MESSAGE packet with an envelope around it.
+    """Messages arrive as they come, or not, in MESSAGE packets with an envelope around each.
+
+    Small ones that are sent together are in one packet, as far as it is of the size that suits the network.
 
     Datagrams that hold no MESSAGE are counted as foreign. After closing, the end inside lives on for a moment, as
     others may still need it to open what was sent.
@@ -54,6 +58,7 @@ class EnvelopedTransport(PacketTransport):
         self._buffer = transport.statistics.receive_buffer
         self._queue = DeliveryQueue(self._lock, scheduler, clock, self._is_virtual, lambda: None, self._called)
         self._group_end = transport.group.address, transport.group.port
+        self._body_size = packet_size(transport.group) - self.packets.overhead - HEADER_SIZE
         self._session = SystemRandom().getrandbits(32) or 1
         self._number = self._sent = self._sent_bytes = self._foreign = self._unheard = 0
         try:
@@ -79,6 +84,16 @@ class EnvelopedTransport(PacketTransport):
             raise ChannelClosed
         if destination is not None and destination == self._group_end:
             destination = None
+        with self._lock:
+            try:
+                datagram = self._opening.wrap(pack_message(self._session, self._number + 1, payload), destination)
+                with without_waiting():
+                    self.inner.send(datagram, destination)
+            except WouldBlock:
+                pass
+            else:
+                self._count_sent((payload,), destination)
+                return
         self._go_out((payload,), destination)
 
     def send_many(self, payloads: Sequence[bytes]) -> None:
@@ -128,9 +143,10 @@ class EnvelopedTransport(PacketTransport):
 
     def _go_out_at_once(self, payloads: Sequence[bytes], destination: Address | None) -> None:
         """Send as many of them as the send buffer takes; with the lock."""
-        datagrams = [self._datagram(payload, destination) for payload in payloads]
+        bundles = bundled(payloads, self._body_size)
         sent = 0
         try:
+            datagrams = self._datagrams(bundles, destination)
             with without_waiting():
                 if len(datagrams) == 1:
                     self.inner.send(datagrams[0], destination)
@@ -138,20 +154,29 @@ class EnvelopedTransport(PacketTransport):
                     self.inner.send_many(datagrams)
             sent = len(payloads)
         except SendFailed as error:
-            sent = error.sent
+            sent = error.sent = sum(map(len, bundles[: error.sent]))
             raise
         finally:
-            self._number -= len(payloads) - sent
             if sent:
-                payloads = payloads[:sent]
-                self._sent += sent
-                self._sent_bytes += sum(map(len, payloads))
-                if destination is None and self._echo:
-                    self._hear_itself(payloads)
+                self._count_sent(payloads[:sent], destination)
 
-    def _datagram(self, payload: bytes, destination: Address | None) -> bytes:
-        self._number += 1
-        return self._opening.wrap(pack_message(self._session, self._number, payload), destination)
+    def _datagrams(self, bundles: Sequence[Sequence[bytes]], destination: Address | None) -> list[bytes]:
+        datagrams: list[bytes] = []
+        number, session, wrap = self._number + 1, self._session, self._opening.wrap
+        for bundle in bundles:
+            several = len(bundle) > 1
+            packet = pack_messages(session, number, bundle) if several else pack_message(session, number, bundle[0])
+            datagrams.append(wrap(packet, destination))
+            number += len(bundle)
+        return datagrams
+
+    def _count_sent(self, payloads: Sequence[bytes], destination: Address | None) -> None:
+        """These went out; with the lock."""
+        self._number += len(payloads)
+        self._sent += len(payloads)
+        self._sent_bytes += sum(map(len, payloads))
+        if destination is None and self._echo:
+            self._hear_itself(payloads)
 
     def _hear_itself(self, payloads: Sequence[bytes]) -> None:
         """Have what was sent delivered here, too; with the lock."""
@@ -171,11 +196,16 @@ class EnvelopedTransport(PacketTransport):
         messages: list[Message] = []
         for message in batch:
             data = message_in(message.data)
-            if data is None:
-                self._foreign += 1
-            else:
+            if data is not None:
                 force_setattr(message, "data", data)  # the envelope made it for us alone
                 messages.append(message)
+                continue
+            several = messages_in(message.data)
+            if several is None:
+                self._foreign += 1
+            else:
+                fields: Any = astuple(message)[1:]
+                messages += map(Message, several, *map(repeat, fields))
         if messages and self._hears is not Hears.NOTHING:
             with self._lock:
                 if not self._closed:

@@ -61,6 +61,7 @@ class Incoming:
         number: the next one to be delivered; 0 while unsettled.
         heard_at: when something came last.
         left: whether the sender said goodbye.
+        owes_a_look: whether :meth:`look_for_status` is to be called.
     """
 
     def __init__(
@@ -92,6 +93,8 @@ class Incoming:
         self._messages = Reassembly(sender, options.largest, events)
         self._status_at = math.inf
         self._unreported = self._unreported_bytes = 0
+        self._report_after = 1  # packets, after which to look whether they are to be acknowledged
+        self.owes_a_look = False
 
     def move_to(self, sender: Address) -> None:
         """It comes from another address from now on, and its sender hears there."""
@@ -126,7 +129,7 @@ class Incoming:
     @property
     def complete(self) -> bool:
         """Whether nothing that is known to be sent is missing."""
-        return self.number > 0 and self.number > self._known and not self._messages.is_amid_a_message
+        return self.number > 0 and self.number > self._known and self._messages.parts is None
 
     def settle(self, number: int, now: float) -> None:
         """The stream begins here."""
@@ -139,6 +142,42 @@ class Incoming:
         self._known = max([self._known, number - 1, *self._early.numbers()])
         self._deliver_early()
         self._list_missing(now)
+
+    def take_next(self, number: int, size: int, now: float) -> bool:
+        """Whether this is a packet that holds just the next message, and nothing is missing: it is to be delivered.
+
+        Once it is, :meth:`look_for_status` is to be called if it :attr:`owes_a_look`.
+        """
+        if number != self.number or self._known >= number or self._messages.parts is not None:
+            return False
+        self.number = number + 1
+        self._known = self._missing.listed = number  # so nothing is held, or missing, either
+        self._known_at = self.heard_at = now
+        self._missing.in_vain = 0
+        self.left = False
+        self._unreported += 1
+        self._unreported_bytes += size
+        if self._unreported >= self._report_after:
+            self.owes_a_look = True
+        return True
+
+    def look_for_status(self, now: float) -> float:
+        """When :meth:`statuses` is to be asked for an acknowledgement of what was taken."""
+        self.owes_a_look = False
+        missing = self._missing
+        every = _STATUS_EVERY if self._unreported_bytes >= _SMALL_PACKETS else 4 * _STATUS_EVERY
+        self._report_after = every if missing.in_small_group else every * missing.members // SMALL_GROUP
+        if self._unreported >= self._report_after:
+            self._status_at = now
+        elif self._status_at == math.inf:
+            self._status_at = now + self._delay * (1.0 if missing.in_small_group else 0.5 + self._random.random())
+        return self._status_at
+
+    def _note_unreported(self, size: int, now: float) -> None:
+        self._unreported += 1
+        self._unreported_bytes += size
+        if self._unreported >= self._report_after or self._unreported_bytes >= _SMALL_PACKETS:
+            self.look_for_status(now)
 
     def on_data(self, data: Data, origin: Any, now: float) -> None:
         """A numbered packet came, with whatever its deliveries are to be marked with."""
@@ -159,11 +198,11 @@ class Incoming:
             if self._early or missing or self._known > missing.listed:
                 self._deliver_early()
                 self._list_missing(now)
-            self._note_unreported(data, now)
+            self._note_unreported(len(data.body), now)
         elif not due:
             self._hold_unsettled(data, origin, now)
         elif number < due or number in self._early:
-            self._note_unreported(data, now)  # sent again: what was acknowledged did not get there
+            self._note_unreported(len(data.body), now)  # sent again: what was acknowledged did not get there
         elif number >= due + WINDOW_LIMIT:
             self._challenge.doubt(now)
         elif self._early.hold(data, origin):
@@ -172,7 +211,7 @@ class Incoming:
             if number > self._known:
                 self._known, self._known_at = number, now
             self._list_missing(now)
-            self._note_unreported(data, now)
+            self._note_unreported(len(data.body), now)
 
     def on_beat(self, beat: Beat, now: float) -> None:
         """The sender says where the stream stands."""
@@ -217,6 +256,7 @@ class Incoming:
             return []
         challenge = self._challenge.ask(now) if challenges else self._challenge.current()
         self._unreported = self._unreported_bytes = 0
+        self._report_after = 1
         self._status_at = math.inf
         missing = 0
         if asks:
@@ -264,16 +304,6 @@ class Incoming:
     def _list_missing(self, now: float) -> None:
         """Note the holes up to what is known, as far as a STATUS can tell of them."""
         self._missing.list(self.number, min(self._known, self.number + WINDOW_LIMIT - 1), self._early, now)
-
-    def _note_unreported(self, data: Data, now: float) -> None:
-        self._unreported += 1
-        self._unreported_bytes += len(data.body)
-        missing = self._missing
-        every = _STATUS_EVERY if self._unreported_bytes >= _SMALL_PACKETS else 4 * _STATUS_EVERY
-        if self._unreported >= (every if missing.in_small_group else every * missing.members // SMALL_GROUP):
-            self._status_at = now
-        elif self._status_at == math.inf:
-            self._status_at = now + self._delay * (1.0 if missing.in_small_group else 0.5 + self._random.random())
 
     def _status_in(self, seconds: float, now: float) -> None:
         self._status_at = min(self._status_at, now + seconds)

@@ -32,27 +32,26 @@ class Marks:
 
     Args:
         members: its receivers.
+
+    Attributes:
+        waiting: those whose message has yet to go out.
     """
 
     def __init__(self, members: Members) -> None:
         self._members = members
-        self._waiting: deque[Mark] = deque()
-
-    def __bool__(self) -> bool:
-        """Whether a marked message has yet to go out."""
-        return bool(self._waiting)
+        self.waiting: deque[Mark] = deque()
 
     def set(self, message: int, number: int) -> Mark:
         """Mark a message; ``number`` is that of the packet that ended it, 0 if it has yet to go out."""
         mark = Mark(message, number, self._members.addresses())
         if not number:
-            self._waiting.append(mark)
+            self.waiting.append(mark)
         return mark
 
     def on_gone_out(self, messages: int, number: int) -> None:
         """So many messages have gone out, the last of them in this packet."""
-        while self._waiting and self._waiting[0].message <= messages:
-            self._waiting.popleft().number = number
+        while self.waiting and self.waiting[0].message <= messages:
+            self.waiting.popleft().number = number
 
     def lacking(self, mark: Mark) -> set[int]:
         """Who of those that are waited for has yet to acknowledge it."""

@@ -31,6 +31,24 @@ def whole_body(messages: Sequence[bytes]) -> tuple[int, int, bytes]:
     return BUNDLE, count, b"".join(parts)
 
 
+def bundled(messages: Sequence[bytes], size: int) -> list[Sequence[bytes]]:
+    """Messages in a row that go together into a body of ``size`` bytes; larger ones are alone."""
+    first = len(messages[0])
+    if first and all(len(message) == first for message in messages):
+        count = min(max(1, size // first), MOST_IN_BUNDLE)
+        return [messages[start : start + count] for start in range(0, len(messages), count)]
+    bundles: list[Sequence[bytes]] = []
+    start = filled = 0
+    for end, message in enumerate(messages):
+        needs = len(message) + 2
+        if end > start and (filled + needs > size or end - start >= MOST_IN_BUNDLE):
+            bundles.append(messages[start:end])
+            start, filled = end, 0
+        filled += needs
+    bundles.append(messages[start:])
+    return bundles
+
+
 def first_fragment(total: int, part: bytes) -> bytes:
     """The body of the first fragment of a message of ``total`` bytes."""
     return _LENGTH.pack(total) + part

@@ -28,18 +28,19 @@ class MessageQueue:
     Attributes:
         taken: messages that came in so far.
         gone_out: messages that went out whole so far.
+        messages: that wait, the first one maybe in part.
     """
 
     def __init__(self, body_size: int) -> None:
         self.taken = self.gone_out = 0
         self._body_size = body_size
-        self._messages: deque[bytes] = deque()
+        self.messages: deque[bytes] = deque()
         self._size = 0
         self._part_at = 0
         self._are_equal = True  # as those before them: then they need not be looked at one by one
 
     def __bool__(self) -> bool:
-        return bool(self._messages)
+        return bool(self.messages)
 
     @property
     def has_room(self) -> bool:
@@ -57,21 +58,21 @@ class MessageQueue:
                 size += len(message) + _LENGTH_COST
                 count += 1
             messages = messages[:count]
-        self._messages += messages
+        self.messages += messages
         self._size = size
         self.taken += len(messages)
         return len(messages)
 
     def next_body(self) -> Body:
         """The body of the next packet; not to be called when empty."""
-        message = self._messages[0]
+        message = self.messages[0]
         body = self._next_part(message) if len(message) > self._body_size else self._next_bundle()
-        if not self._messages:
+        if not self.messages:
             self._size = 0
         return body
 
     def _next_bundle(self) -> Body:
-        messages, size = self._messages, self._body_size
+        messages, size = self.messages, self._body_size
         first = len(messages[0])
         most = min(size // first if first else 1, len(messages), MOST_IN_BUNDLE)
         if self._are_equal and most > 1:
@@ -109,5 +110,5 @@ class MessageQueue:
         self._part_at = 0
         self._size -= _LENGTH_COST
         self.gone_out += 1
-        self._messages.popleft()
+        self.messages.popleft()
         return END, 0, part

@@ -18,7 +18,7 @@ from .congestion import Congestion
 from .marks import Mark, Marks
 from .members import Member, Members
 from .message_queue import MessageQueue
-from .packet_codec import pack, pack_data
+from .packet_codec import START, WHOLE_START, pack, pack_data
 from .packets import HEADER_SIZE, WHOLE, Beat, Bye, Status
 from .repairs import Repairs
 from .sent_packets import SentPackets
@@ -61,6 +61,7 @@ class Outgoing:
         answers: packets for single receivers; whoever sends them empties the list.
         members: its receivers.
         marks: messages whose acknowledgement somebody waits for.
+        beats: when it says where it stands.
     """
 
     def __init__(
@@ -75,13 +76,14 @@ class Outgoing:
         self.members = Members()
         self.marks = Marks(self.members)
         self._options = options
+        self._window, self._keep = options.window, options.keep
         self._congestion = Congestion(packet_size, options.rate, now)
         self._body_size = packet_size - HEADER_SIZE
         self._queue = MessageQueue(self._body_size)
         self._allowance = self._asked_at = 0
         self._sent = SentPackets()
         self._repairs = Repairs(self._sent, self._congestion)
-        self._beats = Beats()
+        self.beats = Beats()
         self._began_at = self._progress_at = self._looked_at = now
         self._blocked = False
         self._paced_until = 0.0
@@ -138,7 +140,7 @@ class Outgoing:
             self._ending_at = now
             self._expects_somebody = not alone or self.destination is not None
             self._linger_nobody = _LINGER_NOBODY if self._expects_somebody else _LINGER_LEAST
-            self._beats.hurry(now)
+            self.beats.hurry(now)
 
     def on_hello(self, end: int, source: Address, now: float) -> None:
         """Somebody is there: since when, and what it has heard, its first STATUS will tell."""
@@ -190,12 +192,12 @@ class Outgoing:
                 ready.append(self._packet(*self._queue.next_body(), now))
             if self.number > before:
                 self._progress_at = now
-                self._beats.on_packet(now)
+                self.beats.on_packet(now)
             elif self._is_out_of_patience(now) and self._leave_behind(now):
                 return ready + self.packets(now)
-        if now >= self._beats.at:
+        if now >= self.beats.at:
             self._go_on_beating(now)
-            ready.append(pack(self._beat(now, ask=not self.idle or self._beats.count < 2)))
+            ready.append(pack(self._beat(now, ask=not self.idle or self.beats.count < 2)))
         if self._ending_at < math.inf and self._has_ended(now):
             self.finished = True
             ready += [pack(Bye(self.session, self.number - 1))] * 2
@@ -203,27 +205,36 @@ class Outgoing:
 
     def packet_of(self, message: bytes, now: float) -> bytes | None:
         """The packet of a small message, if nothing else is to go out and nothing holds it back; else None."""
-        queue = self._queue
-        if queue or self._repairs or len(message) > self._body_size or self._ending_at < math.inf:
+        queue, sent, number = self._queue, self._sent, self.number
+        if queue.messages or self._repairs.numbers or len(message) > self._body_size or self._ending_at < math.inf:
             return None
-        if not self._may_send(now):
-            return None
+        if (
+            self._allowance < self._body_size + _HEADER_COST
+            or number - sent.oldest >= self._window
+            or sent.size >= self._keep
+            or self._congestion.holds
+            or number == 1
+        ):
+            if not self._may_send(now):
+                return None
+            packet = self._packet(WHOLE, 1, message, now)
+        else:  # as it is most of the time: the same, in as few calls as can be
+            self.number = number + 1
+            packet = START.pack(WHOLE_START, self.session, number) + message
+            sent.add(number, packet, now)
+            self._allowance -= len(packet) + _HEADER_COST
+            self._blocked = False
         queue.taken += 1
         queue.gone_out += 1
         self._progress_at = now
-        self._beats.on_packet(now)
-        return self._packet(WHOLE, 1, message, now)
-
-    @property
-    def beats_at(self) -> float:
-        """When the next beat is due."""
-        return self._beats.at
+        self.beats.on_packet(now)
+        return packet
 
     def timer(self) -> float:
         """When :meth:`packets` is to be asked again if nothing happens before; infinity for never."""
         if self.finished:
             return math.inf
-        due = self._beats.at
+        due = self.beats.at
         if self._queue:
             if self._blocked:
                 due = min(due, self._progress_at + self._options.patience)
@@ -240,21 +251,27 @@ class Outgoing:
 
     def _measure(self, member: Member, status: Status, now: float) -> None:
         sent = self._sent.get(status.highest)
-        if sent is None or sent.again_at != sent.sent_at or (self._beats.count and status.highest == self.number - 1):
+        if (
+            sent is None
+            or status.highest in self._sent.again_at
+            or (self.beats.count and status.highest == self.number - 1)
+        ):
             return  # which of its copies, or of the beats that told of it, was seen is not known
         seconds = now - sent.sent_at - status.ago
         if seconds >= 0:
-            self._congestion.on_round_trip(status.end, seconds, member.on_round_trip(seconds, now), now)
+            self._congestion.on_round_trip(status.end, seconds, member.on_round_trip(seconds, now), sent.end, now)
 
     def _may_send(self, now: float) -> bool:
         """Whether the window, the receivers and the pace have place for another packet."""
         self._paced_until, self._blocked = 0.0, True
         if self._allowance < self._body_size + _HEADER_COST and not self._look_for_place(now):
             return False
-        if not self._make_place():
+        if (
+            self.number - self._sent.oldest >= self._window or self._sent.size >= self._keep
+        ) and not self._make_place():
             if self._asked_at != self.number:
                 self._asked_at = self.number
-                self._beats.at = min(self._beats.at, now)
+                self.beats.at = min(self.beats.at, now)
             return False
         wait = self._congestion.wait(now) if self._congestion.holds else 0.0
         self._blocked = False
@@ -283,8 +300,8 @@ class Outgoing:
 
     def _make_place(self) -> bool:
         """Let go of what everybody has, where so much is kept; whether another packet can be kept."""
-        sent, options = self._sent, self._options
-        while len(sent) >= options.window or sent.size >= options.keep:
+        sent = self._sent
+        while self.number - sent.oldest >= self._window or sent.size >= self._keep:
             floor = self.members.floor
             if sent.oldest >= (self.number if floor is None else floor):
                 return False
@@ -298,10 +315,12 @@ class Outgoing:
         if number == 1:
             self._began_at = now
         self._sent.add(number, packet, now)
-        if self.marks:
+        if self.marks.waiting:
             self.marks.on_gone_out(self._queue.gone_out, number)
-        self._congestion.on_sent(len(packet), now)
-        self._allowance -= len(packet) + _HEADER_COST
+        size = len(packet)
+        if self._congestion.holds:
+            self._congestion.on_sent(size, now)
+        self._allowance -= size + _HEADER_COST
         return packet
 
     def _is_out_of_patience(self, now: float) -> bool:
@@ -322,7 +341,7 @@ class Outgoing:
 
     def _go_on_beating(self, now: float) -> None:
         self.members.forget_silent(now)
-        if not self._beats.next(now, wanted=len(self.members) > 0 and not self.idle):
+        if not self.beats.next(now, wanted=len(self.members) > 0 and not self.idle):
             while self._sent.oldest < self.number:  # nobody is there who lacks them
                 self._sent.drop_oldest()
 

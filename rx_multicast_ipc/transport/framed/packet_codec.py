@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from struct import Struct
 from typing import Final
 
-from .message_bodies import LENGTH_SIZE, length_in
+from .message_bodies import LENGTH_SIZE, length_in, messages_of, whole_body
 from .packets import (
     BEGIN,
     BUNDLE,
@@ -32,7 +33,16 @@ _STATUS: Final = Struct("!QIIQI")
 _BITMAP_LIMIT: Final = WINDOW_LIMIT // 8
 _U32: Final = (1 << 32) - 1
 _MESSAGE_START: Final = bytes([MAGIC, Kind.MESSAGE << 4, 0, 0])
+_NO_SESSION: Final = bytes(4)
+_NO_NUMBER: Final = bytes(8)
+_NUMBER_LIMIT: Final = NUMBER_LIMIT.to_bytes(8)
+_BUNDLES: Final = (Kind.MESSAGE << 4 | BUNDLE & ~WHOLE, Kind.MESSAGE << 4 | EQUAL & ~WHOLE)
 _DATA: Final = 1 << 4
+START: Final = Struct("!IIQ")
+"""The header as three numbers: what begins it, session and number."""
+
+WHOLE_START: Final = MAGIC << 24 | (_DATA | WHOLE) << 16 | 1
+"""What begins the header of a DATA packet that holds one message."""
 _ASK: Final = 1
 _HELLO: Final = 2
 _LEAVE: Final = 4
@@ -103,12 +113,32 @@ def pack_message(session: int, number: int, message: bytes) -> bytes:
     return _HEADER.pack(MAGIC, Kind.MESSAGE << 4, 0, session, number) + message
 
 
+def pack_messages(session: int, number: int, messages: Sequence[bytes]) -> bytes:
+    """The bytes of a MESSAGE packet with several small messages."""
+    flags, count, body = whole_body(messages)
+    return _HEADER.pack(MAGIC, Kind.MESSAGE << 4 | flags & ~WHOLE, count, session, number) + body
+
+
+def messages_in(datagram: bytes) -> list[bytes] | None:
+    """The messages in a MESSAGE packet with several; None for what is none."""
+    if not is_packet(datagram) or datagram[1] not in _BUNDLES:
+        return None
+    _, kind_and_flags, count, session, number = _HEADER.unpack_from(datagram)
+    if number >= NUMBER_LIMIT:
+        return None
+    try:
+        return messages_of(_parse_data(datagram, kind_and_flags & 15 | WHOLE, count, session, number))
+    except MalformedPacket:
+        return None
+
+
 def message_in(datagram: bytes) -> bytes | None:
     """The message in a MESSAGE packet; None for what is none."""
     if not datagram.startswith(_MESSAGE_START) or len(datagram) < HEADER_SIZE:
         return None
-    _, _, _, session, number = _HEADER.unpack_from(datagram)
-    return datagram[HEADER_SIZE:] if session and 0 < number < NUMBER_LIMIT else None
+    if datagram[4:8] != _NO_SESSION and _NO_NUMBER < datagram[8:16] < _NUMBER_LIMIT:
+        return datagram[HEADER_SIZE:]
+    return None
 
 
 def _parse_data(datagram: bytes, flags: int, count: int, session: int, number: int) -> Data:

@@ -21,6 +21,10 @@ _FULL: Final = 256
 class PacketOutlet:
     """Sends packets through a transport. All of it is used with the lock of its owner held.
 
+    Attributes:
+        packets: those that wait for the send buffer.
+        is_sending: whether one goes out right now, below this call.
+
     Args:
         transport: sends them.
         envelope: is put around each; None for none.
@@ -32,40 +36,41 @@ class PacketOutlet:
         self._transport = transport
         self._on_room = on_room
         self._envelope = envelope
-        self._packets: deque[Datagram] = deque()
-        self._sending = self._stuck = self._failing = False
+        self.packets: deque[Datagram] = deque()
+        self.is_sending = self._stuck = self._failing = False
 
     @property
     def is_full(self) -> bool:
         """Whether so many packets wait that no more should be made."""
-        return len(self._packets) >= _FULL
-
-    @property
-    def waits(self) -> bool:
-        """Whether any packet is here."""
-        return self._sending or bool(self._packets)
+        return len(self.packets) >= _FULL
 
     def send_now(self, packet: bytes) -> None:
-        """Send a packet to the group, before which none waits."""
-        self._sending = True
+        """Send a packet to the group, where none waits and none goes out."""
+        if self._envelope is not None:
+            packet = self._envelope.wrap(packet, None)
+        self.is_sending = True
         try:
-            self._send([(packet if self._envelope is None else self._envelope.wrap(packet, None), None)])
+            self._transport.send(packet)
+        except MulticastError as error:
+            self._on_refused([(packet, None)], error)
+        else:
+            self._failing = False
         finally:
-            self._sending = False
+            self.is_sending = False
 
     def put(self, packets: Sequence[Datagram]) -> None:
         """Add packets, to be sent with the next :meth:`send`."""
         if self._envelope is not None:
             wrap = self._envelope.wrap
             packets = [(wrap(packet, destination), destination) for packet, destination in packets]
-        self._packets.extend(packets)
+        self.packets.extend(packets)
 
     def put_wrapped(self, datagrams: Sequence[Datagram]) -> None:
         """The same for what the envelope has made itself."""
-        self._packets.extend(datagrams)
+        self.packets.extend(datagrams)
 
     def clear(self) -> None:
-        self._packets.clear()
+        self.packets.clear()
 
     def go_on(self) -> None:
         """The send buffer may take more."""
@@ -74,14 +79,14 @@ class PacketOutlet:
 
     def send(self) -> None:
         """Send what waits, as far as the send buffer takes it."""
-        if self._sending or self._stuck or not self._packets:
+        if self.is_sending or self._stuck or not self.packets:
             return
-        self._sending = True
+        self.is_sending = True
         try:
-            while self._packets and not self._stuck:
+            while self.packets and not self._stuck:
                 self._send(self._next_batch())
         finally:
-            self._sending = False
+            self.is_sending = False
 
     def _send(self, batch: list[Datagram]) -> None:
         try:
@@ -89,24 +94,28 @@ class PacketOutlet:
                 self._transport.send_many([packet for packet, _ in batch])
             else:
                 self._transport.send(*batch[0])
-        except WouldBlock as error:
-            self._packets.extendleft(reversed(batch[error.sent :]))
-            self._stuck = True
-            self._transport.when_writable(self._on_room)
-        except ChannelClosed:
-            self._packets.clear()
-        except MulticastError as error:  # as if it had been lost on the way: it will be repaired
-            sent = error.sent if isinstance(error, SendFailed) else 0  # else: its interface is gone
-            self._packets.extendleft(reversed(batch[sent + 1 :]))
-            if not self._failing:
-                self._failing = True
-                _log.warning("%s: a packet cannot be sent, and will be sent again: %s", self._transport.group, error)
+        except MulticastError as error:
+            self._on_refused(batch, error)
         else:
             self._failing = False
 
+    def _on_refused(self, batch: list[Datagram], error: MulticastError) -> None:
+        if isinstance(error, WouldBlock):
+            self.packets.extendleft(reversed(batch[error.sent :]))
+            self._stuck = True
+            self._transport.when_writable(self._on_room)
+        elif isinstance(error, ChannelClosed):
+            self.packets.clear()
+        else:  # as if it had been lost on the way, from where it is repaired or repeated
+            sent = error.sent if isinstance(error, SendFailed) else 0  # else: its interface is gone
+            self.packets.extendleft(reversed(batch[sent + 1 :]))
+            if not self._failing:
+                self._failing = True
+                _log.warning("%s: a packet cannot be sent, and counts as lost: %s", self._transport.group, error)
+
     def _next_batch(self) -> list[Datagram]:
         """The next packet, or those to the group in a row."""
-        batch = [self._packets.popleft()]
-        while self._packets and batch[0][1] is None and self._packets[0][1] is None:
-            batch.append(self._packets.popleft())
+        batch = [self.packets.popleft()]
+        while self.packets and batch[0][1] is None and self.packets[0][1] is None:
+            batch.append(self.packets.popleft())
         return batch

@@ -44,6 +44,8 @@ class PacketPort:
         lock: guards what leaves; a signal handler may send while its thread does.
         transport: carries them. Its ``scheduler`` runs timers on the I/O thread.
         is_open: whether packets can be sent.
+        outlet: the way out, for the transport around it; with the lock.
+        shows_data: whether somebody looks on at DATA packets.
     """
 
     def __init__(
@@ -54,12 +56,13 @@ class PacketPort:
         self.is_open = True
         self._envelope = envelope
         self._tell = tell
+        self.shows_data = False
         self._handlers: dict[int, Handler] = {}
         self._last_words: list[Callable[[], None]] = []
         self._take: Take | None = None
         self._port = transport.sender_address[1]
         self._shares_port = self._port == transport.group.port
-        self._outlet = PacketOutlet(transport, envelope, on_writable)
+        self.outlet = PacketOutlet(transport, envelope, on_writable)
         if envelope is not None:
             envelope.attach(self)
 
@@ -74,6 +77,7 @@ class PacketPort:
         Kinds below 6 are the transport's: the handler looks on, before the transport deals with them as always.
         """
         self._handlers[kind] = handler
+        self.shows_data = Kind.DATA in self._handlers
 
     def send(self, packet: ControlPacket, destination: Address | None = None) -> None:
         """Send a packet to the group or to one address; from any thread. It does not wait, and may get lost."""
@@ -83,15 +87,15 @@ class PacketPort:
         """The same for the bytes of a packet."""
         with self.lock:
             if self.is_open:
-                self._outlet.put([(packet, destination)])
-                self._outlet.send()
+                self.outlet.put([(packet, destination)])
+                self.outlet.send()
 
     def send_wrapped(self, datagrams: Sequence[Datagram]) -> None:
         """Send datagrams that the envelope has made itself; as :meth:`send`."""
         with self.lock:
             if self.is_open:
-                self._outlet.put_wrapped(datagrams)
-                self._outlet.send()
+                self.outlet.put_wrapped(datagrams)
+                self.outlet.send()
 
     def tell(self, event: ChannelEvent) -> None:
         """Tell the user of an event, on the I/O thread: in its place among the messages, where called there."""
@@ -120,33 +124,7 @@ class PacketPort:
     def clear(self) -> None:
         """Send nothing more."""
         self.is_open = False
-        self._outlet.clear()
-
-    @property
-    def is_full(self) -> bool:
-        """Whether so many packets wait for the send buffer that no more should be made; with the lock."""
-        return self._outlet.is_full
-
-    @property
-    def waits(self) -> bool:
-        """Whether any packet waits for the send buffer; with the lock."""
-        return self._outlet.waits
-
-    def send_now(self, packet: bytes) -> None:
-        """Send a packet to the group where none :attr:`waits`; with the lock."""
-        self._outlet.send_now(packet)
-
-    def put(self, packets: Sequence[Datagram]) -> None:
-        """Add packets to be sent with the next :meth:`flush`; with the lock."""
-        self._outlet.put(packets)
-
-    def flush(self) -> None:
-        """Send what waits; with the lock."""
-        self._outlet.send()
-
-    def go_on(self) -> None:
-        """The send buffer may take more; with the lock."""
-        self._outlet.go_on()
+        self.outlet.clear()
 
     def wrap(self, packet: bytes, destination: Address | None) -> bytes:
         """The datagram for a packet, to be sent by the caller; with the lock."""

@@ -146,7 +146,7 @@ class PacketTransport(TransportWrapper):
     def _go_on(self) -> None:
         """The send buffer may take more; on the I/O thread."""
         with self._lock:
-            self.packets.go_on()
+            self.packets.outlet.go_on()
 
     def _deliver_rest(self) -> None:
         """Deliver what waits, before the end of the interpreter; on the I/O thread."""

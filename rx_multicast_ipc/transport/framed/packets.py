@@ -22,7 +22,8 @@ Every packet begins with 16 bytes, big-endian:
               | u32 end: random, of one opening
               | bitmap: bit i (of byte i / 8, least significant first) is set if ``number + i`` is missing
     BYE 4     number: the last one ever sent; count 0, no body
-    MESSAGE 5 one message that is not repaired: number: how many the sender sent before it, and 1; count 0
+    MESSAGE 5 messages that are not repaired: number: how many the sender sent before them, and 1
+              flags 0: one, count 0; BUNDLE, EQUAL: several, as in DATA
     6 and on  of those who ask for them: see :class:`packet_port.PacketPort`
 """
 
@@ -31,6 +32,7 @@ from __future__ import annotations
 from enum import IntEnum, IntFlag
 from typing import Final, NamedTuple
 
+from ...group import Group
 from ...message import Address
 from ...option_values.reliable import LARGEST_WINDOW
 
@@ -40,11 +42,22 @@ MAGIC: Final = 0xF5
 HEADER_SIZE: Final = 16
 """Bytes."""
 
+_NETWORK_PACKET: Final = 1400
+"""Bytes of a packet on a network: fits in an Ethernet frame, with room for tunnels."""
+
+_LOOPBACK_PACKET: Final = 16_000
+"""Bytes of a packet that stays on this machine."""
+
 WINDOW_LIMIT: Final = LARGEST_WINDOW
 """Packets that a STATUS can tell of, and that a receiver takes beyond the next expected one."""
 
 NUMBER_LIMIT: Final = 1 << 63
 """Numbers and lengths are below it: what adds to them stays in 64 bits."""
+
+
+def packet_size(group: Group) -> int:
+    """Bytes of the largest packet that is worth to send there, with everything around it."""
+    return _LOOPBACK_PACKET if group.is_loopback else _NETWORK_PACKET
 
 
 class MalformedPacket(Exception):

@@ -58,6 +58,7 @@ class Reassembly:
     Attributes:
         holes: how many came out.
         size: bytes of the message whose parts are coming in.
+        parts: of that message; None if none are still to come.
     """
 
     def __init__(self, sender: Address, largest: int, events: list[Event]) -> None:
@@ -66,23 +67,18 @@ class Reassembly:
         self._sender = sender
         self._largest = largest
         self._events = events
-        self._parts: list[bytes] | None = None
+        self.parts: list[bytes] | None = None
         self._total = 0
 
     def move_to(self, sender: Address) -> None:
         """The stream comes from another address from now on."""
         self._sender = sender
 
-    @property
-    def is_amid_a_message(self) -> bool:
-        """Whether parts of a message are still to come."""
-        return self._parts is not None
-
     def take(self, data: Data, origin: Any) -> None:
         """The next packet in order."""
         flags = data.flags
         if flags & WHOLE == WHOLE:
-            if self._parts is not None:
+            if self.parts is not None:
                 self.break_off(_BROKEN_OFF)
             try:
                 messages = [data.body] if flags == WHOLE else messages_of(data)
@@ -96,22 +92,22 @@ class Reassembly:
             if self._total > self._largest:
                 self._tell(1, f"a message of {self._total} bytes is more than is taken")
             else:
-                self._parts = [data.body[LENGTH_SIZE:]]
-                self.size = len(self._parts[0])
-        elif self._parts is not None:
-            self._parts.append(data.body)
+                self.parts = [data.body[LENGTH_SIZE:]]
+                self.size = len(self.parts[0])
+        elif self.parts is not None:
+            self.parts.append(data.body)
             self.size += len(data.body)
             if self.size > self._total or (flags == END and self.size != self._total):
                 self.break_off("malformed")
             elif flags == END:
-                whole = b"".join(self._parts)
+                whole = b"".join(self.parts)
                 self._forget_parts()
                 self._events.append(Event(self._sender, Delivery(origin, [whole])))
         # else: of a message whose beginning was before this end joined, or in a hole that was told
 
     def break_off(self, reason: str) -> None:
         """The rest of the message will not come."""
-        if self._parts is not None:
+        if self.parts is not None:
             self._forget_parts()
             self._tell(1, reason)
 
@@ -126,4 +122,4 @@ class Reassembly:
         self._events.append(Event(self._sender, Hole(packets, reason)))
 
     def _forget_parts(self) -> None:
-        self._parts, self.size = None, 0
+        self.parts, self.size = None, 0

@@ -12,6 +12,9 @@ from .sent_packets import SentPackets
 _LEAST_HOLD_OFF: Final = 0.001
 """Seconds between two repairs of one packet, at least."""
 
+_UNKNOWN_TRIP: Final = 0.05
+"""Seconds that a round trip may take, before it was measured."""
+
 
 class Repairs:
     """What receivers lack, on its way out: a window of it each round trip at most.
@@ -23,6 +26,7 @@ class Repairs:
     Attributes:
         repeated: packets that were sent again.
         at: when the next may go out, if there is one.
+        numbers: of those that wait to go out.
     """
 
     def __init__(self, sent: SentPackets, congestion: Congestion) -> None:
@@ -30,12 +34,13 @@ class Repairs:
         self.at = 0.0
         self._sent = sent
         self._congestion = congestion
-        self._numbers: deque[int] = deque()
+        self.numbers: deque[int] = deque()
+        self._queued: set[int] = set()
         self._credit = 0
         self._credit_at = -math.inf
 
     def __bool__(self) -> bool:
-        return bool(self._numbers)
+        return bool(self.numbers)
 
     def ask(self, number: int, missing: int, hold_off: float, now: float) -> None:
         """Queue what is missing, unless a repair may be on its way to whoever asks.
@@ -53,33 +58,36 @@ class Repairs:
             sent = self._sent.get(number)
             if (
                 sent is not None
-                and not sent.queued
-                and (sent.again_at == sent.sent_at or now - sent.again_at >= hold_off)
+                and number not in self._queued
+                and now - self._sent.again_at.get(number, -math.inf) >= hold_off
             ):
-                sent.queued = True
-                self._congestion.on_lost(len(sent.packet))
-                self._numbers.append(number)
+                self._queued.add(number)
+                if number not in self._sent.again_at:
+                    self._congestion.on_lost(sent.sent_at)
+                self.numbers.append(number)
             missing >>= skipped + 1
             number += 1
 
     def take(self, now: float) -> list[bytes]:
         """Those that may go out now."""
         congestion = self._congestion
-        if now - self._credit_at >= max(congestion.round_trip, _LEAST_HOLD_OFF):
+        round_trip = max(congestion.round_trip or _UNKNOWN_TRIP, _LEAST_HOLD_OFF)
+        if now - self._credit_at >= round_trip:
             self._credit_at, self._credit = now, congestion.window
         ready: list[bytes] = []
-        while self._numbers:
+        while self.numbers:
             wait = congestion.wait(now)
             if self._credit <= 0:
-                wait = max(wait, self._credit_at + max(congestion.round_trip, _LEAST_HOLD_OFF) - now, 1e-6)
+                wait = max(wait, self._credit_at + round_trip - now, 1e-6)
             if wait:
                 self.at = now + wait
                 break
-            sent = self._sent.get(self._numbers.popleft())
+            number = self.numbers.popleft()
+            self._queued.discard(number)
+            sent = self._sent.get(number)
             if sent is None:
                 continue  # too late
-            sent.queued = False
-            sent.again_at = now
+            self._sent.again_at[number] = now
             self.repeated += 1
             self._credit -= len(sent.packet)
             congestion.on_sent(len(sent.packet), now)

@@ -12,7 +12,7 @@ from collections.abc import Callable, Sequence
 from random import SystemRandom
 from typing import Final
 
-import msgspec
+from msgspec.structs import replace
 from reactivex.abc import DisposableBase
 from reactivex.scheduler import VirtualTimeScheduler
 
@@ -29,14 +29,9 @@ from .delivery_queue import DeliveryQueue
 from .endpoint import Endpoint
 from .envelope import Envelope
 from .packet_transport import PacketTransport
+from .packets import HEADER_SIZE, packet_size
 
 _log = logging.getLogger("rx_multicast_ipc")
-
-_PACKET: Final = 1400
-"""Bytes of a packet on a network: fits in an Ethernet frame, with room for tunnels."""
-
-_LOOPBACK_PACKET: Final = 16_000
-"""Bytes of a packet that stays on this machine."""
 
 _SEND_WAIT: Final = 5.0
 """Seconds that a send waits beyond the patience with slow receivers."""
@@ -81,7 +76,7 @@ class FramedTransport(PacketTransport):
         self._several = transport.group.has_several_interfaces
         self._port = transport.sender_address[1]
         self._buffer = transport.statistics.receive_buffer
-        size = (_LOOPBACK_PACKET if transport.group.is_loopback else _PACKET) - self.packets.overhead
+        size = packet_size(transport.group) - self.packets.overhead
         self._endpoint = Endpoint(reliable, size, self._buffer, SystemRandom(), self._now())
         clock = self._now if self._is_virtual else time.time
         self._queue = DeliveryQueue(self._lock, scheduler, clock, self._is_virtual, self._on_own_taken, self._called)
@@ -159,7 +154,7 @@ class FramedTransport(PacketTransport):
         self._close_with_the_process()
 
     def _count(self) -> Statistics:
-        return msgspec.structs.replace(
+        return replace(
             self.inner.statistics,
             lost=None,  # its packets are numbered anew, and repaired
             sent=self._sent,
@@ -175,19 +170,26 @@ class FramedTransport(PacketTransport):
 
     def _send_at_once(self, payload: bytes) -> bool:
         """Send a message to the group, if nothing is in its way; with the lock."""
-        if self._closed or len(payload) > self._options.largest or not self._queue.has_room or self.packets.waits:
+        outlet, queue = self.packets.outlet, self._queue
+        if outlet.packets or outlet.is_sending or self._closed:
+            return False
+        if self._echo and not queue.has_room:
+            return False
+        if len(payload) > self._options.largest:
             return False
         now = self._now()
-        packet = self._endpoint.send_at_once(payload, now)
+        packet = self._endpoint.packet_of(payload, now)
         if packet is None:
             return False
+        outlet.send_now(packet)
+        # What follows is done while the packet is on its way; nothing that answers it is taken before the lock is free.
         self._sent += 1
         self._sent_bytes += len(payload)
         if self._echo:
-            self._queue.put_own((payload,), self.sender_address)
-            self._queue.post()
-        self.packets.send_now(packet)
-        due = self._endpoint.timer()
+            queue.put_own((payload,), self.sender_address)
+            queue.post()
+        self._endpoint.note_sent()
+        due = self._endpoint.due
         if due < self._due:
             self._set_timer(due, now)
         return True
@@ -260,18 +262,18 @@ class FramedTransport(PacketTransport):
     def _pump(self) -> None:
         """Let the protocol go on, and send what it gives; with the lock."""
         now = self._now()
-        packets = self.packets
-        if not packets.is_full:
+        outlet = self.packets.outlet
+        if not outlet.is_full:
             ready = self._endpoint.datagrams(now)
             if ready:
-                packets.put(ready)
+                outlet.put(ready)
         events = self._endpoint.events
         if events:
             if self._hears is not Hears.NOTHING and not self._closed:
                 self._queue.put_arrived(events)
             events.clear()
-        if packets.waits:
-            packets.flush()
+        if outlet.packets:
+            outlet.send()
         if self._waiting and self._has_space:
             waiting, self._waiting = self._waiting, []
             for action in waiting:
@@ -296,7 +298,7 @@ class FramedTransport(PacketTransport):
 
     def _go_on(self) -> None:
         with self._lock:
-            self.packets.go_on()
+            self.packets.outlet.go_on()
             self._pump()
         self._queue.drain()
 
@@ -311,10 +313,40 @@ class FramedTransport(PacketTransport):
     # Receiving
 
     def _arrive(self, batch: list[Message]) -> None:
+        if self._deliver is None:
+            if self._queue.holds_more_than(self._buffer):  # as a full receive buffer
+                return
+        elif len(batch) == 1 and self._envelope is None and self._take_at_once(batch[0]):
+            return
         if not self._notice.told:
             self._notice.look(batch[0])
-        if self._deliver is not None or not self._queue.holds_more_than(self._buffer):  # else as a full receive buffer
-            self.packets.arrive(batch, self._take)
+        self.packets.arrive(batch, self._take)
+
+    def _take_at_once(self, message: Message) -> bool:
+        """Deliver a message that is just the next one; all else that it asks for is done after that."""
+        sender = message.address, message.port
+        if sender[1] == self._port and sender in self.own_addresses:
+            return False
+        data, queue, now = message.data, self._queue, self._now()
+        with self._lock:
+            if self._closed or queue.is_busy or self._hears is Hears.NOTHING or self.packets.shows_data:
+                return False
+            key = ("", sender[1]) if self._several else sender
+            stream = self._endpoint.take_next(data, key, message.direct, now)
+        if stream is None:
+            return False
+        queue.deliver(replace(message, data=data[HEADER_SIZE:]))
+        if stream.owes_a_look:
+            with self._lock:
+                self._endpoint.look_for_status(stream, now)
+                due = self._endpoint.due
+                if due <= now:
+                    self._pump()
+                elif due < self._due:
+                    self._set_timer(due, now)
+        if self._closed:
+            self._go_on_ending()
+        return True
 
     def _take(self, batch: list[Message]) -> None:
         now, port, several = self._now(), self._port, self._several
@@ -370,7 +402,7 @@ class FramedTransport(PacketTransport):
         with self._lock:
             lost = self._endpoint.counts.unacknowledged
             if self._final is not None:
-                self._final = msgspec.structs.replace(self._final, unacknowledged=lost)
+                self._final = replace(self._final, unacknowledged=lost)
             if self._timer is not None:
                 self._timer.dispose()
             self.packets.clear()

@@ -66,7 +66,7 @@ class Seal:
         self.last = number
         counter = number.to_bytes(8, "big")
         header = self.prefix + counter
-        return header + self._encrypt(_NONCE_START + counter, packet, header + target)
+        return header + self._encrypt(_NONCE_START + counter, packet, header + target if target else header)
 
 
 class Opener:
@@ -92,8 +92,9 @@ class Opener:
             target: as for :meth:`Seal.seal`.
         """
         header = datagram[:HEADER_SIZE]
+        associated = header + target if target else header
         try:
-            return self._decrypt(_NONCE_START + header[PREFIX_SIZE:], datagram[HEADER_SIZE:], header + target)
+            return self._decrypt(_NONCE_START + header[PREFIX_SIZE:], datagram[HEADER_SIZE:], associated)
         except InvalidTag:
             return None
 

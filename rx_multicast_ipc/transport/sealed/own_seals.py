@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from bisect import bisect_right
 from collections import deque
 from collections.abc import Callable
@@ -33,19 +34,20 @@ class OwnSeal:
         session: what is known of what it has sealed, to know it for its own.
     """
 
-    __slots__ = ("_samples", "seal", "session")
+    __slots__ = ("_sample_at", "_samples", "seal", "session")
 
     def __init__(self, key: Key, group: Address, salt: bytes) -> None:
         self.seal = Seal(key, group, salt)
         self.session = Session(self.seal.prefix, Opener(key, group, self.seal.prefix))
         self._samples: deque[tuple[float, int]] = deque(maxlen=_SAMPLES)
+        self._sample_at = -math.inf
 
     def put(self, packet: bytes, target: bytes, now: float) -> bytes:
         """The datagram of a packet. Raises ``OverflowError`` when the salt is used up."""
         datagram = self.seal.seal(packet, target)
-        samples = self._samples
-        if not samples or now - samples[-1][0] >= _SAMPLE:
-            samples.append((now, self.seal.last))
+        if now >= self._sample_at:
+            self._sample_at = now + _SAMPLE
+            self._samples.append((now, self.seal.last))
         return datagram
 
     def first_since(self, time: float) -> int:

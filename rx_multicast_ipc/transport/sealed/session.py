@@ -46,7 +46,8 @@ class Session:
 
     def take(self, number: int, *, direct: bool) -> bool:
         """Whether a number is taken for the first time, and may be."""
-        if number >= self.first and self._table(direct=direct).take(number):
+        table = (self._direct if direct else self._group) or self._table(direct=direct)
+        if number >= self.first and table.take(number):
             self.heard += 1
             return True
         return False

@@ -102,6 +102,7 @@ class Sessions:
         self._at: BoundedMap[Address, Session] = BoundedMap(_MOST_TARGETS)
         self._newcomers = Newcomers(random_bytes)
         self._ready: list[Message] = []
+        self._recent: Session | None = None
         self._listens_since = now
         self._forgotten = 0
         self._own = OwnSeals(keys[0], group, random_bytes)
@@ -140,8 +141,24 @@ class Sessions:
     def open(self, batch: Iterable[Message], now: float) -> list[Message]:
         """The packets in these datagrams, and those that were held and are not any more, in order."""
         ready, self._ready = self._ready, []
-        for datagram in batch:
-            self._open(datagram, ready, now)
+        known, take = self._known, ready.append
+        for datagram in batch:  # what comes most is dealt with here, and all else in `_open`
+            data = datagram.data
+            session = None if datagram.direct or len(data) < OVERHEAD else known.get(data[:PREFIX_SIZE])
+            if session is None or (datagram.address, datagram.port) not in session.places:
+                self._open(datagram, ready, now)
+                continue
+            packet = session.opener.open(data)
+            if packet is None or is_challenge(packet):
+                self._open(datagram, ready, now)
+                continue
+            if session is not self._recent:
+                self._recent = session
+                known.move_to_end(session.prefix)
+            if session.take(int.from_bytes(data[PREFIX_SIZE:HEADER_SIZE], "big"), direct=False):
+                take(_with_data(datagram, packet))
+            else:
+                self._note_replayed(datagram.sender)
         return ready
 
     @property

@@ -255,6 +255,8 @@ class IoThread:
     def run_posted(self) -> None:
         """Run what other threads posted so far; on this thread only."""
         for _ in range(len(self._posted)):
+            if not self._posted:  # an action that delivers catches up itself
+                return
             action = self._posted.popleft()
             try:
                 action()

@@ -109,8 +109,10 @@ def test_a_switch_with_a_querier_keeps_the_group(network: Network) -> None:
 
 def test_a_peer_that_ends_is_no_fault_of_the_network(network: Network) -> None:
     a, b = network
-    watching, leaving = watch(a, 6), watch(b, 1)
-    finish(leaving)
+    watching = watch(a, 8)
+    assert watching.stderr is not None
+    assert "looking for others" in watching.stderr.readline()
+    finish(watch(b, 1))
     code, findings = finish(watching)
     assert (code, bad(findings)) == (0, {})
     assert "peer-gone" in {f.name for f in findings if f.severity is Severity.NOTE}

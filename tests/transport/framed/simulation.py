@@ -92,11 +92,10 @@ class Simulation:
             self.packets.append((self.now, source, parse(packet)))
         departure = self.now
         if self.bandwidth < math.inf:
-            size = len(packet) + 42
-            if (source.link_free - self.now) * self.bandwidth > self.queue * (PACKET + 42):
-                self.overflowed += 1
+            through = self.leave(source, len(packet) + 42)
+            if through is None:
                 return
-            departure = source.link_free = max(self.now, source.link_free) + size / self.bandwidth
+            departure = through
         for address, target in list(self.nodes.items()):
             if target is source or destination not in (None, address):
                 continue
@@ -106,6 +105,14 @@ class Simulation:
                 late = self.random.random() * self.jitter if self.random.random() < self.reordering else 0.0
                 arrival = departure + self.latency + late
                 self.at(arrival, lambda target=target: target.receive(packet, source, destination is not None))
+
+    def leave(self, source: Node, size: int) -> float | None:
+        """When so many bytes have left the sender's link; None if its queue is full."""
+        if (source.link_free - self.now) * self.bandwidth > self.queue * (PACKET + 42):
+            self.overflowed += 1
+            return None
+        source.link_free = max(self.now, source.link_free) + size / self.bandwidth
+        return source.link_free
 
     def requests(self) -> list[Status]:
         """The statuses that asked for repairs."""

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from rx_multicast_ipc import Reliable
 from rx_multicast_ipc.transport.framed.reassembly import Hole
 
+from ...helpers import THOROUGH
 from .simulation import Node, Simulation
 
 OPTIONS = Reliable(window=64, keep=1 << 20, patience=2.0, largest=21_000)
@@ -110,7 +111,7 @@ def run(program: Program, steps: list[Step]) -> None:
             actions[what](*values)
 
 
-@settings(max_examples=150)
+@settings(max_examples=150 if THOROUGH else 40)
 @given(
     st.lists(STEPS, max_size=25),
     st.sampled_from([0.0, 0.01, 0.1, 0.3]),

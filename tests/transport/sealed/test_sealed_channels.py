@@ -251,6 +251,29 @@ def test_the_key_of_a_group_is_changed_under_traffic_and_nothing_is_lost(clock: 
     assert all(channel.statistics.rejected > count for channel, count in zip(channels, before, strict=True))
 
 
+@pytest.mark.parametrize("sizes", [[100] * 500, [0] * 500, [*range(500)], [5000, 1, 1, 5000, 0, 1300, 1300, 1]])
+def test_what_is_sent_together_goes_in_few_datagrams_and_arrives_as_it_was(
+    network: VirtualNetwork, clock: VirtualClock, sizes: list[int]
+) -> None:
+    one, other = (network.open_channel(key=KEY) for _ in range(2))
+    clock.advance_by(1.0)
+    heard: list[Message] = []
+    other.messages.subscribe(heard.append)
+    seen: list[bytes] = []
+    network.datagrams.subscribe(lambda datagram: seen.append(datagram.payload))
+    payloads = [bytes([number % 251]) * size for number, size in enumerate(sizes)]
+    one.broadcast_all(payloads).subscribe()
+    clock.advance_by(1.0)
+    assert [message.data for message in heard] == payloads
+    assert {message.sender for message in heard} == {one.sender_address}
+    assert one.statistics.sent == other.statistics.received == len(payloads)
+    assert one.statistics.sent_bytes == other.statistics.received_bytes == sum(sizes)
+    alone = [size for size in sizes if size > 1300]
+    most = 2 * (sum(sizes) + 2 * len(sizes)) // 1300 + 1 + 2 * len(alone)
+    assert len(seen) <= most
+    assert all(len(data) <= 1400 for data in seen if len(data) < 5000)
+
+
 @pytest.mark.parametrize("key", [False, "group.key", (), None])
 def test_a_sealed_channel_stays_sealed(network: VirtualNetwork, key: Any) -> None:
     with pytest.raises(ipc.InvalidKey):
@@ -346,10 +369,12 @@ class TestLive:
                     except ipc.ChannelClosed:
                         status = 0
                     with ipc.open_channel(port, key=KEY) as own:
-                        ipc.run(own.broadcast_all([b"%d" % number for number in range(20)]))
+                        for number in range(20):
+                            ipc.run(own.broadcast(b"%d" % number))
                 finally:
                     os._exit(status)
-            ipc.run(parent.broadcast_all(["meanwhile"] * 20))
+            for _ in range(20):
+                ipc.run(parent.broadcast("meanwhile"))
             assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
         ipc.run(outsider.broadcast("the end"))
         seen.wait_for(lambda _: seen.values[-1].data == b"the end")

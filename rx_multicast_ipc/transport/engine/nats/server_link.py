@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import logging
 import os
-import random
 import socket
 import ssl
 import threading
@@ -13,6 +12,7 @@ import time
 from collections import deque
 from collections.abc import Callable
 from contextlib import suppress
+from random import Random
 from typing import Any, Final, Protocol
 
 from ....errors import CannotOpen, MulticastError, SendFailed
@@ -28,7 +28,7 @@ _log = logging.getLogger("rx_multicast_ipc")
 _READ: Final = 65_536
 """Bytes of one read."""
 
-_jitter: Final = random.Random()  # of its own, so that nobody's seed is used up by a server that is away
+_jitter: Final = Random()  # of its own, so that nobody's seed is used up by a server that is away
 
 _ALIVE: Final = 5.0
 """Seconds after which a silent server is asked whether it is there."""
