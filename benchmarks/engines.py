@@ -42,7 +42,7 @@ from .contenders.nats_core import server
 TURNS = 7
 MESSAGES = 20_000
 TRIPS = 1000
-SIZE = 100
+PAYLOAD = b"x" * 100
 LAST = b"the last one"
 GROUP = "rx.224-0-2-1"
 _ports = count(40_000)
@@ -236,7 +236,7 @@ def listen(url: str, port: int) -> None:
 
 def flood(url: str, port: int) -> None:
     """Send a burst at every line that is read."""
-    payloads = [bytes(SIZE)] * (MESSAGES - 1) + [LAST]
+    payloads = [PAYLOAD] * (MESSAGES - 1) + [LAST]
     subject = f"{GROUP}.{port}.b.1".encode()
     with bare_socket(url) as opened:
         print("ready", flush=True)
@@ -257,7 +257,7 @@ def respond(name: str, url: str, port: int) -> None:
 
 
 def measure_list(peer: Any, heard: Bare) -> Cost:
-    payloads = [bytes(SIZE)] * (MESSAGES - 1) + [LAST]
+    payloads = [PAYLOAD] * (MESSAGES - 1) + [LAST]
     cpu, wall = time.process_time(), time.perf_counter()
     peer.send_list(payloads)
     wall_server, cpu_server = time.perf_counter() - wall, time.process_time() - cpu
@@ -291,7 +291,7 @@ def measure_round_trip(name: str, url: str) -> Cost:
         trips.append(now - began)
         began = now
         if len(trips) < TRIPS:
-            peer.answer(bytes(SIZE))
+            peer.answer(PAYLOAD)
         else:
             done.set()
 
@@ -300,9 +300,9 @@ def measure_round_trip(name: str, url: str) -> Cost:
     began = time.perf_counter()
     begin = getattr(peer, "loop", None)
     if begin is None:
-        peer.answer(bytes(SIZE))
+        peer.answer(PAYLOAD)
     else:
-        begin.call_soon_threadsafe(peer.answer, bytes(SIZE))
+        begin.call_soon_threadsafe(peer.answer, PAYLOAD)
     assert done.wait(60), "the answers ceased"
     cpu = time.process_time() + float(responder.ask()) - cpu
     responder.close()

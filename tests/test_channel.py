@@ -13,7 +13,7 @@ from reactivex import operators as ops
 
 import rx_multicast_ipc as ipc
 
-from .helpers import Seen, is_observed, nothing_left_behind, raw_sender
+from .helpers import PATIENCE, Seen, is_observed, nothing_left_behind, raw_sender
 
 
 def test_a_broadcast_reaches_every_channel_of_the_group_its_own_among_them(channel: ipc.Channel, port: int) -> None:
@@ -37,7 +37,7 @@ def test_a_reply_reaches_the_one_process_that_asked(channel: ipc.Channel, port: 
     with ipc.open_channel(port) as asking, ipc.open_channel(port) as other:
         answered, overheard = Seen(asking.messages), Seen(other.messages)
         ipc.run(asking.broadcast("who?"))
-        question = ipc.run(channel.wait_for_message(timeout=5))
+        question = ipc.run(channel.wait_for_message(timeout=PATIENCE))
         ipc.run(channel.reply(question, "me"))
         ipc.run(channel.broadcast("end"))
         by_text = {message.text: message for message in answered.wait_for_count(3)}
@@ -49,7 +49,7 @@ def test_a_reply_reaches_the_one_process_that_asked(channel: ipc.Channel, port: 
 def test_a_message_says_who_sent_it_and_when(channel: ipc.Channel) -> None:
     with raw_sender() as sender:
         sender.sendto(b"\xff!", ("224.0.2.1", channel.group.port))
-        message = ipc.run(channel.wait_for_message(timeout=5))
+        message = ipc.run(channel.wait_for_message(timeout=PATIENCE))
         assert message.sender == sender.getsockname()
         assert (message.data, message.text, message.family) == (b"\xff!", "\N{REPLACEMENT CHARACTER}!", "IPv4")
         assert message.received_at > 1.7e9
@@ -60,7 +60,7 @@ def test_text_and_anything_bytes_like_can_be_sent(
     channel: ipc.Channel, payload: str | bytes | bytearray | memoryview
 ) -> None:
     ipc.run(channel.broadcast(payload))
-    assert ipc.run(channel.wait_for_message(timeout=5)).data == b"bytes"
+    assert ipc.run(channel.wait_for_message(timeout=PATIENCE)).data == b"bytes"
 
 
 def test_a_buffer_is_free_to_be_reused_once_the_send_is_built(channel: ipc.Channel) -> None:
@@ -68,7 +68,7 @@ def test_a_buffer_is_free_to_be_reused_once_the_send_is_built(channel: ipc.Chann
     send = channel.broadcast(buffer)
     buffer[:] = b"after!"
     ipc.run(send)
-    assert ipc.run(channel.wait_for_message(timeout=5)).data == b"before"
+    assert ipc.run(channel.wait_for_message(timeout=PATIENCE)).data == b"before"
 
 
 def test_batches_bring_the_same_messages_as_lists(channel: ipc.Channel) -> None:
@@ -139,7 +139,7 @@ def test_a_send_built_before_close_errs_when_subscribed_after_it(channel: ipc.Ch
 
 def test_what_is_counted_stays_readable_after_close(channel: ipc.Channel) -> None:
     ipc.run(channel.broadcast("four"))
-    ipc.run(channel.wait_for_message(timeout=5))
+    ipc.run(channel.wait_for_message(timeout=PATIENCE))
     channel.close()
     statistics = channel.statistics
     assert (statistics.sent, statistics.sent_bytes, statistics.received, statistics.received_bytes) == (1, 4, 1, 4)
@@ -217,8 +217,8 @@ def test_not_even_an_exit_in_a_subscriber_hurts_another_or_the_channel(
     good = Seen(channel.messages)
     ipc.run(channel.broadcast_all(["a", "b", "c"]))
     assert len(good.wait_for_count(3)) == 3
-    assert ipc.run(channel.wait_for_message(timeout=5)).text == "a"
-    assert ipc.run(channel.unbind(), timeout=5) is None
+    assert ipc.run(channel.wait_for_message(timeout=PATIENCE)).text == "a"
+    assert ipc.run(channel.unbind(), timeout=PATIENCE) is None
     assert [type(error) for error in unhandled] == [kind, kind]
     unhandled.clear()
 

@@ -178,4 +178,4 @@ def test_a_killed_process_leaves_the_port_to_others(channel: ipc.Channel) -> Non
     process.kill()
     process.communicate(timeout=PATIENCE)
     ipc.run(channel.broadcast("x"))
-    assert ipc.run(channel.wait_for_message(timeout=5)).text == "x"
+    assert ipc.run(channel.wait_for_message(timeout=PATIENCE)).text == "x"

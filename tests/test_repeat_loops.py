@@ -14,7 +14,7 @@ from reactivex.testing import TestScheduler
 
 import rx_multicast_ipc as ipc
 
-from .helpers import Seen
+from .helpers import PATIENCE, Seen
 
 TURNS = 100_000
 
@@ -46,7 +46,7 @@ def test_the_last_value_of_an_action_is_the_next_one_and_none_keeps_it() -> None
 def test_repeat_for_runs_the_function_so_many_times_one_after_the_other_and_emits_0(channel: ipc.Channel) -> None:
     numbers = iter("abc")
     assert ipc.run(ipc.repeat_for(3, lambda: channel.broadcast(next(numbers)).pipe(ops.delay(0.001)))) == 0
-    heard = channel.wait_for_message(timeout=5).pipe(ops.repeat(3), ops.map(lambda m: m.text), ops.to_list())
+    heard = channel.wait_for_message(timeout=PATIENCE).pipe(ops.repeat(3), ops.map(lambda m: m.text), ops.to_list())
     assert ipc.run(heard) == ["a", "b", "c"]
 
 

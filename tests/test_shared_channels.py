@@ -10,7 +10,7 @@ import rx_multicast_ipc as ipc
 from rx_multicast_ipc import shared_channels
 from rx_multicast_ipc.sending import kept_sender
 
-from .helpers import Seen, nothing_left_behind, wait_until
+from .helpers import PATIENCE, Seen, nothing_left_behind, wait_until
 
 
 def test_a_process_hears_its_own_broadcasts(port: int) -> None:
@@ -49,9 +49,9 @@ def test_a_reply_to_a_broadcast_reaches_the_processs_subscribers(channel: ipc.Ch
 
 def test_send_reaches_one_address(channel: ipc.Channel) -> None:
     ipc.run(ipc.send("direct", channel.sender_address[1], "127.0.0.1"))
-    assert ipc.run(channel.wait_for_message(timeout=5)).direct
-    ipc.run(ipc.send("by name", channel.sender_address[1], "localhost"), timeout=5)
-    assert ipc.run(channel.wait_for_message(timeout=5)).text == "by name"
+    assert ipc.run(channel.wait_for_message(timeout=PATIENCE)).direct
+    ipc.run(ipc.send("by name", channel.sender_address[1], "localhost"), timeout=PATIENCE)
+    assert ipc.run(channel.wait_for_message(timeout=PATIENCE)).text == "by name"
 
 
 def test_a_broadcast_without_subscribers_leaves_nothing_open_for_long(

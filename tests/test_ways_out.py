@@ -118,10 +118,10 @@ def test_await_wakes_its_loop_at_once(port: int) -> None:
     async def main() -> None:
         async with ipc.open_channel(port) as channel:
             assert await channel.broadcast("x") is None
-            message = await channel.wait_for_message(timeout=5)
+            message = await channel.wait_for_message(timeout=PATIENCE)
             assert message.text == "x"
             assert (await channel.send("by name", channel.sender_address[1], "localhost")) is None
-            assert (await channel.wait_for_message(lambda m: m.direct, timeout=5)).text == "by name"
+            assert (await channel.wait_for_message(lambda m: m.direct, timeout=PATIENCE)).text == "by name"
             with pytest.raises(ipc.MessageTimeout):
                 await channel.wait_for_message(timeout=0.01)
         assert channel.closed
@@ -152,7 +152,7 @@ def test_with_socket_on_a_loop_stays_on_it_and_leaves_nothing(port: int) -> None
         note = note_threads(threads)
         conversation = ipc.with_socket(
             lambda api: api.broadcast("x").pipe(
-                note, ops.flat_map(lambda _: api.wait_for_message(timeout=5)), note, ops.delay(0.001), note
+                note, ops.flat_map(lambda _: api.wait_for_message(timeout=PATIENCE)), note, ops.delay(0.001), note
             ),
             port,
         )
@@ -176,7 +176,7 @@ def test_cancelling_an_await_disposes_of_its_subscription(port: int) -> None:
                     await task
             assert not is_observed(channel.messages)
             await channel.broadcast("kept")
-            assert (await channel.wait_for_message(timeout=5)).text == "kept"
+            assert (await channel.wait_for_message(timeout=PATIENCE)).text == "kept"
 
     on_loop(main())
 

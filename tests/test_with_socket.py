@@ -9,7 +9,7 @@ from reactivex import operators as ops
 import rx_multicast_ipc as ipc
 from rx_multicast_ipc.channel_scheduler import TimerScheduler
 
-from .helpers import Seen, nothing_left_behind, wait_until
+from .helpers import PATIENCE, Seen, nothing_left_behind, wait_until
 
 
 def test_the_result_is_the_last_value_of_the_conversation(port: int) -> None:
@@ -23,15 +23,15 @@ def test_a_conversation_without_a_value_results_in_none(port: int) -> None:
 def test_a_whole_conversation(port: int) -> None:
     def online(api: ipc.Channel) -> rx.Observable[None]:
         return api.broadcast("I am online!").pipe(
-            ops.flat_map(lambda _: api.wait_for_message(timeout=5.0)),
+            ops.flat_map(lambda _: api.wait_for_message(timeout=PATIENCE)),
             ops.flat_map(lambda m: api.broadcast("pong") if m.data == b"ping" else api.unbind()),
         )
 
     with ipc.open_channel(port) as peer:
         talking = Seen(ipc.with_socket(online, port, echo=False))
-        assert ipc.run(peer.wait_for_message(timeout=5)).text == "I am online!"
+        assert ipc.run(peer.wait_for_message(timeout=PATIENCE)).text == "I am online!"
         ipc.run(peer.broadcast("ping"))
-        assert ipc.run(peer.wait_for_message(lambda m: m.text == "pong", timeout=5))
+        assert ipc.run(peer.wait_for_message(lambda m: m.text == "pong", timeout=PATIENCE))
         assert talking.wait_for_end().completed
 
 
@@ -90,13 +90,13 @@ def test_a_function_that_returns_no_observable_is_told_so(port: int) -> None:
 
 def test_a_conversation_can_go_on_after_unbind(port: int) -> None:
     conversation = ipc.with_socket(lambda api: api.unbind().pipe(ops.delay(0.01), ops.map(lambda _: "after")), port)
-    assert ipc.run(conversation, timeout=5) == "after"
+    assert ipc.run(conversation, timeout=PATIENCE) == "after"
 
 
 def test_a_wait_after_unbind_fails_instead_of_waiting_for_ever(port: int) -> None:
     conversation = ipc.with_socket(lambda api: api.unbind().pipe(ops.flat_map(lambda _: api.wait_for_message())), port)
     with pytest.raises(ipc.ChannelClosed):
-        ipc.run(conversation, timeout=5)
+        ipc.run(conversation, timeout=PATIENCE)
 
 
 def test_timers_of_a_conversation_run_on_the_channels_thread(port: int) -> None:

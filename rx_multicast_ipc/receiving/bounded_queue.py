@@ -76,6 +76,20 @@ class BoundedQueue(Generic[_T]):
             and so many of the largest fit into the bytes, so that counting is enough.
     """
 
+    __slots__ = (
+        "_bytes",
+        "_capacity_bytes",
+        "_discarded",
+        "_items",
+        "_lock",
+        "_messages",
+        "_weight",
+        "_weights",
+        "capacity",
+        "counts",
+        "overflow",
+    )
+
     def __init__(
         self,
         capacity: int,

@@ -42,6 +42,8 @@ class HotSource(EndsRetries, HotObservable[_T]):
         observed: whether anybody is subscribed. Not a property, for it is read at every message.
     """
 
+    __slots__ = ("_subscribers", "observed")  # read at every message: not in the dict, which is elsewhere in memory
+
     def __init__(
         self,
         refusal: Callable[[], Exception | None],

@@ -16,6 +16,7 @@ from ..subscribing.subscriber_errors import tell_all
 from ..transport import OpenTransport, Transport
 from ..transport.delivered_batch import deliver_together
 from ..transport.sealed.sealed_traffic_notice import SealedTrafficNotice
+from ..transport.sealed.wire_format import MAGIC
 from .closed_notice import ClosedNotice, anew
 from .hot_source import HotSource
 from .wait_backlog import Backlog
@@ -121,6 +122,8 @@ class Inbox:
 class _Delivery:
     """What the transport calls; see :data:`rx_multicast_ipc.transport.Deliver`."""
 
+    __slots__ = ("_backlog", "_batches", "_deliveries", "_messages", "_notice", "choose", "sift")
+
     def __init__(self, inbox: Inbox) -> None:
         self._batches = inbox.batches
         self._messages = inbox.messages
@@ -131,7 +134,7 @@ class _Delivery:
         self.choose: Callable[[list[Message]], list[Message]] | None = None
 
     def __call__(self, batch: list[Message]) -> None:
-        if not self._notice.told:
+        if batch[0].data[:1] == MAGIC:
             self._notice.look(batch[0])
         if self.sift is not None:
             batch = self.sift(batch)

@@ -46,6 +46,20 @@ class Backlog:
         capacity: messages that are kept, in ``QUEUE_BYTES`` bytes at most.
     """
 
+    __slots__ = (  # what each batch needs is together, and near
+        "_beginning",
+        "_capacity",
+        "_claims",
+        "_ended",
+        "_make_error",
+        "_messages",
+        "_missed",
+        "_next_warning",
+        "_transport",
+        "_unreported",
+        "_waits",
+    )
+
     def __init__(self, transport: Transport, capacity: int) -> None:
         self._transport = transport
         all_fit = capacity * transport.payload_limit <= QUEUE_BYTES

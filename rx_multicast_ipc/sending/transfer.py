@@ -258,7 +258,11 @@ class Transfer(DisposableBase):
         try:
             # Keeps what came before a bad one.
             given = self._take_arrived() if payloads is None else payloads
-            some.extend(as_payload(data, self._limit) for data in islice(given, most))
+            limit = self._limit  # and no call for what is right already
+            some.extend(
+                data if type(data) is bytes and len(data) <= limit else as_payload(data, limit)
+                for data in islice(given, most)
+            )
         except Exception as error:
             self._payloads = None
             self._arrived.clear()

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from datetime import datetime, timedelta
 from heapq import heapify, heappop, heappush
-from typing import Any, Final, TypeVar
+from operator import attrgetter
+from typing import Any, Final, Protocol, TypeVar
 
 from reactivex.abc import DisposableBase, ScheduledAction
 from reactivex.internal.constants import UTC_ZERO
@@ -38,6 +39,26 @@ def check_virtual_clock(scheduler: VirtualTimeScheduler) -> VirtualTimeScheduler
     return scheduler
 
 
+class Agenda(Protocol):
+    """What has many things to do, and keeps them in order itself; true while there are any.
+
+    Attributes:
+        due: when the next ones are, in virtual microseconds.
+        last: when the last ones are.
+    """
+
+    due: int
+
+    @property
+    def last(self) -> int: ...
+
+    def __bool__(self) -> bool: ...
+
+    def run(self) -> None:
+        """Do what is due next, all that is due at that moment."""
+        ...
+
+
 class VirtualClock(VirtualTimeScheduler):
     """A virtual-time scheduler with exact times, counted in whole microseconds from 0.
 
@@ -53,7 +74,8 @@ class VirtualClock(VirtualTimeScheduler):
     def __init__(self) -> None:
         super().__init__()
         self._now = 0
-        self._heap: list[tuple[int, int, _Action]] = []  # by twice the time, and one more for what does not come first
+        self._heap: list[tuple[int, int, _Action]] = []
+        self._agendas: list[Agenda] = []
         self._scheduled = 0
         self._cancelled = 0
         self._running = False
@@ -71,8 +93,9 @@ class VirtualClock(VirtualTimeScheduler):
     @property
     def busy_until(self) -> float | None:
         """When the last of what is scheduled so far is due, in virtual seconds; None if nothing is."""
-        last = max((rank for rank, _, action in self._heap if not action.cancelled), default=None)
-        return None if last is None else (last >> 1) / 1_000_000
+        due = [due for due, _, action in self._heap if not action.cancelled]
+        due += [agenda.last for agenda in self._agendas if agenda]
+        return max(due) / 1_000_000 if due else None
 
     def schedule(self, action: ScheduledAction[_TState], state: _TState | None = None) -> DisposableBase:
         return self._add(self._now, action, state)
@@ -82,16 +105,15 @@ class VirtualClock(VirtualTimeScheduler):
     ) -> DisposableBase:
         return self._add(self._now + _microseconds(duetime), action, state)
 
-    def schedule_first(
-        self, duetime: RelativeTime, action: ScheduledAction[_TState], state: _TState | None = None
-    ) -> DisposableBase:
-        """As :meth:`schedule_relative`, but before what else is due at that moment."""
-        return self._add(self._now + _microseconds(duetime), action, state, first=True)
-
     def schedule_absolute(
         self, duetime: AbsoluteTime, action: ScheduledAction[_TState], state: _TState | None = None
     ) -> DisposableBase:
         return self._add(_microseconds(duetime), action, state)
+
+    def serve(self, agenda: Agenda) -> None:
+        """Do what is on an agenda, which just got its first entry, until it is empty; before what else is due then."""
+        if agenda not in self._agendas:  # it is still there while it does what was its last
+            self._agendas.append(agenda)
 
     def start(self) -> None:
         """Run until nothing is left to do, which a source without end never lets happen: see :meth:`advance_to`.
@@ -138,39 +160,53 @@ class VirtualClock(VirtualTimeScheduler):
 
     def _run_actions(self, until: int | None) -> None:
         self._running = True
-        heap = self._heap
-        last_rank = None if until is None else 2 * until + 1
-        rounds, last = 0, self._scheduled
+        heap, agendas = self._heap, self._agendas
+        moment, rounds, last = -1, 0, self._scheduled
         try:
-            while self._running and heap and (last_rank is None or heap[0][0] <= last_rank):
-                rank, number, action = heappop(heap)
-                if action.cancelled:
-                    self._cancelled -= 1
-                    continue
-                action.queued = False
-                due = rank >> 1
+            while self._running and (heap or agendas):
+                if len(agendas) > 1:
+                    agendas.sort(key=_due)
+                agenda = agendas[0] if agendas and not (heap and heap[0][0] < agendas[0].due) else None
+                due = heap[0][0] if agenda is None else agenda.due
+                if until is not None and due > until:
+                    break
+                action, number = None, last
+                if agenda is None:
+                    due, number, action = heappop(heap)
+                    if action.cancelled:
+                        self._cancelled -= 1
+                        continue
+                    action.queued = False
                 if due > self._now:
                     self._now = due
-                    rounds, last = 0, self._scheduled
-                elif number > last:
+                if due != moment:
+                    moment, rounds, last = due, 0, self._scheduled
+                elif agenda is not None or number > last:
                     rounds, last = rounds + 1, self._scheduled
                     if rounds > _MOST_ROUNDS:
                         raise Unsupported(
                             f"at {self.clock:g} s something answers itself or repeats for ever without time passing; "
                             "give it a delay, or the network a latency"
                         )
-                result = action.action(self, action.state)
-                if isinstance(result, DisposableBase):
-                    action.keep(result)
+                if action is not None:
+                    result = action.action(self, action.state)
+                    if isinstance(result, DisposableBase):
+                        action.keep(result)
+                elif agenda is not None:
+                    try:
+                        agenda.run()
+                    finally:
+                        if not agenda:
+                            agendas.remove(agenda)
             if self._running and until is not None:
                 self._now = max(until, self._now)
         finally:
             self._running = False
 
-    def _add(self, due: int, action: ScheduledAction[Any], state: Any, *, first: bool = False) -> DisposableBase:
+    def _add(self, due: int, action: ScheduledAction[Any], state: Any) -> DisposableBase:
         self._scheduled = number = self._scheduled + 1
         scheduled = _Action(self, action, state)
-        heappush(self._heap, (2 * max(due, self._now) + (not first), number, scheduled))
+        heappush(self._heap, (max(due, self._now), number, scheduled))
         return scheduled
 
     def _count_cancelled(self) -> None:
@@ -212,3 +248,6 @@ def _microseconds(time: AbsoluteTime | RelativeTime) -> int:
     if type(time) is float or isinstance(time, float | int):  # the first is much quicker
         return round(time * 1_000_000)
     return (time - UTC_ZERO if isinstance(time, datetime) else time) // _MICROSECOND
+
+
+_due = attrgetter("due")

@@ -30,7 +30,7 @@ def test_a_message_is_a_json_line_in_a_pipe(listen: Listen, channel: ipc.Channel
     (record,) = records(out)
     address, port = channel.sender_address
     assert (code, err) == (0, "")
-    assert abs(record.pop("received_at") - ipc.run(channel.wait_for_message(timeout=5)).received_at) < PATIENCE
+    assert abs(record.pop("received_at") - ipc.run(channel.wait_for_message(timeout=PATIENCE)).received_at) < PATIENCE
     expected: dict[str, Any] = {"data": "hello", "address": address, "port": port, "family": "IPv4"}
     expected |= {"direct": False, "interface": ""}
     expected["destination"] = [channel.group.address, channel.group.port]

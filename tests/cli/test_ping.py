@@ -13,7 +13,7 @@ from reactivex import operators as ops
 from rx_multicast_ipc.cli.ping_figures import Figures, RoundTrips
 from rx_multicast_ipc.cli.ping_protocol import Ping, answer_pings, decode_pong, encode_ping, is_ping
 
-from ..helpers import Seen, interrupt, ipc
+from ..helpers import PATIENCE, Seen, interrupt, ipc
 from .helpers import Listen, command, end, records, start, wait_until_listening
 
 PEER, OTHER = ("10.0.0.2", 1), ("10.0.0.3", 1)
@@ -103,7 +103,7 @@ def test_a_responder_answers_the_asker_alone_and_nothing_but_pings(channel: ipc.
         heard_by_other = Seen(other.messages)
         ipc.run(asking.broadcast("pinging"))
         ping = encode_ping(Ping("0123abcd", 7, 1.5))
-        answer = ipc.run(asking.request(ping, lambda m: m.direct, timeout=5))
+        answer = ipc.run(asking.request(ping, lambda m: m.direct, timeout=PATIENCE))
         assert (answer.data, answer.sender) == (pong(ping), channel.sender_address)
         ipc.run(asking.broadcast("end"))
         assert [m.data for m in heard_by_other.wait_for_count(3)] == [b"pinging", ping, b"end"]

@@ -27,33 +27,33 @@ def test_a_loop_of_waits_sees_a_flood_whole_and_in_order(port: int) -> None:
     with ipc.open_channel(port, backlog=4096) as channel, raw_sender() as sender:
         for number in range(2000):
             sender.sendto(b"%d" % number, ("224.0.2.1", port))
-        waits = channel.wait_for_message(timeout=5).pipe(ops.repeat(2000), ops.to_list())
+        waits = channel.wait_for_message(timeout=PATIENCE).pipe(ops.repeat(2000), ops.to_list())
         assert [int(message.data) for message in ipc.run(waits)] == list(range(2000))
 
 
 def test_the_first_wait_starts_where_the_channel_opened(channel: ipc.Channel) -> None:
     ipc.run(channel.broadcast("early"))
     wait_until(lambda: channel.statistics.received == 1)
-    assert ipc.run(channel.wait_for_message(timeout=5)).text == "early"
+    assert ipc.run(channel.wait_for_message(timeout=PATIENCE)).text == "early"
 
 
 def test_each_wait_starts_where_the_one_before_ended(channel: ipc.Channel) -> None:
     ipc.run(channel.broadcast_all(["skip", "a", "b", "c"]))
-    assert ipc.run(channel.wait_for_message(lambda m: m.text == "a", timeout=5)).text == "a"
-    assert ipc.run(channel.wait_for_message(timeout=5)).text == "b"
-    assert ipc.run(channel.wait_for_message(timeout=5)).text == "c"
+    assert ipc.run(channel.wait_for_message(lambda m: m.text == "a", timeout=PATIENCE)).text == "a"
+    assert ipc.run(channel.wait_for_message(timeout=PATIENCE)).text == "b"
+    assert ipc.run(channel.wait_for_message(timeout=PATIENCE)).text == "c"
 
 
 def test_what_a_predicate_passed_over_is_gone(channel: ipc.Channel) -> None:
     ipc.run(channel.broadcast_all(["a", "b"]))
-    ipc.run(channel.wait_for_message(lambda m: m.text == "b", timeout=5))
+    ipc.run(channel.wait_for_message(lambda m: m.text == "b", timeout=PATIENCE))
     with pytest.raises(ipc.MessageTimeout):
         ipc.run(channel.wait_for_message(lambda m: m.text == "a", timeout=0.05))
 
 
 def test_any_true_value_of_a_predicate_takes_the_message(channel: ipc.Channel) -> None:
     ipc.run(channel.broadcast("truthy"))
-    assert ipc.run(channel.wait_for_message(lambda m: m.text, timeout=5)).text == "truthy"
+    assert ipc.run(channel.wait_for_message(lambda m: m.text, timeout=PATIENCE)).text == "truthy"
 
 
 def test_waits_that_overlap_see_the_same_message(channel: ipc.Channel) -> None:
@@ -90,13 +90,13 @@ def test_a_wait_that_ended_leaves_nothing_behind(channel: ipc.Channel) -> None:
         with pytest.raises(ipc.MessageTimeout):
             ipc.run(channel.wait_for_message(timeout=0))
     ipc.run(channel.broadcast("x"))
-    assert ipc.run(channel.wait_for_message(timeout=5)).text == "x"
+    assert ipc.run(channel.wait_for_message(timeout=PATIENCE)).text == "x"
 
 
 def test_a_message_is_not_lost_to_a_wait_that_was_disposed_of(channel: ipc.Channel) -> None:
     Seen(channel.wait_for_message()).subscription.dispose()
     ipc.run(channel.broadcast("kept"))
-    assert ipc.run(channel.wait_for_message(timeout=5)).text == "kept"
+    assert ipc.run(channel.wait_for_message(timeout=PATIENCE)).text == "kept"
 
 
 def test_closing_the_channel_ends_a_pending_wait(channel: ipc.Channel) -> None:
@@ -112,7 +112,7 @@ def test_messages_lost_between_two_waits_are_reported(
         ipc.run(channel.broadcast_all(str(number) for number in range(15)))
         wait_until(lambda: small.statistics.received == 15)
         with caplog.at_level(logging.WARNING, "rx_multicast_ipc"):
-            assert ipc.run(small.wait_for_message(timeout=5)).text == "5"
+            assert ipc.run(small.wait_for_message(timeout=PATIENCE)).text == "5"
     assert "5 messages were lost" in caplog.text
 
 
@@ -123,7 +123,7 @@ def test_a_request_hears_an_answer_however_fast_it_comes(channel: ipc.Channel, p
         )
         Seen(answers)
         for _ in range(200):
-            assert ipc.run(channel.request("ping", lambda m: m.data == b"pong", timeout=5)).direct
+            assert ipc.run(channel.request("ping", lambda m: m.data == b"pong", timeout=PATIENCE)).direct
 
 
 def test_a_request_never_takes_the_channels_own_message_for_an_answer(channel: ipc.Channel) -> None:
@@ -136,7 +136,7 @@ def test_a_request_leaves_what_is_no_answer_to_the_waits(channel: ipc.Channel, p
         asked = Seen(channel.request("?", lambda m: m.text == "answer"))
         ipc.run(other.broadcast_all(["news", "answer", "more news"]))
         assert asked.wait_for_end().values[0].text == "answer"
-        heard = channel.wait_for_message(lambda m: m.text != "?", timeout=5).pipe(ops.repeat(2), ops.to_list())
+        heard = channel.wait_for_message(lambda m: m.text != "?", timeout=PATIENCE).pipe(ops.repeat(2), ops.to_list())
         assert [message.text for message in ipc.run(heard)] == ["news", "more news"]
 
 
@@ -264,7 +264,7 @@ def test_what_waits_missed_is_counted(channel: ipc.Channel, port: int) -> None:
         wait_until(lambda: small.statistics.received == 15)
         assert small.statistics.discarded == 0  # nobody waited
         for _ in range(2):
-            ipc.run(small.wait_for_message(timeout=5))
+            ipc.run(small.wait_for_message(timeout=PATIENCE))
             assert small.statistics.discarded == 5
 
 

@@ -22,11 +22,11 @@ from reactivex.testing import TestScheduler
 import rx_multicast_ipc as ipc
 from rx_multicast_ipc.sending.cold_send import Send, SendToName
 
-from ..helpers import Seen, finish, needs_posix, python, wait_until
+from ..helpers import PATIENCE, Seen, finish, needs_posix, python, wait_until
 
 
 def texts(channel: ipc.Channel, count: int) -> list[str]:
-    waits = channel.wait_for_message(timeout=5).pipe(ops.repeat(count), ops.to_list())
+    waits = channel.wait_for_message(timeout=PATIENCE).pipe(ops.repeat(count), ops.to_list())
     return [message.text for message in ipc.run(waits)]
 
 
@@ -125,12 +125,12 @@ def test_a_send_in_a_pipeline_that_was_subscribed_does_not_warn(channel: ipc.Cha
 def test_any_payload_up_to_the_limit_arrives_byte_identical(channel: ipc.Channel, size: int, random: Random) -> None:
     payload = random.randbytes(size)
     ipc.run(channel.broadcast(payload))
-    assert ipc.run(channel.wait_for_message(timeout=5)).data == payload
+    assert ipc.run(channel.wait_for_message(timeout=PATIENCE)).data == payload
 
 
 def test_an_empty_payload_is_a_message(channel: ipc.Channel) -> None:
     ipc.run(channel.broadcast(b""))
-    assert ipc.run(channel.wait_for_message(timeout=5)).data == b""
+    assert ipc.run(channel.wait_for_message(timeout=PATIENCE)).data == b""
 
 
 def test_one_byte_over_the_limit_is_refused_at_once_and_nothing_is_sent(channel: ipc.Channel) -> None:
@@ -141,7 +141,7 @@ def test_one_byte_over_the_limit_is_refused_at_once_and_nothing_is_sent(channel:
 
 
 def test_a_name_is_looked_up_and_reached(channel: ipc.Channel) -> None:
-    ipc.run(channel.send("by name", channel.sender_address[1], "localhost"), timeout=5)
+    ipc.run(channel.send("by name", channel.sender_address[1], "localhost"), timeout=PATIENCE)
     assert texts(channel, 1) == ["by name"]
 
 
@@ -169,7 +169,7 @@ def test_a_name_that_stands_for_nothing_errs_with_advice(channel: ipc.Channel) -
         patch("socket.getaddrinfo", side_effect=socket.gaierror(-2, "Name or service not known")),
         pytest.raises(ipc.InvalidAddress, match="check the name"),
     ):
-        ipc.run(channel.send("x", 1, "nowhere.example"), timeout=5)
+        ipc.run(channel.send("x", 1, "nowhere.example"), timeout=PATIENCE)
 
 
 def test_a_send_that_is_disposed_of_during_its_look_up_sends_nothing(channel: ipc.Channel) -> None:
@@ -247,9 +247,9 @@ def test_an_iterator_may_wait_for_the_answer_to_what_it_gave(channel: ipc.Channe
     def conversation() -> Iterator[str]:
         for text in ("a", "b", "c"):
             yield text
-            assert ipc.run(channel.wait_for_message(timeout=5)).text == text
+            assert ipc.run(channel.wait_for_message(timeout=PATIENCE)).text == text
 
-    assert ipc.run(channel.broadcast_all(conversation()), timeout=10) == 3
+    assert ipc.run(channel.broadcast_all(conversation()), timeout=PATIENCE) == 3
 
 
 def test_a_send_that_a_signal_handler_cut_short_in_the_making_is_collected_without_a_word() -> None:

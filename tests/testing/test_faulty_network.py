@@ -15,7 +15,7 @@ from rx_multicast_ipc.testing import FaultCounts, FaultOptions, FaultyNetwork, F
 from rx_multicast_ipc.testing import faulty_network as module
 from rx_multicast_ipc.transport import Changed, Deliver, Ended, TransportWrapper
 
-from ..helpers import Seen, nothing_left_behind, wait_until
+from ..helpers import PATIENCE, Seen, nothing_left_behind, wait_until
 
 
 class Feed(TransportWrapper):
@@ -275,7 +275,7 @@ def test_a_process_is_put_behind_a_bad_link_without_a_change(port: int) -> None:
     assert seen.values == []
     with ipc.open_channel(port) as channel:
         ipc.run(channel.broadcast("y"))
-        assert ipc.run(channel.wait_for_message(timeout=5)).text == "y"
+        assert ipc.run(channel.wait_for_message(timeout=PATIENCE)).text == "y"
 
 
 def test_faults_may_be_put_around_a_virtual_network_too() -> None:

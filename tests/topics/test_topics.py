@@ -325,6 +325,30 @@ def test_who_subscribes_or_leaves_while_it_is_delivered_hurts_nobody(channel: ip
     assert late[0].wait_for_count(1) == [2]
 
 
+def test_who_joins_others_of_a_topic_is_served_with_them_from_then_on(channel: ipc.Channel) -> None:
+    topic = channel.topic("a", int)
+    seen = [Seen(topic.stream)]
+    for number in range(4):
+        run(topic.publish(number))  # where it goes is known by then
+        seen[0].wait_for_count(number + 1)
+        seen.append(Seen(topic.stream if number % 2 else topic.received.pipe(ops.map(lambda found: found.value))))
+    run(topic.publish(4))
+    for number, each in enumerate(seen):
+        assert each.wait_for_count(5 - number) == list(range(number, 5))
+
+
+def test_one_of_a_topic_that_disposes_of_another_in_a_call_spares_it_that_message(channel: ipc.Channel) -> None:
+    topic = channel.topic("a", int)
+    seen: list[int] = []
+    topic.stream.subscribe(lambda _: other.dispose())
+    other = topic.stream.subscribe(seen.append)
+    staying = Seen(topic.received)
+    run(topic.publish(1))
+    run(topic.publish(2))
+    assert [found.value for found in staying.wait_for_count(2)] == [1, 2]
+    assert seen == []
+
+
 def test_who_comes_and_goes_on_other_threads_costs_a_listener_nothing(channel: ipc.Channel) -> None:
     staying = Seen(channel.topic("a", int).stream)
 

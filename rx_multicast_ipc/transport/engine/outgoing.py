@@ -108,9 +108,10 @@ class Outgoing(Generic[E_contra]):
             self._post(partial(self.send, payloads, destination))
             return
         limit = self._connection.payload_limit
+        sizes = list(map(len, payloads))
         fitting = len(payloads)
-        if fitting and max(map(len, payloads)) > limit:
-            fitting = next(place for place, payload in enumerate(payloads) if len(payload) > limit)
+        if fitting and max(sizes) > limit:
+            fitting = next(place for place, size in enumerate(sizes) if size > limit)
         with self.lock:
             if self.closed:
                 raise ChannelClosed
@@ -133,10 +134,11 @@ class Outgoing(Generic[E_contra]):
             finally:
                 if sent:
                     note_sent(runs, first, sent)
+                    self.sent_bytes += sum(sizes if sent == len(sizes) else sizes[:sent])
                     self._note_sent(fitting_ones if sent == fitting else fitting_ones[:sent], first, destination)
             if fitting < len(payloads):
                 self.refused += 1
-                raise self._too_large(len(payloads[fitting]), limit, fitting) from OSError(
+                raise self._too_large(sizes[fitting], limit, fitting) from OSError(
                     errno.EMSGSIZE, os.strerror(errno.EMSGSIZE)
                 )
         if self._own is not None and destination is None:
@@ -145,7 +147,6 @@ class Outgoing(Generic[E_contra]):
     def _note_sent(self, payloads: Sequence[bytes], first: int, destination: Address | None) -> None:
         """Count what went out, and put it where this end hears itself; with the lock held."""
         self.sent += len(payloads)
-        self.sent_bytes += sum(map(len, payloads))
         if destination is not None:
             self._next_direct[destination] = first + len(payloads)
             return

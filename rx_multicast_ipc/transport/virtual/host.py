@@ -58,6 +58,34 @@ class VirtualHost:
 class MemoryTransport:
     """One end of a group on a virtual network. See :class:`rx_multicast_ipc.transport.base.Transport`."""
 
+    __slots__ = (  # there may be ten thousand, and each message needs some of these: nowhere else in memory
+        "__dict__",  # for who replaces a method of one, and made only then
+        "__weakref__",
+        "_changed",
+        "_closed",
+        "_deliver",
+        "_dropped",
+        "_ended",
+        "_receive_buffer",
+        "_received",
+        "_received_bytes",
+        "_refused",
+        "_sent",
+        "_sent_bytes",
+        "_waiting",
+        "_waiting_cost",
+        "_wire",
+        "group",
+        "hears_itself",
+        "host",
+        "interfaces",
+        "is_bound_to_interface",
+        "names_interfaces",
+        "number",
+        "own_addresses",
+        "sender_address",
+    )
+
     def __init__(
         self,
         wire: Wire,
@@ -80,6 +108,7 @@ class MemoryTransport:
         self.sender_address: Address = interfaces[0].address, port
         self.own_addresses = frozenset((interface.address, port) for interface in interfaces)
         self._wire = wire
+        self.number = -1
         self._deliver: Deliver | None = None
         self._ended: Ended | None = None
         self._changed: Changed | None = None
@@ -180,11 +209,14 @@ class MemoryTransport:
         """Take what the wire brings into the receive buffer, as far as it has room, and read it if anybody does."""
         if self._closed:
             return
+        if len(batch) == 1 and not self._waiting and self._is_read:
+            self._read(batch)  # an empty buffer takes any datagram
+            return
         room = 2 * self._receive_buffer  # socket(7): the kernel doubles what was asked
         waiting, cost = self._waiting, self._waiting_cost
         for message in batch:
             with_it = cost + _cost(len(message.data))
-            if with_it > room and cost:  # an empty buffer takes any datagram
+            if with_it > room and cost:
                 self._dropped += 1
             else:
                 waiting.append(message)
@@ -194,18 +226,27 @@ class MemoryTransport:
 
     def resume(self) -> None:
         """Deliver what waits in the receive buffer, unless the host's reading is paused."""
-        if self._deliver is None or not self._waiting or self.host in self._wire.paused:
-            return
-        batch, self._waiting, self._waiting_cost = self._waiting, [], 0
+        if self._waiting and self._is_read:
+            batch, self._waiting, self._waiting_cost = self._waiting, [], 0
+            self._read(batch)
+
+    @property
+    def _is_read(self) -> bool:
+        paused = self._wire.paused
+        return self._deliver is not None and not (paused and self.host in paused)
+
+    def _read(self, batch: list[Message]) -> None:
+        deliver = self._deliver
+        assert deliver is not None
         self._received += len(batch)
         for message in batch:
             self._received_bytes += len(message.data)
         try:
             if HERE.delivering:  # the clock said so for all that it runs
-                self._deliver(batch)
+                deliver(batch)
             else:
                 with delivering_here():
-                    self._deliver(batch)
+                    deliver(batch)
         except Exception as error:
             report(error)
 

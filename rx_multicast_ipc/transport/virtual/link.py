@@ -114,10 +114,12 @@ class Links:
         lost: copies of datagrams that were lost so far.
         duplicated: those that were made more of.
         cut: those that a partition, or an interface that was down, stopped.
+        are_cut: whether any link is.
     """
 
     def __init__(self, link: Link, seed: int | str) -> None:
         self.lost = self.duplicated = self.cut = 0
+        self.are_cut = False
         self._draw = Random(seed).random
         self._usual = link
         self._own: dict[tuple[str, str], Link] = {}
@@ -147,76 +149,92 @@ class Links:
                 if placed.setdefault(host, number) != number:
                     raise InvalidOption(f"host {host} cannot be on two sides of a partition")
         self._sides = placed
+        self._note_cuts()
 
     def heal(self) -> None:
         """Make the network whole again."""
         self._sides = {}
+        self._note_cuts()
 
     def take_down(self, host: str) -> bool:
         """Take a host's interface down; whether it was up."""
         was_up = host not in self._down
         self._down.add(host)
+        self._note_cuts()
         return was_up
 
     def bring_up(self, host: str) -> bool:
         """Bring a host's interface up; whether it was down."""
         was_down = host in self._down
         self._down.discard(host)
+        self._note_cuts()
         return was_down
 
     def is_down(self, host: str) -> bool:
         return host in self._down
 
-    @property
-    def are_cut(self) -> bool:
-        """Whether any is."""
-        return bool(self._sides or self._down)
-
     def is_cut(self, source: str, target: str) -> bool:
         """Whether the link between two hosts is."""
         return target in self._down or source in self._down or self._sides.get(source, 0) != self._sides.get(target, 0)
 
-    def usual_passage(self, size: int, family: Family) -> Passage:
-        """What a link without anything of its own does to datagrams with so many bytes of payload."""
-        return self._usual.passage(size, family)
-
     def arrivals(
-        self, source: str, target: str, usual: Passage, size: int, family: Family, now: float
-    ) -> tuple[float, ...]:
-        """When the copies of one datagram that is sent now arrive: none if it is lost, two if it is doubled."""
-        if source == target:
-            return (now,)
-        if (self._sides or self._down) and self.is_cut(source, target):
-            self.cut += 1
-            return ()
-        link = self._own.get((source, target)) if self._own else None
-        passage = usual if link is None else link.passage(size, family)
-        departure = now
-        if passage.seconds:
-            free = self._free[source]
-            departure = free[target] = max(now, free.get(target, 0.0)) + passage.seconds
-        draw = self._draw
-        if passage.survival < 1.0 and draw() >= passage.survival:
-            self.lost += 1
-            return ()
-        if not passage.duplication or draw() >= passage.duplication:
-            return (self._arrival(passage, source, target, departure),)
-        self.duplicated += 1
-        return self._arrival(passage, source, target, departure), self._arrival(passage, source, target, departure)
+        self, source: str, targets: Iterable[str], size: int, family: Family, now: float
+    ) -> list[tuple[int, ...]]:
+        """When the copies of one datagram that is sent now arrive at each of these hosts, in virtual microseconds.
 
-    def _arrival(self, passage: Passage, source: str, target: str, departure: float) -> float:
-        arrival = departure + passage.latency
-        if not passage.jitter and not passage.reordering:
-            return round(arrival, 6)
-        draw = self._draw
-        if passage.jitter:
-            arrival += draw() * passage.jitter
-        if passage.reordering and draw() < passage.reordering:
-            return round(arrival + draw() * (passage.latency + passage.jitter), 6)
-        if passage.jitter:
+        None for one to whom it is lost, two where it is doubled.
+
+        Args:
+            size: bytes of payload.
+            now: virtual seconds.
+        """
+        usual = self._usual.passage(size, family)
+        at_once = (round(now * 1_000_000),)
+        is_cut, own, draw = self.are_cut, self._own, self._draw
+        times: list[tuple[int, ...]] = []
+        for target in targets:
+            if source == target:
+                times.append(at_once)
+                continue
+            if is_cut and self.is_cut(source, target):
+                self.cut += 1
+                times.append(())
+                continue
+            link = own.get((source, target)) if own else None
+            passage = usual if link is None else link.passage(size, family)
+            seconds, survival, _, _, duplication, _ = passage
+            departure = now
+            if seconds:
+                free = self._free[source]
+                departure = free[target] = max(now, free.get(target, 0.0)) + seconds
+            if survival < 1.0 and draw() >= survival:
+                self.lost += 1
+                times.append(())
+            elif not duplication or draw() >= duplication:
+                times.append((self._arrival(passage, source, target, departure),))
+            else:
+                self.duplicated += 1
+                first = self._arrival(passage, source, target, departure)
+                times.append((first, self._arrival(passage, source, target, departure)))
+        return times
+
+    def _note_cuts(self) -> None:
+        self.are_cut = bool(self._sides or self._down)
+
+    def _arrival(self, passage: Passage, source: str, target: str, departure: float) -> int:
+        _, _, latency, jitter, _, reordering = passage
+        arrival = departure + latency
+        if jitter:
+            arrival += self._draw() * jitter
+        if reordering and self._draw() < reordering:
+            arrival += self._draw() * (latency + jitter)
+        elif jitter:
             last = self._last_arrival[source]
-            arrival = last[target] = max(arrival, last.get(target, 0.0))
-        return round(arrival, 6)
+            before = last.get(target, 0.0)
+            if arrival < before:
+                arrival = before
+            last[target] = arrival
+        return round(arrival * 1_000_000)
 
 
 @lru_cache(maxsize=1024)  # as costly as all else that is done for a datagram

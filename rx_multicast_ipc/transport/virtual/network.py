@@ -5,7 +5,7 @@ from __future__ import annotations
 import errno
 import os
 from collections import defaultdict
-from collections.abc import Callable, Collection, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable
 from itertools import chain, count, takewhile
 from typing import Final, NamedTuple, Protocol
 
@@ -17,20 +17,20 @@ from ...errors import CannotOpen, InvalidAddress, InvalidInterface
 from ...group import Group, Ip
 from ...message import Address, Family, Message
 from ..base import Hears
+from .arrivals import Arrival, Arrivals, Carried
 from .host_interfaces import LOOPBACK_ADDRESSES, NETWORK_INTERFACE, Interface
 from .link import Link, LinkOptions, Links
+from .room import NOBODY, Hearers, Room
 
 _EPHEMERAL_PORTS: Final = range(49_152, 65_536)
 """The ports that a system gives out by itself (RFC 6335, section 6)."""
 
 
-_Room = tuple[str, int, bool]
-"""A group's address and port, on loopback or not: whom those hear that are there."""
+_Place = tuple[str, int, bool]
+"""A group's address and port, on loopback or not."""
 
-_Copy = tuple[Interface, Iterable["End"]]
+_Copy = tuple[Interface, "Hearers"]
 """One way that a datagram goes, and who hears it there."""
-
-_NOBODY: Final[dict[End, tuple[str, ...]]] = {}
 
 
 class Datagram(NamedTuple):
@@ -69,6 +69,9 @@ class Traffic(msgspec.Struct, frozen=True):
 
 class End(Protocol):
     """What the wire needs to know of a transport."""
+
+    number: int
+    """On its network, where it is the only one that ever has it; the network sets it."""
 
     @property
     def group(self) -> Group: ...
@@ -122,17 +125,18 @@ class Wire:
         on_send: Callable[[Datagram], object] | None = None,
     ) -> None:
         self.scheduler = scheduler
-        # What arrives at one moment with a time-out is in time, as it is for a thread that reads before it looks at
-        # its timers. reactivex's own clocks know no such order.
-        self._schedule: Callable[..., object] = getattr(scheduler, "schedule_first", scheduler.schedule_relative)
         self._on_send = on_send
         self._links = Links(link or Link(), seed)
         self._hosts: dict[str, dict[int, End]] = {}
         self._interface_names: dict[str, str] = {}
-        self._listeners: defaultdict[_Room, dict[End, tuple[str, ...]]] = defaultdict(dict)
+        self._rooms: defaultdict[_Place, Room] = defaultdict(Room)
+        self._ends: dict[int, End] = {}
+        self._naming: set[int] = set()
+        """The numbers of those whose messages say which interface they came by."""
+        self._numbers = count()
         self._new_hosts = {"IPv4": count(1), "IPv6": count(1)}
         self.paused: set[str] = set()
-        self._arrivals: dict[float, list[tuple[End, Message]]] = {}
+        self._arrivals = Arrivals(scheduler, self._deliver)
         self._sent = self._delivered = 0
 
     @property
@@ -181,15 +185,21 @@ class Wire:
         raise CannotOpen(f"host {host} has no port left; close channels that are no longer needed")
 
     def attach(self, end: End, hears: Hears) -> None:
+        end.number = next(self._numbers)
+        self._ends[end.number] = end
+        if end.names_interfaces:
+            self._naming.add(end.number)
         self._hosts[end.host][end.sender_address[1]] = end
         if hears is Hears.ALL:
             for interface in end.interfaces:
-                self._listeners[_room(end.group, interface)][end] = end.group.sources
+                self._rooms[_place(end.group, interface)].join(end.number, end.host, end.group.sources)
 
     def detach(self, end: End) -> None:
+        del self._ends[end.number]
+        self._naming.discard(end.number)
         del self._hosts[end.host][end.sender_address[1]]
         for interface in end.interfaces:
-            self._listeners[_room(end.group, interface)].pop(end, None)
+            self._rooms[_place(end.group, interface)].leave(end.number)
 
     def ends(self, host: str) -> list[End]:
         """What is open on ``host``, in the order in which it was opened."""
@@ -258,36 +268,17 @@ class Wire:
         sender: End,
         payload: bytes,
         interface: Interface,
-        hearers: Iterable[End],
+        hearers: Hearers,
         direct: bool,
         destination: Address,
         now: float,
     ) -> None:
         """Send by one interface."""
-        host, address, port, family = sender.host, interface.address, sender.sender_address[1], sender.group.family
-        size = len(payload)
-        usual = self._links.usual_passage(size, family)
-        arrivals_of = self._links.arrivals
-        message: Message | None = None
-        passed: dict[str, tuple[float, ...]] = {}
-        for end in hearers:
-            target = end.host
-            times = passed.get(target)
-            if times is None:  # it comes to a host once, however many hear it there
-                times = passed[target] = arrivals_of(host, target, usual, size, family, now)
-            for arrival in times:
-                if message is None or message.received_at != arrival:
-                    message = Message(payload, address, port, family, arrival, direct, "", destination)
-                heard = message
-                if end.names_interfaces:
-                    name = interface.name if interface.is_loopback else self.interface_name(target)
-                    heard = msgspec.structs.replace(message, interface=name)
-                arrivals = self._arrivals.get(arrival)
-                if arrivals is None:  # all that arrives at one moment is one action
-                    self._arrivals[arrival] = [(end, heard)]
-                    self._schedule(arrival - now, self._deliver, arrival)
-                else:
-                    arrivals.append((end, heard))
+        host, family = sender.host, sender.group.family
+        name = interface.name if interface.is_loopback else None
+        carried = Carried(payload, interface.address, sender.sender_address[1], family, direct, destination, name)
+        times = self._links.arrivals(host, hearers.hosts, len(payload), family, now)
+        self._arrivals.put([Arrival(at, end, carried) for end, place in hearers.ends for at in times[place]])
 
     def _to_group(self, sender: End, group: Address, by: tuple[Interface, ...]) -> tuple[list[_Copy], int]:
         up = by
@@ -295,13 +286,13 @@ class Wire:
             up = tuple(interface for interface in by if interface.is_loopback)
             if not up:
                 raise OSError(errno.ENETUNREACH, os.strerror(errno.ENETUNREACH))
-        return [(interface, self._members(sender, group, interface)) for interface in up], len(by) - len(up)
+        return [(interface, self._hearers(sender, group, interface)) for interface in up], len(by) - len(up)
 
     def _to_one(self, sender: End, ip: Ip, port: int) -> _Copy:
         """Who has an address, and by which interface of the sender's it is reached."""
         only = sender.interfaces[0] if sender.is_bound_to_interface else None
         if ip.is_loopback and only is not None and not only.is_loopback:
-            return only, ()  # loopback's addresses do not pass a network
+            return only, NOBODY  # loopback's addresses do not pass a network
         address = str(ip)
         local = ip.is_loopback or (only is not None and only.is_loopback)
         if local:
@@ -315,36 +306,50 @@ class Wire:
             raise OSError(errno.EHOSTUNREACH, os.strerror(errno.EHOSTUNREACH))
         end = ends.get(port)
         if end is None or (end.group.is_loopback and address != end.interfaces[0].address):
-            return way, ()
-        return way, (end,)
+            return way, NOBODY
+        return way, Hearers([end.host], [(end.number, 0)])
 
-    def _members(self, sender: End, group: Address, interface: Interface) -> Iterator[End]:
-        address, host = interface.address, sender.host
+    def _hearers(self, sender: End, group: Address, interface: Interface) -> Hearers:
+        room = self._rooms.get((*group, interface.is_loopback))
+        if room is None:
+            return NOBODY
         stays = interface.is_loopback or sender.group.ttl == 0
-        for end, sources in self._listeners.get((*group, interface.is_loopback), _NOBODY).items():
-            if end is sender and not sender.hears_itself:
-                continue
-            if (not stays or end.host == host) and (not sources or address in sources):
-                yield end
+        hearers = room.hearers(interface.address, sender.host if stays else None)
+        if sender.hears_itself:
+            return hearers
+        return Hearers(hearers.hosts, [end for end in hearers.ends if end[0] != sender.number])
 
-    def _deliver(self, _scheduler: object, at: float | None) -> None:
-        """What arrives at this moment: one batch for each end."""
-        assert at is not None
-        batches: dict[End, list[Message]] = {}
-        for end, message in self._arrivals.pop(at):
-            batch = batches.get(end)
+    def _deliver(self, arrived: list[Arrival]) -> None:
+        """What arrives at one moment: one batch for each end."""
+        batches: dict[int, list[Message]] = {}
+        carried = message = None
+        for arrival in arrived:
+            number = arrival.end
+            if carried is None or message is None or carried is not arrival.carried:
+                carried = arrival.carried
+                message = carried.message(arrival.at)
+            heard = self._named(message, carried, number) if number in self._naming else message
+            batch = batches.get(number)
             if batch is None:
-                batches[end] = [message]
+                batches[number] = [heard]
             else:
-                batch.append(message)
+                batch.append(heard)
         links = self._links
-        for end, batch in batches.items():
+        for number, batch in batches.items():
+            end = self._ends.get(number)
+            if end is None:  # closed since
+                continue
             if links.are_cut:  # what was on its way when the link broke
                 whole, batch = batch, [one for one in batch if not self._is_broken(one, end)]
                 links.cut += len(whole) - len(batch)
             if batch:
                 self._delivered += len(batch)
                 end.arrive(batch)
+
+    def _named(self, message: Message, carried: Carried, number: int) -> Message:
+        """With the interface that it came by, for who asks for it."""
+        name = carried.interface or self.interface_name(self._ends[number].host)
+        return msgspec.structs.replace(message, interface=name)
 
     def _is_broken(self, message: Message, end: End) -> bool:
         source = message.address
@@ -361,5 +366,5 @@ class Wire:
         return host
 
 
-def _room(group: Group, interface: Interface) -> _Room:
+def _place(group: Group, interface: Interface) -> _Place:
     return group.address, group.port, interface.is_loopback

@@ -70,8 +70,8 @@ def test_another_group_on_the_same_port_is_not_heard(port: int) -> None:
     with ipc.open_channel(port, "224.0.2.1") as one, ipc.open_channel(port, "224.0.2.2") as two:
         ipc.run(two.broadcast("to the second"))
         ipc.run(one.broadcast("to the first"))
-        assert ipc.run(one.wait_for_message(timeout=5)).text == "to the first"
-        assert ipc.run(two.wait_for_message(timeout=5)).text == "to the second"
+        assert ipc.run(one.wait_for_message(timeout=PATIENCE)).text == "to the first"
+        assert ipc.run(two.wait_for_message(timeout=PATIENCE)).text == "to the second"
 
 
 def test_unicast_to_the_port_is_left_to_who_listens_on_it(port: int) -> None:

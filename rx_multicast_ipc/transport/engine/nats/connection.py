@@ -1,16 +1,15 @@
 """One connection to a NATS server, or to one of a cluster, for all ends of this process that name it alike.
 
-Why the text protocol is spoken here (``wire.py``, ``server_link.py``, ``login.py``) and not by nats-py: see
-"Why not nats-py" in docs/engines.md, and ``python -m benchmarks.engines``, which measures it again.
+Why the protocol is spoken here (``wire.py``, ``server_link.py``, ``login.py``) and not by nats-py: see the package.
 """
 
 from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
-from typing import Any, Final, NamedTuple, Protocol
+from typing import Any, Final, Protocol
 
 from ....channel_events import Forbidden, NetworkChange
 from ....errors import SendFailed
@@ -22,17 +21,12 @@ from ..sent_topics import Run
 from ..shared_connection import SharedConnection
 from . import subjects, wire
 from .login import PATIENCE, refusal
+from .publishing import Part, parts_of, together, written
 from .server_link import ServerLink
 from .subscriptions import Subscriptions
 from .wire import Delivered
 
 _log = logging.getLogger("rx_multicast_ipc")
-
-_WRITE: Final = 262_144
-"""Bytes of one write: more are written in turns."""
-
-_ASIDE: Final = 64
-"""Bytes beside its payload that a message takes of a write, about."""
 
 _DIRECT, _ANSWERS = b"1", b"2"
 """The numbers of the connection's own two subscriptions: to what is sent to its ends alone, and to answers."""
@@ -139,15 +133,11 @@ class NatsConnection(SharedConnection[NatsEnd]):
             self._deliver_direct(destination[1], end.sender_address, payloads, number)
             return
         sent = 0
-        parts = _parts(subject, end.numbering, payloads, runs)
+        parts = parts_of(subject, end.numbering, payloads, runs)
         try:
-            for write in _writes(parts):
-                self.write(
-                    b"".join(
-                        [wire.publish(each.subject, each.reply, number + each.start, each.payloads) for each in write]
-                    )
-                )
-                sent += sum([len(each.payloads) for each in write])
+            for some in together(parts):
+                self.write(written(some, number))
+                sent += sum([len(each.payloads) for each in some])
         except SendFailed as error:
             error.sent = sent
             raise
@@ -162,7 +152,7 @@ class NatsConnection(SharedConnection[NatsEnd]):
         """As :meth:`publish`, one message to the group, which a stream keeps once and acknowledges to ``reply``."""
         if not end.speaks_to:
             raise _no_one_subject(end)
-        (part,) = _parts(end.speaks_to, end.numbering, payloads, runs)
+        (part,) = parts_of(end.speaks_to, end.numbering, payloads, runs)
         self.write(wire.publish_with_id(part.subject, reply.encode(), identity, payloads[0]))
         self._deliver_here(end, part, number, 1)
 
@@ -256,7 +246,7 @@ class NatsConnection(SharedConnection[NatsEnd]):
             messages = [Message(payload, *fields) for payload in payloads]
             end.arrive(messages, range(first, first + len(messages)))
 
-    def _deliver_here(self, sending: NatsEnd, part: _Part, number: int, sent: int) -> None:
+    def _deliver_here(self, sending: NatsEnd, part: Part, number: int, sent: int) -> None:
         """Bring what goes out to the other ends on this connection, to which the server does not send it."""
         payloads = part.payloads[: max(0, sent - part.start)]
         if not payloads:
@@ -337,60 +327,3 @@ def _no_one_subject(end: Any) -> SendFailed:
 
 def _ignore(_: Delivered) -> None:
     """For a subscription that has ended."""
-
-
-class _Part(NamedTuple):
-    """Messages that go to one subject, and are written at once: see :class:`..sent_topics.Run`."""
-
-    subject: bytes
-    reply: bytes
-    payloads: Sequence[bytes]
-    start: int
-    others: int | None
-
-
-def _parts(subject: str, numbering: bytes, payloads: Sequence[bytes], runs: Sequence[Run]) -> list[_Part]:
-    """``payloads`` by their subjects, in parts of a size to be written at once."""
-    parts: list[_Part] = []
-    for run in runs or (Run(0, len(payloads), None),):
-        to, reply = subject.encode(), numbering
-        if run.topic is not None:
-            before = subjects.BEGINS if run.others is None else b"%d" % run.others
-            to, reply = run.topic.place.encode(), b"%b%b." % (numbering, before)
-        some = payloads[run.start : run.stop] if runs else payloads
-        start = run.start
-        for chunk in _chunks(some):
-            parts.append(_Part(to, reply, chunk, start, run.others))
-            start += len(chunk)
-    return parts
-
-
-def _writes(parts: list[_Part]) -> Iterator[list[_Part]]:
-    """Those that are written together."""
-    if len(parts) == 1:
-        yield parts
-        return
-    write: list[_Part] = []
-    size = 0
-    for part in parts:
-        more = sum(map(len, part.payloads)) + _ASIDE * len(part.payloads)
-        if write and size + more > _WRITE:
-            yield write
-            write, size = [], 0
-        write.append(part)
-        size += more
-    yield write
-
-
-def _chunks(payloads: Sequence[bytes]) -> list[Sequence[bytes]]:
-    """``payloads`` in parts that are written at once."""
-    if len(payloads) == 1 or sum(map(len, payloads)) + _ASIDE * len(payloads) <= _WRITE:
-        return [payloads]
-    chunks: list[Sequence[bytes]] = []
-    start = size = 0
-    for place, payload in enumerate(payloads):
-        if size and size + len(payload) + _ASIDE > _WRITE:
-            chunks.append(payloads[start:place])
-            start, size = place, 0
-        size += len(payload) + _ASIDE
-    return [*chunks, payloads[start:]]

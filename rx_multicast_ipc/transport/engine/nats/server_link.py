@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import logging
-import os
 import socket
 import ssl
 import threading
@@ -21,6 +20,7 @@ from ...base import WouldBlock
 from ...latch import Latch
 from ...udp.io_thread import IoThread
 from .login import PATIENCE, Login, log_in
+from .socket_writer import SocketWriter
 from .wire import Delivered, NotNats, Said
 
 _log = logging.getLogger("rx_multicast_ipc")
@@ -92,8 +92,6 @@ class ServerLink:
         self._owner = owner
         self._servers = list(engine.servers)
         self._pongs: deque[Callable[[], None]] = deque()
-        self._pending = b""
-        self._writable: socket.socket | None = None
         self._waiting: list[Callable[[], None]] = []
         self._closed = False
         self._pause = 0.0
@@ -111,28 +109,33 @@ class ServerLink:
     # Writing.
 
     def write(self, data: bytes) -> None:
-        """Write what belongs together, all or nothing; for when it is ``up``.
+        """Write what belongs together, all or nothing.
 
         Raises:
             WouldBlock: the socket takes no more right now.
-            SendFailed: the server went away.
+            SendFailed: the server is away, or went away.
         """
         with self._lock:
-            if self._pending:
-                raise WouldBlock(f"{self._url} takes no more right now; send again, or wait until it does")
             if not self.up:
                 raise SendFailed(f"{self._url} is away{self.why}; channel.events tells when it is back (UP)")
-            self._write(data)
+            if self._writer.waits:
+                raise WouldBlock(f"{self._url} takes no more right now; send again, or wait until it does")
+            try:
+                self._writer.write(data)
+            except OSError as error:
+                self._lose(error)
+                raise SendFailed(
+                    f"{self._url} went away: {error}; channel.events tells when it is back (UP)"
+                ) from error
 
     def control(self, data: bytes) -> None:
         """Write what the server needs to know; while it is away, it is told all anyway once it is back."""
         with self._lock:
             if self.up:
-                if self._pending:
-                    self._pending += data
-                else:
-                    with suppress(SendFailed):
-                        self._write(data)
+                try:
+                    self._writer.write(data)
+                except OSError as error:
+                    self._lose(error)
 
     def ask(self, answered: Callable[[], None]) -> None:
         """Have ``answered`` called once the server has dealt with all that was written, or is lost; on any thread."""
@@ -153,49 +156,27 @@ class ServerLink:
     def when_writable(self, action: Callable[[], None]) -> None:
         """See :meth:`rx_multicast_ipc.transport.engine.connection.Connection.when_writable`."""
         with self._lock:
-            if self._pending and self.up:
+            if self._writer.waits and self.up:
                 self._waiting.append(action)
                 return
         action()
 
-    def _write(self, data: bytes) -> None:
-        try:
-            sent = self._socket.send(data)
-        except (BlockingIOError, ssl.SSLWantWriteError, ssl.SSLWantReadError):
-            sent = 0
-        except OSError as error:
-            self._lose(error)
-            raise SendFailed(f"{self._url} went away: {error}; channel.events tells when it is back (UP)") from error
-        if sent < len(data):
-            self._pending = data[sent:]
-            self._writable = _second(self._socket)
-            self._thread.watch({self._writable: self._write_pending}, for_writing=True)
-
-    def _write_pending(self) -> int:
+    def _go_on_writing(self) -> int:
+        """The socket may take more."""
         with self._lock:
-            if not self.up or not self._pending:
+            if not self.up:
                 return 0
             try:
-                sent = self._socket.send(self._pending)
-            except (BlockingIOError, ssl.SSLWantWriteError, ssl.SSLWantReadError):
-                return 0
+                self._writer.go_on()
             except OSError as error:
                 self._lose(error)
                 return 0
-            self._pending = self._pending[sent:]
-            if self._pending:
+            if self._writer.waits:
                 return 0
-            self._stop_writing()
             waiting, self._waiting = self._waiting, []
         for action in waiting:
             action()
         return 0
-
-    def _stop_writing(self) -> None:
-        if self._writable is not None:
-            self._thread.unwatch(self._writable)
-            self._writable.close()
-            self._writable = None
 
     # Reading, on the thread.
 
@@ -294,6 +275,7 @@ class ServerLink:
     def _adopt(self, login: Login) -> None:
         """Use this server from now on."""
         self._socket, self._parser = login.socket, login.parser
+        self._writer = SocketWriter(login.socket, self._thread, self._go_on_writing)
         self.where = f"{login.server[0]}:{login.server[1]}"
         self._servers.remove(login.server)
         self._servers.append(login.server)  # the last one to come back to
@@ -302,7 +284,6 @@ class ServerLink:
     def _greet(self) -> None:
         """Say what is to be said first, and be up."""
         with self._lock:
-            self._pending = b""
             self._pongs.clear()
             self._silent = 0
             self.up = True
@@ -321,8 +302,7 @@ class ServerLink:
             self._thread.unwatch(self._socket)
             with suppress(OSError):  # it is closed on its own thread, which may be reading
                 self._socket.shutdown(socket.SHUT_RDWR)
-            self._stop_writing()
-            self._pending = b""
+            self._writer.stop()
             waiting, self._waiting = self._waiting, []
             pongs = list(self._pongs)
             self._pongs.clear()
@@ -371,7 +351,7 @@ class ServerLink:
             if hasattr(self, "_keep_alive"):
                 self._keep_alive.dispose()
             self._thread.unwatch(self._socket)
-            self._stop_writing()
+            self._writer.stop()
             waiting, self._waiting = self._waiting, []
         for action in waiting:
             action()
@@ -391,8 +371,3 @@ class ServerLink:
 
 def _nothing() -> None:
     pass
-
-
-def _second(opened: socket.socket) -> socket.socket:
-    """Another plain socket of the same descriptor, to be watched for writing; one with TLS refuses ``dup``."""
-    return socket.socket(fileno=os.dup(opened.fileno())) if isinstance(opened, ssl.SSLSocket) else opened.dup()

@@ -12,8 +12,8 @@ _THOUSAND: Final = 1000
 _ENDS: Final = tuple(b"%03d" % end for end in range(_THOUSAND))
 """The last three digits of any number. Those below 1000 have zeros before them."""
 
-_PARTS: Final = 5
-"""Pieces of bytes that a published message is joined of."""
+_PARTS: Final = 4
+"""Pieces of bytes that a published message is joined of; the end of its line is in the next one's first."""
 
 
 class Delivered(NamedTuple):
@@ -103,20 +103,23 @@ def publish(subject: bytes, reply: bytes, number: int, payloads: Sequence[bytes]
     head = b"PUB %b %b" % (subject, reply)
     if len(payloads) == 1:
         return b"%b%d %d\r\n%b\r\n" % (head, number, len(payloads[0]), payloads[0])
-    sizes = set(map(len, payloads))
+    sizes = list(map(len, payloads))
+    are_equal = sizes.count(sizes[0]) == len(sizes)
     written: list[bytes] = []
     place = 0
     while place < len(payloads):
         thousands, rest = divmod(number + place, _THOUSAND)
         some = payloads[place : place + _THOUSAND - rest]
-        before = b"%b%d" % (head, thousands) if thousands else head
-        parts = [before, b"", b" %d\r\n" % len(some[0]), b"", b"\r\n"] * len(some)
+        before = b"\r\n%b%d" % (head, thousands) if thousands else b"\r\n%b" % head
+        parts = [before, b"", b" %d\r\n" % len(some[0]), b""] * len(some)
         parts[1::_PARTS] = _ENDS[rest : rest + len(some)]
-        if len(sizes) > 1:
-            parts[2::_PARTS] = [b" %d\r\n" % size for size in map(len, some)]
+        if not are_equal:
+            parts[2::_PARTS] = [b" %d\r\n" % size for size in sizes[place : place + len(some)]]
         parts[3::_PARTS] = some
         written += parts
         place += len(some)
+    written[0] = written[0][2:]
+    written.append(b"\r\n")
     return b"".join(written)
 
 
