@@ -231,8 +231,12 @@ class TestOnBackpressureBuffer:
 
     def test_what_a_burst_loses_is_told_one_by_one_and_counted(self, channel: ipc.Channel) -> None:
         release, dropped = threading.Event(), list[ipc.Message]()
-        buffer = ipc.operators.on_backpressure_buffer(10, "drop_latest", on_overflow=dropped.append)
-        seen = Seen(channel.messages.pipe(buffer, ops.do_action(lambda _: release.wait(10))))
+
+        def work(_: ipc.Message) -> None:
+            release.wait(10)
+
+        buffer: Any = ipc.operators.on_backpressure_buffer(10, "drop_latest", on_overflow=dropped.append)
+        seen: Seen[Any] = Seen(channel.messages.pipe(buffer, ops.do_action(work)))
         ipc.run(channel.broadcast_all([b"%d" % number for number in range(100)]))
         ipc.run(channel.broadcast("end"))
         ipc.run(channel.wait_for_message(lambda m: m.data == b"end", timeout=10))

@@ -69,11 +69,10 @@ def on_backpressure_buffer(
             queue: BoundedQueue[_T] = BoundedQueue(capacity, policy, capacity_bytes=capacity_bytes)
             buffer = _Buffer(observer, where, queue, on_overflow)
             with queue.counted_by_source():
-                if isinstance(source, HotSource) and source.batches is not None:  # the same, at once
-                    fed: Observable[Any] = source.batches
-                    put = buffer.put_all
-                else:
-                    fed, put = source, buffer.put
+                fed: Observable[Any] = source
+                put: Callable[[Any], None] = buffer.put
+                if isinstance(source, HotSource) and source.batches is not None:  # the same items, many at a time
+                    fed, put = source.batches, buffer.put_all
                 buffer.source.disposable = fed.subscribe(put, buffer.end, buffer.end, scheduler=given)
             return buffer
 
