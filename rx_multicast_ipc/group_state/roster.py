@@ -61,6 +61,9 @@ _PROBE_WAIT: Final = 0.2
 _LOST_WAIT: Final = 0.25
 """Seconds that one has to answer of whom an engine said that it is gone."""
 
+_SILENCE: Final = 1.8
+"""Intervals without a sign of life from a member's address, after which it may be at another one."""
+
 _BEAT_JITTER: Final = 0.03
 """Beats come by so much of an interval early or late, so that those of many members spread."""
 
@@ -172,14 +175,14 @@ class Roster:
             self._look_after_at(now + interval * self._overdue, known)
             self.changes.append(Change(known.member, CAME))
         else:
-            if number <= known.number or source[1] != known.member.port:
+            if number <= known.number or not self._may_be(known, source, flags, now):
                 return
             known.number = number
             known.heard_at = now
             known.probes = 0
-            if source[0] == known.member.address:
+            if source == known.member.sender:
                 known.address_at = now
-            elif now - known.address_at > 2 * known.interval and not flags & LEAVE:
+            elif now - known.address_at > _SILENCE * known.interval and not flags & LEAVE:
                 self._move(known, source, now)
         if flags:
             self._on_flags(known, flags, source, now)
@@ -300,9 +303,18 @@ class Roster:
             ready += [(self._packet(PROBE), known.member.sender) for _ in range(_PROBE_COPIES)]
         return until
 
+    def _may_be(self, known: _Known, source: Address, flags: int, now: float) -> bool:
+        """Whether a packet from ``source`` is taken for one of this member's.
+
+        It keeps its port, but behind a bridge that was replaced; so who has another port is believed after silence.
+        """
+        if source[1] == known.member.port:
+            return True
+        return now - known.heard_at > _SILENCE * known.interval and not flags & LEAVE
+
     def _move(self, known: _Known, source: Address, now: float) -> None:
         """It speaks from another address than before."""
-        known.member = msgspec.structs.replace(known.member, address=source[0])
+        known.member = msgspec.structs.replace(known.member, address=source[0], port=source[1])
         known.address_at = now
         self.changes.append(Change(known.member, MOVED))
 

@@ -324,6 +324,34 @@ def test_sealed_channels_go_on_within_a_second_after_another_bridge_took_over(re
     assert world.texts(sender)[-1] == "heard"
 
 
+@pytest.mark.parametrize("sealed", [False, True])
+def test_members_stay_when_another_bridge_takes_over(sealed: bool) -> None:
+    if sealed:
+        pytest.importorskip("cryptography")
+    world = World(2, [(0, 1), (0, 1)])
+    for network in world.networks:
+        network.open_channel(host=world.host(1))  # so that its ends have other ports than those of the other bridge
+    options: dict[str, object] = {"key": ipc.Key.new()} if sealed else {}
+    here, there = (
+        world.member(network, host=f"10.1.{network}.1", presence=f"{network}", **options) for network in (0, 1)
+    )
+    left: list[object] = []
+    for channel in (here, there):
+        channel.events.subscribe(lambda event: left.append(event) if isinstance(event, ipc.Left) else None)
+    members: list[frozenset[ipc.Member]] = []
+    there.members.subscribe(members.append)
+    world.run(5.0)
+    before = {member.name: member.sender for member in members[-1]}
+    assert set(before) == {"0", "1"}
+    (killed,) = world.carrying()
+    world.kill(killed)
+    world.run(20.0)
+    after = {member.name: member.sender for member in members[-1]}
+    assert left == []
+    assert after["0"][1] != before["0"][1]
+    assert after["1"] == before["1"]
+
+
 @pytest.mark.parametrize("payload", [b"", b"\xf5" + bytes(30), b"\xf6" + bytes(40), b"name\0value", bytes(65_507)])
 def test_payloads_cross_as_they_are(payload: bytes) -> None:
     world = World(2, [(0, 1)])

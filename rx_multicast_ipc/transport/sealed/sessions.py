@@ -25,10 +25,11 @@ from typing import Final
 from ...message import Address, Message
 from ...option_values.key import Keys
 from ...strangers.bounded_map import BoundedMap
-from .challenge import LONGEST_PLACE, NONCE_SIZE, Challenge, is_challenge, pack, parse
+from .challenge import NONCE_SIZE, Challenge, is_challenge, pack, parse
 from .envelope import Opener, end_text
 from .newcomers import Claim, Newcomer, Newcomers
 from .own_seals import OwnSeal, OwnSeals
+from .own_targets import OwnTargets
 from .rejections import Rejections, Why
 from .session import Session
 from .wire_format import HEADER_SIZE, OVERHEAD, PREFIX_SIZE, hint_of, looks_sealed
@@ -106,9 +107,7 @@ class Sessions:
         self._listens_since = now
         self._forgotten = 0
         self._own = OwnSeals(keys[0], group, random_bytes)
-        self._ends: frozenset[Address] | None = None
-        self._end_texts: tuple[bytes, ...] = ()
-        self._targets: list[bytes] = []
+        self._targets = OwnTargets(self._own, own_addresses)
 
     @property
     def keys(self) -> Keys:
@@ -117,7 +116,7 @@ class Sessions:
     def renew(self) -> None:
         """Seal with a new salt from now on."""
         self._own.renew(self._keys[0])
-        self._ends = None
+        self._targets.renew()
 
     def change_keys(self, keys: Keys) -> None:
         """Seal with the first of these from now on, and open what was sealed with any of them, and nothing else."""
@@ -205,7 +204,7 @@ class Sessions:
             session = self._newcomers.session(prefix) or self._meet(datagram)
             if session is None:
                 return
-        packet, target = self._opened(session.opener, datagram)
+        packet, target = self._targets.open(session.opener, datagram)
         if packet is None:
             self.rejections.add(Why.FORGED, sender, self._hints(hint_of(data)))
             return
@@ -228,7 +227,7 @@ class Sessions:
     def _open_own(self, own: OwnSeal, datagram: Message, ready: list[Message], now: float) -> None:
         """Take what this end sent to itself alone; own messages to the group come from memory."""
         sender, session = datagram.sender, own.session
-        packet = self._opened(session.opener, datagram)[0]
+        packet = self._targets.open(session.opener, datagram)[0]
         number = int.from_bytes(datagram.data[PREFIX_SIZE:HEADER_SIZE], "big")
         if packet is None:
             self.rejections.add(Why.FORGED, sender, self._hints(hint_of(datagram.data)))
@@ -255,26 +254,8 @@ class Sessions:
         prefix = data[:PREFIX_SIZE]
         openers = [Opener(key, self._group, prefix) for key in keys]
         if len(openers) > 1:  # one hint in 16 million is that of another key, too
-            openers = [opener for opener in openers if self._opened(opener, datagram)[0] is not None] or openers
+            openers = [opener for opener in openers if self._targets.open(opener, datagram)[0] is not None] or openers
         return Session(prefix, openers[0])
-
-    def _opened(self, opener: Opener, datagram: Message) -> tuple[bytes | None, bytes]:
-        """The packet in a datagram, or None, and for which target it was sealed."""
-        if not datagram.direct:
-            return opener.open(datagram.data), b""
-        own = self._own_addresses()
-        if own != self._ends:
-            self._ends = own
-            self._end_texts = tuple(map(end_text, own))
-            self._targets = [*self._own.prefixes, *self._end_texts]
-        targets = self._targets
-        for place, target in enumerate(targets):
-            packet = opener.open(datagram.data, target)
-            if packet is not None:
-                if place:  # the next ones are for it, too
-                    targets.insert(0, targets.pop(place))
-                return packet, target
-        return None, b""
 
     # Challenges
 
@@ -294,7 +275,7 @@ class Sessions:
         return Challenge(
             answer=asked.challenge,
             first=own.first_since(now - asked.listens - _GRACE),
-            in_place=asked.place in [text[:LONGEST_PLACE] for text in self._end_texts],
+            in_place=self._targets.is_place(asked.place),
         )
 
     def _send(self, challenge: Challenge, to: Session, target: bytes, place: Address, now: float) -> None:

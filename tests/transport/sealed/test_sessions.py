@@ -358,7 +358,8 @@ def test_an_end_that_moves_proves_itself_anew_and_nothing_is_lost(net: Net) -> N
     net.say(one, b"before")
     moved = ("10.0.0.77", 50_001)
     net.ends[moved] = net.ends.pop(one)
-    net.ends[moved]._own_addresses = lambda: frozenset([moved])  # pyright: ignore[reportPrivateUsage]
+    end: Any = net.ends[moved]
+    end._own_addresses = end._targets._own_addresses = lambda: frozenset([moved])
     net.heard[moved], net.heard_from[moved] = [], []
     net.say(moved, b"after")
     assert net.heard[two] == [b"before", b"after"]
