@@ -26,6 +26,7 @@ def main() -> None:
     parser.add_argument("tables", nargs="*", default=list(TABLES), metavar="TABLE", help=f"of {', '.join(TABLES)}")
     parser.add_argument("--with", nargs="*", dest="contenders", default=list(CONTENDERS), help="contenders")
     parser.add_argument("--loss", type=float, nargs="*", default=[0, 1, 10, 30], help="percent, each way")
+    parser.add_argument("--sizes", type=int, nargs="*", default=[1, 64], help="MiB of large messages")
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--scale", type=float, default=1.0, help="of all counts: 0.1 for a look")
     parser.add_argument("--patience", type=float, default=20.0, help="seconds that a transfer may take")
@@ -62,8 +63,8 @@ def delay(options: argparse.Namespace) -> None:
 
 def large(options: argparse.Namespace) -> None:
     """Messages of 1 MiB and 64 MiB."""
-    for size, count in ((1 << 20, 20), (64 << 20, 1)):
-        for loss in (0.0, 1.0, 10.0):
+    for size, count in ((mebibytes << 20, max(1, 20 // mebibytes)) for mebibytes in options.sizes):
+        for loss in [loss for loss in options.loss if loss <= 10.0]:
             task = Task(max(1, _scaled(count, options)), size, "single", 1, loss, 4 * options.patience)
             what = f"{size >> 20} MiB, {loss:g} % loss"
             _print(

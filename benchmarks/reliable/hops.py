@@ -14,6 +14,7 @@ import os
 import time
 from collections import deque
 from collections.abc import Callable, Sequence
+from functools import partial
 from statistics import median
 from typing import Any
 
@@ -71,7 +72,7 @@ def hop_times(*, reliable: bool, echo: bool, cold: bool, hops: int) -> tuple[flo
     ends = [Handed(5001), Handed(5002)]
     channels: list[Any] = [Channel(GROUP, end, {"reliable": reliable, "echo": echo}) for end in ends]
     for channel in channels:
-        channel.messages.subscribe(lambda message, channel=channel: _answer(message, channel))
+        channel.messages.subscribe(partial(_answer, channel))
     _settle(ends)
     channels[0].broadcast(b"ping" + bytes(60)).subscribe()
     to_send: list[int] = []
@@ -96,7 +97,7 @@ def hop_times(*, reliable: bool, echo: bool, cold: bool, hops: int) -> tuple[flo
     return median(to_send) / 1e3, median(whole) / 1e3, (time.thread_time() - begun) / len(whole) * 1e6
 
 
-def _answer(message: Message, channel: Any) -> None:
+def _answer(channel: Any, message: Message) -> None:
     if message.data.startswith(b"ping") and message.port != channel.sender_address[1]:
         channel.broadcast(message.data).subscribe()
 

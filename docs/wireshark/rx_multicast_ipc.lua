@@ -128,31 +128,33 @@ local function add_data(buffer, tree, flags, count)
     return ""
 end
 
-local function add_beat(buffer, tree, flags)
-    if buffer:len() ~= HEADER + 24 then
+-- Each field of a kind: where it begins, and bytes.
+local BEAT = { { f.ask, 1, 1 }, { f.oldest, 16, 8 }, { f.round_trip, 24, 4 }, { f.age, 28, 4 }, { f.answer, 32, 8 } }
+local STATUS = {
+    { f.hello, 1, 1 }, { f.leave, 1, 1 }, { f.highest, 16, 8 }, { f.ago, 24, 4 }, { f.room, 28, 4 },
+    { f.challenge, 32, 8 }, { f.from, 40, 4 },
+}
+
+-- Whether the packet has the length that it should have; then its fields are shown.
+local function add_fields(buffer, tree, fields, length)
+    if buffer:len() ~= length then
         tree:add_proto_expert_info(malformed)
-        return ""
+        return false
     end
-    tree:add(f.ask, buffer(1, 1))
-    tree:add(f.oldest, buffer(16, 8))
-    tree:add(f.round_trip, buffer(24, 4))
-    tree:add(f.age, buffer(28, 4))
-    tree:add(f.answer, buffer(32, 8))
-    return bit.band(flags, 1) == 1 and "asks" or ""
+    for _, field in ipairs(fields) do
+        tree:add(field[1], buffer(field[2], field[3]))
+    end
+    return true
+end
+
+local function add_beat(buffer, tree, flags)
+    return add_fields(buffer, tree, BEAT, HEADER + 24) and bit.band(flags, 1) == 1 and "asks" or ""
 end
 
 local function add_status(buffer, tree, flags, count)
-    if buffer:len() ~= HEADER + 28 + count then
-        tree:add_proto_expert_info(malformed)
+    if not add_fields(buffer, tree, STATUS, HEADER + 28 + count) then
         return ""
     end
-    tree:add(f.hello, buffer(1, 1))
-    tree:add(f.leave, buffer(1, 1))
-    tree:add(f.highest, buffer(16, 8))
-    tree:add(f.ago, buffer(24, 4))
-    tree:add(f.room, buffer(28, 4))
-    tree:add(f.challenge, buffer(32, 8))
-    tree:add(f.from, buffer(40, 4))
     if count == 0 then
         return bit.band(flags, 2) ~= 0 and "hello" or bit.band(flags, 4) ~= 0 and "leaves" or ""
     end

@@ -21,7 +21,7 @@ from ..transport import Transport
 from ..transport.framed.packet_port import PacketPort
 from ..transport.framed.packets import ControlPacket
 from ..validation.topic_name import check_name
-from .latest_packets import ASK, is_latest, read_ask, read_latest
+from .latest_packets import ASK, LATEST_STARTS, read_ask, read_latest
 from .presence_packet import PRESENCE, read_presence
 
 if TYPE_CHECKING:
@@ -130,12 +130,12 @@ class GroupState:
 
     def _sift(self, batch: list[Message]) -> list[Message]:
         for message in batch:
-            if is_latest(message.data):
+            if message.data.startswith(LATEST_STARTS):  # no call, for all that comes is looked at
                 return [message for message in batch if not self._is_value(message)]
         return batch
 
     def _is_value(self, message: Message) -> bool:
-        packet = read_latest(message.data) if is_latest(message.data) else None
+        packet = read_latest(message.data) if message.data.startswith(LATEST_STARTS) else None
         if packet is None:
             return False
         keeper = self._keepers.get(packet.name)

@@ -26,7 +26,7 @@ MOST_ATTEMPTS: Final = 7
 
 _HELD: Final = 1
 _HAVE: Final = 8
-_LATEST_STARTS: Final = bytes((MAGIC, LATEST << 4)), bytes((MAGIC, LATEST << 4 | _HELD))
+LATEST_STARTS: Final = bytes((MAGIC, LATEST << 4)), bytes((MAGIC, LATEST << 4 | _HELD))
 
 
 class Version(NamedTuple):
@@ -68,11 +68,6 @@ class AskPacket(NamedTuple):
     name: str
     version: Version
     attempt: int | None
-
-
-def is_latest(data: bytes) -> bool:
-    """Whether a message may be a value; a quick look."""
-    return data.startswith(_LATEST_STARTS)
 
 
 def pack_latest(packet: LatestValuePacket) -> bytes:

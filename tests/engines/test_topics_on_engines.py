@@ -17,7 +17,7 @@ from rx_multicast_ipc.transport.engine.nats.connection import NatsConnection
 from rx_multicast_ipc.transport.engine.nats.wire import Delivered
 from rx_multicast_ipc.transport.engine.running_numbers import RunningNumbers
 from rx_multicast_ipc.transport.engine.sent_topics import Run, SentTopics, note_sent
-from rx_multicast_ipc.transport.engine.topic_levels import levels_of
+from rx_multicast_ipc.transport.engine.subject_tokens import levels_of
 from rx_multicast_ipc.transport.engine.zenoh import keys
 
 from ..nats_servers import NatsServer

@@ -144,6 +144,9 @@ class Congestion:
             self._strife -= 1
             if queue < _TARGET / 2 and trip < self._longest_trip / 2:
                 self._strife = 0  # the queue was emptied
+            if self._is_newcomer and rate > self._rate_before / 2:
+                self._is_newcomer = False  # it has its share
+                self._most, self._gave_way_at = float(self.window), now
             self._grow_beside_others(now)
         elif queue > _TARGET:
             self._shrink(queue, rate, now)

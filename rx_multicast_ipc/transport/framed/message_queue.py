@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import deque
 from collections.abc import Sequence
 from typing import Final
 
@@ -14,6 +13,9 @@ _CAPACITY: Final = 256 * 1024
 
 _LENGTH_COST: Final = 2
 """Bytes that a message in a bundle takes beside its own."""
+
+_STALE: Final = 4096
+"""Messages that have gone out and are kept until they are thrown away together."""
 
 Body = tuple[int, int, bytes]
 """Flags, count and bytes of a DATA packet."""
@@ -28,19 +30,17 @@ class MessageQueue:
     Attributes:
         taken: messages that came in so far.
         gone_out: messages that went out whole so far.
-        messages: that wait, the first one maybe in part.
+        waiting: messages that wait, the first one maybe in part.
     """
 
     def __init__(self, body_size: int) -> None:
-        self.taken = self.gone_out = 0
+        self.taken = self.gone_out = self.waiting = 0
         self._body_size = body_size
-        self.messages: deque[bytes] = deque()
+        self._messages: list[bytes] = []
+        self._at = 0  # the first that waits: a list, as slices of it cost less than to pop each
         self._size = 0
         self._part_at = 0
-        self._are_equal = True  # as those before them: then they need not be looked at one by one
-
-    def __bool__(self) -> bool:
-        return bool(self.messages)
+        self._each = 0  # bytes of each that waits, if they are all alike: then they need not be looked at one by one
 
     @property
     def has_room(self) -> bool:
@@ -49,52 +49,63 @@ class MessageQueue:
 
     def put(self, messages: Sequence[bytes], *, all_of_them: bool = False) -> int:
         """Take messages as long as there is room, or in any case ``all_of_them``; returns how many."""
-        size = self._size + sum(map(len, messages)) + _LENGTH_COST * len(messages)
-        if not all_of_them and size - len(messages[-1]) >= _CAPACITY:
+        sizes = [*map(len, messages)]
+        size = self._size + sum(sizes) + _LENGTH_COST * len(messages)
+        if not all_of_them and size - sizes[-1] >= _CAPACITY:
             size, count = self._size, 0
-            for message in messages:
+            for one in sizes:
                 if size >= _CAPACITY:
                     break
-                size += len(message) + _LENGTH_COST
+                size += one + _LENGTH_COST
                 count += 1
-            messages = messages[:count]
-        self.messages += messages
+            messages, sizes = messages[:count], sizes[:count]
+        if messages:
+            are_alike = sizes.count(sizes[0]) == len(sizes) and (not self.waiting or self._each == sizes[0])
+            self._each = sizes[0] if are_alike else 0
+        self._messages += messages
         self._size = size
         self.taken += len(messages)
+        self.waiting += len(messages)
         return len(messages)
 
     def next_body(self) -> Body:
         """The body of the next packet; not to be called when empty."""
-        message = self.messages[0]
+        message = self._messages[self._at]
         body = self._next_part(message) if len(message) > self._body_size else self._next_bundle()
-        if not self.messages:
+        if not self.waiting:
             self._size = 0
         return body
 
+    def _take(self, count: int) -> list[bytes]:
+        """The next so many messages, which go out whole now."""
+        at = self._at
+        some = self._messages[at : at + count]
+        self._at = at = at + count
+        self.waiting -= count
+        self.gone_out += count
+        if not self.waiting:
+            self._messages.clear()
+            self._at = 0
+        elif at > _STALE:
+            del self._messages[:at]
+            self._at = 0
+        return some
+
     def _next_bundle(self) -> Body:
-        messages, size = self.messages, self._body_size
-        first = len(messages[0])
-        most = min(size // first if first else 1, len(messages), MOST_IN_BUNDLE)
-        if self._are_equal and most > 1:
-            some = [messages.popleft() for _ in range(most)]
-            if set(map(len, some)) == {first}:
-                self._size -= (first + _LENGTH_COST) * most
-                self.gone_out += most
-                return EQUAL, most, b"".join(some)
-            messages.extendleft(reversed(some))
-        some = [messages.popleft()]
-        used = first + _LENGTH_COST
-        while messages and len(some) < MOST_IN_BUNDLE:
-            cost = len(messages[0]) + _LENGTH_COST
-            if used + cost > size:
+        size, each = self._body_size, self._each
+        most = min(size // each if each else 1, self.waiting, MOST_IN_BUNDLE)
+        if most > 1:
+            self._size -= (each + _LENGTH_COST) * most
+            return EQUAL, most, b"".join(self._take(most))
+        used, count = 0, 0
+        for number in range(self._at, min(self._at + self.waiting, self._at + MOST_IN_BUNDLE)):
+            cost = len(self._messages[number]) + _LENGTH_COST
+            if count and used + cost > size:
                 break
             used += cost
-            some.append(messages.popleft())
+            count += 1
         self._size -= used
-        self.gone_out += len(some)
-        body = whole_body(some)
-        self._are_equal = body[0] == EQUAL or len(some) == 1
-        return body
+        return whole_body(self._take(count))
 
     def _next_part(self, message: bytes) -> Body:
         at = self._part_at
@@ -109,6 +120,5 @@ class MessageQueue:
             return 0, 0, part
         self._part_at = 0
         self._size -= _LENGTH_COST
-        self.gone_out += 1
-        self.messages.popleft()
+        self._take(1)
         return END, 0, part

@@ -99,12 +99,12 @@ class Outgoing:
     @property
     def drained(self) -> bool:
         """Whether everything that it took has gone out."""
-        return not self._queue
+        return not self._queue.waiting
 
     @property
     def idle(self) -> bool:
         """Whether nothing waits, to go out or to be acknowledged."""
-        return not self._queue and not self.unacknowledged
+        return not self._queue.waiting and not self.unacknowledged
 
     @property
     def unacknowledged(self) -> int:
@@ -134,7 +134,7 @@ class Outgoing:
             now: seconds.
             alone: whether it is known that nobody is there.
         """
-        if self.number == 1 and not self._queue:
+        if self.number == 1 and not self._queue.waiting:
             self.finished = True
         elif self._ending_at == math.inf:
             self._ending_at = now
@@ -186,9 +186,9 @@ class Outgoing:
             return []
         self._looked_at = now
         ready = self._repairs.take(now) if self._repairs else []
-        if self._queue:
+        if self._queue.waiting:
             before = self.number
-            while self._queue and self._may_send(now):
+            while self._queue.waiting and self._may_send(now):
                 ready.append(self._packet(*self._queue.next_body(), now))
             if self.number > before:
                 self._progress_at = now
@@ -206,7 +206,7 @@ class Outgoing:
     def packet_of(self, message: bytes, now: float) -> bytes | None:
         """The packet of a small message, if nothing else is to go out and nothing holds it back; else None."""
         queue, sent, number = self._queue, self._sent, self.number
-        if queue.messages or self._repairs.numbers or len(message) > self._body_size or self._ending_at < math.inf:
+        if queue.waiting or self._repairs.numbers or len(message) > self._body_size or self._ending_at < math.inf:
             return None
         if (
             self._allowance < self._body_size + _HEADER_COST
@@ -235,7 +235,7 @@ class Outgoing:
         if self.finished:
             return math.inf
         due = self.beats.at
-        if self._queue:
+        if self._queue.waiting:
             if self._blocked:
                 due = min(due, self._progress_at + self._options.patience)
                 if not len(self.members):
@@ -349,6 +349,6 @@ class Outgoing:
         lingered = now - self._ending_at
         if lingered >= _LINGER:
             return True
-        if self._queue or lingered < _LINGER_LEAST:
+        if self._queue.waiting or lingered < _LINGER_LEAST:
             return False
         return self.members.floor == self.number or (self.members.floor is None and lingered >= self._linger_nobody)

@@ -48,7 +48,7 @@ def test_who_comes_late_to_a_full_queue_repeats_little() -> None:
     feed(network, sender)
     network.run(20.0)
     assert len(receiver.payloads) > 1000
-    assert sender.endpoint.counts.repeated < 0.1 * len(receiver.payloads)
+    assert sender.endpoint.counts.repeated < 0.2 * len(receiver.payloads)
 
 
 @pytest.mark.parametrize("queue", [25, 100, 1000])

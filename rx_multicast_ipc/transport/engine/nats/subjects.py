@@ -1,7 +1,7 @@
 """What stands in which subject.
 
     rx.<group>.<port>.<session>.<n>                        to the group, by the end <n> of a session
-    rx.<group>.<port>.<session>.<n>.<level>...             the same, to a topic (see ``topic_levels.py``)
+    rx.<group>.<port>.<session>.<n>.<level>...             the same, to a topic (see ``subject_tokens.py``)
     rx.to.<session>.<n>.<sender's session>.<sender's n>    to one end alone
     _rx.<session>.ack.<n>.<identity>.<number>              where a stream acknowledges
     _rx.<session>.<name>                                   where the server answers a request
@@ -22,7 +22,7 @@ from typing import Final
 from ....group import Group
 from ....message import Address
 from ....validation.topic_name import REST
-from ..topic_levels import levels_of
+from ..subject_tokens import levels_of, sender_of
 
 NUMBER: Final = b"_rxn."
 
@@ -62,16 +62,12 @@ def of_topics(group: Group, pattern: str) -> tuple[str, ...]:
 
 def sender_to_group(subject: str) -> Address | None:
     """The sender of what was sent to a group, or to a topic in it; None for a stranger."""
-    return sender_in(".".join(subject.split(".", 5)[:5]))
+    return sender_of(subject.split(".", 5)[:5])
 
 
 def sender_in(subject: str) -> Address | None:
     """The sender that a subject ends with; None if it does not."""
-    head, _, number = subject.rpartition(".")
-    session = head.rpartition(".")[2]
-    if not session or not number.isascii() or not number.isdigit() or len(number) > 5:
-        return None
-    return session, int(number) if int(number) < 65_536 else 0
+    return sender_of(subject.rsplit(".", 2))
 
 
 def number_in(reply: bytes) -> int | None:

@@ -1,7 +1,7 @@
 """What stands in which key expression.
 
     rx/<group>/<port>/<session>/<n>                        to the group, by the end <n> of a session
-    rx/<group>/<port>/<session>/<n>/<level>/...            the same, to a topic (see ``topic_levels.py``)
+    rx/<group>/<port>/<session>/<n>/<level>/...            the same, to a topic (see ``subject_tokens.py``)
     rx/to/<session>/<n>/<sender's session>/<sender's n>    to one end alone
     rx/here/<group>/<port>/<session>/<n>                   a liveliness token: the end is there
 
@@ -16,7 +16,7 @@ from typing import Final
 from ....group import Group
 from ....message import Address
 from ....validation.topic_name import ONE_LEVEL, REST
-from ..topic_levels import levels_of
+from ..subject_tokens import levels_of, sender_of
 
 _NUMBER: Final = 8
 """Bytes of a number."""
@@ -47,7 +47,7 @@ def of_topics(group: Group, pattern: str) -> str:
 
 def sender_to_group(key: str) -> Address | None:
     """The sender of what was sent to a group, or to a topic in it; None for a stranger."""
-    return sender_in("/".join(key.split("/", 5)[:5]))
+    return sender_of(key.split("/", 5)[:5])
 
 
 def of_life(group: Group) -> str:
@@ -62,11 +62,7 @@ def of_one(destination: Address, sender: Address) -> str:
 
 def sender_in(key: str) -> Address | None:
     """The sender that a key ends with; None if it does not."""
-    head, _, number = key.rpartition("/")
-    session = head.rpartition("/")[2]
-    if not session or not number.isascii() or not number.isdigit() or len(number) > 5:
-        return None
-    return session, int(number) if int(number) < 65_536 else 0
+    return sender_of(key.rsplit("/", 2))
 
 
 def number_in(attachment: bytes | None, *, by_topic: bool = False) -> int | None:
