@@ -39,7 +39,7 @@ from .topics.topic_router import TopicRouter
 from .transport import OpenTransport, Transport
 from .transport.opening import as_options_say
 from .transport.opening import open_transport as open_current
-from .validation.arguments import check_predicate, check_seconds, check_timeout, shown
+from .validation.arguments import check_flag, check_predicate, check_seconds, check_timeout, shown
 from .validation.payload import Payload, as_payload
 from .validation.topic_name import check_pattern
 
@@ -190,7 +190,7 @@ class Channel:
         if transport.closed:
             raise ChannelClosed
         if acknowledged or timeout is not None:
-            if not acknowledged:
+            if not check_flag("acknowledged", acknowledged):
                 raise InvalidOption("timeout= limits the wait for acknowledgements; pass acknowledged=True with it")
             payload, seconds = as_payload(data, self._payload_limit), check_timeout(timeout)
             return send_acknowledged(transport, payload, seconds, self._inbox.closing)
@@ -230,7 +230,8 @@ class Channel:
             source: payloads: an Observable, or an iterable. A sequence (a list, a tuple) is sent many at a time,
                 runs of equal sizes at a tenth of the cost; an iterator one by one, for it may wait for answers.
             rate: messages a second (before Python 3.13 the clock of Windows ticks every 15.6 ms, and what is due within
-                a tick leaves at its end, together); None sends as fast as ``source`` gives, which can drown receivers.
+                a tick leaves at its end, together); None sends as fast as ``source`` gives, which can drown receivers,
+                also on this machine: it does not wait for them.
                 With a rate, or once a send on an event loop waited for a full send buffer, an iterable is taken from on
                 the channel's I/O thread, so it must not block; what an Observable gives faster than the rate waits in
                 memory, up to 65 536 payloads and 64 MiB.

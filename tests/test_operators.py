@@ -222,6 +222,30 @@ class TestOnBackpressureBuffer:
         texts = [message.text for message in slow.wait_for_end().values]
         assert texts == ["0", *(str(number) for number in range(490, 500))]
 
+    def test_who_leaves_in_the_middle_of_a_burst_gets_no_more_of_it(self, channel: ipc.Channel) -> None:
+        buffered = channel.messages.pipe(ipc.operators.on_backpressure_buffer(100_000))
+        seen, everything = Seen(buffered.pipe(ops.take(3))), Seen(buffered)
+        ipc.run(channel.broadcast_all([b"%d" % number for number in range(100)]))
+        assert [message.data for message in everything.wait_for_count(100)] == [b"%d" % number for number in range(100)]
+        assert [message.data for message in seen.wait_for_end().values] == [b"0", b"1", b"2"]
+
+    def test_what_a_burst_loses_is_told_one_by_one_and_counted(self, channel: ipc.Channel) -> None:
+        release, dropped = threading.Event(), list[ipc.Message]()
+
+        def work(_: ipc.Message) -> None:
+            release.wait(10)
+
+        buffer: Any = ipc.operators.on_backpressure_buffer(10, "drop_latest", on_overflow=dropped.append)
+        seen: Seen[Any] = Seen(channel.messages.pipe(buffer, ops.do_action(work)))
+        ipc.run(channel.broadcast_all([b"%d" % number for number in range(100)]))
+        ipc.run(channel.broadcast("end"))
+        ipc.run(channel.wait_for_message(lambda m: m.data == b"end", timeout=10))
+        release.set()
+        channel.close()
+        heard = seen.wait_for_end().values
+        assert len(heard) + len(dropped) == 101
+        assert channel.statistics.discarded == len(dropped) >= 90
+
     def test_in_a_run_the_subscriber_has_the_calling_thread(self, channel: ipc.Channel) -> None:
         threads: set[int] = set()
         numbers = channel.messages.pipe(

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import threading
 import weakref
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from queue import SimpleQueue
 from threading import Lock
-from typing import Any, TypeVar
+from typing import Any, Final, TypeVar
 
 from reactivex import Observable
 from reactivex.abc import DisposableBase, ObserverBase, SchedulerBase
@@ -16,12 +16,16 @@ from reactivex.internal.exceptions import DisposedException
 
 from ..channel_scheduler import DeliveringScheduler
 from ..receiving.bounded_queue import QUEUE_BYTES, BoundedQueue
+from ..receiving.hot_source import HotSource
 from ..receiving.overflow import Overflow, OverflowName
 from ..subscribing.subscriber_errors import detach, report
 from ..validation.arguments import check_callable, check_choice, check_count, check_observable
 from ..validation.stream import Stream
 
 _T = TypeVar("_T")
+
+_MOST_AT_ONCE: Final = 64
+"""Items that are taken out together, if that is a 64th of the capacity at most: they are on their way then."""
 
 
 def on_backpressure_buffer(
@@ -37,7 +41,8 @@ def on_backpressure_buffer(
     What is lost is counted in the statistics of the channel that it came from (``discarded``).
 
     Args:
-        capacity: items that wait for the subscriber; of ``batches``, their messages.
+        capacity: items that wait for the subscriber, beside a 64th of them that are being delivered; of ``batches``,
+            their messages.
         overflow: what goes when they are too many.
         scheduler: where the subscriber runs. If None: the subscription's scheduler (``run`` brings the
             calling thread, ``await`` its loop), or else, and in ``with_socket``, one thread for the subscription.
@@ -64,7 +69,11 @@ def on_backpressure_buffer(
             queue: BoundedQueue[_T] = BoundedQueue(capacity, policy, capacity_bytes=capacity_bytes)
             buffer = _Buffer(observer, where, queue, on_overflow)
             with queue.counted_by_source():
-                buffer.source.disposable = source.subscribe(buffer.put, buffer.end, buffer.end, scheduler=given)
+                fed: Observable[Any] = source
+                put: Callable[[Any], None] = buffer.put
+                if isinstance(source, HotSource) and source.batches is not None:  # the same items, many at a time
+                    fed, put = source.batches, buffer.put_all
+                buffer.source.disposable = fed.subscribe(put, buffer.end, buffer.end, scheduler=given)
             return buffer
 
         return Stream(subscribe)
@@ -86,6 +95,7 @@ class _Buffer(DisposableBase):
         self._items = items
         self._on_overflow = on_overflow
         self._ends: list[Callable[[], None]] = []
+        self._most_at_once = max(1, min(_MOST_AT_ONCE, items.capacity // _MOST_AT_ONCE))
         self._draining = Lock()  # acquired without waiting, for a signal handler may be the source
         self._disposed = False
         self.source = SerialDisposable()
@@ -93,9 +103,14 @@ class _Buffer(DisposableBase):
         self._scheduler = scheduler
 
     def put(self, item: Any) -> None:
-        if self._ends or self._disposed:
-            return
-        lost = self._items.put(item)
+        if not self._ends and not self._disposed:
+            self._go_on(self._items.put(item))
+
+    def put_all(self, items: Sequence[Any]) -> None:
+        if not self._ends and not self._disposed:
+            self._go_on(self._items.put_all(items))
+
+    def _go_on(self, lost: Sequence[Any]) -> None:
         if self._on_overflow is not None:
             for one in lost:
                 self._on_overflow(one)
@@ -136,19 +151,21 @@ class _Buffer(DisposableBase):
             self._drain_later()
 
     def _deliver(self) -> None:
-        items = self._items
+        items, on_next = self._items, self._observer.on_next
         while not self._disposed:
             ends = self._ends  # looked at first: what was queued before the end is queued by now
             ended = bool(ends)
-            try:
-                item = items.take()
-            except IndexError:
+            some = items.take_some(self._most_at_once)
+            if not some:
                 if ended:
                     self.dispose()
                     ends[0]()
                 return
             try:
-                self._observer.on_next(item)
+                for item in some:
+                    if self._disposed:
+                        return
+                    on_next(item)
             except BaseException as error:
                 self.dispose()
                 detach(self._observer.on_error, error)

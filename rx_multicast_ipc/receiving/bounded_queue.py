@@ -7,6 +7,7 @@ import threading
 from collections import deque
 from collections.abc import Callable, Generator, Iterator, Sequence
 from contextlib import contextmanager
+from itertools import repeat
 from typing import Any, Final, Generic, TypeVar, cast
 
 from ..errors import BufferOverflow
@@ -30,6 +31,12 @@ def weigh(item: Any) -> Weight:
         messages = cast("list[Message]", item)
         return len(messages), sum([len(message.data) for message in messages])
     return 1, sys.getsizeof(cast("object", item), 0)
+
+
+def weigh_all(items: Sequence[Any]) -> list[Weight]:
+    """Each one's :func:`weigh`."""
+    sizes = [len(item.data) for item in items if type(item) is Message]
+    return list(zip(repeat(1), sizes, strict=False)) if len(sizes) == len(items) else list(map(weigh, items))
 
 
 class _Here(threading.local):
@@ -157,6 +164,38 @@ class BoundedQueue(Generic[_T]):
         for count in self.counts:
             count(gone)
         return lost
+
+    def put_all(self, items: Sequence[_T]) -> Sequence[_T]:
+        """Queue ``items``, one after the other, and return what was lost for them; with ``ERROR``, until one is.
+
+        This and :meth:`take_some` are for queues that weigh.
+        """
+        weights = weigh_all(items) if self._weight is weigh else list(map(self._weight or weigh, items))
+        messages, size = sum([count for count, _ in weights]), sum([size for _, size in weights])
+        with self._lock:
+            if self._messages + messages <= self.capacity and self._bytes + size <= self._capacity_bytes:
+                self._items.extend(items)
+                self._weights.extend(weights)
+                self._messages += messages
+                self._bytes += size
+                return ()
+            lost: list[_T] = []
+            for item in items:
+                lost += self.put(item)
+                if lost and self.overflow is Overflow.ERROR:
+                    break
+            return lost
+
+    def take_some(self, most: int) -> list[_T]:
+        """The oldest items, so many at most; none if there are none."""
+        with self._lock:
+            taken = range(min(most, len(self._items)))
+            take, take_weight = self._items.popleft, self._weights.popleft
+            some = [take() for _ in taken]
+            weights = [take_weight() for _ in taken]
+            self._messages -= sum([count for count, _ in weights])
+            self._bytes -= sum([size for _, size in weights])
+            return some
 
     def take(self) -> _T:
         """The oldest item; raises ``IndexError`` if there is none."""

@@ -20,7 +20,7 @@ from ..receiving.event_loop_delivery import on_its_loop
 from ..subscribing.cold_observable import ColdObservable
 from ..subscribing.deadlocks import deadlock
 from ..transport import WouldBlock
-from ..transport.delivered_batch import gathers
+from ..transport.delivered_batch import HERE, gathers
 from ..validation.arguments import check_subscriber
 
 _SHOWN_BYTES: Final = 40
@@ -119,8 +119,11 @@ class Send(_ColdSend):
         self._subscribed = True
         if on_next is None and on_error is None and on_completed is None:
             try:
-                gatherer = gathers(self._sender) if self._destination is None else None
-                if gatherer is not None:
+                if (
+                    HERE.batch is not None  # else not a call more: this is what an answer's time is made of
+                    and self._destination is None
+                    and (gatherer := gathers(self._sender)) is not None
+                ):
                     gatherer.send_soon(self._payload)  # for nobody looks when it is out
                 else:
                     self._sender.send(self._payload, self._destination)

@@ -84,29 +84,28 @@ class DeliveredBatch:
 
 
 class _Here(threading.local):
+    """What this thread delivers now.
+
+    Attributes:
+        batch: of several messages; else None.
+    """
+
     batch: DeliveredBatch | None = None
 
 
-_here = _Here()
-
-
-def delivered_here() -> DeliveredBatch | None:
-    """The batch of several messages that this thread delivers now."""
-    return _here.batch
+HERE: Final = _Here()
 
 
 def gathers(sender: object) -> Gathers | None:
     """``sender``, if it can let what this thread sends right now wait for more."""
-    if _here.batch is None or not hasattr(sender, "send_soon"):
-        return None
-    return cast("Gathers", sender)
+    return cast("Gathers", sender) if HERE.batch is not None and hasattr(sender, "send_soon") else None
 
 
 def deliver_together(deliver: Callable[[], None]) -> None:
     """Call ``deliver``, which delivers a batch of several messages on this thread."""
-    outer, _here.batch = _here.batch, DeliveredBatch()
+    outer, HERE.batch = HERE.batch, DeliveredBatch()
     try:
         deliver()
     finally:
-        batch, _here.batch = _here.batch, outer
+        batch, HERE.batch = HERE.batch, outer
         batch.end()

@@ -141,3 +141,22 @@ def test_the_error_of_a_full_queue_says_which_bound_it_met(bounds: Any, text: st
     error = queue.overflow_error()
     assert text in str(error)
     assert str(pickle.loads(pickle.dumps(error))) == str(error)
+
+
+def test_what_is_put_and_taken_together_is_as_one_by_one() -> None:
+    """Random puts and takes, of messages and of other things, within and beyond the bounds."""
+    random = Random(2)
+    for overflow in ipc.Overflow:
+        single: BoundedQueue[Any] = BoundedQueue(50, overflow, capacity_bytes=20_000)
+        several: BoundedQueue[Any] = BoundedQueue(50, overflow, capacity_bytes=20_000)
+        for _ in range(500):
+            items = [random.choice([message(random.randrange(900)), bytes(9)]) for _ in range(random.randrange(40))]
+            lost: list[Any] = []
+            for item in items:
+                lost += single.put(item)
+                if lost and overflow is ipc.Overflow.ERROR:  # which ends a stream
+                    break
+            assert list(several.put_all(items)) == lost
+            most = random.randrange(60)
+            assert several.take_some(most) == [single.take() for _ in range(min(most, len(single)))]
+            assert (list(several), several.discarded) == (list(single), single.discarded)

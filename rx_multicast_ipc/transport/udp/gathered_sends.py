@@ -19,30 +19,31 @@ Told = list[Callable[[], None]]
 
 
 class GatheredSends:
-    """First in, first out; all of it is used with the sender's lock held. True while something waits."""
+    """First in, first out; all of it is used with the sender's lock held.
+
+    Attributes:
+        waiting: what waits, and whose it is. Whether there is any may be looked at without the lock.
+    """
 
     def __init__(self) -> None:
-        self._waiting: list[tuple[bytes, Gathered]] = []
-
-    def __bool__(self) -> bool:
-        return bool(self._waiting)
+        self.waiting: list[tuple[bytes, Gathered]] = []
 
     @property
     def is_full(self) -> bool:
         """Whether it is time to send."""
-        return len(self._waiting) >= _MOST
+        return len(self.waiting) >= _MOST
 
     def add(self, payload: bytes, whose: Gathered) -> None:
         """Have ``payload`` wait."""
-        self._waiting.append((payload, whose))
+        self.waiting.append((payload, whose))
 
     def clear(self) -> None:
         """Let go of all that waits, and tell nobody."""
-        self._waiting.clear()
+        self.waiting.clear()
 
     def refuse(self, error: Callable[[], Exception]) -> Told:
         """Let go of all that waits, each with an error of its own."""
-        waiting, self._waiting = self._waiting, []
+        waiting, self.waiting = self.waiting, []
         return [partial(whose.was_refused, error()) for whose in dict.fromkeys(whose for _, whose in waiting)]
 
     def send(self, send_many: Callable[[Sequence[bytes]], int], send_one: Callable[[bytes], None]) -> Told:
@@ -52,7 +53,7 @@ class GatheredSends:
             send_many: sends to the group, and returns how many went before one that did not.
             send_one: sends that one, or raises ``BlockingIOError`` where the buffer is full, or ``SendFailed``.
         """
-        waiting, self._waiting = self._waiting, []  # for a signal handler may send while this does
+        waiting, self.waiting = self.waiting, []  # for a signal handler may send while this does
         told: Told = []
         try:
             while waiting:
@@ -74,7 +75,7 @@ class GatheredSends:
         except BlockingIOError:
             pass
         finally:
-            self._waiting[:0] = waiting
+            self.waiting[:0] = waiting
         return told
 
 

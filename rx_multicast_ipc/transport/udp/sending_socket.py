@@ -20,7 +20,7 @@ from ...group import Group
 from ...message import Address
 from ...subscribing.subscriber_errors import report
 from ..base import WouldBlock, may_wait
-from ..delivered_batch import NOBODY_LOOKS, Gathered, delivered_here
+from ..delivered_batch import HERE, NOBODY_LOOKS, Gathered
 from ..own_messages import OwnMessages
 from . import batch_sending, socket_options
 from .error_advice import send_failed
@@ -136,13 +136,13 @@ class Outlet:
         deadline = 0.0
         copies: _Copies | None = None
         while True:
-            if self._gathered:
+            if self._gathered.waiting:
                 self.send_gathered()
             with self.lock:
                 if self._shut:
                     raise ChannelClosed
                 try:
-                    if self._gathered or ((self._held or self._running) and self._is_late()):
+                    if self._gathered.waiting or ((self._held or self._running) and self._is_late()):
                         raise BlockingIOError(errno.EAGAIN, os.strerror(errno.EAGAIN))
                     if destination is not None:
                         self.socket.sendto(
@@ -175,14 +175,14 @@ class Outlet:
     def send_many(self, payloads: Sequence[bytes]) -> None:
         """See :meth:`rx_multicast_ipc.transport.Transport.send_many`."""
         sent = 0
-        if self._gathered:
+        if self._gathered.waiting:
             self.send_gathered()
         try:
             while sent < len(payloads):
                 with self.lock:
                     if self._shut:
                         raise ChannelClosed
-                    if self._one_nic and not self._gathered and not self._is_late():
+                    if self._one_nic and not self._gathered.waiting and not self._is_late():
                         some = payloads[sent:] if sent else payloads
                         sent += self._send_many_to_group(some)
                 if sent < len(payloads):
@@ -197,7 +197,7 @@ class Outlet:
 
     def send_soon(self, payload: bytes, whose: Gathered = NOBODY_LOOKS) -> bool:
         """See :meth:`rx_multicast_ipc.transport.delivered_batch.Gathers.send_soon`."""
-        batch = delivered_here()
+        batch = HERE.batch
         if batch is None or not batch.is_quick() or not self._one_nic or self._gathered_later:
             self.send(payload)
             if batch is not None:
@@ -312,12 +312,12 @@ class Outlet:
 
     def _send_gathered(self) -> Told:
         with self.lock:
-            if not self._gathered:
+            if not self._gathered.waiting:
                 return []
             if self._shut:
                 return self._gathered.refuse(ChannelClosed)
             told = [] if self._is_late() else self._gathered.send(self._send_many_to_group, self._send_one_to_group)
-            if self._gathered and not self._gathered_later:
+            if self._gathered.waiting and not self._gathered_later:
                 self._gathered_later = True
                 self.when_writable(self._send_gathered_later)
             return told

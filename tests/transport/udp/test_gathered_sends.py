@@ -51,7 +51,7 @@ def test_all_leave_in_order_and_each_owner_is_told_how_many() -> None:
         gathered.add(payload, owner)
     assert not gathered.send(link.send_many, link.send_one)
     assert link.sent == [b"1", b"2", b"3", b"4"]
-    assert (one.count, two.count, bool(gathered)) == (2, 1, False)
+    assert (one.count, two.count, bool(gathered.waiting)) == (2, 1, False)
 
 
 def test_a_refused_one_takes_those_of_its_owner_with_it_and_no_others() -> None:
@@ -81,7 +81,7 @@ def test_what_a_full_buffer_does_not_take_waits_on_in_its_order(space: int) -> N
     for payload in (b"1", b"2", b"3"):
         gathered.add(payload, one)
     gathered.send(link.send_many, link.send_one)
-    assert (one.count, bool(gathered)) == (space, space < 3)
+    assert (one.count, bool(gathered.waiting)) == (space, space < 3)
     gathered.add(b"4", one)
     link.space = 1000
     gathered.send(link.send_many, link.send_one)
@@ -102,7 +102,7 @@ def test_a_send_in_the_middle_of_it_neither_repeats_nor_loses_any() -> None:
     gathered.add(b"1", one)
     gathered.send(interrupted, link.send_one)
     assert link.sent == [b"1", b"handler"]
-    assert (one.count, bool(gathered)) == (2, False)
+    assert (one.count, bool(gathered.waiting)) == (2, False)
 
 
 def test_what_waits_at_the_end_is_told_once_for_each_owner() -> None:
@@ -112,4 +112,4 @@ def test_what_waits_at_the_end_is_told_once_for_each_owner() -> None:
     tell(gathered.refuse(ChannelClosed))
     assert [type(error) for error in one.errors + two.errors] == [ChannelClosed, ChannelClosed]
     assert one.errors[0] is not two.errors[0]
-    assert not gathered
+    assert not gathered.waiting
