@@ -39,7 +39,7 @@ from .topics.topic_router import TopicRouter
 from .transport import OpenTransport, Transport
 from .transport.opening import as_options_say
 from .transport.opening import open_transport as open_current
-from .validation.arguments import check_predicate, check_seconds, check_timeout, shown
+from .validation.arguments import check_flag, check_predicate, check_seconds, check_timeout, shown
 from .validation.payload import Payload, as_payload
 from .validation.topic_name import check_pattern
 
@@ -190,7 +190,7 @@ class Channel:
         if transport.closed:
             raise ChannelClosed
         if acknowledged or timeout is not None:
-            if not acknowledged:
+            if not check_flag("acknowledged", acknowledged):
                 raise InvalidOption("timeout= limits the wait for acknowledgements; pass acknowledged=True with it")
             payload, seconds = as_payload(data, self._payload_limit), check_timeout(timeout)
             return send_acknowledged(transport, payload, seconds, self._inbox.closing)

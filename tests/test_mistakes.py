@@ -527,3 +527,49 @@ def test_an_observable_of_others_is_left_as_it_is() -> None:
     subject: Subject[int] = Subject()
     assert type(subject.pipe(ops.map(str))) is rx.Observable
     assert subject.pipe() is subject
+
+
+async def answers_late(message: ipc.Message) -> str:
+    return message.text
+
+
+@pytest.mark.parametrize(
+    ("predicate", "handler", "advice"),
+    [
+        (answers_late, lambda message: "pong", "predicate .* an async one"),
+        (lambda message: True, answers_late, "handler .* an async one"),
+        (lambda: True, lambda message: "pong", "predicate is called with a message"),
+        (lambda message: True, lambda message, reply: reply("pong"), "handler is called with a message"),
+        (lambda message: True, "pong", "handler is a function"),
+    ],
+    ids=["async predicate", "async handler", "no argument", "two arguments", "no function"],
+)
+def test_what_responds_is_looked_at_at_once(
+    virtual_network: VirtualNetwork, predicate: Any, handler: Any, advice: str
+) -> None:
+    with pytest.raises(ipc.InvalidOption, match=advice):
+        virtual_network.open_channel().respond(predicate, handler)
+
+
+@pytest.mark.parametrize("given", [5, "messages", None])
+def test_fail_on_gap_takes_a_channel(given: Any) -> None:
+    with pytest.raises(ipc.InvalidOption, match="takes a channel"):
+        ipc.operators.fail_on_gap(given)
+
+
+def test_fail_on_gap_is_not_given_messages(virtual_network: VirtualNetwork) -> None:
+    with pytest.raises(ipc.InvalidOption, match="takes a channel"):
+        ipc.operators.fail_on_gap(virtual_network.open_channel().messages)
+
+
+@pytest.mark.parametrize("acknowledged", ["yes", 1])
+def test_acknowledged_is_a_flag(virtual_network: VirtualNetwork, acknowledged: Any) -> None:
+    with pytest.raises(ipc.InvalidOption, match="acknowledged"):
+        virtual_network.open_channel(reliable=True).broadcast("x", acknowledged=acknowledged)
+
+
+@pytest.mark.parametrize("path", [None, 0, bytearray(b"secret")], ids=["None", "a descriptor", "bytes"])
+def test_a_key_file_has_a_path(path: Any) -> None:
+    with pytest.raises(ipc.InvalidKey, match="takes the path of a file") as refused:
+        ipc.Key.from_file(path)
+    assert "secret" not in str(refused.value)

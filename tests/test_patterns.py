@@ -36,6 +36,10 @@ def answers(what: Any) -> Callable[[ipc.Message], Any]:
     return lambda _: what
 
 
+def sleeps(message: ipc.Message) -> Any:
+    return sleep(message)
+
+
 async def sleep(_: ipc.Message) -> str:
     await asyncio.sleep(0)
     return "me"
@@ -176,7 +180,8 @@ class TestRespond:
         unhandled.clear()
 
     @pytest.mark.parametrize(
-        ("handler", "advice"), [(answers(None), "bytes-like"), (answers(5), "bytes-like"), (sleep, "map_async")]
+        ("handler", "advice"),
+        [(answers(None), "bytes-like"), (answers(5), "bytes-like"), (sleeps, "map_async")],
     )
     def test_what_is_no_answer_is_reported_with_advice(
         self,

@@ -9,8 +9,9 @@ from reactivex.abc import DisposableBase, ObserverBase, SchedulerBase
 from reactivex.disposable import SingleAssignmentDisposable
 
 from ..channel_events import Gap
-from ..errors import MessagesMissing
+from ..errors import InvalidOption, MessagesMissing
 from ..message import Message
+from ..validation.arguments import shown
 from ..validation.stream import Stream
 
 
@@ -28,8 +29,14 @@ def fail_on_gap(channel: Delivers) -> Observable[Message]:
         channel: opened with ``reliable=``; one without has no gaps, and never fails here.
 
     Raises:
+        InvalidOption: at once, for what is no channel.
         MessagesMissing: from the Observable, in the place of what is missing.
     """
+    if not hasattr(channel, "deliveries"):
+        raise InvalidOption(
+            f"fail_on_gap takes a channel, not {shown(channel)}: write operators.fail_on_gap(channel).pipe(...), where "
+            "channel.messages.pipe(...) stood"
+        )
 
     def subscribe(observer: ObserverBase[Message], scheduler: SchedulerBase | None = None) -> DisposableBase:
         subscription = SingleAssignmentDisposable()

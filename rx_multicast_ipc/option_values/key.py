@@ -78,8 +78,10 @@ class Key:
 
         Raises:
             KeyUnreadable: the file cannot be read; ``__cause__`` is the ``OSError``.
-            InvalidKey: it holds no key, one that was cut short or changed, or several.
+            InvalidKey: it holds no key, one that was cut short or changed, or several; or ``path`` is none.
         """
+        if not isinstance(path, str | bytes | os.PathLike):
+            raise InvalidKey(f"Key.from_file takes the path of a file that holds a key, not a {type(path).__name__}")
         try:
             with open(path, "rb") as file:
                 content = file.read(_LARGEST_FILE + 1)

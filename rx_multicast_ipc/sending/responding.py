@@ -15,6 +15,7 @@ from ..message import Message
 from ..receiving.wait_backlog import Predicate
 from ..subscribing.cold_observable import ColdObservable
 from ..subscribing.subscriber_errors import report
+from ..validation.arguments import check_callable, check_predicate
 from ..validation.payload import Payload
 
 
@@ -34,9 +35,8 @@ def answers(
         predicate: chooses.
         handler: makes an answer. What it, the predicate or a send raises is reported, and the next one is answered.
     """
-    for name, function in {"predicate": predicate, "handler": handler}.items():
-        if not callable(function):
-            raise InvalidOption(f"respond's {name} is a function that takes a message, not {function!r}")
+    check_predicate(predicate)
+    check_callable("handler", handler, ("a message",), "lambda m: b'pong'")
 
     def reply_to(message: Message) -> Observable[None] | None:
         if not message.port or is_own(message):  # port 0: its sender gave none, so it cannot be answered

@@ -11,7 +11,7 @@ import pytest
 
 import rx_multicast_ipc as ipc
 
-from ..helpers import Seen, run
+from ..helpers import Seen, run, wait_until
 from ..hosts import Host, Network, Packet, Sniffer, hosts
 from .channels_on_hosts import channel_on
 
@@ -159,8 +159,12 @@ def test_on_two_interfaces_of_one_segment_a_channel_knows_its_own_messages(group
         with channel, channel_on(peer, group) as other:
             heard = Seen(channel.messages)
             run(channel.broadcast("own"))
-            run(other.broadcast("another's").pipe(ipc.operators.retry_with_backoff(50, longest=0.2)))
-            heard.wait_for_count(2)
+
+            def is_heard_both_ways() -> bool:  # not before the addresses of a new interface are (RFC 4862, 5.4)
+                run(other.broadcast("another's").pipe(ipc.operators.retry_with_backoff(50, longest=0.2)))
+                return {message.interface for message in heard.values} == {"eth0", "eth1"}
+
+            wait_until(is_heard_both_ways)
             assert {message.text for message in heard.values} == {"another's"}
 
 
