@@ -267,5 +267,6 @@ def test_on_several_interfaces_with_a_slow_one_among_them_all_goes_out_of_each(d
             for seen in heard:
                 seen.wait_for_count(len(payloads))
                 assert [message.data for message in seen.values] == payloads
+            wait_until(lambda: sending)  # all may be heard before what sends it has returned
             assert sending[0].wait_for_end().values == [len(payloads)]
             assert channel.statistics.refused == 0
