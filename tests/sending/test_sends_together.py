@@ -187,8 +187,7 @@ def test_whatever_is_sent_later_leaves_later(
 def test_closing_sends_what_was_sent_before(
     channel: ipc.Channel, port: int, calls: list[list[bytes]], closes: str
 ) -> None:
-    with ipc.open_channel(port, "224.0.2.77") as listener:
-        out = ipc.open_channel(port, "224.0.2.77")
+    with ipc.open_channel(port, "224.0.2.77") as listener, ipc.open_channel(port, "224.0.2.77") as out:
 
         def answer(message: ipc.Message) -> None:
             if out.closed:

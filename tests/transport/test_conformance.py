@@ -117,10 +117,8 @@ def sealed_framed_bad_virtual() -> Rig:
 
 def wine_fault(rig: Callable[[], Rig], rule: Rule) -> str:
     """Which fault of Wine's keeps a transport from a promise; ``""`` if none does."""
-    if str(rule) == "only_named_sources_are_heard" and "udp" in rig.__name__:
-        return "sources"
-    hears_others = rig in (udp, udp_one_by_one, faultless_udp, udp_beside_packets)
-    return "groups of others" if str(rule) == "other_groups_and_ports_are_not_heard" and hears_others else ""
+    faults = {"only_named_sources_are_heard": "sources", "other_groups_and_ports_are_not_heard": "groups of others"}
+    return faults.get(str(rule), "") if "udp" in rig.__name__ else ""
 
 
 @pytest.mark.parametrize("rule", RULES, ids=str)
