@@ -69,6 +69,7 @@ def test_a_close_that_is_interrupted_anywhere_can_be_done_again(port: int, wait:
             assert told.wait_for_end().completed
             if not reached:
                 break
+        gc.collect()
 
 
 @to_the_collector
