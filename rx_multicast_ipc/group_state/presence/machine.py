@@ -19,12 +19,12 @@ from typing import Final, NamedTuple
 
 import msgspec
 
-from ..message import Address
-from ..option_values.member import Member
-from ..option_values.presence import Presence
-from ..strangers.bounded_map import BoundedMap
-from ..strangers.rate_limit import AnswerLimit
-from .presence_packet import HELLO, LEAVE, PROBE, PresencePacket
+from ...message import Address
+from ...option_values.member import Member
+from ...option_values.presence import Presence
+from ...strangers.bounded_map import BoundedMap
+from ...strangers.rate_limit import AnswerLimit
+from .packet import HELLO, LEAVE, PROBE, PresencePacket
 
 MOST_MEMBERS: Final = 1000
 """Members that are kept; strangers may make up any number of them. One more takes the place of one that was not heard
