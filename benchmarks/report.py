@@ -55,6 +55,9 @@ NAMES_OF_TRIPS = {
 }
 
 
+NAMES_OF_DELAYS = NAMES_OF_TRIPS | {"ours_spin": "channels with spin=0.0015"}
+
+
 def load() -> str:
     """What else the machine does, for whoever reads the figures."""
     busy = os.getloadavg()[0]
@@ -154,6 +157,18 @@ def ratios(results: dict[str, Any], rates: dict[str, dict[str, float]]) -> list[
                         f"round trip {rank}, µs, {how}, {NAMES_OF_TRIPS[kind]} over {NAMES_OF_TRIPS[bare]}",
                         [one[rank] for one in trips[kind]],
                         [one[rank] for one in trips[bare]],
+                    )
+                    for rank in ("p50", "p99")
+                ]
+    for how, delays in results.get("one_way", {}).items():
+        for kind, bare in ROUND_TRIPS.items():
+            if kind in delays and bare in delays:
+                rows += [
+                    Row(
+                        f"one-way delay {rank}, µs, at 1,000/s, {how}, {NAMES_OF_DELAYS[kind]} over "
+                        + NAMES_OF_DELAYS[bare],
+                        [one[rank] for one in delays[kind]],
+                        [one[rank] for one in delays[bare]],
                     )
                     for rank in ("p50", "p99")
                 ]

@@ -28,7 +28,7 @@ from .option_values.reliable import Acknowledged
 from .receiving.async_iteration import HotObservable
 from .receiving.event_loop_delivery import on_its_loop
 from .receiving.inbox import Inbox
-from .receiving.wait_backlog import Predicate
+from .receiving.pending_wait import Predicate
 from .sending.acknowledged_send import send_acknowledged
 from .sending.cold_send import Send, end_of, send_to, shown_payload
 from .sending.paced_send_all import Payloads, send_all

@@ -7,7 +7,6 @@ import threading
 import time
 from functools import partial
 from itertools import groupby
-from random import SystemRandom
 from types import TracebackType
 from typing import Final, Self
 
@@ -22,6 +21,7 @@ from ..receiving.async_iteration import HotObservable
 from ..receiving.event_loop_delivery import on_its_loop
 from ..receiving.hot_source import HotSource
 from ..strangers.rate_limit import LogLimit
+from ..transport.random_numbers import random_of
 from ..validation.arguments import check_count, check_seconds
 from .end import BridgeEnd
 from .end_table import EndTable
@@ -65,7 +65,7 @@ class Bridge:
                 )
             self._now = self._virtual_now if virtual[0] else time.monotonic
             ports = local.group.port, wide.group.port
-            self._machine = BridgeMachine(ports, takeover, SystemRandom(), self._now())
+            self._machine = BridgeMachine(ports, takeover, random_of(self._sides[0].control), self._now())
             self._start()
         except BaseException:
             self._closed = True

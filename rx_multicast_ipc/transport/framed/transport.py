@@ -9,7 +9,6 @@ import os
 import threading
 import time
 from collections.abc import Callable, Sequence
-from random import SystemRandom
 from typing import Final
 
 from msgspec.structs import replace
@@ -22,6 +21,7 @@ from ...errors import ChannelClosed, SendFailed
 from ...message import Address, Message
 from ...option_values.reliable import Acknowledged, Reliable
 from ..base import Changed, Deliver, Ended, Hears, Transport, WouldBlock, may_wait
+from ..random_numbers import random_of
 from ..sealed.sealed_traffic_notice import SealedTrafficNotice
 from ..udp.error_advice import send_failed
 from .acknowledgement_waiters import Acknowledgement, Acknowledgements
@@ -77,7 +77,7 @@ class FramedTransport(PacketTransport):
         self._port = transport.sender_address[1]
         self._buffer = transport.statistics.receive_buffer
         size = packet_size(transport.group) - self.packets.overhead
-        self._endpoint = Endpoint(reliable, size, self._buffer, SystemRandom(), self._now())
+        self._endpoint = Endpoint(reliable, size, self._buffer, random_of(transport), self._now())
         clock = self._now if self._is_virtual else time.time
         self._queue = DeliveryQueue(self._lock, scheduler, clock, self._is_virtual, self._on_own_taken, self._called)
         self._acknowledgements = Acknowledgements(self._endpoint, scheduler)
