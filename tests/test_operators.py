@@ -374,7 +374,7 @@ class TestOnBackpressureBuffer:
 def always_draw(number: float, monkeypatch: pytest.MonkeyPatch) -> None:
     drawn = Random()
     monkeypatch.setattr(drawn, "random", lambda: number)
-    monkeypatch.setattr("rx_multicast_ipc.operators.retry_backoff._random_of", lambda _: drawn)
+    monkeypatch.setattr("rx_multicast_ipc.operators.retry_backoff._random_of", lambda clock: drawn)  # pyright: ignore
 
 
 class TestRetryWithBackoff:

@@ -221,6 +221,13 @@ class Wire:
 
     def _deliver(self, arrived: list[Arrival]) -> None:
         """What arrives at one moment: one batch for each end."""
+        if len(arrived) == 1:  # as nearly all do where there is jitter
+            (arrival,) = arrived
+            message = arrival.carried.message(arrival.at)
+            if arrival.end in self._naming:
+                message = self._named(message, arrival.carried, arrival.end)
+            self._hand_over(arrival.end, [message])
+            return
         batches: dict[int, list[Message]] = {}
         carried = message = None
         for arrival in arrived:
@@ -234,17 +241,21 @@ class Wire:
                 batches[number] = [heard]
             else:
                 batch.append(heard)
-        links = self._links
         for number, batch in batches.items():
-            end = self._ends.get(number)
-            if end is None:  # closed since
-                continue
-            if links.are_cut:  # what was on its way when the link broke
-                whole, batch = batch, [one for one in batch if not self._is_broken(one, end)]
-                links.cut += len(whole) - len(batch)
-            if batch:
-                self._delivered += len(batch)
-                end.arrive(batch)
+            self._hand_over(number, batch)
+
+    def _hand_over(self, number: int, batch: list[Message]) -> None:
+        """Bring a batch to the end of that number, if it is open and nothing cut it off meanwhile."""
+        end = self._ends.get(number)
+        if end is None:
+            return
+        links = self._links
+        if links.are_cut:
+            whole, batch = batch, [one for one in batch if not self._is_broken(one, end)]
+            links.cut += len(whole) - len(batch)
+        if batch:
+            self._delivered += len(batch)
+            end.arrive(batch)
 
     def _named(self, message: Message, carried: Carried, number: int) -> Message:
         """With the interface that it came by, for who asks for it."""
