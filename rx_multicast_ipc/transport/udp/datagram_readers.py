@@ -27,7 +27,7 @@ from typing import Any, Final, NamedTuple, Protocol
 
 from ...group import Group
 from ...message import Address, Family, Message
-from . import kernel_features, socket_options
+from . import host_addresses, kernel_features
 from .kernel_features import SOL_UDP, UDP_GRO
 from .platform import PLATFORM
 from .system_calls import DONTWAIT, IOVEC, MMSGHDR, REFUSED, address_of, recvmmsg
@@ -433,7 +433,7 @@ def _name(number: int) -> str:
 
 def _host(sender: tuple[Any, ...]) -> str:
     """The address in what the socket module gives: a pair for IPv4, four values for IPv6."""
-    return sender[0] if len(sender) == 2 else socket_options.ipv6_text(sender[0], sender[3])
+    return sender[0] if len(sender) == 2 else host_addresses.ipv6_text(sender[0], sender[3])
 
 
 def _decode_name(name: bytes) -> Address:
@@ -443,4 +443,4 @@ def _decode_name(name: bytes) -> Address:
     if family == socket.AF_INET:
         return socket.inet_ntoa(name[4:8]), port
     address = socket.inet_ntop(socket.AF_INET6, name[8:24])
-    return socket_options.ipv6_text(address, struct.unpack_from("=I", name, 24)[0]), port
+    return host_addresses.ipv6_text(address, struct.unpack_from("=I", name, 24)[0]), port

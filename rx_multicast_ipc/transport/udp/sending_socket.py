@@ -22,7 +22,7 @@ from ...subscribing.subscriber_errors import report
 from ..base import WouldBlock, may_wait
 from ..delivered_batch import HERE, NOBODY_LOOKS, Gathered
 from ..own_messages import OwnMessages
-from . import batch_sending, socket_options
+from . import batch_sending, host_addresses, socket_options, socket_plans
 from .error_advice import send_failed
 from .gathered_sends import GatheredSends, Told, tell
 from .group_socket import OwnSends
@@ -95,7 +95,7 @@ class Outlet:
         self._datagrams_to_group = self._packets_to_group = 0
         self.socket = socket_options.open_socket(
             group,
-            socket_options.send_plan(group, next(iter(nics.values()), None), receive_buffer, from_group=from_group),
+            socket_plans.send_plan(group, next(iter(nics.values()), None), receive_buffer, from_group=from_group),
         )
         self._port: int = self.socket.getsockname()[1]
         self._nics: tuple[Nic, ...] = ()
@@ -103,7 +103,7 @@ class Outlet:
 
     def turn_to(self, nics: Mapping[int, Nic]) -> None:
         """Send by these interfaces from now on."""
-        by_name = {nic.name: socket_options.source_address(self._group, nic) for nic in nics.values()}
+        by_name = {nic.name: host_addresses.source_address(self._group, nic) for nic in nics.values()}
         found = list(filter(None, by_name.values()))
         addresses = [(address, self._port) for address in found]
         # On two interfaces of one segment, each also hears the other.
@@ -122,7 +122,7 @@ class Outlet:
             self.addresses = frozenset((*addresses, *crossed))
             if self._one_nic and not self._shut:
                 with suppress(OSError):  # an interface that just went away: the notice of it is on its way
-                    socket_options.apply(self.socket, socket_options.outgoing(self._group, self._nics[0]))
+                    socket_options.apply(self.socket, socket_plans.outgoing(self._group, self._nics[0]))
 
     @property
     def sent_to_group(self) -> OwnSends:
@@ -146,7 +146,7 @@ class Outlet:
                         raise BlockingIOError(errno.EAGAIN, os.strerror(errno.EAGAIN))
                     if destination is not None:
                         self.socket.sendto(
-                            payload, socket_options.ipv6_destination(destination) if self._is_ipv6 else destination
+                            payload, host_addresses.ipv6_destination(destination) if self._is_ipv6 else destination
                         )
                     elif self._one_nic:
                         self._send_to_group(payload, self._name)
@@ -345,7 +345,7 @@ class Outlet:
         while copies.left:
             nic = copies.left[0]
             try:
-                socket_options.apply(self.socket, socket_options.outgoing(self._group, nic))
+                socket_options.apply(self.socket, socket_plans.outgoing(self._group, nic))
                 self._send_to_group(payload, nic.name)
             except BlockingIOError:
                 raise

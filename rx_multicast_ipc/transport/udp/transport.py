@@ -21,7 +21,7 @@ from ..base import Changed, Deliver, Ended, Hears
 from ..ip_datagrams import PAYLOAD_LIMITS, check_ip_destination
 from ..own_messages import OwnMessages
 from ..threaded_end import ThreadedEnd
-from . import datagram_readers, kernel_features, socket_options
+from . import datagram_readers, host_addresses, kernel_features, socket_options
 from .error_advice import cannot_open, is_transient
 from .group_socket import Listener
 from .io_thread import IoThread, Reader
@@ -131,7 +131,7 @@ class UdpTransport(ThreadedEnd):
         self._outlet.when_writable(action)
 
     def look_up(self, name: str) -> str:
-        address = socket_options.look_up(name, self.group)
+        address = host_addresses.look_up(name, self.group)
         check_ip_destination(address, self.group)
         return address
 
@@ -221,7 +221,7 @@ class UdpTransport(ThreadedEnd):
         own = self._outlet.addresses
         if listener.filters_own:  # so what came through has a source that is new, or is of another host
             suspects = {message.address for message in batch if message.port == port}
-            own = {(address, port) for address in suspects if socket_options.is_local(address)}
+            own = {(address, port) for address in suspects if host_addresses.is_local(address)}
         others = [message for message in batch if message.sender not in own]
         if len(others) < len(batch):
             self._own_bytes -= sum([len(message.data) for message in batch if message.sender in own])
