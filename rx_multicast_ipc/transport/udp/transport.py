@@ -26,7 +26,7 @@ from .error_advice import cannot_open, is_transient
 from .group_socket import Listener
 from .io_thread import IoThread, Reader
 from .memberships import Memberships
-from .sending_socket import Outlet
+from .outlet import Outlet
 
 _log = logging.getLogger("rx_multicast_ipc")
 
