@@ -13,7 +13,7 @@ from reactivex import operators as ops
 import rx_multicast_ipc as ipc
 
 from .contenders import raw
-from .costs import held
+from rx_multicast_ipc.testing.held_channel import held
 
 PORT = 51_100
 TURNS = 5000
