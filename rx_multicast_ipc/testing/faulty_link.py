@@ -6,12 +6,13 @@ import math
 from collections import deque
 from collections.abc import Iterator
 from random import Random
-from typing import Any, TypedDict
+from typing import TypedDict
 
 import msgspec
 
 from ..errors import InvalidOption
 from ..message import Message
+from ..validation.arguments import is_number, shown
 
 
 class FaultOptions(TypedDict, total=False):
@@ -74,14 +75,14 @@ class CheckedFaults(msgspec.Struct, frozen=True, kw_only=True):
     def __post_init__(self) -> None:
         for name in ("loss", "duplication", "reordering", "corruption"):
             value = getattr(self, name)
-            if not _is_number(value) or not 0 <= value <= 1:
-                raise InvalidOption(f"{name} is a fraction from 0 to 1, such as 0.3 for 30 %, not {value!r}")
+            if not is_number(value) or not 0 <= value <= 1:
+                raise InvalidOption(f"{name} is a fraction from 0 to 1, such as 0.3 for 30 %, not {shown(value)}")
         for name in ("latency", "jitter"):
             value = getattr(self, name)
-            if not _is_number(value) or not 0 <= value < math.inf:
-                raise InvalidOption(f"{name} is a number of seconds, 0 or more, not {value!r}")
+            if not is_number(value) or not 0 <= value < math.inf:
+                raise InvalidOption(f"{name} is a number of seconds, 0 or more, not {shown(value)}")
         if not isinstance(self.seed, int | str):
-            raise InvalidOption(f"seed is a whole number or a text, not {self.seed!r}")
+            raise InvalidOption(f"seed is a whole number or a text, not {shown(self.seed)}")
 
 
 class FaultyLink:
@@ -140,10 +141,6 @@ class FaultyLink:
 
 Parcel = tuple[FaultyLink, float, Message]
 """A datagram, the link that it came by, and how many seconds it is late."""
-
-
-def _is_number(value: Any) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool)
 
 
 def _flip(data: bytes, where: float) -> bytes:
