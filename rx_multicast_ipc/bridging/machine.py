@@ -37,6 +37,9 @@ _MEMORY: Final = 1.5
 Path = tuple[int, ...]
 """Numbers of the bridges that a message has crossed."""
 
+ControlPackets = list[tuple[int, bytes]]
+"""Packets for other bridges, each with the side that it goes to."""
+
 
 class _Told(NamedTuple):
     """An end of another bridge.
@@ -100,7 +103,7 @@ class BridgeMachine:
         """Whether it carries at this moment."""
         return self._tree.may_carry(now)
 
-    def tick(self, now: float) -> list[tuple[int, bytes]]:
+    def tick(self, now: float) -> ControlPackets:
         """Look what time brought, every ``timing.tick``; returns control packets and the sides that they go to."""
         if now >= self._tells_again_at:
             self._tells_again_at = now + _TELL_AGAIN
@@ -118,7 +121,7 @@ class BridgeMachine:
         self._was_asked = [False, False]
         return packets
 
-    def hear_control(self, side: int, data: bytes, now: float) -> list[tuple[int, bytes]]:
+    def hear_control(self, side: int, data: bytes, now: float) -> ControlPackets:
         """Take what came on a side's control port; returns packets as :meth:`tick` does."""
         packet = parse_or_none(data, self._ports[side])
         if isinstance(packet, Hello):
@@ -140,11 +143,11 @@ class BridgeMachine:
             self._was_asked[side] = True
         return []
 
-    def farewell(self) -> list[tuple[int, bytes]]:
+    def farewell(self) -> ControlPackets:
         """What is said at the end."""
         return [(side, pack(hello)) for side, hello in self._tree.farewell()]
 
-    def has_end(self, side: int, end: object, addresses: frozenset[Address], path: Path) -> list[tuple[int, bytes]]:
+    def has_end(self, side: int, end: object, addresses: frozenset[Address], path: Path) -> ControlPackets:
         """From now on ``end`` is one of this bridge's on ``side``; returns packets as :meth:`tick` does."""
         self._own[side][end] = _OwnEnd(addresses, path)
         self._refresh(side)
@@ -191,7 +194,7 @@ class BridgeMachine:
         path = self.path_of(side, sender)
         return bool(path) and path[-1] in self._bridges[1 - side]
 
-    def _turn(self, now: float) -> list[tuple[int, bytes]]:
+    def _turn(self, now: float) -> ControlPackets:
         """What follows from what was heard, or from the time."""
         tree = self._tree
         if tree.loop:
@@ -211,7 +214,7 @@ class BridgeMachine:
                 self._uncarried.clear()
         return [(side, pack(hello)) for side, hello in tree.hellos(now)]
 
-    def _tell_of_ends(self, side: int, *, everything: bool = False) -> list[tuple[int, bytes]]:
+    def _tell_of_ends(self, side: int, *, everything: bool = False) -> ControlPackets:
         new: list[tuple[frozenset[Address], Path]] = []
         for end in self._own[side].values():
             if everything or end.repeats:

@@ -10,7 +10,8 @@ from typing import Final, Self
 import msgspec
 
 from ..errors import InvalidGroup, InvalidOption
-from ..group import Ip, check_port
+from ..group import check_port
+from ..validation.numeric_address import Ip
 from ..message import Message
 from . import pcap, pcapng
 from .captured_datagram import Datagram

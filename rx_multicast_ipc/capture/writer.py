@@ -10,7 +10,7 @@ from types import TracebackType
 from typing import Final, NamedTuple, Self
 
 from ..errors import CaptureFailed, InvalidAddress, InvalidOption, PayloadTooLarge
-from ..group import Ip
+from ..validation.numeric_address import Ip
 from ..message import Address, Message
 from ..transport.ip_datagrams import PAYLOAD_LIMITS
 from .link_types import RAW

@@ -17,7 +17,7 @@ from ..option_values.presence import Presence
 from ..receiving.state_source import StateSource
 from ..transport.framed.packet_port import PacketPort
 from ..transport.framed.packets import ControlPacket
-from .next_timer import NextTimer
+from ..transport.next_timer import NextTimer
 from .presence_packet import PRESENCE, pack_presence, read_presence
 from .roster import CAME, GOODBYE, MOST_MEMBERS, MOVED, SILENT, Outgoing, Roster
 

@@ -25,7 +25,7 @@ from ..transport import Transport
 from ..transport.framed.packet_port import PacketPort
 from ..transport.framed.packets import NUMBER_LIMIT
 from .latest_packets import AskPacket, LatestValuePacket, Version, latest_overhead, pack_ask, pack_latest
-from .next_timer import NextTimer
+from ..transport.next_timer import NextTimer
 from .replica import Ask, Give, Replica, Tell
 
 _log = logging.getLogger("rx_multicast_ipc")

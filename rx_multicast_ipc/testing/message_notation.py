@@ -15,7 +15,8 @@ from typing import Any, Final, NamedTuple
 import msgspec
 
 from ..errors import InvalidAddress, InvalidOption
-from ..group import Ip, check_port
+from ..group import check_port
+from ..validation.numeric_address import Ip
 from ..message import Message
 from ..transport.ip_datagrams import PAYLOAD_LIMITS
 from ..transport.virtual.network import Datagram

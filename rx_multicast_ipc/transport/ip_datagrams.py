@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import Final
 
 from ..errors import InvalidAddress, Unsupported
-from ..group import Group, Ip
+from ..group import Group
+from ..validation.numeric_address import Ip
 from ..message import Family
 
 PAYLOAD_LIMITS: Final[dict[Family, int]] = {"IPv4": 65_507, "IPv6": 65_527}

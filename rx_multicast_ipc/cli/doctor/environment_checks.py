@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator
 
-from ...group import Ip
+from ...validation.numeric_address import Ip
 from ...transport.udp import kernel_features
 from ...validation.environment import INTERFACE as INTERFACE_VARIABLE
 from ...validation.secrets_in_urls import masked

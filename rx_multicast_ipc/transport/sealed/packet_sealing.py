@@ -9,14 +9,15 @@ import time
 from collections.abc import Iterable
 from typing import Final
 
-from reactivex.abc import DisposableBase
 from reactivex.scheduler import VirtualTimeScheduler
 
 from ...channel_events import Rejected
+from ...channel_scheduler import clock_of
 from ...message import Address, Message
 from ...option_values.key import Keys
 from ...strangers.bounded_map import BoundedMap
 from ..framed.packet_port import PacketPort
+from ..next_timer import NextTimer
 from .challenge import Challenge, pack
 from .rejections import Report
 from .sessions import Sessions
@@ -26,9 +27,6 @@ _log = logging.getLogger("rx_multicast_ipc")
 
 _ANSWERED: Final = 0.2
 """Seconds in which those who are there have asked a new end to prove that it is."""
-
-_LEAST_PAUSE: Final = 1e-5
-"""Seconds: so that a timer is never due before its time by a rounding error."""
 
 _REMEMBERED: Final = 1024
 """Ends that were sent to alone."""
@@ -49,8 +47,6 @@ class PacketSealing:
         self._news_at = -math.inf
         self._began = False
         self._sent_to: BoundedMap[Address, None] = BoundedMap(_REMEMBERED)
-        self._timer: DisposableBase | None = None
-        self._due = math.inf
 
     @property
     def overhead(self) -> int:
@@ -59,11 +55,9 @@ class PacketSealing:
     def attach(self, port: PacketPort) -> None:
         self._port = port
         transport = port.transport
-        self._scheduler = transport.scheduler
-        scheduler = self._scheduler
-        virtual = isinstance(scheduler, VirtualTimeScheduler)
-        self._now = (lambda: scheduler.to_seconds(scheduler.now)) if virtual else time.monotonic
-        self._wall_clock = self._now if virtual else time.time
+        self._now = clock_of(transport.scheduler)
+        self._wall_clock = self._now if isinstance(transport.scheduler, VirtualTimeScheduler) else time.time
+        self._timer = NextTimer(transport.scheduler, self._on_timer)
         group = transport.group
         self._sessions = Sessions(
             self._keys,
@@ -125,9 +119,8 @@ class PacketSealing:
             reports = self._go_on(self._now())
         self._tell(reports)
 
-    def _on_timer(self, _scheduler: object, _state: object) -> None:
+    def _on_timer(self) -> None:
         with self._port.lock:
-            self._due, self._timer = math.inf, None
             now = self._now()
             self._sessions.tick(now)
             reports = self._go_on(now)
@@ -139,15 +132,12 @@ class PacketSealing:
         """Send what is to be sent, and plan when to go on; with the lock. Returns what is to be told without it."""
         sessions, port = self._sessions, self._port
         if sessions.outgoing:
-            outgoing, sessions.outgoing = sessions.outgoing, []
+            outgoing = [*sessions.outgoing]
+            sessions.outgoing.clear()
             port.send_wrapped(outgoing)
         reports = sessions.rejections.take(now)
-        due = min(sessions.timer(), sessions.rejections.timer())
-        if due < self._due and port.is_open:
-            if self._timer is not None:
-                self._timer.dispose()
-            self._due = due
-            self._timer = self._scheduler.schedule_relative(max(0.0, due - now) + _LEAST_PAUSE, self._on_timer)
+        if port.is_open:
+            self._timer.call_at(min(sessions.timer(), sessions.rejections.timer()), now)
         return reports
 
     def _tell(self, reports: list[Report]) -> None:

@@ -1,4 +1,4 @@
-"""What was refused, counted, and told as often as somebody can bear. Pure: time is passed in."""
+"""What was refused, counted, and reported once a second at most. Pure: time is passed in."""
 
 from __future__ import annotations
 
@@ -45,12 +45,16 @@ class Report(NamedTuple):
 class Rejections:
     """Counts what is refused, and says what to tell: the first of a kind at once, then once a second at most.
 
+    Args:
+        copies_are_expected: whether each datagram may come over several interfaces, so that a copy is nothing to tell.
+
     Attributes:
         total: how many there were.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, *, copies_are_expected: bool) -> None:
         self.total = 0
+        self._copies_are_expected = copies_are_expected
         self._waiting: dict[Why, Report] = {}
         self._told_at: dict[Why, float] = {}
 
@@ -59,6 +63,11 @@ class Rejections:
         before = self._waiting.get(why)
         count += 0 if before is None else before.number
         self._waiting[why] = Report(why, detail, sender, count, why not in self._told_at)
+
+    def add_copy(self, sender: Address) -> None:
+        """A datagram came whose number was taken before."""
+        if not self._copies_are_expected:
+            self.add(Why.REPLAYED, sender)
 
     @property
     def waits(self) -> bool:

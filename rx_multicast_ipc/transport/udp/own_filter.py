@@ -13,7 +13,7 @@ import struct
 from collections.abc import Iterable
 from typing import Final
 
-from ...group import Ip
+from ...validation.numeric_address import Ip
 from ...message import Address
 from .platform import PLATFORM
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import Final, NamedTuple
 
 from ...errors import InvalidInterface
-from ...group import ALL_INTERFACES, DEFAULT_INTERFACE, LOOPBACK, Group, Ip
+from ...group import ALL_INTERFACES, DEFAULT_INTERFACE, LOOPBACK, Group
+from ...validation.numeric_address import Ip
 from ...message import Family
 
 NETWORK_INTERFACE: Final = "eth0"

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any, Final, NamedTuple, cast
 
 from ....errors import CannotOpen, InvalidOption, MissingExtra, NotAuthorized
-from ....group import Ip
+from ....validation.numeric_address import Ip
 from ....option_values.engines import Nats
 from .wire import NotNats, Parser, Said
 
