@@ -84,7 +84,7 @@ from .topics.topic_message import TopicMessage
 if TYPE_CHECKING:
     from . import capture, notebook, operators, testing
     from .bridging import Bridge, BridgeRole, BridgeStatistics, bridge
-    from .group_state.latest_value import LatestValue
+    from .group_state.latest.value import LatestValue
     from .topics.topic import Topic
 
     __version__: str
@@ -174,7 +174,7 @@ safe_log.install()
 _ROOMS_LOADED_WHEN_TOUCHED = ("capture", "notebook", "operators", "testing")
 
 _LOADED_WHEN_TOUCHED = {
-    "LatestValue": ".group_state.latest_value",
+    "LatestValue": ".group_state.latest.value",
     "Topic": ".topics.topic",
     **dict.fromkeys(("Bridge", "BridgeRole", "BridgeStatistics", "bridge"), ".bridging"),
 }

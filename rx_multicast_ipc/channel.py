@@ -46,7 +46,7 @@ from .validation.topic_name import check_pattern
 if TYPE_CHECKING:
     from typing_extensions import TypeForm  # what checkers bring with them; nothing is imported at run time
 
-    from .group_state.latest_value import LatestValue
+    from .group_state.latest.value import LatestValue
     from .payload_format import Codec, Format
     from .subscribing.decode_errors import OnDecodeError
     from .topics.topic import Topic

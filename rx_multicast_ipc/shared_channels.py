@@ -22,7 +22,7 @@ from .message import Address, Message
 from .option_values.engines import LARGEST_ON_ENGINES
 from .option_values.key import Key, Keys, check_keys, keys_of_environment
 from .receiving.async_iteration import HotObservable
-from .receiving.history import check_since, history
+from .receiving.past_messages import check_since, history
 from .sending.cold_send import Send, end_of, send_to
 from .sending.kept_sender import with_sender
 from .transport import OpenTransport, Transport

@@ -21,13 +21,13 @@ from ..transport import Transport
 from ..transport.framed.packet_port import PacketPort
 from ..transport.framed.packets import ControlPacket
 from ..validation.topic_name import check_name
-from .latest_packets import ASK, LATEST_STARTS, read_ask, read_latest
-from .presence_packet import PRESENCE, read_presence
+from .latest.packets import ASK, LATEST_STARTS, read_ask, read_latest
+from .presence.packet import PRESENCE, read_presence
 
 if TYPE_CHECKING:
-    from .latest_value import LatestValue
-    from .member_watch import MemberWatch
-    from .value_keeper import ValueKeeper
+    from .latest.keeper import ValueKeeper
+    from .latest.value import LatestValue
+    from .presence.watch import MemberWatch
 
 
 class GroupState:
@@ -61,7 +61,7 @@ class GroupState:
         if presence is None:
             self._port.handle(PRESENCE, _is_presence)
         else:
-            from .member_watch import MemberWatch
+            from .presence.watch import MemberWatch
 
             self._watch = MemberWatch(self._port, presence, self._session, self._random, inbox.refusal)
         inbox.sift(self._sift if packets is not None else self._sift_with_packets)
@@ -84,8 +84,8 @@ class GroupState:
 
     def latest(self, name: str, type: Any, format: Format | Codec[Any], on_error: OnDecodeError) -> LatestValue[Any]:
         """See :meth:`rx_multicast_ipc.Channel.latest`."""
-        from .latest_value import LatestValue, ValuePort
-        from .value_keeper import ValueKeeper
+        from .latest.keeper import ValueKeeper
+        from .latest.value import LatestValue, ValuePort
 
         check_name(name)
         if self._transport.closed:

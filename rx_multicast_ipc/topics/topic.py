@@ -21,7 +21,7 @@ from .topic_router import Hearing, RoutedSource, TopicRouter
 from .value_codec import ValueCodec
 
 if TYPE_CHECKING:
-    from ..group_state.latest_value import LatestValue
+    from ..group_state.latest.value import LatestValue
 
 _T = TypeVar("_T")
 

@@ -12,7 +12,7 @@ import pytest
 from reactivex import operators as ops
 
 import rx_multicast_ipc as ipc
-from rx_multicast_ipc.group_state.latest_packets import LatestValuePacket, Version, pack_latest
+from rx_multicast_ipc.group_state.latest.packets import LatestValuePacket, Version, pack_latest
 from rx_multicast_ipc.testing import VirtualClock, VirtualNetwork
 
 from ..helpers import PATIENCE
@@ -284,7 +284,7 @@ def test_a_forged_version_does_not_end_what_can_be_set(network: VirtualNetwork, 
 def test_strangers_who_ask_again_and_again_are_answered_within_a_limit(
     network: VirtualNetwork, clock: VirtualClock
 ) -> None:
-    from rx_multicast_ipc.group_state.latest_packets import AskPacket, pack_ask
+    from rx_multicast_ipc.group_state.latest.packets import AskPacket, pack_ask
     from rx_multicast_ipc.transport.framed.packet_codec import pack_control
 
     owner, stranger = network.open_channel(), network.open_channel()

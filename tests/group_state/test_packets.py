@@ -6,7 +6,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from rx_multicast_ipc.group_state.latest_packets import (
+from rx_multicast_ipc.group_state.latest.packets import (
     LATEST_STARTS,
     AskPacket,
     LatestValuePacket,
@@ -16,7 +16,7 @@ from rx_multicast_ipc.group_state.latest_packets import (
     read_ask,
     read_latest,
 )
-from rx_multicast_ipc.group_state.presence_packet import PRESENCE, PresencePacket, pack_presence, read_presence
+from rx_multicast_ipc.group_state.presence.packet import PRESENCE, PresencePacket, pack_presence, read_presence
 from rx_multicast_ipc.transport.framed.packet_codec import pack_control, parse_control
 from rx_multicast_ipc.transport.framed.packets import ControlPacket
 

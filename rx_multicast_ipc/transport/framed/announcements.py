@@ -9,9 +9,9 @@ from random import Random
 from typing import Final
 
 from ...message import Address
-from .members import MOST_MEMBERS
 from .packet_codec import pack
 from .packets import Datagram, Status
+from .stream_receivers import MOST_MEMBERS
 
 _HELLOS: Final = (0.0, 0.02, 0.06, 0.15, 0.4, 1.0)
 """Seconds after which an end says that it is there: six times, for any may be lost."""

@@ -14,9 +14,9 @@ from typing import Any, Final, NamedTuple
 
 from ...message import Address
 from ...option_values.reliable import Acknowledged, Reliable
+from .acknowledgement_marks import Mark
 from .announcements import Announcements
 from .incoming import Incoming
-from .marks import Mark
 from .outgoing import Outgoing
 from .outgoing_streams import OutgoingStreams
 from .packet_codec import pack, parse

@@ -15,9 +15,9 @@ from ...message import Address
 from ...option_values.reliable import Reliable
 from .challenge import Challenge
 from .early_packets import EarlyPackets
-from .missing_packets import LONGEST_TRIP, SMALL_GROUP, MissingPackets
 from .packets import WINDOW_LIMIT, Beat, Data, Status
 from .reassembly import Event, Reassembly
+from .repair_requests import LONGEST_TRIP, SMALL_GROUP, MissingPackets
 
 _STATUS_EVERY: Final = 8
 """Packets, if they are of a size that fills a window soon."""

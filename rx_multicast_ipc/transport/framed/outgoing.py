@@ -13,15 +13,15 @@ from typing import Final
 
 from ...message import Address
 from ...option_values.reliable import Reliable
-from .beats import Beats
+from .acknowledgement_marks import Mark, Marks
 from .congestion import Congestion
-from .marks import Mark, Marks
-from .members import Member, Members
+from .heartbeats import Beats
 from .message_queue import MessageQueue
 from .packet_codec import START, WHOLE_START, pack, pack_data
 from .packets import HEADER_SIZE, WHOLE, Beat, Bye, Status
 from .repairs import Repairs
 from .sent_packets import SentPackets
+from .stream_receivers import Member, Members
 
 _NOBODY_WAIT: Final = 0.2
 """Seconds that a burst waits for the first receiver to make itself known."""

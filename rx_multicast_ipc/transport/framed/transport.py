@@ -24,7 +24,7 @@ from ...option_values.reliable import Acknowledged, Reliable
 from ..base import Changed, Deliver, Ended, Hears, Transport, WouldBlock, may_wait
 from ..sealed.sealed_traffic_notice import SealedTrafficNotice
 from ..udp.error_advice import send_failed
-from .acknowledgement import Acknowledgement, Acknowledgements
+from .acknowledgement_waiters import Acknowledgement, Acknowledgements
 from .delivery_queue import DeliveryQueue
 from .endpoint import Endpoint
 from .envelope import Envelope

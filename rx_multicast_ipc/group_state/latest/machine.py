@@ -19,9 +19,9 @@ import math
 from random import Random
 from typing import Final, NamedTuple
 
-from ..message import Address
-from ..strangers.bounded_map import BoundedMap
-from .latest_packets import MOST_ATTEMPTS, Version
+from ...message import Address
+from ...strangers.bounded_map import BoundedMap
+from .packets import MOST_ATTEMPTS, Version
 
 _MERGE: Final = 0.005
 """Seconds for which the owner waits for more who ask."""

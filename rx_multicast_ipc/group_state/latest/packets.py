@@ -13,9 +13,9 @@ from __future__ import annotations
 
 from typing import Final, NamedTuple
 
-from ..transport.framed.packet_codec import pack_control, parse_control
-from ..transport.framed.packets import HEADER_SIZE, MAGIC, NUMBER_LIMIT, ControlPacket
-from ..validation.topic_name import LONGEST_NAME, read_name
+from ...transport.framed.packet_codec import pack_control, parse_control
+from ...transport.framed.packets import HEADER_SIZE, MAGIC, NUMBER_LIMIT, ControlPacket
+from ...validation.topic_name import LONGEST_NAME, read_name
 
 LATEST: Final = 7
 ASK: Final = 8

@@ -1,4 +1,4 @@
-"""Presence of one channel: timers and packets around :class:`.roster.Roster`, which knows the protocol."""
+"""Presence of one channel: timers and packets around :class:`.machine.Roster`, which knows the protocol."""
 
 from __future__ import annotations
 
@@ -9,17 +9,17 @@ from random import Random
 
 from reactivex.scheduler import VirtualTimeScheduler
 
-from ..channel_events import Joined, Left
-from ..channel_scheduler import clock_of
-from ..message import Address, Message
-from ..option_values.member import Member
-from ..option_values.presence import Presence
-from ..receiving.state_source import StateSource
-from ..transport.framed.packet_port import PacketPort
-from ..transport.framed.packets import ControlPacket
-from ..transport.next_timer import NextTimer
-from .presence_packet import PRESENCE, pack_presence, read_presence
-from .roster import CAME, GOODBYE, MOST_MEMBERS, MOVED, SILENT, Outgoing, Roster
+from ...channel_events import Joined, Left
+from ...channel_scheduler import clock_of
+from ...message import Address, Message
+from ...option_values.member import Member
+from ...option_values.presence import Presence
+from ...receiving.state_source import StateSource
+from ...transport.framed.packet_port import PacketPort
+from ...transport.framed.packets import ControlPacket
+from ...transport.next_timer import NextTimer
+from .machine import CAME, GOODBYE, MOST_MEMBERS, MOVED, SILENT, Outgoing, Roster
+from .packet import PRESENCE, pack_presence, read_presence
 
 _log = logging.getLogger("rx_multicast_ipc")
 

@@ -7,10 +7,10 @@ import os
 import pytest
 
 from rx_multicast_ipc import Presence
-from rx_multicast_ipc.group_state.presence_packet import HELLO, LEAVE, PROBE, PresencePacket
-from rx_multicast_ipc.group_state.roster import GOODBYE, MOST_MEMBERS, SILENT
+from rx_multicast_ipc.group_state.presence.machine import GOODBYE, MOST_MEMBERS, SILENT
+from rx_multicast_ipc.group_state.presence.packet import HELLO, LEAVE, PROBE, PresencePacket
 
-from .roster_simulation import Node, Simulation
+from .presence_simulation import Node, Simulation
 
 LONG = "RX_MULTICAST_IPC_SOAK" in os.environ
 

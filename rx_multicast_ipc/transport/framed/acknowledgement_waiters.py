@@ -10,8 +10,8 @@ from reactivex.disposable import Disposable
 from reactivex.scheduler.periodicscheduler import PeriodicScheduler
 
 from ...option_values.reliable import Acknowledged
+from .acknowledgement_marks import Mark
 from .endpoint import Endpoint
-from .marks import Mark
 
 
 class Acknowledgement(Disposable):

@@ -9,13 +9,13 @@ from typing import Any, Final, Generic, NamedTuple, TypeVar
 from reactivex import Observable
 from reactivex.abc import DisposableBase, ObserverBase, SchedulerBase
 
-from ..errors import DecodeFailed
-from ..message import Message
-from ..payload_format import Codec, Format, PayloadFormat
-from ..receiving.async_iteration import HotObservable
-from ..subscribing.decode_errors import OnDecodeError, decode_error_handler
-from ..topics.value_codec import ValueCodec
-from ..validation.payload import as_payload
+from ...errors import DecodeFailed
+from ...message import Message
+from ...payload_format import Codec, Format, PayloadFormat
+from ...receiving.async_iteration import HotObservable
+from ...subscribing.decode_errors import OnDecodeError, decode_error_handler
+from ...topics.value_codec import ValueCodec
+from ...validation.payload import as_payload
 
 _T = TypeVar("_T")
 

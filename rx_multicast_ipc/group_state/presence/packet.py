@@ -9,9 +9,9 @@ from __future__ import annotations
 
 from typing import Final, NamedTuple
 
-from ..option_values.presence import LONGEST_ABOUT, LONGEST_INTERVAL, LONGEST_NAME, SHORTEST_INTERVAL, is_name
-from ..strangers.decoding import text_or_none
-from ..transport.framed.packets import NUMBER_LIMIT, ControlPacket
+from ...option_values.presence import LONGEST_ABOUT, LONGEST_INTERVAL, LONGEST_NAME, SHORTEST_INTERVAL, is_name
+from ...strangers.decoding import text_or_none
+from ...transport.framed.packets import NUMBER_LIMIT, ControlPacket
 
 PRESENCE: Final = 6
 """The kind of packet."""

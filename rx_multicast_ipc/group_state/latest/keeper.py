@@ -1,4 +1,4 @@
-"""One latest value of one channel: timers and packets around :class:`.replica.Replica`, which knows the protocol."""
+"""One latest value of one channel: timers and packets around :class:`.machine.Replica`, which knows the protocol."""
 
 from __future__ import annotations
 
@@ -14,19 +14,19 @@ from reactivex import Observable
 from reactivex.abc import DisposableBase, ObserverBase, SchedulerBase
 from reactivex.scheduler import VirtualTimeScheduler
 
-from ..channel_scheduler import clock_of
-from ..errors import ChannelClosed, PayloadTooLarge, SendFailed
-from ..message import Message
-from ..receiving.state_source import StateSource
-from ..sending.cold_send import Send
-from ..strangers.rate_limit import AnswerLimit, RateLimit
-from ..subscribing.cold_observable import ColdObservable
-from ..transport import Transport
-from ..transport.framed.packet_port import PacketPort
-from ..transport.framed.packets import NUMBER_LIMIT
-from .latest_packets import AskPacket, LatestValuePacket, Version, latest_overhead, pack_ask, pack_latest
-from ..transport.next_timer import NextTimer
-from .replica import Ask, Give, Replica, Tell
+from ...channel_scheduler import clock_of
+from ...errors import ChannelClosed, PayloadTooLarge, SendFailed
+from ...message import Message
+from ...receiving.state_source import StateSource
+from ...sending.cold_send import Send
+from ...strangers.rate_limit import AnswerLimit, RateLimit
+from ...subscribing.cold_observable import ColdObservable
+from ...transport import Transport
+from ...transport.framed.packet_port import PacketPort
+from ...transport.framed.packets import NUMBER_LIMIT
+from ...transport.next_timer import NextTimer
+from .machine import Ask, Give, Replica, Tell
+from .packets import AskPacket, LatestValuePacket, Version, latest_overhead, pack_ask, pack_latest
 
 _log = logging.getLogger("rx_multicast_ipc")
 
@@ -78,7 +78,7 @@ class ValueKeeper:
         transport.call(self._go_on)
 
     def set(self, value: bytes) -> Observable[None]:
-        """See :meth:`.latest_value.LatestValue.set`."""
+        """See :meth:`.value.LatestValue.set`."""
         transport = self._transport
         if transport.closed:
             raise ChannelClosed

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import deque
 
 from ...message import Address
-from .members import Members
+from .stream_receivers import Members
 
 
 class Mark:

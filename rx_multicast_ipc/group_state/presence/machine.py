@@ -11,20 +11,19 @@ more than they would have sent. A packet has a number in its session: what is no
 
 from __future__ import annotations
 
-import heapq
 import math
-from itertools import count
 from random import Random
 from typing import Final, NamedTuple
 
 import msgspec
 
-from ..message import Address
-from ..option_values.member import Member
-from ..option_values.presence import Presence
-from ..strangers.bounded_map import BoundedMap
-from ..strangers.rate_limit import AnswerLimit
-from .presence_packet import HELLO, LEAVE, PROBE, PresencePacket
+from ...message import Address
+from ...option_values.member import Member
+from ...option_values.presence import Presence
+from ...strangers.bounded_map import BoundedMap
+from ...strangers.rate_limit import AnswerLimit
+from .deadlines import Deadlines
+from .packet import HELLO, LEAVE, PROBE, PresencePacket
 
 MOST_MEMBERS: Final = 1000
 """Members that are kept; strangers may make up any number of them. One more takes the place of one that was not heard
@@ -33,9 +32,6 @@ for ``_STALE`` seconds, or is left out."""
 _STALE: Final = 5.0
 _LOOKS_FOR_STALE: Final = 0.1
 """Seconds between two looks for one, for each costs a look at all."""
-
-_SPARE: Final = 64
-"""Deadlines of members that are gone, beyond as many as there are members."""
 
 GOODBYE: Final = "said goodbye"
 SILENT: Final = "silent"
@@ -96,10 +92,9 @@ class _Known:
         number: the highest number of a packet of it.
         probes: how many it was sent since.
         lost_at: when an engine said that it is gone, if it was not heard since.
-        look: which of the entries with its name says when to look after it; the others do not count any more.
     """
 
-    __slots__ = ("address_at", "heard_at", "interval", "look", "lost_at", "member", "number", "probes")
+    __slots__ = ("address_at", "heard_at", "interval", "lost_at", "member", "number", "probes")
 
     def __init__(self, member: Member, interval: float, number: int, now: float) -> None:
         self.member = member
@@ -108,7 +103,6 @@ class _Known:
         self.heard_at = self.address_at = now
         self.probes = 0
         self.lost_at: float | None = None
-        self.look = 0
 
 
 class Roster:
@@ -137,8 +131,7 @@ class Roster:
         self._last_beat = -math.inf
         self._greets = True
         self._known: dict[int, _Known] = {}
-        self._deadlines: list[tuple[float, int, _Known]] = []
-        self._pushed = count()
+        self._deadlines: Deadlines[int] = Deadlines()
         self._looks_for_stale_at = now
         self._gone: BoundedMap[int, float] = BoundedMap(MOST_MEMBERS)
         self._answers = AnswerLimit(lambda: self._now)
@@ -172,7 +165,7 @@ class Roster:
                 self.refused += 1
                 return
             known = self._known[session] = _Known(Member(name, *source, about, session), interval, number, now)
-            self._look_after_at(now + interval * self._overdue, known)
+            self._deadlines.set(session, now + interval * self._overdue)
             self.changes.append(Change(known.member, CAME))
         else:
             if number <= known.number or not self._may_be(known, source, flags, now):
@@ -196,14 +189,14 @@ class Roster:
         for known in self._known.values():
             if known.member.sender == source:
                 known.lost_at = now
-                self._look_after_at(now, known)
+                self._deadlines.set(known.member.session, now)
 
     def forgive(self, now: float) -> None:
         """This end is cut off itself: what the engine said of others' ends means nothing. Their beats decide."""
         for known in self._known.values():
             if known.lost_at is not None:
                 known.lost_at = None
-                self._look_after_at(max(now, known.heard_at + known.interval * self._overdue), known)
+                self._deadlines.set(known.member.session, max(now, known.heard_at + known.interval * self._overdue))
 
     def due(self, now: float) -> list[Outgoing]:
         """What is to be sent now; members that stay silent are gone afterwards."""
@@ -215,21 +208,17 @@ class Roster:
             self._last_beat = now
             jitter = self._random.uniform(-_BEAT_JITTER, _BEAT_JITTER)
             self._beat_at = now + self._presence.interval * (1 + jitter)
-        deadlines = self._deadlines
-        while deadlines and deadlines[0][0] <= now:
-            entry = heapq.heappop(deadlines)
-            known = entry[2]
-            if self._counts(entry):
-                again = self._look_after(known, ready, now)
-                if again < math.inf:
-                    self._look_after_at(again, known)
+        while (session := self._deadlines.take(now)) is not None:
+            again = self._look_after(self._known[session], ready, now)
+            if again < math.inf:
+                self._deadlines.set(session, again)
         return ready
 
     def timer(self) -> float:
         """When :meth:`due` is to be called next if nothing arrives before."""
         if self._ready:
             return self._now
-        return min(self._beat_at, self._deadlines[0][0] if self._deadlines else math.inf)
+        return min(self._beat_at, self._deadlines.next())
 
     def leave(self) -> list[Outgoing]:
         """What is to be sent last."""
@@ -237,18 +226,6 @@ class Roster:
             return []
         self._beat_at = math.inf
         return [(self._packet(LEAVE), None) for _ in range(2)]
-
-    def _look_after_at(self, when: float, known: _Known) -> None:
-        known.look = next(self._pushed)
-        heapq.heappush(self._deadlines, (when, known.look, known))
-        if len(self._deadlines) > 2 * len(self._known) + _SPARE:
-            self._deadlines[:] = filter(self._counts, self._deadlines)
-            heapq.heapify(self._deadlines)
-
-    def _counts(self, entry: tuple[float, int, _Known]) -> bool:
-        """Whether this is the entry by which one who is there is looked after."""
-        _, look, known = entry
-        return known.look == look and self._known.get(known.member.session) is known
 
     def _makes_room(self, now: float) -> bool:
         """Give up the member that was not heard for longest, if that is long; whether there was one."""
@@ -320,6 +297,7 @@ class Roster:
 
     def _remove(self, known: _Known, reason: str) -> None:
         del self._known[known.member.session]
+        self._deadlines.drop(known.member.session)
         self.changes.append(Change(known.member, reason))
 
     def _packet(self, flags: int) -> PresencePacket:

@@ -10,8 +10,8 @@ from random import Random
 
 import pytest
 
-from rx_multicast_ipc.group_state.latest_packets import Version
-from rx_multicast_ipc.group_state.replica import NONE, Ask, Give, Replica
+from rx_multicast_ipc.group_state.latest.machine import NONE, Ask, Give, Replica
+from rx_multicast_ipc.group_state.latest.packets import Version
 from rx_multicast_ipc.message import Address
 
 

@@ -7,8 +7,8 @@ from itertools import count
 from random import Random
 
 from rx_multicast_ipc import Presence
-from rx_multicast_ipc.group_state.presence_packet import PresencePacket
-from rx_multicast_ipc.group_state.roster import CAME, MOVED, Outgoing, Roster
+from rx_multicast_ipc.group_state.presence.machine import CAME, MOVED, Outgoing, Roster
+from rx_multicast_ipc.group_state.presence.packet import PresencePacket
 from rx_multicast_ipc.message import Address
 
 
