@@ -11,8 +11,8 @@ import msgspec
 
 from ..errors import InvalidGroup, InvalidOption
 from ..group import check_port
-from ..validation.numeric_address import Ip
 from ..message import Message
+from ..validation.numeric_address import Ip
 from . import pcap, pcapng
 from .captured_datagram import Datagram
 from .file_source import Source

@@ -44,9 +44,7 @@ def decode(content: str | bytes, where: str) -> bytes:
     if len(content) > LARGEST_FILE or not found or not all(line.startswith(PREFIX) for line in found):
         raise InvalidKey(f"{where} holds no key; make one with 'rx-multicast-ipc key FILE'")
     if len(found) > 1:
-        raise InvalidKey(
-            f"{where} holds {len(found)} keys; keep each in a file, and pass several as key=(new, old)"
-        )
+        raise InvalidKey(f"{where} holds {len(found)} keys; keep each in a file, and pass several as key=(new, old)")
     encoded = found[0].removeprefix(PREFIX)
     if len(encoded) < _ENCODED_SIZE:
         raise InvalidKey(

@@ -16,10 +16,10 @@ import msgspec
 
 from ..errors import InvalidAddress, InvalidOption
 from ..group import check_port
-from ..validation.numeric_address import Ip
 from ..message import Message
 from ..transport.ip_datagrams import PAYLOAD_LIMITS
 from ..transport.virtual.network import Datagram
+from ..validation.numeric_address import Ip
 from ..validation.payload import as_payload
 
 __tracebackhide__ = True  # pytest shows the line of the test instead

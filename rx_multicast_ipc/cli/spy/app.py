@@ -48,7 +48,6 @@ _REFRESH: Final = 0.25
 _VIEWS: Final[tuple[View, ...]] = ("auto", "text", "json", "hex")
 
 
-
 class SpyApp(App[int]):
     """Watches ``channel`` until it is quit.
 

@@ -15,8 +15,8 @@ from reactivex.scheduler import VirtualTimeScheduler
 from ...channel_events import NetworkChange
 from ...errors import CannotOpen, InvalidAddress, InvalidInterface
 from ...group import Group
-from ...validation.numeric_address import Ip
 from ...message import Address, Family, Message
+from ...validation.numeric_address import Ip
 from ..base import Hears
 from .arrivals import Arrival, Arrivals, Carried
 from .host_interfaces import LOOPBACK_ADDRESSES, NETWORK_INTERFACE, Interface

@@ -12,8 +12,8 @@ from pathlib import Path
 from typing import Any, Final, NamedTuple, cast
 
 from ....errors import CannotOpen, InvalidOption, MissingExtra, NotAuthorized
-from ....validation.numeric_address import Ip
 from ....option_values.engines import Nats
+from ....validation.numeric_address import Ip
 from .wire import NotNats, Parser, Said
 
 PATIENCE: Final = 3.0
