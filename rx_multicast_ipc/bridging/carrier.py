@@ -57,7 +57,7 @@ class Carrier:
         for sender, run in groupby(batch, _sender_in_group):
             payloads = [message.data for message in run]
             if sender is None:
-                continue  # to the listener alone, whose address nobody has
+                continue  # to the listener alone, whose address nobody knows
             with self._lock:
                 path = None if self.stopped else self._machine.path_across(number, sender, payloads, now)
                 if path is None:

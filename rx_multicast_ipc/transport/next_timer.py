@@ -1,4 +1,4 @@
-"""The one timer of a machine that says when it is to be asked next."""
+"""The one timer of a state machine that says when it is to be called next."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ _LEAST_PAUSE: Final = 1e-5
 
 
 class NextTimer:
-    """Calls at the earliest of the times that it was told since it called last. Used on the scheduler's thread.
+    """Calls at the earliest of the times that it was given since the last call. Used on the scheduler's thread.
 
     Args:
         scheduler: runs it.

@@ -1,4 +1,4 @@
-"""What all engines share: an end of a group that an existing server carries.
+"""An end of a group that an existing server carries: what is the same for all engines.
 
 How this works. All ends of a process that name one engine alike share one *connection* to it (``connections.py``). The
 connection belongs to one kind of engine; everything that a channel sees belongs to :class:`EngineTransport`:
@@ -10,15 +10,18 @@ connection belongs to one kind of engine; everything that a channel sees belongs
 - *In* (``incoming.py``): the connection calls :meth:`EngineTransport.arrive` on a thread of its own, with messages and
   their numbers. What is missing is counted, and what came is queued for the end's I/O thread, which is woken once a
   burst. No lock of sends is taken there, so ``arrive`` may be called within ``publish``.
-- *Own messages* come from memory. The engine need not send them back; those that it does are passed over.
+- *Own messages* come from memory. The engine need not send them back; those that it does are ignored.
 - *Away and back*: the connection calls :meth:`EngineTransport.tell_of`; a :class:`NetworkEvent` in its place.
 """
 
 from __future__ import annotations
 
+import logging
 import time
 from collections.abc import Callable, Sequence
 from typing import Any, Final
+
+from reactivex.abc import DisposableBase
 
 from ...channel_events import ChannelEvent, NetworkChange, NetworkEvent
 from ...channel_options import ChannelOptions
@@ -35,6 +38,11 @@ from .connection import Connection
 from .incoming import Incoming
 from .outgoing import Outgoing
 from .sent_topics import SentTopics
+
+_log = logging.getLogger("rx_multicast_ipc")
+
+_LOSS_CHECK: Final = 1.0
+"""Seconds from a loss to its report, so that reports of more come once a second at most."""
 
 _FOR_GOOD: Final = 1e9
 """Seconds: the timer that keeps the I/O thread of a started end."""
@@ -84,8 +92,10 @@ class EngineTransport(ThreadedEnd):
         self._incoming = Incoming(self.sender_address, group.sources, self._capacity, by_topic=self.by_topic)
         topics = SentTopics(self.place_of) if self._has_topics else None
         self._outgoing = Outgoing(self, connection, first, topics, self._own, self._thread.post, self._hear_itself)
-        self._received = self._received_bytes = 0
+        self._received = self._received_bytes = self._losses_reported = 0
+        self._loss_check: DisposableBase | None = None
         self._gave_back = False
+        self._staying: DisposableBase | None = None
         self._prepare()
         try:
             connection.attach(self)
@@ -183,6 +193,8 @@ class EngineTransport(ThreadedEnd):
         if self.closed or self._deliver is None:
             return 0
         others = self._incoming.take()
+        if self._loss_check is None and self._incoming.lost > self._losses_reported:
+            self._loss_check = self.scheduler.schedule_relative(_LOSS_CHECK, self._report_losses)
         own: list[Message] = []
         if self._own is not None:
             with self._outgoing.lock:
@@ -197,6 +209,19 @@ class EngineTransport(ThreadedEnd):
         self._received_bytes += sum([len(message.data) for message in batch])
         self._deliver(batch)
         return len(batch)
+
+    def _report_losses(self, _scheduler: object, _state: object) -> None:
+        self._loss_check = None
+        lost, dropped = self._incoming.lost, self._incoming.dropped
+        _log.warning(
+            "%s: %d messages of others did not arrive (%d in all, %d of which this process read too slowly for); "
+            "reliable=True repairs such losses",
+            self.group,
+            lost - self._losses_reported,
+            lost,
+            dropped,
+        )
+        self._losses_reported = lost
 
     def _count(self) -> Statistics:
         outgoing = self._outgoing
@@ -234,8 +259,9 @@ class EngineTransport(ThreadedEnd):
             if self._own is not None:
                 self._own.stop()
         self._incoming.take()
-        if self._started:
-            self._staying.dispose()
+        for timer in (self._staying, self._loss_check):
+            if timer is not None:
+                timer.dispose()
         if not self._gave_back:
             self._gave_back = True
             give_back(self.number, self._outgoing.next)

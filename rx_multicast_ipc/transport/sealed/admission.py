@@ -3,16 +3,16 @@
 A session that is heard at an address for the first time gets a *challenge* there, a random number sealed for it alone,
 again and again until it answers. Meanwhile its messages are held (:mod:`.newcomers`).
 
-Somebody may pass on what an end sends, and what is sent to it. A bridge does, and it is how a sealed channel is heard
-behind one; an outsider may, too, and would be where replies go. So a challenge says at which address the session is
-seen, and the answer whether it is there itself. If it is not, the answer is a *claim*. It is believed only while the
-session is heard in no better way: at an address of its own, or passed on by another one. Both are asked for half a
+What an end sends, and what is sent to it, may be relayed. A bridge does so, and a sealed channel behind one is heard
+only through it; an outsider may, too, and would get the replies. So a challenge says at which address the session is
+seen, and the answer whether the end has that address itself. If it has not, the answer is a *claim*. It is believed
+only while there is no better path to the session: an address of its own, or another relay. Those are probed for half a
 second first: a bridge that was replaced does not answer any more.
 
-Who comes late is not to hear what was sent before: a challenge says for how long its sender has listened, and the
-answer with which number that began. Numbers before it are refused.
+An end is not to hear what was sent before it was opened: a challenge says for how long its sender has listened, and
+the answer with which number that began. Numbers before it are refused.
 
-To answer needs no proof: the challenge of a stranger is answered, with a challenge back.
+Answering needs no proof: the challenge of a stranger is answered, with a challenge back.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from .challenge import NONCE_SIZE, Challenge, is_challenge, pack, parse
 from .envelope import end_text
 from .known_sessions import KnownSessions
 from .newcomers import Claim, Newcomer, Newcomers
-from .own_seals import OwnSeals
+from .own_sessions import OwnSessions
 from .own_targets import OwnTargets
 from .rejections import Rejections, Why
 from .session import Session
@@ -38,26 +38,26 @@ _PATIENCE: Final = 3.0
 """Seconds that an answer is waited for."""
 
 _SILENCE: Final = 0.5
-"""Seconds without an answer after which a session is not heard in a better way any more."""
+"""Seconds without an answer after which there is no better path to a session any more."""
 
 _PROBE_PAUSE: Final = 0.09
-"""Seconds between two questions whether it is."""
+"""Seconds between two probes of a path."""
 
 _MOST_PROBED: Final = 4
-"""Addresses of one session that are asked."""
+"""Addresses of one session that are probed."""
 
 _MOST_ANSWERS: Final = 16
 """Challenges that are answered to an end that has not answered."""
 
 _GRACE: Final = 0.25
-"""Seconds before its joining from which an end may hear something: as long as a challenge may be on its way."""
+"""Seconds before it was opened from which an end may hear something: as long as a challenge may be on its way."""
 
 
 class Admission:
     """Asks those who are new, answers those who ask, and makes newcomers known.
 
     Args:
-        own: the seals of this end.
+        own: the sessions of this end.
         targets: opens what is sealed for this end alone.
         known: the sessions that have proved to be there.
         rejections: counts what is refused.
@@ -72,7 +72,7 @@ class Admission:
 
     def __init__(
         self,
-        own: OwnSeals,
+        own: OwnSessions,
         targets: OwnTargets,
         known: KnownSessions,
         rejections: Rejections,
@@ -126,7 +126,7 @@ class Admission:
             number: of its datagram.
             now: seconds.
         """
-        new = self._newcomer((session.prefix, message.sender), session, now)
+        new = self._newcomer(session, message.sender, now)
         if new is None:
             return
         if not is_challenge(message.data):
@@ -151,7 +151,7 @@ class Admission:
     def give_up(self, new: Newcomer, why: Why, detail: str = "") -> None:
         """Drop a newcomer, and what it sent."""
         self.newcomers.drop(new)
-        self._rejections.add(why, new.place[1], detail, new.count)
+        self._rejections.add(why, new.address, detail, new.count)
 
     def _answer_to(self, asked: Challenge, target: bytes, now: float) -> Challenge | None:
         """The answer to a challenge; None if it was not for a session of this end."""
@@ -161,40 +161,40 @@ class Admission:
         return Challenge(
             answer=asked.challenge,
             first=own.first_since(now - asked.listens - _GRACE),
-            in_place=self._targets.is_place(asked.place),
+            is_there=self._targets.is_own_address(asked.seen_at),
         )
 
-    def _send(self, challenge: Challenge, to: Session, target: bytes, place: Address, now: float) -> None:
-        """Send a challenge or an answer to a session; what is answered says with which seal."""
+    def _send(self, challenge: Challenge, to: Session, target: bytes, address: Address, now: float) -> None:
+        """Send a challenge or an answer to a session; what is answered says in which session of this end."""
         own = self._own.get(target)
         packet = pack(challenge)
         if own is None:
             datagram = self._own.seal(packet, to.prefix, now)
         else:
             datagram = self._own.seal_as(own, packet, to.prefix, now)
-        self.outgoing.append((datagram, place))
+        self.outgoing.append((datagram, address))
 
     def _ask(self, new: Newcomer, now: float, answer: Challenge | None = None, target: bytes = b"") -> None:
         """Send a challenge, with an answer to the one that came; plan the next one."""
         challenge = (answer or Challenge())._replace(
-            challenge=new.challenge, listens=now - self._known.listens_since, place=end_text(new.place[1])
+            challenge=new.challenge, listens=now - self._known.listens_since, seen_at=end_text(new.address)
         )
-        self._send(challenge, new.session, target, new.place[1], now)
+        self._send(challenge, new.session, target, new.address, now)
         pause = _CHALLENGE_PAUSES[min(new.attempts, len(_CHALLENGE_PAUSES) - 1)]
         new.attempts += 1
         new.due = min(now + pause, new.since + _PATIENCE)
 
-    def _newcomer(self, place: tuple[bytes, Address], session: Session, now: float) -> Newcomer | None:
+    def _newcomer(self, session: Session, address: Address, now: float) -> Newcomer | None:
         """The state of a session at an address that has yet to answer; None if there are too many addresses of it."""
-        new = self.newcomers.get(place)
+        new = self.newcomers.get(session, address)
         if new is None:
             if not self.newcomers.has_room(session):
-                self._rejections.add(Why.TOO_MUCH, place[1])
+                self._rejections.add(Why.TOO_MUCH, address)
                 return None
             surplus = self.newcomers.surplus
             if surplus is not None:
                 self.give_up(surplus, Why.UNANSWERED)
-            new = self.newcomers.add(place, session, now)
+            new = self.newcomers.add(session, address, now)
             self.newcomer_at = now
         return new
 
@@ -209,36 +209,36 @@ class Admission:
         if new.claim is not None:
             return
         session = new.session
-        if challenge.in_place:
-            self._admit(new, challenge.first, number, now, passed_on=False)
+        if challenge.is_there:
+            self._admit(new, challenge.first, number, now, relayed=False)
             return
-        there = self._known.at(new.place[1])
-        rivals = [session] if there is None or there is session or there.is_passed_on else [session, there]
+        there = self._known.at(new.address)
+        rivals = [session] if there is None or there is session or there.is_relayed else [session, there]
         new.claim = Claim(number, challenge.first, now, tuple((rival, rival.heard) for rival in rivals))
-        if session.places or len(rivals) > 1 or self.newcomers.places_of(session) > 1:
+        if session.addresses or len(rivals) > 1 or self.newcomers.addresses_of(session) > 1:
             self._try_claim(new, new.claim, now)
         else:
-            self._admit(new, challenge.first, number, now, passed_on=True)
+            self._admit(new, challenge.first, number, now, relayed=True)
 
     def _try_claim(self, new: Newcomer, claim: Claim, now: float) -> None:
-        """Believe a claim if nothing better is heard for a while; until then, ask for that."""
+        """Believe a claim if no better path answers for a while; until then, probe those."""
         if now < claim.made_at + _SILENCE:
             for rival, _ in claim.rivals:
-                for place in [*rival.places][:_MOST_PROBED]:
-                    probe = Challenge(self._random_bytes(NONCE_SIZE), place=end_text(place))
-                    self._send(probe, rival, b"", place, now)
+                for address in [*rival.addresses][:_MOST_PROBED]:
+                    probe = Challenge(self._random_bytes(NONCE_SIZE), seen_at=end_text(address))
+                    self._send(probe, rival, b"", address, now)
             new.due = min(now + _PROBE_PAUSE, claim.made_at + _SILENCE)
         elif any(rival.heard != heard for rival, heard in claim.rivals):
-            self.give_up(new, Why.PASSED_ON)
+            self.give_up(new, Why.RELAYED)
         else:
-            self._admit(new, claim.first, claim.number, now, passed_on=True)
+            self._admit(new, claim.first, claim.number, now, relayed=True)
 
-    def _admit(self, new: Newcomer, first: int, number: int, now: float, *, passed_on: bool) -> None:
+    def _admit(self, new: Newcomer, first: int, number: int, now: float, *, relayed: bool) -> None:
         """The session is at that address: deliver what was held."""
-        session, sender = new.session, new.place[1]
+        session, sender = new.session, new.address
         self.newcomers.drop(new)
         session.first = max(1, min(first, number))
-        self._known.add(session, sender, now, passed_on=passed_on)
+        self._known.add(session, sender, now, relayed=relayed)
         session.take(number, direct=True)
         for (direct, held), message in new.held.items():
             if session.take(held, direct=direct):

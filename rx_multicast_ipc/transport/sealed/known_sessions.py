@@ -38,9 +38,9 @@ class KnownSessions:
         """The session that proved last to be at an address."""
         return self._at.get(address)
 
-    def add(self, session: Session, address: Address, now: float, *, passed_on: bool) -> None:
-        """A session has proved to be at an address, itself or through somebody who passes on what it sends."""
-        session.is_at(address, passed_on=passed_on)
+    def add(self, session: Session, address: Address, now: float, *, relayed: bool) -> None:
+        """A session has proved to be at an address, itself or through a relay."""
+        session.is_at(address, relayed=relayed)
         self.use(session)
         if self.by_prefix.forgotten > self._forgotten:
             self._forgotten = self.by_prefix.forgotten

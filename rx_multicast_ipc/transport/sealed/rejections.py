@@ -13,14 +13,14 @@ _PAUSE: Final = 1.0
 
 
 class Why(Enum):
-    """Kinds of what is refused: each is told of by itself."""
+    """Kinds of what is refused: each is reported by itself."""
 
     PLAIN = "not sealed"
     OTHER_KEY = "sealed with another key"
     FORGED = "changed on the way, or forged"
     REPLAYED = "sent before, or much too late"
     UNANSWERED = "of an end that does not answer: an old recording, or it left at once"
-    PASSED_ON = "passed on by somebody, while its sender is heard without that"
+    RELAYED = "relayed, while its sender is heard directly"
     TOO_MUCH = "more than is kept while a new end proves that it is there"
 
 
@@ -43,10 +43,10 @@ class Report(NamedTuple):
 
 
 class Rejections:
-    """Counts what is refused, and says what to tell: the first of a kind at once, then once a second at most.
+    """Counts what is refused, and says what to report: the first of a kind at once, then once a second at most.
 
     Args:
-        copies_are_expected: whether each datagram may come over several interfaces, so that a copy is nothing to tell.
+        copies_are_expected: whether each datagram may come over several interfaces, so that a copy is not reported.
 
     Attributes:
         total: how many there were.
@@ -71,11 +71,11 @@ class Rejections:
 
     @property
     def waits(self) -> bool:
-        """Whether anything is to be told yet."""
+        """Whether anything is to be reported yet."""
         return bool(self._waiting)
 
     def take(self, now: float) -> list[Report]:
-        """What is to be told now."""
+        """What is to be reported now."""
         if not self._waiting:
             return []
         due = [why for why in self._waiting if now >= self._due(why)]

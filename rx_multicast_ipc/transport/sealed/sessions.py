@@ -15,7 +15,7 @@ from .admission import Admission
 from .challenge import is_challenge
 from .envelope import Opener, end_text
 from .known_sessions import KnownSessions
-from .own_seals import OwnSeal, OwnSeals
+from .own_sessions import OwnSession, OwnSessions
 from .own_targets import OwnTargets
 from .rejections import Rejections, Why
 from .session import Session
@@ -33,7 +33,7 @@ class Sessions:
         own_addresses: gives the addresses of this end.
         random_bytes: gives so many, not to be guessed, and never the same again.
         now: since when the end is there, in seconds.
-        several: whether each datagram may come over several interfaces, so that a second copy is nothing to tell of.
+        several: whether each datagram may come over several interfaces, so that a second copy is not reported.
 
     Attributes:
         rejections: what was refused.
@@ -53,7 +53,7 @@ class Sessions:
         self._keys = keys
         self._group = group
         self._own_addresses = own_addresses
-        self._own = OwnSeals(keys[0], group, random_bytes)
+        self._own = OwnSessions(keys[0], group, random_bytes)
         self._targets = OwnTargets(self._own, own_addresses)
         self._known = KnownSessions(now)
         self._admission = Admission(self._own, self._targets, self._known, self.rejections, random_bytes)
@@ -85,7 +85,7 @@ class Sessions:
         self._known.keep(keys)
         for new in self._admission.newcomers:
             if new.session.opener.key not in keys:
-                self._admission.give_up(new, Why.OTHER_KEY, self._hints(new.place[0][1:4].hex()))
+                self._admission.give_up(new, Why.OTHER_KEY, self._hints(new.session.prefix[1:4].hex()))
         if changed:
             self.renew()
 
@@ -102,7 +102,7 @@ class Sessions:
         for datagram in batch:  # what comes most is dealt with here, and all else in `_open`
             data = datagram.data
             session = None if datagram.direct or len(data) < OVERHEAD else known.get(data[:PREFIX_SIZE])
-            if session is None or (datagram.address, datagram.port) not in session.places:
+            if session is None or (datagram.address, datagram.port) not in session.addresses:
                 self._open(datagram, now)
                 continue
             packet = session.opener.open(data)
@@ -121,7 +121,7 @@ class Sessions:
 
     @property
     def has_news(self) -> bool:
-        """Whether there is something to send, to tell, or to wait for."""
+        """Whether there is something to send, to report, or to wait for."""
         return bool(self.outgoing or len(self._admission.newcomers) or self.rejections.waits)
 
     @property
@@ -158,7 +158,7 @@ class Sessions:
             self.rejections.add(Why.FORGED, sender, self._hints(hint_of(data)))
             return
         number = int.from_bytes(data[PREFIX_SIZE:HEADER_SIZE], "big")
-        if sender in session.places:
+        if sender in session.addresses:
             self._known.use(session)
             if not session.take(number, direct=datagram.direct):
                 self.rejections.add_copy(sender)
@@ -166,12 +166,12 @@ class Sessions:
                 self._admission.answer(session, packet, target, sender, now)
             else:
                 self._admission.ready.append(_with_data(datagram, packet))
-        elif session.places and session.refuses(number, direct=datagram.direct):
+        elif session.addresses and session.refuses(number, direct=datagram.direct):
             self.rejections.add_copy(sender)  # from elsewhere
         else:
             self._admission.hear(session, _with_data(datagram, packet), target, number, now)
 
-    def _open_own(self, own: OwnSeal, datagram: Message) -> None:
+    def _open_own(self, own: OwnSession, datagram: Message) -> None:
         """Take what this end sent to itself alone; own messages to the group come from memory."""
         sender, session = datagram.sender, own.session
         packet = self._targets.open(session.opener, datagram)[0]

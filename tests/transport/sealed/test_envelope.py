@@ -13,7 +13,7 @@ from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
 from rx_multicast_ipc import Key
 from rx_multicast_ipc.transport.sealed import challenge, envelope
-from rx_multicast_ipc.transport.sealed.envelope import Opener, Seal, end_text, session_key
+from rx_multicast_ipc.transport.sealed.envelope import Opener, Sealer, end_text, session_key
 from rx_multicast_ipc.transport.sealed.replay_table import ReplayTable
 from rx_multicast_ipc.transport.sealed.wire_format import COUNTER_LIMIT, PREFIX_SIZE, hint_of, looks_sealed
 
@@ -44,7 +44,7 @@ class TestKnownAnswers:
     def test_sealing(self, vector: Any, monkeypatch: pytest.MonkeyPatch) -> None:
         key, group = Key(from_hex(vector["key"])), tuple(vector["group"])
         monkeypatch.setattr(envelope, "count", counting([vector["counter"]]))
-        seal = Seal(key, group, from_hex(vector["salt"]))
+        seal = Sealer(key, group, from_hex(vector["salt"]))
         assert key.hint == vector["hint"]
         assert session_key(key, from_hex(vector["salt"]), group).hex() == vector["session_key"]
         assert seal.seal(from_hex(vector["packet"]), target_of(vector)).hex() == vector["datagram"]
@@ -98,13 +98,13 @@ def test_what_an_end_is_called_does_not_depend_on_how_its_address_is_written() -
 )
 def test_what_is_sealed_for_one_group_and_key_opens_with_no_other(other: Any) -> None:
     key, group = other
-    datagram = Seal(Key(bytes(31) + b"\1"), GROUP, os.urandom(12)).seal(b"packet")
+    datagram = Sealer(Key(bytes(31) + b"\1"), GROUP, os.urandom(12)).seal(b"packet")
     assert Opener(Key(bytes(31) + b"\1"), GROUP, datagram[:PREFIX_SIZE]).open(datagram) == b"packet"
     assert Opener(key, group, datagram[:PREFIX_SIZE]).open(datagram) is None
 
 
 def test_a_packet_to_one_end_opens_as_no_other() -> None:
-    seal = Seal(Key.new(), GROUP, os.urandom(12))
+    seal = Sealer(Key.new(), GROUP, os.urandom(12))
     opener = Opener(seal.key, GROUP, seal.prefix)
     direct = seal.seal(b"for you", end_text(("192.0.2.7", 5)))
     for wrong in (b"", end_text(("192.0.2.7", 6)), end_text(("192.0.2.8", 5)), seal.prefix):
@@ -116,7 +116,7 @@ def test_a_packet_to_one_end_opens_as_no_other() -> None:
 
 
 def test_every_changed_bit_is_noticed() -> None:
-    seal = Seal(Key.new(), GROUP, os.urandom(12))
+    seal = Sealer(Key.new(), GROUP, os.urandom(12))
     opener = Opener(seal.key, GROUP, seal.prefix)
     datagram = seal.seal(b"0123456789")
     for place in range(8 * len(datagram)):
@@ -128,7 +128,7 @@ def test_every_changed_bit_is_noticed() -> None:
 
 def test_a_counter_that_is_used_up_ends_the_salt(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(envelope, "count", counting(range(COUNTER_LIMIT - 1, COUNTER_LIMIT + 5)))
-    seal = Seal(Key.new(), GROUP, os.urandom(12))
+    seal = Sealer(Key.new(), GROUP, os.urandom(12))
     seal.seal(b"the last one")
     with pytest.raises(OverflowError):
         seal.seal(b"one more")
@@ -176,7 +176,7 @@ class TestReplayTable:
 
 
 def test_challenges_come_back_as_they_went() -> None:
-    one = challenge.Challenge(bytes(range(16)), bytes(range(16, 32)), 1.5, 7, b"192.0.2.7 5", in_place=True)
+    one = challenge.Challenge(bytes(range(16)), bytes(range(16, 32)), 1.5, 7, b"192.0.2.7 5", is_there=True)
     assert challenge.parse(challenge.pack(one)) == one
     assert challenge.is_challenge(challenge.pack(one))
     packed = challenge.pack(one)

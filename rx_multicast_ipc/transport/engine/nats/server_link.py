@@ -32,7 +32,7 @@ _ALIVE: Final = 5.0
 
 
 class LinkOwner(Protocol):
-    """Who uses a link, and what the link asks of it, on the link's thread except where it says otherwise."""
+    """The user of a link, and what the link calls, on the link's thread except where it says otherwise."""
 
     def greeting(self) -> bytes:
         """What is to be said to a server first; with the lock held, on any thread."""
@@ -58,7 +58,7 @@ class LinkOwner(Protocol):
 class ServerLink:
     """Logged in from the start; it begins with :meth:`begin`.
 
-    How this works. Who sends writes to the socket itself, under the lock; what the socket does not take is written by
+    How this works. Senders write to the socket themselves, under the lock; what the socket does not take is written by
     the thread, and until then nobody else writes. The thread reads, and gets back to a server when it is lost.
 
     Args:
