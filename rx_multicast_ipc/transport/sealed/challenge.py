@@ -3,9 +3,9 @@
     0   16      header of kind 9; flag 1: the end that answers has the address it was seen at; all else 0
     16  16      challenge: random, to be sent back by whoever is new; 0 if none is asked
     32  16      answer: the challenge of the one that it goes to; 0 if it answers none
-    48  8       with a challenge: since when the sender listens, in microseconds before now
-    56  8       with an answer: the counter with which what the other may hear begins
-    64          with a challenge: the address at which the sender sees the one that it goes to, as text, 255 bytes at most
+    48  8       with a challenge: for how long the sender has listened, in microseconds
+    56  8       with an answer: the counter of the first datagram that the other may hear
+    64          with a challenge: at which address the sender sees the one that it goes to: text, 255 bytes at most
 
 One with neither goes to the group, and says that an end was opened. All others are sealed for one session.
 """

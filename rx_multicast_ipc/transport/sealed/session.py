@@ -57,7 +57,7 @@ class Session:
         return number < self.first or self._table(direct=direct).was_taken(number)
 
     def is_at(self, address: Address, *, relayed: bool) -> None:
-        """It has proved to be at an address. A relay's address is the only one, until it is reached at one of its own."""
+        """It has proved to be at an address. A relay's address is its only one, until it is reached at one of its own."""
         if relayed or self.is_relayed or len(self.addresses) >= _MOST_ADDRESSES:
             self.addresses.clear()
         self.is_relayed = relayed
