@@ -22,7 +22,7 @@ import rx_multicast_ipc as ipc
 from rx_multicast_ipc.testing.conformance.transport_rig import free_port
 from rx_multicast_ipc.transport.base import without_waiting
 from rx_multicast_ipc.transport.framed.packet_codec import message_in, pack_message
-from rx_multicast_ipc.transport.sealed.envelope import Opener, Sealer
+from rx_multicast_ipc.transport.sealed.packet_cipher import Opener, Sealer
 
 TURNS = 9
 SIZE = 100

@@ -3,8 +3,8 @@
 How this works. Segments and the bridges between them are a graph, and messages that every bridge forwarded would go
 round its cycles for ever. So bridges agree on a tree. The least :class:`Identity` is the root, and says so every
 ``hello_interval``; each bridge forwards that, away from the root, with the cost of its path. On each segment the bridge
-with the best path to the root is the *designated* one, and it alone sends hellos there. A bridge carries messages if, on
-the side away from the root, it is designated; the others stand by and listen. Bridges side by side between the same two
+with the best path to the root is the *designated* one, and it alone sends hellos there. A bridge carries messages if it
+is designated on the side away from the root; the others stand by and listen. Bridges side by side between the same two
 segments are the simplest cycle, so the election of one among several is the same thing.
 
 A hello expires ``max_age`` after the root sent it, however often it was forwarded. A bridge that is elected then says

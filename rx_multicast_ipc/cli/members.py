@@ -26,8 +26,8 @@ _LISTENS: Final = 3.0
 
 def configure(parser: ArgumentParser) -> None:
     parser.description = (
-        "Listen for a while, and print the members of the group: the channels that were opened with presence=. It sends "
-        "nothing itself. Exit code 1 if there are none."
+        "Listen for a while, and print the members of the group: the channels that were opened with presence=. It "
+        "sends nothing itself. Exit code 1 if there are none."
     )
     parser.epilog = examples(
         "rx-multicast-ipc members",

@@ -6,7 +6,7 @@ import msgspec
 
 import rx_multicast_ipc as ipc
 from rx_multicast_ipc.message import Message
-from rx_multicast_ipc.transport.engine.arrivals import Arrivals
+from rx_multicast_ipc.transport.engine.arrival_queue import ArrivalQueue
 from rx_multicast_ipc.transport.engine.channel_numbers import give_back, take_number
 from rx_multicast_ipc.transport.engine.running_numbers import RunningNumbers
 
@@ -52,7 +52,7 @@ def test_a_number_that_is_used_again_goes_on_where_it_ended() -> None:
 
 
 def test_a_full_queue_drops_the_newest_and_counts_them() -> None:
-    queue = Arrivals(3 * 256 + 30)
+    queue = ArrivalQueue(3 * 256 + 30)
     messages = [Message(bytes([number]) * 10) for number in range(5)]
     assert queue.put(messages[:2]) == 0
     assert queue.put(messages[2:]) == 2

@@ -82,8 +82,8 @@ def _of_ways(exchange: Exchange, peer: Peer, name: str, subject: str, *, silent:
             name,
             f"{peer.heard.count} of its messages to the group came on {subject}, and nothing that it sends to this end "
             "alone: nothing arrives from here to there, or no replies arrive here",
-            "a firewall drops them: here, if it admits the group's port alone, for replies go to a port that the system "
-            "chooses; or there",
+            "a firewall drops them, here or there; one that admits the group's port alone drops replies, which go to a "
+            "port that the system chooses",
             *mends.let_replies_in(peer.address[0]),
             *_MEND_ONE_WAY,
         )

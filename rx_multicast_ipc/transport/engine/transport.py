@@ -5,11 +5,11 @@ connection belongs to one kind of engine; everything that a channel sees belongs
 
 - Its address is the connection's ``session`` (random, of one connection of one process), its port the number of the
   channel in its process (``channel_numbers.py``). A reply to it reaches this end alone.
-- *Out* (``outgoing.py``): each message to the group has a running number, from 1 on; those to one address are numbered
-  apart, by address. While the engine is away, sends raise ``SendFailed``.
-- *In* (``incoming.py``): the connection calls :meth:`EngineTransport.arrive` on a thread of its own, with messages and
-  their numbers. What is missing is counted, and what came is queued for the end's I/O thread, which is woken once a
-  burst. No lock of sends is taken there, so ``arrive`` may be called within ``publish``.
+- *Out* (``numbered_sends.py``): each message to the group has a running number, from 1 on; those to one address are
+  numbered apart, by address. While the engine is away, sends raise ``SendFailed``.
+- *In* (``numbered_arrivals.py``): the connection calls :meth:`EngineTransport.arrive` on a thread of its own, with
+  messages and their numbers. What is missing is counted, and what came is queued for the end's I/O thread, which is
+  woken once a burst. No lock of sends is taken there, so ``arrive`` may be called within ``publish``.
 - *Own messages* come from memory. The engine need not send them back; those that it does are ignored.
 - *Away and back*: the connection calls :meth:`EngineTransport.tell_of`; a :class:`NetworkEvent` in its place.
 """
@@ -35,8 +35,8 @@ from ..threaded_end import ThreadedEnd
 from ..udp.io_thread import IoThread
 from .channel_numbers import give_back, take_number
 from .connection import Connection
-from .incoming import Incoming
-from .outgoing import Outgoing
+from .numbered_arrivals import NumberedArrivals
+from .numbered_sends import NumberedSends
 from .sent_topics import SentTopics
 
 _log = logging.getLogger("rx_multicast_ipc")
@@ -89,9 +89,9 @@ class EngineTransport(ThreadedEnd):
         self._own = OwnMessages(self.to_group, self._capacity, topic) if echoes else None
         self.topics = options["topics"]
         self.by_topic = self.topics is not None and self._has_topics
-        self._incoming = Incoming(self.sender_address, group.sources, self._capacity, by_topic=self.by_topic)
+        self._incoming = NumberedArrivals(self.sender_address, group.sources, self._capacity, by_topic=self.by_topic)
         topics = SentTopics(self.place_of) if self._has_topics else None
-        self._outgoing = Outgoing(self, connection, first, topics, self._own, self._thread.post, self._hear_itself)
+        self._outgoing = NumberedSends(self, connection, first, topics, self._own, self._thread.post, self._hear_itself)
         self._received = self._received_bytes = self._losses_reported = 0
         self._loss_check: DisposableBase | None = None
         self._gave_back = False

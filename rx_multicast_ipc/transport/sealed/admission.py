@@ -22,12 +22,12 @@ from collections.abc import Callable
 from typing import Final
 
 from ...message import Address, Message
-from .challenge import NONCE_SIZE, Challenge, is_challenge, pack, parse
-from .envelope import end_text
+from .challenge_packet import NONCE_SIZE, Challenge, is_challenge, pack, parse
 from .known_sessions import KnownSessions
 from .newcomers import Claim, Newcomer, Newcomers
 from .own_sessions import OwnSessions
 from .own_targets import OwnTargets
+from .packet_cipher import end_text
 from .rejections import Rejections, Why
 from .session import Session
 

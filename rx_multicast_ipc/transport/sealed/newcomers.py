@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator
 from typing import Final, NamedTuple
 
 from ...message import Address, Message
-from .challenge import NONCE_SIZE
+from .challenge_packet import NONCE_SIZE
 from .session import Session
 
 _MOST: Final = 256

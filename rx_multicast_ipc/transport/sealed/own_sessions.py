@@ -13,7 +13,7 @@ from typing import Final
 from ...message import Address
 from ...option_values.key import Key
 from ...strangers.bounded_map import BoundedMap
-from .envelope import Opener, Sealer
+from .packet_cipher import Opener, Sealer
 from .session import Session
 from .wire_format import SALT_SIZE
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from ...message import Address, Message
-from .challenge import LONGEST_SEEN_AT
-from .envelope import Opener, end_text
+from .challenge_packet import LONGEST_SEEN_AT
 from .own_sessions import OwnSessions
+from .packet_cipher import Opener, end_text
 
 
 class OwnTargets:

@@ -18,7 +18,7 @@ from ...option_values.key import Keys
 from ...strangers.bounded_map import BoundedMap
 from ..framed.packet_port import PacketPort
 from ..next_timer import NextTimer
-from .challenge import Challenge, pack
+from .challenge_packet import Challenge, pack
 from .rejections import Report
 from .sessions import Sessions
 from .wire_format import OVERHEAD

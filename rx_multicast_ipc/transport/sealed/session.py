@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Final
 
 from ...message import Address
-from .envelope import Opener
+from .packet_cipher import Opener
 from .replay_table import ReplayTable
 
 _LATE: Final = 4096
@@ -57,7 +57,7 @@ class Session:
         return number < self.first or self._table(direct=direct).was_taken(number)
 
     def is_at(self, address: Address, *, relayed: bool) -> None:
-        """It has proved to be at an address. A relay's address is its only one, until it is reached at one of its own."""
+        """It has proved to be at an address. A relay's is its only one, until it is reached at one of its own."""
         if relayed or self.is_relayed or len(self.addresses) >= _MOST_ADDRESSES:
             self.addresses.clear()
         self.is_relayed = relayed

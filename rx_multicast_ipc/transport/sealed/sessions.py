@@ -12,11 +12,11 @@ from collections.abc import Callable, Iterable
 from ...message import Address, Message
 from ...option_values.key import Keys
 from .admission import Admission
-from .challenge import is_challenge
-from .envelope import Opener, end_text
+from .challenge_packet import is_challenge
 from .known_sessions import KnownSessions
 from .own_sessions import OwnSession, OwnSessions
 from .own_targets import OwnTargets
+from .packet_cipher import Opener, end_text
 from .rejections import Rejections, Why
 from .session import Session
 from .wire_format import HEADER_SIZE, OVERHEAD, PREFIX_SIZE, hint_of, looks_sealed

@@ -13,9 +13,9 @@ import pytest
 
 from rx_multicast_ipc import Key, Message
 from rx_multicast_ipc.message import Address
-from rx_multicast_ipc.transport.sealed import envelope
-from rx_multicast_ipc.transport.sealed.challenge import Challenge, pack
-from rx_multicast_ipc.transport.sealed.envelope import Sealer
+from rx_multicast_ipc.transport.sealed import packet_cipher
+from rx_multicast_ipc.transport.sealed.challenge_packet import Challenge, pack
+from rx_multicast_ipc.transport.sealed.packet_cipher import Sealer
 from rx_multicast_ipc.transport.sealed.sessions import Sessions
 
 GROUP = ("224.0.2.1", 61088)
@@ -559,7 +559,7 @@ class Recording:
 
 
 def test_no_nonce_is_used_twice_by_10_000_openings_and_many_threads(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(envelope, "AESGCM", Recording)
+    monkeypatch.setattr(packet_cipher, "AESGCM", Recording)
     Recording.used = []
     shared = Sessions((KEY, OTHER), GROUP, frozenset, os.urandom, 0.0)
 

@@ -12,8 +12,8 @@ import pytest
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
 from rx_multicast_ipc import Key
-from rx_multicast_ipc.transport.sealed import challenge, envelope
-from rx_multicast_ipc.transport.sealed.envelope import Opener, Sealer, end_text, session_key
+from rx_multicast_ipc.transport.sealed import challenge_packet, envelope
+from rx_multicast_ipc.transport.sealed.packet_cipher import Opener, Sealer, end_text, session_key
 from rx_multicast_ipc.transport.sealed.replay_table import ReplayTable
 from rx_multicast_ipc.transport.sealed.wire_format import COUNTER_LIMIT, PREFIX_SIZE, hint_of, looks_sealed
 
@@ -69,10 +69,10 @@ def test_the_known_answers_are_what_the_guide_says() -> None:
 @pytest.mark.parametrize("vector", VECTORS["datagrams"], ids=lambda vector: vector["what"])
 def test_challenges_are_read_as_they_were_written(vector: Any) -> None:
     packet = from_hex(vector["packet"])
-    found = challenge.parse(packet)
-    assert (found is not None) == challenge.is_challenge(packet)
+    found = challenge_packet.parse(packet)
+    assert (found is not None) == challenge_packet.is_challenge(packet)
     if found is not None:
-        assert challenge.pack(found) == packet
+        assert challenge_packet.pack(found) == packet
 
 
 def test_known_answers_of_key_files_and_passphrases() -> None:
@@ -176,9 +176,9 @@ class TestReplayTable:
 
 
 def test_challenges_come_back_as_they_went() -> None:
-    one = challenge.Challenge(bytes(range(16)), bytes(range(16, 32)), 1.5, 7, b"192.0.2.7 5", is_there=True)
-    assert challenge.parse(challenge.pack(one)) == one
-    assert challenge.is_challenge(challenge.pack(one))
-    packed = challenge.pack(one)
+    one = challenge_packet.Challenge(bytes(range(16)), bytes(range(16, 32)), 1.5, 7, b"192.0.2.7 5", is_there=True)
+    assert challenge_packet.parse(challenge_packet.pack(one)) == one
+    assert challenge_packet.is_challenge(challenge_packet.pack(one))
+    packed = challenge_packet.pack(one)
     for damaged in (packed[:63], packed + bytes(255), b"\xf5\x92" + packed[2:], packed[:2] + b"x" + packed[3:], b""):
-        assert challenge.parse(damaged) is None
+        assert challenge_packet.parse(damaged) is None

@@ -7,11 +7,11 @@ from collections.abc import Sequence
 
 from ...message import Address, Message
 from ...validation.topic_name import name_end
-from .arrivals import Arrivals
+from .arrival_queue import ArrivalQueue
 from .running_numbers import RunningNumbers
 
 
-class Incoming:
+class NumberedArrivals:
     """Takes messages on any thread, under one short lock, and gives them to the end's I/O thread.
 
     Args:
@@ -30,7 +30,7 @@ class Incoming:
         self._own = own
         self._sources = sources
         self._lock = threading.RLock()
-        self._arrivals = Arrivals(capacity)
+        self._arrivals = ArrivalQueue(capacity)
         self._numbers = RunningNumbers()
         self.lost = 0
 
