@@ -12,7 +12,7 @@ import pytest
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
 from rx_multicast_ipc import Key
-from rx_multicast_ipc.transport.sealed import challenge_packet, envelope
+from rx_multicast_ipc.transport.sealed import challenge_packet
 from rx_multicast_ipc.transport.sealed.packet_cipher import Opener, Sealer, end_text, session_key
 from rx_multicast_ipc.transport.sealed.replay_table import ReplayTable
 from rx_multicast_ipc.transport.sealed.wire_format import COUNTER_LIMIT, PREFIX_SIZE, hint_of, looks_sealed
@@ -43,7 +43,7 @@ def counting(numbers: Iterable[int]) -> Callable[[int], Iterator[int]]:
 class TestKnownAnswers:
     def test_sealing(self, vector: Any, monkeypatch: pytest.MonkeyPatch) -> None:
         key, group = Key(from_hex(vector["key"])), tuple(vector["group"])
-        monkeypatch.setattr(envelope, "count", counting([vector["counter"]]))
+        monkeypatch.setattr(packet_cipher, "count", counting([vector["counter"]]))
         seal = Sealer(key, group, from_hex(vector["salt"]))
         assert key.hint == vector["hint"]
         assert session_key(key, from_hex(vector["salt"]), group).hex() == vector["session_key"]
@@ -127,7 +127,7 @@ def test_every_changed_bit_is_noticed() -> None:
 
 
 def test_a_counter_that_is_used_up_ends_the_salt(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(envelope, "count", counting(range(COUNTER_LIMIT - 1, COUNTER_LIMIT + 5)))
+    monkeypatch.setattr(packet_cipher, "count", counting(range(COUNTER_LIMIT - 1, COUNTER_LIMIT + 5)))
     seal = Sealer(Key.new(), GROUP, os.urandom(12))
     seal.seal(b"the last one")
     with pytest.raises(OverflowError):
