@@ -12,7 +12,7 @@ import pytest
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
 from rx_multicast_ipc import Key
-from rx_multicast_ipc.transport.sealed import challenge_packet
+from rx_multicast_ipc.transport.sealed import challenge_packet, packet_cipher
 from rx_multicast_ipc.transport.sealed.packet_cipher import Opener, Sealer, end_text, session_key
 from rx_multicast_ipc.transport.sealed.replay_table import ReplayTable
 from rx_multicast_ipc.transport.sealed.wire_format import COUNTER_LIMIT, PREFIX_SIZE, hint_of, looks_sealed
