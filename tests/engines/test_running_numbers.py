@@ -84,9 +84,11 @@ class DeadEngine:
 
 def test_losses_on_an_engine_are_logged(caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(transport, "_LOSS_CHECK", 0.001)
+    received: list[Any] = []
+    ended: list[Any] = []
     end: Any = transport.EngineTransport(ipc.Group.of(), complete({}), Hears.ALL, cast("Any", DeadEngine()))
     try:
-        end.start(lambda batch: None, lambda fault: None)
+        end.start(received.append, ended.append)
         for number in (1, 5, 6, 9):
             end.arrive([Message(b"", "fedcba9876543210", 1)], [number])
             until(lambda number=number: end.statistics.received == (1, 5, 6, 9).index(number) + 1)
