@@ -154,6 +154,44 @@ def test_after_a_fork_the_child_steals_nothing_and_has_channels_of_its_own(port:
     ]
 
 
+FORKS_IN_A_BATCH = """
+import os, sys, warnings
+import rx_multicast_ipc as ipc
+from rx_multicast_ipc.testing.held_channel import held
+from rx_multicast_ipc.transport import delivered_batch
+warnings.simplefilter("ignore", DeprecationWarning)
+delivered_batch._QUICK = float("inf")  # all subscribers are quick
+port, parent = int(sys.argv[1]), os.getpid()
+source, out, children = ipc.open_channel(port, "224.0.2.77"), ipc.open_channel(port), []
+def send_on(message):
+    if os.getpid() != parent:
+        return
+    out.broadcast(message.data).subscribe()
+    if message.data in b"36":
+        child = os.fork()
+        children.append(child)
+        if child == 0 and message.data == b"6":
+            own = ipc.open_channel(port)
+            for number in range(3):
+                own.broadcast(f"child {number}").subscribe()
+            os._exit(0)
+source.messages.subscribe(send_on)
+with held(source):
+    for number in range(10):
+        ipc.run(source.broadcast(str(number)))
+heard = sorted(ipc.run(out.wait_for_message(timeout=20)).text for _ in range(13))
+for child in children:
+    os.waitpid(child, 0)
+ipc.run(out.broadcast("end"))
+print(*heard, ipc.run(out.wait_for_message(timeout=20)).text, sep=",")
+"""
+
+
+@needs_linux
+def test_after_a_fork_amid_a_batch_each_process_sends_what_is_its_own_once(port: int) -> None:
+    assert finish(python(FORKS_IN_A_BATCH, port)) == "0,1,2,3,4,5,6,7,8,9,child 0,child 1,child 2,end\n"
+
+
 @needs_linux
 def test_multiprocessing_workers_started_beside_an_open_channel_work(port: int) -> None:
     code = """

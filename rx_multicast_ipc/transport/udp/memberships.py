@@ -18,7 +18,7 @@ from ...errors import MulticastError, NoRoute
 from ...group import ALL_INTERFACES, Group
 from ...message import Address
 from ..next_timer import NextTimer
-from . import interfaces, socket_options
+from . import host_addresses, interfaces
 from .error_advice import is_exhausted
 from .group_socket import Listener, OwnSends
 from .interfaces import Nic
@@ -262,7 +262,7 @@ class Memberships:
             self._read_anew(listener)
         if nic.up != before.up:
             events.append(self._event(NetworkChange.UP if nic.up else NetworkChange.DOWN, listener))
-        address = socket_options.source_address(self._group, nic)
+        address = host_addresses.source_address(self._group, nic)
         if not nic.up or address == listener.address:
             listener.in_doubt = False
             return
@@ -293,7 +293,7 @@ class Memberships:
 
 def _check_loopback(group: Group, nic: Nic) -> None:
     """Raise ``NoRoute`` where nothing could ever be sent: Linux has no IPv6 multicast route on loopback by itself."""
-    if nic.loopback and group.family == "IPv6" and nic.up and not socket_options.source_address(group, nic):
+    if nic.loopback and group.family == "IPv6" and nic.up and not host_addresses.source_address(group, nic):
         raise NoRoute(
             f"cannot open {group}: no route leads IPv6 multicast over {nic.name}; use an IPv4 group with "
             f'interface="loopback", or make one: ip -6 route add ff00::/8 dev {nic.name} table local'

@@ -11,10 +11,10 @@ from typing import Any
 import pytest
 
 from rx_multicast_ipc.group import Group
-from rx_multicast_ipc.transport.udp import socket_options
+from rx_multicast_ipc.transport.udp import host_addresses, socket_options, socket_plans
 from rx_multicast_ipc.transport.udp.interfaces import Nic, find_nics
 from rx_multicast_ipc.transport.udp.platform import PLATFORM, Platform
-from rx_multicast_ipc.transport.udp.socket_options import Bind, Ioctl, Option, Step, membership, receive_plan, send_plan
+from rx_multicast_ipc.transport.udp.socket_plans import Bind, Ioctl, Option, Step, membership, receive_plan, send_plan
 
 from ...helpers import needs_linux
 from .socket_names import NAMES_OF_PYTHON
@@ -273,7 +273,7 @@ def test_every_name_in_every_plan_is_known_on_its_platform(platform: Platform, g
         ]
         steps = [step for plan in plans for step in plan if isinstance(step, Option)]
         names = {name for step in steps for name in (step.level, step.name)}
-        unknown |= names - NAMES_OF_PYTHON[platform] - set(socket_options.MISSING[platform])
+        unknown |= names - NAMES_OF_PYTHON[platform] - set(socket_plans.MISSING[platform])
     assert not unknown
 
 
@@ -296,7 +296,7 @@ def test_where_a_buffer_is_too_large_half_of_it_is_asked_for() -> None:
 
 
 def test_on_32_bits_a_source_is_not_aligned_to_eight_bytes() -> None:
-    request = socket_options._source_request  # pyright: ignore[reportPrivateUsage]
+    request = socket_plans._source_request  # pyright: ignore[reportPrivateUsage]
     sizes = {bits: len(request("224.0.2.1", "10.0.0.2", ETH0, "linux", bits // 8)) for bits in (32, 64)}
     assert sizes == {32: 260, 64: 264}
     assert len(request("224.0.2.1", "10.0.0.2", ETH0, "win32", 4)) == 264
@@ -313,4 +313,4 @@ def test_sources_are_joined_at_the_address_that_the_group_is(platform: Platform)
 @needs_linux
 @pytest.mark.parametrize("name", ["fe80::1%lo", "2001:db8::1"])
 def test_an_address_that_was_looked_up_keeps_its_link(name: str) -> None:
-    assert socket_options.look_up(name, NETWORK6) == name
+    assert host_addresses.look_up(name, NETWORK6) == name
