@@ -9,40 +9,52 @@ from typing import Final
 from reactivex.abc import DisposableBase
 from reactivex.scheduler.periodicscheduler import PeriodicScheduler
 
+from ..channel_scheduler import COARSE, TimerScheduler
+
 _LEAST_PAUSE: Final = 1e-5
 """Seconds: so that a timer is never due before its time by a rounding error."""
 
 
 class NextTimer:
-    """Calls at the earliest of the times that it was given since the last call. Used on the scheduler's thread.
+    """Calls at the earliest of the times that it was given since the last call.
+
+    Where the time is further off than :data:`COARSE`, it may call so much later: the thread then waits more cheaply.
+    Used on the scheduler's thread, or with a lock that the action takes before it asks what is due.
 
     Args:
         scheduler: runs it.
         action: is called.
+
+    Attributes:
+        due: when it calls; infinity for never, minus infinity for never again.
     """
 
     def __init__(self, scheduler: PeriodicScheduler, action: Callable[[], None]) -> None:
+        self.due = math.inf
         self._scheduler = scheduler
+        self._schedule_far = (
+            scheduler.schedule_coarsely if isinstance(scheduler, TimerScheduler) else scheduler.schedule_relative
+        )
         self._action = action
         self._timer: DisposableBase | None = None
-        self._due = math.inf
 
     def call_at(self, due: float, now: float) -> None:
         """Call at ``due``, seconds on the clock that says ``now``, or sooner if told so before; never, if infinite."""
-        if due < self._due:
-            self.stop()
-            self._due = due
-            self._timer = self._scheduler.schedule_relative(max(0.0, due - now) + _LEAST_PAUSE, self._on_timer)
-
-    def is_later_than(self, due: float) -> bool:
-        """Whether it would call after ``due``."""
-        return due < self._due
+        if due < self.due:
+            if self._timer is not None:
+                self._timer.dispose()
+            self.due = due
+            pause = max(0.0, due - now) + _LEAST_PAUSE
+            schedule = self._schedule_far if pause > COARSE else self._scheduler.schedule_relative
+            self._timer = schedule(pause, self._on_timer)
 
     def stop(self) -> None:
-        """Do not call; from any thread."""
+        """Call no more, whatever it is told; from any thread."""
+        self.due = -math.inf
         if self._timer is not None:
             self._timer.dispose()
 
     def _on_timer(self, _scheduler: object, _state: object) -> None:
-        self._due, self._timer = math.inf, None
-        self._action()
+        if self.due > -math.inf:
+            self.due, self._timer = math.inf, None
+            self._action()

@@ -94,7 +94,7 @@ class MemberWatch:
             return False
         if not self._over:
             self._roster.receive(read, message.sender, self._now())
-            if self._roster.changes or self._timer.is_later_than(self._roster.timer()):
+            if self._roster.changes or self._roster.timer() < self._timer.due:
                 self._go_on()
         return True
 

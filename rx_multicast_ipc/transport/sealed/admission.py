@@ -10,7 +10,9 @@ only while there is no better path to the session: an address of its own, or ano
 second first: a bridge that was replaced does not answer any more.
 
 An end is not to hear what was sent before it was opened: a challenge says for how long its sender has listened, and
-the answer with which number that began. Numbers before it are refused.
+the answer with which number that began. Numbers before it are refused. The end that answers counts back from when the
+challenge came, which may be late where it is busy; so an answer that took long, and refuses something, is asked for
+anew.
 
 Answering needs no proof: the challenge of a stranger is answered, with a challenge back.
 """
@@ -51,6 +53,10 @@ _MOST_ANSWERS: Final = 16
 
 _GRACE: Final = 0.25
 """Seconds before it was opened from which an end may hear something: as long as a challenge may be on its way."""
+
+
+_EXACT: Final = 1.5
+"""Seconds in which an answer that took longer than that is asked for anew: it would refuse what is to be heard."""
 
 
 class Admission:
@@ -180,6 +186,8 @@ class Admission:
             challenge=new.challenge, listens=now - self._known.listens_since, seen_at=end_text(new.address)
         )
         self._send(challenge, new.session, target, new.address, now)
+        if not new.attempts:
+            new.asked_at = now
         pause = _CHALLENGE_PAUSES[min(new.attempts, len(_CHALLENGE_PAUSES) - 1)]
         new.attempts += 1
         new.due = min(now + pause, new.since + _PATIENCE)
@@ -207,6 +215,10 @@ class Admission:
     def _is_answered(self, new: Newcomer, challenge: Challenge, number: int, now: float) -> None:
         """The session answered from that address."""
         if new.claim is not None:
+            return
+        if challenge.first > 1 and now - new.asked_at > _GRACE and now < new.since + _EXACT:
+            new.challenge, new.attempts = self._random_bytes(NONCE_SIZE), 0
+            self._ask(new, now)
             return
         session = new.session
         if challenge.is_there:

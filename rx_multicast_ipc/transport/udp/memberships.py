@@ -163,15 +163,17 @@ class Memberships:
 
     def _read_notices(self) -> int:
         assert self._notices is not None
+        changed = False
         try:
-            while self._notices.recv(1 << 16):
-                pass
+            while notice := self._notices.recv(1 << 16):
+                changed = interfaces.tells_of_change(notice) or changed
         except BlockingIOError:
             pass
         except OSError:  # more notices than fit: a change all the same
-            pass
-        self._refusals.clear()  # what refused may do so no more
-        self._look_in(_SETTLING)
+            changed = True
+        if changed:
+            self._refusals.clear()  # what refused may do so no more
+            self._look_in(_SETTLING)
         return 0
 
     def _look_in(self, seconds: float) -> None:

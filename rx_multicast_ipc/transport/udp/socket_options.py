@@ -5,11 +5,11 @@ from __future__ import annotations
 import socket
 import struct
 from collections.abc import Sequence
-from typing import Any, Final
+from typing import Final
 
 from ...group import Group
 from .error_advice import cannot_open
-from .platform import PLATFORM
+from .platform import PLATFORM, windows_library
 from .socket_plans import MISSING, MULTICAST_ALL, Bind, Ioctl, Option, Plan
 
 _SMALLEST_BUFFER: Final = 1 << 16
@@ -114,7 +114,7 @@ def _control(opened: socket.socket, ioctl: Ioctl) -> None:
     """``socket.ioctl`` knows other codes only."""
     import ctypes
 
-    library: Any = ctypes.CDLL("ws2_32")
+    library = windows_library("ws2_32")
     value, length = ctypes.c_uint32(ioctl.value), ctypes.c_uint32()
     code, handle = ctypes.c_uint32(ioctl.code), ctypes.c_void_p(opened.fileno())
     library.WSAIoctl(handle, code, ctypes.byref(value), 4, None, 0, ctypes.byref(length), None, None)

@@ -39,6 +39,8 @@ MISSING: Final[dict[Platform, dict[str, int]]] = {
         "IPV6_RECVPKTINFO": 61,
         "IP_ADD_SOURCE_MEMBERSHIP": 70,
         "IP_DROP_SOURCE_MEMBERSHIP": 71,
+        "MCAST_JOIN_GROUP": 80,
+        "MCAST_LEAVE_GROUP": 81,
         "MCAST_JOIN_SOURCE_GROUP": 82,
         "MCAST_LEAVE_SOURCE_GROUP": 83,
     },
@@ -144,22 +146,27 @@ def membership(group: Group, nic: Nic, platform: Platform = PLATFORM, *, leave: 
     """How a socket that listens joins the group on an interface, or leaves it."""
     if group.is_broadcast:
         return []  # there is nothing to join
-    if group.sources and nic.address and platform in ("darwin", "win32"):  # by address, as it joins without sources
+    packed = _packed(group.address)
+    level = "IPPROTO_IP" if group.family == "IPv4" else "IPPROTO_IPV6"
+    # By address where that is how it joins without sources, too.
+    by_address = bool(nic.address) and (platform == "win32" or (platform == "darwin" and not nic.number))
+    if group.sources and by_address:
         name = "IP_DROP_SOURCE_MEMBERSHIP" if leave else "IP_ADD_SOURCE_MEMBERSHIP"
-        request = [_packed(group.address) + _packed(source) + _packed(nic.address) for source in group.sources]
-        return [Option("IPPROTO_IP", name, value) for value in request]
+        request = [packed + _packed(source) + _packed(nic.address) for source in group.sources]
+        return [Option(level, name, value) for value in request]
     if group.sources:
         name = "MCAST_LEAVE_SOURCE_GROUP" if leave else "MCAST_JOIN_SOURCE_GROUP"
-        level = "IPPROTO_IP" if group.family == "IPv4" else "IPPROTO_IPV6"
-        return [Option(level, name, _source_request(group.address, source, nic, platform)) for source in group.sources]
-    packed = _packed(group.address)
+        return [Option(level, name, _group_request(nic, platform, group.address, source)) for source in group.sources]
     if group.family == "IPv6":
         name = "IPV6_LEAVE_GROUP" if leave else "IPV6_JOIN_GROUP"
-        return [Option("IPPROTO_IPV6", name, packed + struct.pack("=I", nic.number))]
+        return [Option(level, name, packed + struct.pack("=I", nic.number))]
+    if platform == "darwin" and nic.number:
+        # IP_ADD_MEMBERSHIP knows addresses alone there: of an ip_mreqn it takes the first eight bytes, and the index,
+        # which comes last, would be the default interface's.
+        name = "MCAST_LEAVE_GROUP" if leave else "MCAST_JOIN_GROUP"
+        return [Option(level, name, _group_request(nic, platform, group.address))]
     name = "IP_DROP_MEMBERSHIP" if leave else "IP_ADD_MEMBERSHIP"
-    if platform == "win32" or (platform == "darwin" and nic.address):
-        return [Option("IPPROTO_IP", name, packed + _ip_or_index(nic))]
-    return [Option("IPPROTO_IP", name, packed + _mreqn_tail(nic))]
+    return [Option(level, name, packed + (_mreqn_tail(nic) if platform == "linux" else _ip_or_index(nic)))]
 
 
 def send_plan(
@@ -254,11 +261,11 @@ def _loop(group: Group) -> list[Option]:
     return [Option("IPPROTO_IPV6", "IPV6_MULTICAST_LOOP", 1)]
 
 
-def _source_request(group: str, source: str, nic: Nic, platform: Platform, pointer: int = _POINTER) -> bytes:
-    """``struct group_source_req`` (RFC 3678), where the addresses are aligned as each system aligns them."""
+def _group_request(nic: Nic, platform: Platform, *addresses: str, pointer: int = _POINTER) -> bytes:
+    """``struct group_req``, or with a source ``group_source_req`` (RFC 3678), as each system aligns the addresses."""
     packed = platform == "darwin" or (platform == "linux" and pointer == 4)
     return struct.pack("=I" if packed else "=I4x", nic.number) + b"".join(
-        _sockaddr(address, platform).ljust(128, b"\0") for address in (group, source)
+        _sockaddr(address, platform).ljust(128, b"\0") for address in addresses
     )
 
 
