@@ -217,3 +217,44 @@ def test_a_killed_process_leaves_the_port_to_others(channel: ipc.Channel) -> Non
     process.communicate(timeout=PATIENCE)
     ipc.run(channel.broadcast("x"))
     assert ipc.run(channel.wait_for_message(timeout=PATIENCE)).text == "x"
+
+
+HOLDS_LOCKS = """
+import importlib, os, pkgutil, sys, threading, warnings
+warnings.simplefilter("ignore", DeprecationWarning)
+import rx_multicast_ipc
+for found in pkgutil.walk_packages(rx_multicast_ipc.__path__, "rx_multicast_ipc."):
+    if "__main__" not in found.name and "_pyinstaller" not in found.name:
+        try:
+            importlib.import_module(found.name)
+        except ImportError:  # an extra that is not installed
+            pass
+KINDS = type(threading.Lock()), type(threading.RLock())
+def locks():
+    for name, module in sorted(sys.modules.items()):
+        for key, value in vars(module).items() if name.startswith("rx_multicast_ipc") else ():
+            if isinstance(value, KINDS):
+                yield f"{name}.{key}", value
+            elif type(value).__module__.startswith("rx_multicast_ipc"):
+                yield from ((f"{name}.{key}.{inner}", lock) for inner, lock in getattr(value, "__dict__", {}).items()
+                            if isinstance(lock, KINDS))
+held = threading.Event()
+def hold():
+    for name, lock in locks():
+        lock.acquire(blocking=False)
+    held.set()
+    threading.Event().wait()
+threading.Thread(target=hold, daemon=True).start()
+held.wait()
+print(len(list(locks())) >= 5, flush=True)
+if os.fork() == 0:
+    print([name for name, lock in locks() if not lock.acquire(blocking=False)], flush=True)
+    os._exit(0)
+os.wait()
+"""
+"""Every lock that a process has from the start, held by another thread as it forks."""
+
+
+@needs_linux
+def test_no_lock_of_the_process_is_held_in_a_forked_child() -> None:
+    assert finish(python(HOLDS_LOCKS)).splitlines() == ["True", "[]"]

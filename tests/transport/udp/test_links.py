@@ -105,7 +105,7 @@ def counted(self, *rest):
     (again if opened.is_set() else opened).set()
 def told(self):
     read_notices(self)
-    print("looks soon:", self._look is not None)
+    print("looks soon:", self._look.due < float("inf"))
     read.release()
     return 0
 memberships.Memberships._look_around, memberships.Memberships._read_notices = counted, told

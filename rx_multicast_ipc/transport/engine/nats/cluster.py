@@ -8,6 +8,7 @@ from typing import Any, Final, cast
 
 from ....errors import CannotOpen, MulticastError
 from ....option_values.engines import Nats
+from ....strangers.decoding import whole_or_none
 from .login import PATIENCE, Login, log_in
 
 _MOST: Final = 256
@@ -58,8 +59,8 @@ class Cluster:
         urls = info.get("connect_urls")
         for text in cast("list[object]", urls) if isinstance(urls, list) else ():
             host, _, port = str(text).rpartition(":")
-            server = host.strip("[]"), int(port) if port.isdecimal() and len(port) <= 5 else 0
-            if server[1] and server not in self._servers and len(self._servers) < _MOST:
+            server = host.strip("[]"), whole_or_none(port) or 0
+            if server not in self._servers and 0 < server[1] < 65_536 and len(self._servers) < _MOST:
                 self._servers.append(server)
 
     def next_pause(self) -> float:

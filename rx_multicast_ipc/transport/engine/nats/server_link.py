@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import logging
 import socket
 import ssl
@@ -14,6 +13,7 @@ from typing import Any, Final, Protocol
 
 from ....errors import CannotOpen, SendFailed
 from ....option_values.engines import Nats
+from ....strangers.decoding import json_object_or_none
 from ...base import WouldBlock
 from ...latch import Latch
 from ...udp.io_thread import IoThread
@@ -26,6 +26,9 @@ _log = logging.getLogger("rx_multicast_ipc")
 
 _READ: Final = 65_536
 """Bytes of one read."""
+
+_PAYLOAD_LIMIT: Final = 1 << 20
+"""Bytes that a server takes which does not say how many."""
 
 _ALIVE: Final = 5.0
 """Seconds after which a silent server is asked whether it is there."""
@@ -220,8 +223,7 @@ class ServerLink:
             with suppress(IndexError):
                 self._pongs.popleft()()
         elif said.what == b"INFO":
-            with suppress(ValueError):
-                self._know(json.loads(said.text))
+            self._know(json_object_or_none(said.text) or {})
         elif said.what == b"-ERR":
             reason = said.text.decode("utf-8", "replace").strip("' ")
             if reason.lower().startswith("permissions violation"):
@@ -232,7 +234,8 @@ class ServerLink:
 
     def _know(self, info: dict[str, Any]) -> None:
         """Note what a server says of itself, and of the others of its cluster."""
-        self.payload_limit = int(info.get("max_payload", 1 << 20))
+        limit = info.get("max_payload")
+        self.payload_limit = limit if isinstance(limit, int) and limit > 0 else self.payload_limit or _PAYLOAD_LIMIT
         self._cluster.learn(info)
 
     def _look_alive(self, _: object = None) -> None:
