@@ -7,9 +7,10 @@ from typing import Final, Protocol
 
 from ...channel_events import NetworkChange
 from ...errors import CannotOpen, InvalidAddress, InvalidInterface
-from ...group import Group, Ip
+from ...group import Group
 from ...message import Address, Family, Message
 from ...validation.arguments import shown
+from ...validation.numeric_address import Ip
 from .host_interfaces import NETWORK_INTERFACE, Interface
 
 _EPHEMERAL_PORTS: Final = range(49_152, 65_536)

@@ -14,8 +14,9 @@ import msgspec
 from reactivex.scheduler import VirtualTimeScheduler
 
 from ...channel_events import NetworkChange
-from ...group import Group, Ip
+from ...group import Group
 from ...message import Address, Message
+from ...validation.numeric_address import Ip
 from ..base import Hears
 from .arrivals import Arrival, Arrivals, Carried
 from .host_interfaces import LOOPBACK_ADDRESSES, Interface
