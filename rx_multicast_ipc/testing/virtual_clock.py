@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from datetime import datetime, timedelta
 from heapq import heapify, heappop, heappush
+from math import inf
 from operator import attrgetter
 from typing import Any, Final, Protocol, TypeVar
 
@@ -40,19 +41,17 @@ def check_virtual_clock(scheduler: VirtualTimeScheduler) -> VirtualTimeScheduler
 
 
 class Agenda(Protocol):
-    """What has many things to do, and keeps them in order itself; true while there are any.
+    """What has many things to do, and keeps them in order itself.
 
     Attributes:
-        due: when the next ones are, in virtual microseconds.
+        due: when the next ones are, in virtual microseconds; infinity while there are none.
         last: when the last ones are.
     """
 
-    due: int
+    due: float
 
     @property
     def last(self) -> int: ...
-
-    def __bool__(self) -> bool: ...
 
     def run(self) -> None:
         """Do what is due next, all that is due at that moment."""
@@ -94,7 +93,7 @@ class VirtualClock(VirtualTimeScheduler):
     def busy_until(self) -> float | None:
         """When the last of what is scheduled so far is due, in virtual seconds; None if nothing is."""
         due = [due for due, _, action in self._heap if not action.cancelled]
-        due += [agenda.last for agenda in self._agendas if agenda]
+        due += [agenda.last for agenda in self._agendas if agenda.due != inf]
         return max(due) / 1_000_000 if due else None
 
     def schedule(self, action: ScheduledAction[_TState], state: _TState | None = None) -> DisposableBase:
@@ -196,7 +195,7 @@ class VirtualClock(VirtualTimeScheduler):
                     try:
                         agenda.run()
                     finally:
-                        if not agenda:
+                        if agenda.due == inf:
                             agendas.remove(agenda)
             if self._running and until is not None:
                 self._now = max(until, self._now)
