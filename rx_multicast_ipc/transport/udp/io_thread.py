@@ -337,13 +337,13 @@ class IoThread:
         if not events and not self._lazy.pending:
             self._looks_by_itself = False
         now = time.monotonic()
-        read = 0
+        read = 0  # by the one that read most: what came to different sockets says nothing of more on its way
         for descriptor, _ in events:  # before timers: what arrived in time beats its time-out
             reader = poller.reader(descriptor)
             if reader is None:
                 continue
             try:
-                read += reader()
+                read = max(read, reader())
             except BaseException as error:  # not even sys.exit() in a subscriber ends the reading
                 report(error)
             if self._poller is not poller:  # a subscriber forked, and this is the child
