@@ -21,7 +21,8 @@ from . import interfaces, socket_options
 from .error_advice import is_exhausted
 from .group_socket import Listener, OwnSends
 from .interfaces import Nic
-from .io_thread import IoThread, Reader
+from .io_thread import IoThread
+from .pollers import Reader
 
 _log = logging.getLogger("rx_multicast_ipc")
 
