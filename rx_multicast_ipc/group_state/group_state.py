@@ -1,4 +1,4 @@
-"""What a channel keeps of its group beside messages: who is there, and latest values."""
+"""What a channel knows of its group beside messages: its members, and latest values."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 
 
 class GroupState:
-    """Takes the packets and messages that are none of the user's out of what a channel hears.
+    """Takes packets, and messages that hold latest values, out of what a channel delivers.
 
     It knows nothing of the channel, which may be forgotten while it goes on.
 
@@ -67,14 +67,14 @@ class GroupState:
         inbox.sift(self._sift if packets is not None else self._sift_with_packets)
 
     def begin(self) -> None:
-        """The channel hears now."""
+        """The channel receives now."""
         self._inbox.closing.add(self._end)
         if self._watch is not None:
             self._watch.begin()
 
     @property
     def members(self) -> StateSource[frozenset[Member]]:
-        """Who is there."""
+        """The members."""
         if self._watch is None:
             raise Unsupported(
                 'only a channel with presence knows who is there: open it with presence="a name", '

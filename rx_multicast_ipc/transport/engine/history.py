@@ -1,4 +1,4 @@
-"""What an engine kept of a group, on its way."""
+"""Messages that an engine stored of a group, while they are read."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ Since = str | float | datetime
 
 
 class History(Protocol):
-    """What was kept, on its way."""
+    """A reading of stored messages."""
 
     def start(self) -> None:
         """Begin, on a thread of its own."""

@@ -14,9 +14,10 @@ from reactivex.scheduler import VirtualTimeScheduler
 
 from ...channel_events import NetworkChange
 from ...errors import CannotOpen, InvalidAddress, InvalidInterface
-from ...group import Group, Ip
+from ...group import Group
 from ...message import Address, Family, Message
 from ...validation.arguments import shown
+from ...validation.numeric_address import Ip
 from ..base import Hears
 from .arrivals import Arrival, Arrivals, Carried
 from .host_interfaces import LOOPBACK_ADDRESSES, NETWORK_INTERFACE, Interface
