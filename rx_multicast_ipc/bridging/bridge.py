@@ -5,7 +5,6 @@ from __future__ import annotations
 import logging
 import threading
 from functools import partial
-from random import SystemRandom
 from types import TracebackType
 from typing import Final, Self
 
@@ -20,6 +19,7 @@ from ..message import Message
 from ..receiving.async_iteration import HotObservable
 from ..receiving.event_loop_delivery import on_its_loop
 from ..receiving.hot_source import HotSource
+from ..transport.random_numbers import random_of
 from ..validation.arguments import check_count, check_seconds, shown
 from .carrier import Carrier
 from .end_table import EndTable
@@ -61,7 +61,7 @@ class Bridge:
                 )
             self._now = clock_of(self._scheduler)
             ports = local.group.port, wide.group.port
-            self._machine = BridgeMachine(ports, takeover, SystemRandom(), self._now())
+            self._machine = BridgeMachine(ports, takeover, random_of(self._sides[0].control), self._now())
             self._carrier = Carrier(self._sides, self._machine, self._lock, self._now, self._say)
             self._start()
         except BaseException:

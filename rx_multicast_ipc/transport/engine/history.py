@@ -2,13 +2,9 @@
 
 from __future__ import annotations
 
-from datetime import datetime
 from typing import Protocol
 
 from ..latch import Latch
-
-Since = str | float | datetime
-"""``"all"``, ``"last"``, seconds before now, or a time."""
 
 
 class History(Protocol):

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 import math
-import os
 import time
 from collections.abc import Iterable
 from typing import Final
@@ -18,6 +17,7 @@ from ...option_values.key import Keys
 from ...strangers.bounded_map import BoundedMap
 from ..framed.packet_port import PacketPort
 from ..next_timer import NextTimer
+from ..random_numbers import random_of
 from .challenge_packet import Challenge, pack
 from .rejections import Report
 from .sessions import Sessions
@@ -63,7 +63,7 @@ class PacketSealing:
             self._keys,
             (group.address, group.port),
             lambda: transport.own_addresses,
-            os.urandom,
+            random_of(transport).randbytes,
             self._now(),
             several=group.has_several_interfaces,
         )
