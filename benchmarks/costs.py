@@ -8,16 +8,15 @@ from __future__ import annotations
 import json
 import os
 import sys
-import threading
 import time
-from collections.abc import Callable, Generator
-from contextlib import contextmanager
+from collections.abc import Callable
 from itertools import count
 
 import reactivex as rx
 from reactivex import operators as ops
 
 import rx_multicast_ipc as ipc
+from rx_multicast_ipc.testing.held_channel import held
 
 from .contenders import raw
 from .throughput import Link
@@ -38,23 +37,6 @@ def fill(port: int) -> None:
     with raw.sender_socket() as sender:
         for _ in range(DATAGRAMS):
             sender.sendto(bytes(SIZE), (raw.GROUP, port))
-
-
-@contextmanager
-def held(channel: ipc.Channel) -> Generator[Callable[[], None]]:
-    """Keep the channel's thread from reading until the given function is called."""
-    holding, released = threading.Event(), threading.Event()
-
-    def hold() -> None:
-        holding.set()
-        released.wait()
-
-    channel.transport.call(hold)
-    holding.wait()
-    try:
-        yield released.set
-    finally:
-        released.set()
 
 
 def drain_raw(port: int) -> float:

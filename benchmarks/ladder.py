@@ -81,7 +81,8 @@ def _gro(receiver: socket.socket) -> Take:
 def _reader(receiver: socket.socket) -> Take:
     from rx_multicast_ipc.group import Group
     from rx_multicast_ipc.transport.udp import kernel_features
-    from rx_multicast_ipc.transport.udp.datagram_readers import Reception, group_reader
+    from rx_multicast_ipc.transport.udp.datagram_readers import Reception
+    from rx_multicast_ipc.transport.udp.reader_choice import group_reader
 
     kernel_features.find()
     receiver.setsockopt(socket.IPPROTO_UDP, UDP_GRO, struct.pack("i", 1))

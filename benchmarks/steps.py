@@ -11,9 +11,9 @@ from typing import Any
 from reactivex import operators as ops
 
 import rx_multicast_ipc as ipc
+from rx_multicast_ipc.testing.held_channel import held
 
 from .contenders import raw
-from .costs import held
 
 PORT = 51_100
 TURNS = 5000

@@ -25,6 +25,9 @@ _PURGE_AT = 64
 """Cancelled timers that may stay queued; beyond it they are removed once they are the majority."""
 
 
+COARSE: Final = 3e-3
+"""Seconds that a coarse timer may be late."""
+
 _START: Final = datetime.now(UTC) - timedelta(seconds=time.monotonic())
 """When the monotonic clock was at 0, by the wall clock as it was at import."""
 
@@ -75,6 +78,10 @@ class TimerScheduler(MonotonicTime, PeriodicScheduler):
         seconds = duetime if type(duetime) is float else self.to_seconds(duetime)
         return self._add(time.monotonic() + seconds, action, state)
 
+    def schedule_coarsely(self, seconds: float, action: ScheduledAction[Any]) -> DisposableBase:
+        """Run ``action`` after so many seconds, or up to :data:`COARSE` later where its owner waits cheaper so."""
+        return self._add(time.monotonic() + seconds, action, None, coarse=True)
+
     def schedule_absolute(
         self, duetime: AbsoluteTime, action: ScheduledAction[_TState], state: _TState | None = None
     ) -> DisposableBase:
@@ -118,6 +125,16 @@ class TimerScheduler(MonotonicTime, PeriodicScheduler):
         due = self._next_due()
         return None if due is None else max(0.0, due - time.monotonic())
 
+    @property
+    def next_is_coarse(self) -> bool:
+        """Whether the next action may be late, and nothing else is due meanwhile."""
+        heap = self._heap
+        try:
+            due, _, timer = heap[0]
+            return timer.coarse and all(another[0] > due + COARSE for another in heap[1:3])  # no others come second
+        except IndexError:  # another thread cancelled it
+            return False
+
     def run_due(self, now: float) -> None:
         """Run every action that is due by ``now`` (``time.monotonic`` seconds), but none that those schedule."""
         due = self._next_due()
@@ -147,14 +164,14 @@ class TimerScheduler(MonotonicTime, PeriodicScheduler):
             heap = self._drop_cancelled_heads()
             return heap[0][0] if heap else None
 
-    def _add(self, due: float, action: ScheduledAction[Any], state: Any) -> DisposableBase:
-        timer = _Timer(self, action, state)
+    def _add(self, due: float, action: ScheduledAction[Any], state: Any, *, coarse: bool = False) -> DisposableBase:
+        timer = _Timer(self, action, state, coarse)
         with self._lock:
             self._count = number = self._count + 1
             self._drop_cancelled_heads()
             heapq.heappush(self._heap, (due, number, timer))
-            earliest = self._heap[0][2] is timer
-        if earliest:
+            first_due, _, first = self._heap[0]
+        if first is timer or (first.coarse and not coarse and due < first_due + COARSE):
             self._wake()
         return timer
 
@@ -193,17 +210,18 @@ class DeliveringScheduler(TimerScheduler):
     timer fires that this very thread would run.
     """
 
-    def _add(self, due: float, action: ScheduledAction[Any], state: Any) -> DisposableBase:
+    def _add(self, due: float, action: ScheduledAction[Any], state: Any, *, coarse: bool = False) -> DisposableBase:
         blocked = deadlock()
         if blocked is not None:
             raise blocked
-        return super()._add(due, action, state)
+        return super()._add(due, action, state, coarse=coarse)
 
 
 class _Timer(DisposableBase):
-    __slots__ = ("_action", "_result", "_scheduler", "_state", "cancelled", "queued")
+    __slots__ = ("_action", "_result", "_scheduler", "_state", "cancelled", "coarse", "queued")
 
-    def __init__(self, scheduler: TimerScheduler, action: ScheduledAction[Any], state: Any) -> None:
+    def __init__(self, scheduler: TimerScheduler, action: ScheduledAction[Any], state: Any, coarse: bool) -> None:
+        self.coarse = coarse
         self._scheduler = scheduler
         self._action = action
         self._state = state

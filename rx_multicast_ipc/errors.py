@@ -38,7 +38,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Final
 
-from .strangers.printable_text import printable
+from .strangers.printable_text import printable, text_of
 
 if TYPE_CHECKING:
     from .channel_events import Gap
@@ -225,7 +225,7 @@ class DecodeFailed(MulticastError):
 
     def __init__(self, message: Message, reason: BaseException | str) -> None:
         self.message = message
-        self._reason = _text_of(reason)  # not the error itself: a stranger's may not survive pickling
+        self._reason = text_of(reason)  # not the error itself: a stranger's may not survive pickling
         super().__init__(message, self._reason)
 
     def __str__(self) -> str:
@@ -236,15 +236,6 @@ class DecodeFailed(MulticastError):
 
 _REASON: Final = 200
 """Characters of a decoder's error that are told: it may hold as much of the datagram as its sender likes."""
-
-
-def _text_of(reason: BaseException | str) -> str:
-    """What a decoder says, or else what it raised: its error may be made of what it could not decode."""
-    try:
-        text = str(reason)
-    except Exception:
-        text = ""
-    return text or type(reason).__name__
 
 
 class BufferOverflow(MulticastError):

@@ -131,7 +131,7 @@ def check_port(port: int, what: str = "port") -> int:
         raise InvalidPort(f"{what} must be a whole number from 1 to 65535, not {shown(port)}{hint}")
     if not 1 <= port <= 65_535:
         hint = "; this sender gave no port, so it cannot be answered" if what == "reply port" else ""
-        raise InvalidPort(f"{what} must be from 1 to 65535, not {port}{hint}")
+        raise InvalidPort(f"{what} must be from 1 to 65535, not {shown(port)}{hint}")
     return port
 
 
@@ -247,7 +247,7 @@ def _on_engine(engine: Engine, port: int, group: Ip, ttl: int | None, sources: I
         raise InvalidGroup(f'{group} is a broadcast address; on an engine use a group such as "{DEFAULT_GROUP}"')
     if ttl is not None:
         raise InvalidTTL(f"{engine.url} is no network of routers, so there is no ttl; leave it out")
-    if tuple(sources):
+    if not isinstance(sources, Iterable) or tuple(sources):
         raise InvalidOption(f"senders on {engine.url} have no numeric addresses to name as sources; use ops.filter")
     return Group(port, str(group), (engine.url,), 1, (), engine)
 
@@ -258,7 +258,7 @@ def _check_interfaces(given: Interfaces | None, group: Ip) -> tuple[str, ...]:
         return named or _check_interfaces(LOOPBACK, group)
     interfaces = (given,) if isinstance(given, str) else tuple(given) if isinstance(given, Iterable) else ()
     if not interfaces:
-        raise InvalidInterface(f"interface names one interface or several, not {given!r}; {_CHOICE}")
+        raise InvalidInterface(f"interface names one interface or several, not {shown(given)}; {_CHOICE}")
     for interface in interfaces:
         _check_interface(interface, group)
         if len(interfaces) > 1 and interface in (LOOPBACK, ALL_INTERFACES):
@@ -276,7 +276,7 @@ def _check_named_interfaces(text: str, group: Ip) -> tuple[str, ...] | None:
 
 def _check_interface(interface: str, group: Ip) -> None:
     if not isinstance(interface, str) or not interface:
-        raise InvalidInterface(f"{interface!r} names no interface; {_CHOICE}")
+        raise InvalidInterface(f"{shown(interface)} names no interface; {_CHOICE}")
     if interface == LOOPBACK and group.family == "IPv6":
         raise InvalidGroup(
             f"{group} is an IPv6 group, and host-only multicast needs IPv4; use an IPv4 group such as "
@@ -299,7 +299,7 @@ def _check_ttl(ttl: int | None, interfaces: tuple[str, ...]) -> int:
     if ttl is None:
         return 0 if loopback else 1
     if not isinstance(ttl, int) or isinstance(ttl, bool) or not 0 <= ttl <= 255:
-        raise InvalidTTL(f"ttl must be a whole number from 0 to 255, not {ttl!r}")
+        raise InvalidTTL(f"ttl must be a whole number from 0 to 255, not {shown(ttl)}")
     if loopback and ttl:
         raise InvalidTTL(
             f"ttl={ttl} would leave this machine, which a loopback channel never does; "
@@ -310,12 +310,12 @@ def _check_ttl(ttl: int | None, interfaces: tuple[str, ...]) -> int:
 
 def _check_sources(sources: Iterable[str], group: Ip) -> tuple[str, ...]:
     if isinstance(sources, str) or not isinstance(sources, Iterable):
-        raise InvalidAddress(f'sources is a list of senders\' addresses such as ["10.0.0.2"], not {sources!r}')
+        raise InvalidAddress(f'sources is a list of senders\' addresses such as ["10.0.0.2"], not {shown(sources)}')
     checked: list[str] = []
     for source in sources:
         ip = Ip.parse(source) if isinstance(source, str) else None
         if ip is None or ip.is_multicast:
-            raise InvalidAddress(f'a source is one sender\'s numeric address such as "10.0.0.2", not {source!r}')
+            raise InvalidAddress(f'a source is one sender\'s numeric address such as "10.0.0.2", not {shown(source)}')
         if ip.is_mapped:
             raise InvalidAddress(f"source {source} is an IPv4 address; write it as {ip.unmapped}")
         if ip.family != group.family:

@@ -9,6 +9,7 @@ from typing import Any, Literal, NamedTuple, Protocol, TypeVar
 import msgspec
 
 from .errors import InvalidOption
+from .strangers.printable_text import printable, shown, text_of
 
 _T = TypeVar("_T")
 
@@ -45,7 +46,8 @@ def format_of(type_: Any, format: Format | Codec[Any]) -> PayloadFormat:
         return PayloadFormat(module.encode, _decoder(type_, format))
     except Exception as error:  # of msgspec, or of what it asks the type
         raise InvalidOption(
-            f"type is a type that msgspec knows, such as a Struct or list[int], not {repr(type_)[:200]}: {error}"
+            f"type is a type that msgspec knows, such as a Struct or list[int], not {shown(type_)}: "
+            f"{printable(text_of(error), limit=200)}"
         ) from error
 
 
@@ -64,10 +66,10 @@ def _shared_decoder(type_: Any, format: Any) -> Callable[[bytes], Any]:
 
 def format_module(format: Any) -> Any:
     """msgspec's module of that name; raises ``InvalidOption``."""
-    if format == "json":
+    if isinstance(format, str) and format == "json":
         return msgspec.json
-    if format == "msgpack":
+    if isinstance(format, str) and format == "msgpack":
         return msgspec.msgpack
     raise InvalidOption(
-        f'format is "json" or "msgpack", not {format!r}; for any other, pass an object with encode() and decode()'
+        f'format is "json" or "msgpack", not {shown(format)}; for any other, pass an object with encode() and decode()'
     )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from threading import Lock
+from threading import RLock
 from typing import Any, TypeVar, cast
 
 from reactivex import Observable
@@ -99,7 +99,7 @@ class _Loop:
         self._value = value
         self._observer = observer
         self._scheduler = scheduler
-        self._lock = Lock()
+        self._lock = RLock()  # a signal handler may be what completes a turn
         self._due = 0
         self.turning = SerialDisposable()
 

@@ -103,6 +103,35 @@ def test_a_new_timer_wakes_the_owner_whatever_was_disposed_of_before(timers: Tim
     assert wakes == [None]
 
 
+def nothing(_scheduler: SchedulerBase, _state: object) -> None:
+    pass
+
+
+def test_a_coarse_timer_may_be_late_where_nothing_else_is_due_meanwhile(timers: TimerScheduler) -> None:
+    timers.schedule_coarsely(0.01, nothing)
+    assert timers.next_is_coarse
+    assert timers.until_next() == pytest.approx(0.01)
+    timers.schedule_relative(0.02, nothing)
+    assert timers.next_is_coarse
+    exact = timers.schedule_relative(0.011, nothing)
+    assert not timers.next_is_coarse
+    exact.dispose()
+    timers.schedule_relative(0.001, nothing)
+    assert not timers.next_is_coarse
+
+
+def test_who_waits_coarsely_is_woken_for_an_exact_timer_that_is_due_meanwhile(
+    timers: TimerScheduler, wakes: list[None]
+) -> None:
+    timers.schedule_coarsely(0.01, nothing)
+    wakes.clear()
+    timers.schedule_coarsely(0.011, nothing)
+    timers.schedule_relative(0.02, nothing)
+    assert not wakes
+    timers.schedule_relative(0.011, nothing)
+    assert wakes == [None]
+
+
 def test_disposed_timers_do_not_pile_up(timers: TimerScheduler) -> None:
     for _ in range(20_000):
         timers.schedule_relative(5.0, lambda _scheduler, _state: None).dispose()

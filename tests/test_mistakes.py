@@ -26,7 +26,7 @@ import rx_multicast_ipc as ipc
 from rx_multicast_ipc import capture
 from rx_multicast_ipc.notebook import collect, marbles, to_frame
 from rx_multicast_ipc.notebook.observable_argument import observable_of
-from rx_multicast_ipc.testing import Marbles, VirtualNetwork
+from rx_multicast_ipc.testing import FaultyNetwork, Marbles, VirtualClock, VirtualNetwork
 
 
 @pytest.mark.parametrize("port", [0, -1, 65_536, 70_000])
@@ -573,3 +573,65 @@ def test_a_key_file_has_a_path(path: Any) -> None:
     with pytest.raises(ipc.InvalidKey, match="takes the path of a file") as refused:
         ipc.Key.from_file(path)
     assert "secret" not in str(refused.value)
+
+
+class _Shy:
+    """A value that cannot be shown."""
+
+    def __repr__(self) -> str:
+        raise ZeroDivisionError
+
+
+TAKES_NUMBERS: dict[str, Callable[[ipc.Channel, Any], object]] = {
+    "run timeout": lambda _, value: ipc.run(rx.just(1), timeout=value),
+    "wait timeout": lambda channel, value: channel.wait_for_message(timeout=value),
+    "request timeout": lambda channel, value: channel.request("x", bool, timeout=value),
+    "request_all timeout": lambda channel, value: channel.request_all("x", bool, timeout=value),
+    "broadcast_all rate": lambda channel, value: channel.broadcast_all([], rate=value),
+    "broadcast_all linger": lambda channel, value: channel.broadcast_all([], linger=value),
+    "spin": lambda _, value: ipc.open_channel(spin=value),
+    "ttl": lambda _, value: ipc.open_channel(ttl=value),
+    "port": lambda _, value: ipc.open_channel(value),
+    "receive_buffer": lambda _, value: ipc.open_channel(receive_buffer=value),
+    "echo": lambda _, value: ipc.open_channel(echo=value),
+    "topics": lambda _, value: ipc.open_channel(topics=value),
+    "send_from": lambda _, value: ipc.open_channel(send_from=value),
+    "interface": lambda _, value: ipc.open_channel(interface=value),
+    "sources": lambda _, value: ipc.open_channel(sources=value),
+    "patience": lambda _, value: ipc.Reliable(patience=value),
+    "reliable rate": lambda _, value: ipc.Reliable(rate=value),
+    "presence interval": lambda _, value: ipc.Presence("x", interval=value),
+    "presence about": lambda _, value: ipc.Presence("x", about=value),
+    "bridge takeover": lambda _, value: ipc.bridge("loopback", ipc.Group.of(5), takeover=value),
+    "bridge idle": lambda _, value: ipc.bridge("loopback", ipc.Group.of(5), idle=value),
+    "bridge ends": lambda _, value: ipc.bridge("loopback", ipc.Group.of(5), ends=value),
+    "since": lambda _, value: ipc.messages(since=value),
+    "retry first": lambda _, value: ipc.operators.retry_with_backoff(first=value),
+    "capture speed": lambda _, value: capture.read("x", speed=value),
+    "capture longest_gap": lambda _, value: capture.read("x", longest_gap=value),
+    "network latency": lambda _, value: VirtualNetwork(VirtualClock(), latency=value),
+    "network loss": lambda _, value: VirtualNetwork(VirtualClock(), loss=value),
+    "faults jitter": lambda _, value: FaultyNetwork(jitter=value),
+    "marbles frame": lambda _, value: Marbles(frame=value),
+    "marbles until": lambda _, value: Marbles().run(until=value),
+    "topic name": lambda channel, value: channel.topic(value),
+    "topic type": lambda channel, value: channel.topic("x", value),
+    "topic format": lambda channel, value: channel.topic("x", int, value),
+    "topic on_error": lambda channel, value: channel.topic("x", int, on_error=value),
+    "topics pattern": lambda channel, value: channel.topics(value),
+    "publish": lambda channel, value: channel.topic("x", str).publish(value),
+}
+
+
+@pytest.mark.parametrize(
+    "value",
+    [10**5000, float("nan"), _Shy(), [1] * 100_000, lambda: None],
+    ids=["thousands of digits", "nan", "cannot be shown", "long", "a function"],
+)
+@pytest.mark.parametrize("use", TAKES_NUMBERS)
+def test_whatever_is_given_for_a_number_or_a_name_the_error_is_clear_and_short(
+    channel: ipc.Channel, use: str, value: Any
+) -> None:
+    with pytest.raises(ipc.InvalidArgument) as refused:
+        TAKES_NUMBERS[use](channel, value)
+    assert 0 < len(str(refused.value)) < 700

@@ -154,6 +154,44 @@ def test_after_a_fork_the_child_steals_nothing_and_has_channels_of_its_own(port:
     ]
 
 
+FORKS_IN_A_BATCH = """
+import os, sys, warnings
+import rx_multicast_ipc as ipc
+from rx_multicast_ipc.testing.held_channel import held
+from rx_multicast_ipc.transport import delivered_batch
+warnings.simplefilter("ignore", DeprecationWarning)
+delivered_batch._QUICK = float("inf")  # all subscribers are quick
+port, parent = int(sys.argv[1]), os.getpid()
+source, out, children = ipc.open_channel(port, "224.0.2.77"), ipc.open_channel(port), []
+def send_on(message):
+    if os.getpid() != parent:
+        return
+    out.broadcast(message.data).subscribe()
+    if message.data in b"36":
+        child = os.fork()
+        children.append(child)
+        if child == 0 and message.data == b"6":
+            own = ipc.open_channel(port)
+            for number in range(3):
+                own.broadcast(f"child {number}").subscribe()
+            os._exit(0)
+source.messages.subscribe(send_on)
+with held(source):
+    for number in range(10):
+        ipc.run(source.broadcast(str(number)))
+heard = sorted(ipc.run(out.wait_for_message(timeout=20)).text for _ in range(13))
+for child in children:
+    os.waitpid(child, 0)
+ipc.run(out.broadcast("end"))
+print(*heard, ipc.run(out.wait_for_message(timeout=20)).text, sep=",")
+"""
+
+
+@needs_linux
+def test_after_a_fork_amid_a_batch_each_process_sends_what_is_its_own_once(port: int) -> None:
+    assert finish(python(FORKS_IN_A_BATCH, port)) == "0,1,2,3,4,5,6,7,8,9,child 0,child 1,child 2,end\n"
+
+
 @needs_linux
 def test_multiprocessing_workers_started_beside_an_open_channel_work(port: int) -> None:
     code = """
@@ -179,3 +217,44 @@ def test_a_killed_process_leaves_the_port_to_others(channel: ipc.Channel) -> Non
     process.communicate(timeout=PATIENCE)
     ipc.run(channel.broadcast("x"))
     assert ipc.run(channel.wait_for_message(timeout=PATIENCE)).text == "x"
+
+
+HOLDS_LOCKS = """
+import importlib, os, pkgutil, sys, threading, warnings
+warnings.simplefilter("ignore", DeprecationWarning)
+import rx_multicast_ipc
+for found in pkgutil.walk_packages(rx_multicast_ipc.__path__, "rx_multicast_ipc."):
+    if "__main__" not in found.name and "_pyinstaller" not in found.name:
+        try:
+            importlib.import_module(found.name)
+        except ImportError:  # an extra that is not installed
+            pass
+KINDS = type(threading.Lock()), type(threading.RLock())
+def locks():
+    for name, module in sorted(sys.modules.items()):
+        for key, value in vars(module).items() if name.startswith("rx_multicast_ipc") else ():
+            if isinstance(value, KINDS):
+                yield f"{name}.{key}", value
+            elif type(value).__module__.startswith("rx_multicast_ipc"):
+                yield from ((f"{name}.{key}.{inner}", lock) for inner, lock in getattr(value, "__dict__", {}).items()
+                            if isinstance(lock, KINDS))
+held = threading.Event()
+def hold():
+    for name, lock in locks():
+        lock.acquire(blocking=False)
+    held.set()
+    threading.Event().wait()
+threading.Thread(target=hold, daemon=True).start()
+held.wait()
+print(len(list(locks())) >= 5, flush=True)
+if os.fork() == 0:
+    print([name for name, lock in locks() if not lock.acquire(blocking=False)], flush=True)
+    os._exit(0)
+os.wait()
+"""
+"""Every lock that a process has from the start, held by another thread as it forks."""
+
+
+@needs_linux
+def test_no_lock_of_the_process_is_held_in_a_forked_child() -> None:
+    assert finish(python(HOLDS_LOCKS)).splitlines() == ["True", "[]"]

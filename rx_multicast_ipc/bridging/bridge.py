@@ -22,7 +22,7 @@ from ..receiving.async_iteration import HotObservable
 from ..receiving.event_loop_delivery import on_its_loop
 from ..receiving.hot_source import HotSource
 from ..strangers.rate_limit import LogLimit
-from ..validation.arguments import check_count, check_seconds
+from ..validation.arguments import check_count, check_seconds, shown
 from .end import BridgeEnd
 from .end_table import EndTable
 from .machine import BridgeMachine, Path
@@ -360,7 +360,7 @@ def bridge(
     check_count("ends", ends, "senders", _MOST_ENDS)
     check_seconds("idle", idle)
     if check_seconds("takeover", takeover) < _LEAST_TAKEOVER:
-        raise InvalidOption(f"takeover is a number of seconds, {_LEAST_TAKEOVER} at least, not {takeover!r}")
+        raise InvalidOption(f"takeover is a number of seconds, {_LEAST_TAKEOVER} at least, not {shown(takeover)}")
     return Bridge(*joined, ends, idle, takeover)
 
 

@@ -19,7 +19,7 @@ from ..message import Message
 from ..receiving.event_loop_delivery import on_its_loop
 from ..subscribing.subscriber_errors import detach
 from ..transport.udp.io_thread import IoThread
-from ..validation.arguments import check_callable
+from ..validation.arguments import check_callable, is_number, shown
 from ..validation.stream import Stream
 from .captured_datagram import Datagram
 from .gaps import DEFAULT_LONGEST_GAP, Gaps
@@ -223,9 +223,9 @@ class _Playing:
 def _check_speed(speed: float | None) -> float:
     if speed is None:
         return inf
-    if not isinstance(speed, int | float) or isinstance(speed, bool) or not speed > 0:
+    if not is_number(speed) or not speed > 0:
         raise InvalidOption(
-            f"speed is how many times as fast as captured, more than 0, not {speed!r}; None is as fast as it goes"
+            f"speed is how many times as fast as captured, more than 0, not {shown(speed)}; None is as fast as it goes"
         )
     return float(speed)
 
@@ -234,8 +234,8 @@ def _check_longest_gap(longest_gap: float | None) -> float:
     """``longest_gap``, infinite for None; raises ``InvalidOption``."""
     if longest_gap is None:
         return inf
-    if not isinstance(longest_gap, int | float) or isinstance(longest_gap, bool) or not longest_gap >= 0:
+    if not is_number(longest_gap) or not longest_gap >= 0:
         raise InvalidOption(
-            f"longest_gap is a number of seconds, 0 or more, or None to keep every gap, not {longest_gap!r}"
+            f"longest_gap is a number of seconds, 0 or more, or None to keep every gap, not {shown(longest_gap)}"
         )
     return float(longest_gap)

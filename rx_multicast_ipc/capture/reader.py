@@ -12,6 +12,7 @@ import msgspec
 from ..errors import InvalidGroup, InvalidOption
 from ..group import Ip, check_port
 from ..message import Message
+from ..validation.arguments import shown
 from . import pcap, pcapng
 from .captured_datagram import Datagram
 from .file_source import Source
@@ -166,7 +167,7 @@ class Reader(Iterator[Datagram]):
 def check_path(path: str | os.PathLike[str]) -> str:
     """``path`` as text; raises ``InvalidOption``."""
     if not isinstance(path, str | os.PathLike) or not isinstance(text := os.fspath(path), str) or "\0" in text:
-        raise InvalidOption(f"path is the name of a capture file, as str or pathlib.Path, not {path!r}")
+        raise InvalidOption(f"path is the name of a capture file, as str or pathlib.Path, not {shown(path)}")
     return text
 
 
@@ -176,5 +177,5 @@ def check_filter(port: int | None, group: str | None) -> tuple[int | None, bytes
         return port if port is None else check_port(port), None
     ip = Ip.parse(group) if isinstance(group, str) else None
     if ip is None or not ip.is_multicast:
-        raise InvalidGroup(f'group is a multicast address such as "224.0.2.1", or None for all, not {group!r}')
+        raise InvalidGroup(f'group is a multicast address such as "224.0.2.1", or None for all, not {shown(group)}')
     return port if port is None else check_port(port), ip.packed

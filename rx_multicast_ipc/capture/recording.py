@@ -15,7 +15,7 @@ from ..channel import Channel
 from ..errors import InvalidGroup, InvalidOption
 from ..group import Ip, check_port, default_group, default_port
 from ..message import Address, Message
-from ..validation.arguments import check_observable
+from ..validation.arguments import check_observable, shown
 from ..validation.stream import Stream
 from .reader import check_filter, check_path
 from .writer import Writer
@@ -62,7 +62,7 @@ def write(
         to_group = channel.group.address, channel.group.port
     else:
         raise InvalidOption(
-            f"channel is the Channel whose messages are written, not {channel!r}; or pass port=, group="
+            f"channel is the Channel whose messages are written, not {shown(channel)}; or pass port=, group="
         )
 
     nowhere = "::" if ":" in to_group[0] else "0.0.0.0", 0

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import struct
 from collections.abc import Iterable
-from threading import Lock
+from threading import RLock
 from types import TracebackType
 from typing import Final, NamedTuple, Self
 
@@ -69,7 +69,7 @@ class Writer:
 
     def __init__(self, path: str | os.PathLike[str], *, replace: bool = True) -> None:
         self._path = check_path(path)
-        self._lock = Lock()
+        self._lock = RLock()  # a signal handler may write while its thread does
         self._flows: dict[tuple[str, int, Address], _Flow] = {}
         self.written = 0
         try:

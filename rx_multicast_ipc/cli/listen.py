@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import threading
 from argparse import ArgumentParser, Namespace
 from collections.abc import Callable
@@ -146,7 +147,7 @@ def finder(options: Namespace) -> Callable[[Message], Shown | None]:
 def _tests(options: Namespace) -> list[Callable[[Message], object]]:
     tests: list[Callable[[Message], object]] = []
     if options.contains is not None:
-        text = options.contains.encode()
+        text = os.fsencode(options.contains)
         tests.append(lambda m: text in m.data)
     if options.match is not None:
         search = options.match.search

@@ -14,6 +14,7 @@ from typing import Final, Protocol, cast
 
 from ..errors import InvalidArgument, MulticastError
 from . import exit_codes
+from .ending_signals import ended_by_signals
 from .output import PROGRAM, Output, tell
 
 COMMANDS: Final = {
@@ -55,8 +56,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
     Args:
         arguments: what follows the program's name; None takes them from ``sys.argv``.
     """
+    with ended_by_signals() as signals:
+        code = _code_of(sys.argv[1:] if arguments is None else arguments)
+    return exit_codes.of_signal(signals[0]) if signals else code
+
+
+def _code_of(arguments: Sequence[str]) -> int:
     try:
-        code = _run(sys.argv[1:] if arguments is None else arguments)
+        code = _run(arguments)
         if sys.stdout:
             sys.stdout.flush()
     except BrokenPipeError:
@@ -70,7 +77,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return _fail(error, exit_codes.FAILED)
     except OSError as error:
         _forget_output()  # it may be what refused
-        return _fail(f"{error.filename}: {error.strerror}" if error.filename else error.strerror, exit_codes.FAILED)
+        reason = error.strerror or error
+        return _fail(f"{error.filename}: {reason}" if error.filename else reason, exit_codes.FAILED)
+    except MemoryError:
+        return _fail("there is not enough memory for this", exit_codes.FAILED)
     return code
 
 

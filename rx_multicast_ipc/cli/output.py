@@ -8,6 +8,7 @@ import threading
 import time
 from argparse import Namespace
 from collections.abc import Iterable
+from contextlib import suppress
 from typing import Any, Final, NamedTuple, Self, cast
 
 import msgspec
@@ -81,8 +82,10 @@ class Output:
 
 
 def tell(what: object) -> None:
-    """Print one line on standard error, with control characters escaped."""
-    print(f"{PROGRAM}: {printable(str(what))}", file=sys.stderr, flush=True)
+    """Print one line on standard error, with control characters escaped; nothing where nobody can read it."""
+    if sys.stderr is not None:  # else print would take standard output
+        with suppress(OSError):
+            print(f"{PROGRAM}: {printable(str(what))}", file=sys.stderr, flush=True)
 
 
 def is_terminal() -> bool:
@@ -172,7 +175,8 @@ def reader_gone() -> Observable[Any]:
                 if stopped.fileno() not in dict(poll.poll()):
                     observer.on_error(BrokenPipeError())
 
-        threading.Thread(target=watch, name="rx_multicast_ipc stdout", daemon=True).start()
+        with suppress(RuntimeError):  # no thread can be started: the next line that is written tells
+            threading.Thread(target=watch, name="rx_multicast_ipc stdout", daemon=True).start()
         return Disposable(stop.close)
 
     return Stream(subscribe)

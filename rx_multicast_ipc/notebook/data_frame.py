@@ -87,9 +87,9 @@ def to_frame(
         MissingExtra: the library is not installed.
     """
     if isinstance(type, str):
-        raise InvalidOption(f"type is what payloads stand for, not {type!r}; write library={type!r}")
-    if library is not None and library not in LIBRARIES:
-        raise InvalidOption(f"library is one of {', '.join(LIBRARIES)}, not {library!r}")
+        raise InvalidOption(f"type is what payloads stand for, not {shown(type)}; write library={shown(type)}")
+    if library is not None and not (isinstance(library, str) and library in LIBRARIES):
+        raise InvalidOption(f"library is one of {', '.join(LIBRARIES)}, not {shown(library)}")
     table = columns(source, type, format, members)
     chosen = next((name for name in (LIBRARIES if library is None else (library,)) if find_spec(name)), None)
     if chosen is None:

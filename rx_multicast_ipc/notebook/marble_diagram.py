@@ -16,7 +16,7 @@ from ..blocking_run import run
 from ..channel import Channel
 from ..errors import InvalidOption
 from ..testing import Event, Recording
-from ..validation.arguments import check_timeout
+from ..validation.arguments import check_timeout, shown
 from .marble_drawing import draw_svg, draw_text
 from .marble_lanes import Lane, by_name, by_sender
 from .observable_argument import Source, observable_of
@@ -97,7 +97,8 @@ def _events(recorded: Any) -> Sequence[Event]:
     if isinstance(events, list | tuple) and all(isinstance(event, Event) for event in cast("Sequence[Any]", events)):
         return cast("Sequence[Event]", events)
     raise InvalidOption(
-        f"marbles() draws a Channel, an Observable, a Recording, events of one, or a dict of those, not {recorded!r}"
+        "marbles() draws a Channel, an Observable, a Recording, events of one, or a dict of those, not "
+        f"{shown(recorded)}"
     )
 
 

@@ -20,7 +20,7 @@ from ..receiving.bounded_queue import QUEUE_BYTES, BoundedQueue
 from ..receiving.event_loop_delivery import loop_of
 from ..receiving.overflow import Overflow, OverflowName
 from ..subscribing.subscriber_errors import detach
-from ..validation.arguments import check_choice, check_count, check_observable
+from ..validation.arguments import check_choice, check_count, check_observable, shown
 from ..validation.stream import Stream
 
 _T = TypeVar("_T")
@@ -60,7 +60,7 @@ def map_async(
         Exception: from the Observable, whatever a handler raised.
     """
     if not callable(handler):
-        raise InvalidOption(f"map_async takes a coroutine function (async def), not {handler!r}")
+        raise InvalidOption(f"map_async takes a coroutine function (async def), not {shown(handler)}")
     check_count("max_concurrent", max_concurrent, "handlers")
     check_count("capacity", capacity, "items")
     check_count("capacity_bytes", capacity_bytes, "bytes")
@@ -170,7 +170,7 @@ class _Handlers(Generic[_T, _R]):
         result = self._handler(item)
         if not hasattr(result, "__await__"):
             raise InvalidOption(
-                f"map_async's handler must be a coroutine function (async def); it returned {result!r}. For other "
+                f"map_async's handler must be a coroutine function (async def); it returned {shown(result)}. For other "
                 "functions there are ops.map and ops.flat_map"
             )
         return await result

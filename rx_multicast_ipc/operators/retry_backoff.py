@@ -12,7 +12,7 @@ from reactivex.disposable import CompositeDisposable, SerialDisposable, SingleAs
 from reactivex.scheduler import TimeoutScheduler
 
 from ..errors import InvalidOption, MessageTimeout, SendFailed
-from ..validation.arguments import check_count, check_observable, check_seconds
+from ..validation.arguments import check_count, check_observable, check_seconds, shown
 from ..validation.stream import Stream
 
 _T = TypeVar("_T")
@@ -51,7 +51,7 @@ def retry_with_backoff(
         raise InvalidOption(f"longest ({longest:g} s) must be no shorter than first ({first:g} s)")
     kinds = errors if isinstance(errors, tuple) else (errors,)
     if not all(isinstance(kind, type) and issubclass(kind, Exception) for kind in kinds):
-        raise InvalidOption(f"errors is a type of exception, or a tuple of them, not {errors!r}")
+        raise InvalidOption(f"errors is a type of exception, or a tuple of them, not {shown(errors)}")
 
     def operator(source: Observable[_T]) -> Observable[_T]:
         check_observable("retry_with_backoff() is applied to", source, "send.pipe(retry_with_backoff(5))")

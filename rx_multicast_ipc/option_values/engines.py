@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Any, ClassVar, Final, cast
 import msgspec
 
 from ..errors import InvalidInterface, InvalidOption
+from ..strangers.decoding import whole_or_none
+from ..validation.arguments import shown
 from ..validation.secrets_in_urls import masked
 
 if TYPE_CHECKING:
@@ -215,7 +217,7 @@ def _with_port(text: str, port: int) -> str:
     host, colon, number = text.rpartition(":")
     if not colon or text.endswith("]"):
         host, number = text, str(port)
-    right = number.isascii() and number.isdigit() and 0 < int(number) < 65_536
+    right = 0 < (whole_or_none(number) or 0) < 65_536
     return f"{host}:{number}" if host and right and not set(host) & set("/?# ") else ""
 
 
@@ -231,7 +233,7 @@ def _check_subject(subject: object) -> None:
     ):
         raise InvalidOption(
             f'subject has tokens between dots, such as "orders.new", in which "*" stands for one whole token and ">" '
-            f"for the rest, not {subject!r}"
+            f"for the rest, not {shown(subject)}"
         )
 
 

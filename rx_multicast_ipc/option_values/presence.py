@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import math
 from typing import Final
 
 import msgspec
 
 from ..errors import InvalidOption
-from ..validation.arguments import shown
+from ..validation.arguments import is_number, shown
 
 LONGEST_NAME: Final = 64
 """Bytes of UTF-8."""
@@ -51,11 +50,10 @@ class Presence(msgspec.Struct, frozen=True):
                 f"{len(self.about)}; say more with channel.latest(), which sends it once"
             )
         seconds = self.interval
-        if not isinstance(seconds, int | float) or isinstance(seconds, bool) or not math.isfinite(seconds):
-            raise InvalidOption(f"interval is a number of seconds, not {shown(seconds)}")
-        if not SHORTEST_INTERVAL <= seconds <= LONGEST_INTERVAL:
+        if not is_number(seconds) or not SHORTEST_INTERVAL <= seconds <= LONGEST_INTERVAL:
             raise InvalidOption(
-                f"interval is a number of seconds from {SHORTEST_INTERVAL:g} to {LONGEST_INTERVAL:g}, not {seconds!r}"
+                f"interval is a number of seconds from {SHORTEST_INTERVAL:g} to {LONGEST_INTERVAL:g}, not "
+                f"{shown(seconds)}"
             )
 
 

@@ -9,7 +9,7 @@ import msgspec
 
 from ..errors import InvalidOption
 from ..message import Address
-from ..validation.arguments import shown
+from ..validation.arguments import is_number, shown
 
 LARGEST_WINDOW: Final = 8192
 """Packets: of so many a receiver can tell in one packet what is missing."""
@@ -46,9 +46,9 @@ class Reliable(msgspec.Struct, frozen=True, kw_only=True):
             )
         if not _is_whole(self.keep) or self.keep < _LEAST_KEEP:
             raise InvalidOption(f"keep is a number of bytes, {_LEAST_KEEP} or more, not {shown(self.keep)}")
-        if not _is_number(self.patience) or not 0 <= self.patience < math.inf:
+        if not is_number(self.patience) or not 0 <= self.patience < math.inf:
             raise InvalidOption(f"patience is a number of seconds, 0 or more, not {shown(self.patience)}")
-        if self.rate is not None and (not _is_number(self.rate) or not 0 < self.rate < math.inf):
+        if self.rate is not None and (not is_number(self.rate) or not 0 < self.rate < math.inf):
             raise InvalidOption(f"rate is a number of bytes a second, more than 0, or None, not {shown(self.rate)}")
         if not _is_whole(self.largest) or not 1 <= self.largest <= _LARGEST:
             raise InvalidOption(f"largest is a number of bytes from 1 to {_LARGEST}, not {shown(self.largest)}")
@@ -78,7 +78,3 @@ def check_reliable(name: str, value: bool | Reliable) -> Reliable | None:
 
 def _is_whole(value: Any) -> bool:
     return isinstance(value, int) and not isinstance(value, bool)
-
-
-def _is_number(value: Any) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool)

@@ -17,7 +17,7 @@ from ..subscribing.subscriber_errors import detach
 from ..transport.engine.history import Since
 from ..transport.engine.open_engine import open_history
 from ..transport.latch import Latch
-from ..validation.arguments import check_flag, shown
+from ..validation.arguments import check_flag, is_number, shown
 from .async_iteration import HotObservable
 from .event_loop_delivery import LoopObserver, loop_of
 from .topic_filter import TopicFilter
@@ -31,8 +31,9 @@ def check_since(since: Since, until_now: bool, group: Group, options: ChannelOpt
         Unsupported: nothing keeps the past there, or not in that form.
     """
     check_flag("until_now", until_now)
-    is_seconds = isinstance(since, int | float) and not isinstance(since, bool) and isfinite(since) and since >= 0
-    if not is_seconds and since not in ("all", "last") and not isinstance(since, datetime):
+    is_seconds = is_number(since) and isfinite(since) and since >= 0
+    is_word = isinstance(since, str) and since in ("all", "last")
+    if not is_seconds and not is_word and not isinstance(since, datetime):
         raise InvalidOption(
             f'since is "all", "last", a number of seconds before now, or a datetime, not {shown(since)}'
         )

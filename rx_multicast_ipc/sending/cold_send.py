@@ -21,7 +21,7 @@ from ..subscribing.cold_observable import ColdObservable
 from ..subscribing.deadlocks import deadlock
 from ..transport import WouldBlock
 from ..transport.delivered_batch import HERE, gathers
-from ..validation.arguments import check_subscriber
+from ..validation.arguments import check_subscriber, shown
 
 _SHOWN_BYTES: Final = 40
 
@@ -198,10 +198,12 @@ def end_of(port: int | Address, address: str | None) -> tuple[int, str]:
     """
     if isinstance(port, tuple):
         if address is not None or len(port) != 2:
-            raise InvalidAddress(f"an end is one address and one port, (address, port) or port, address; not {port!r}")
+            raise InvalidAddress(
+                f"an end is one address and one port, (address, port) or port, address; not {shown(port)}"
+            )
         address, port = port
     if isinstance(port, str) and isinstance(address, int):
-        raise InvalidPort(f"the port stands before the address: send(data, {address}, {port!r})")
+        raise InvalidPort(f"the port stands before the address: send(data, {address}, {shown(port)})")
     number = check_port(port)
     if address is None:
         raise InvalidAddress(

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from typing import Any, TypeVar, cast
+from typing import Any, Final, TypeVar, cast
 
 import msgspec
 
 _T = TypeVar("_T")
+
+_MOST_DIGITS: Final = 20
 
 
 def decode_or_none(decode: Callable[[bytes], _T], data: bytes) -> _T | None:
@@ -20,6 +22,21 @@ def decode_or_none(decode: Callable[[bytes], _T], data: bytes) -> _T | None:
         return decode(data)
     except Exception:
         return None
+
+
+def json_object_or_none(data: bytes) -> dict[str, Any] | None:
+    """The object of JSON that ``data`` is; None if it is none."""
+    value = decode_or_none(msgspec.json.decode, data)
+    return cast("dict[str, Any]", value) if isinstance(value, dict) else None
+
+
+def whole_or_none(digits: str | bytes) -> int | None:
+    """The number that ``digits`` of ASCII are, below 10 ** 19; None if they are none.
+
+    ``isdigit`` alone is not enough: it takes ``"²"``, which ``int`` refuses, as it does more than 4 300 digits.
+    """
+    right = digits.isascii() and digits.isdigit() and len(digits) < _MOST_DIGITS
+    return int(digits) if right else None
 
 
 def text_or_none(data: bytes) -> str | None:

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from typing import Final
 
+_LONGEST_SHOWN: Final = 80
+"""Characters of a wrong argument that an error shows."""
+
 _CUT: Final = "… ({} more characters)"
 
 
@@ -23,6 +26,24 @@ def printable(text: str, *, keep: str = "", limit: int | None = None) -> str:
     if text.isprintable():
         return text
     return "".join(char if char.isprintable() or char in keep else _escape(char) for char in text)
+
+
+def shown(value: object) -> str:
+    """``value`` for an error's text: what its repr begins with."""
+    try:
+        text = repr(value)
+    except Exception:  # a stranger's repr is no reason for another error
+        text = object.__repr__(value)
+    return text if len(text) <= _LONGEST_SHOWN else f"{text[:_LONGEST_SHOWN]}..."
+
+
+def text_of(error: BaseException | str) -> str:
+    """What an error says, or else of what kind it is: it may be made of what could not be decoded."""
+    try:
+        text = str(error)
+    except Exception:
+        text = ""
+    return text or type(error).__name__
 
 
 def printable_bytes(data: bytes, *, keep: str = "") -> str:

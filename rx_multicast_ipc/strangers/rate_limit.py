@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import os
 import threading
 import time
 from collections.abc import Callable
 from typing import Final
+from weakref import WeakSet
 
 from .bounded_map import BoundedMap
 
@@ -71,6 +73,9 @@ class AnswerLimit:
         return limit.allows(cost) and self._total.allows(cost)
 
 
+_log_limits: Final[WeakSet[LogLimit]] = WeakSet()
+
+
 class LogLimit:
     """At most one line of each kind a second; those between are counted, and told with the next one.
 
@@ -85,8 +90,13 @@ class LogLimit:
     def __init__(self, log: Callable[[str], None], clock: Clock = time.monotonic) -> None:
         self._log = log
         self._clock = clock
-        self._lock = threading.Lock()
         self._kinds: BoundedMap[str, _Kind] = BoundedMap(self._KINDS)
+        self.renew_lock()
+        _log_limits.add(self)
+
+    def renew_lock(self) -> None:
+        """Forget who held the lock: nobody of this process, which was forked meanwhile."""
+        self._lock = threading.RLock()  # a signal handler may log while its thread does
 
     def log(self, kind: str, make_line: Callable[[], str]) -> None:
         """Log what ``make_line`` returns, or count it. The line is made only if it is logged."""
@@ -113,6 +123,15 @@ class LogLimit:
             state.flushed = now
             left_out, state.left_out = state.left_out, 0
         self._log(f"{kind}: {left_out:,} more like it")
+
+
+def _forget_locks() -> None:
+    for limit in _log_limits:
+        limit.renew_lock()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_forget_locks)
 
 
 class _Kind:

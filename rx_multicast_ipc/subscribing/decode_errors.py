@@ -8,7 +8,7 @@ from typing import Literal
 
 from ..errors import DecodeFailed, InvalidOption
 from ..strangers.rate_limit import LogLimit
-from ..validation.arguments import check_callable
+from ..validation.arguments import check_callable, shown
 
 OnDecodeError = Literal["log", "skip", "raise"] | Callable[[DecodeFailed], None]
 """What becomes of a datagram that cannot be decoded."""
@@ -29,8 +29,8 @@ def decode_error_handler(on_error: OnDecodeError, kind: str, where: str = "") ->
     """
     if callable(on_error):
         return check_callable("on_error", on_error, ("a DecodeFailed",), 'on_error="skip", or on_error=print')
-    if on_error not in ("log", "skip", "raise"):
-        raise InvalidOption(f'on_error is "log", "skip", "raise" or a callable, not {on_error!r}')
+    if not isinstance(on_error, str) or on_error not in ("log", "skip", "raise"):
+        raise InvalidOption(f'on_error is "log", "skip", "raise" or a callable, not {shown(on_error)}')
 
     def handle(failure: DecodeFailed) -> None:
         if on_error == "raise":

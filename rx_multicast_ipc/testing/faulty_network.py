@@ -25,6 +25,7 @@ from ..subscribing.subscriber_errors import report
 from ..transport import Changed, Deliver, Ended, Hears, OpenTransport, Transport
 from ..transport.opening import current, opened_by
 from ..transport.wrapper import TransportWrapper
+from ..validation.arguments import is_number, shown
 
 _LONGEST_HOLD: Final = 0.1
 """Seconds that a datagram waits for another one to overtake it."""
@@ -324,18 +325,14 @@ class _Options(msgspec.Struct, frozen=True, kw_only=True):
     def __post_init__(self) -> None:
         for name in ("loss", "duplication", "reordering", "corruption"):
             value = getattr(self, name)
-            if not _is_number(value) or not 0 <= value <= 1:
-                raise InvalidOption(f"{name} is a fraction from 0 to 1, such as 0.3 for 30 %, not {value!r}")
+            if not is_number(value) or not 0 <= value <= 1:
+                raise InvalidOption(f"{name} is a fraction from 0 to 1, such as 0.3 for 30 %, not {shown(value)}")
         for name in ("latency", "jitter"):
             value = getattr(self, name)
-            if not _is_number(value) or not 0 <= value < math.inf:
-                raise InvalidOption(f"{name} is a number of seconds, 0 or more, not {value!r}")
+            if not is_number(value) or not 0 <= value < math.inf:
+                raise InvalidOption(f"{name} is a number of seconds, 0 or more, not {shown(value)}")
         if not isinstance(self.seed, int | str):
-            raise InvalidOption(f"seed is a whole number or a text, not {self.seed!r}")
-
-
-def _is_number(value: Any) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool)
+            raise InvalidOption(f"seed is a whole number or a text, not {shown(self.seed)}")
 
 
 def _flip(data: bytes, where: float) -> bytes:

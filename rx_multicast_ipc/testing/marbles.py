@@ -12,6 +12,7 @@ from reactivex.scheduler import VirtualTimeScheduler
 
 from ..errors import InvalidOption
 from ..message import Message
+from ..validation.arguments import is_number, shown
 from .expectations import Expectation, Place, StreamExpectation, SubscriptionExpectation
 from .marble_grammar import DEFAULT_ERROR, Script, Span, read_span
 from .message_notation import message_of
@@ -45,8 +46,8 @@ class Marbles:
     """
 
     def __init__(self, scheduler: VirtualTimeScheduler | None = None, *, frame: float = 1.0) -> None:
-        if not isinstance(frame, int | float) or isinstance(frame, bool) or not 1e-6 <= frame < inf:
-            raise InvalidOption(f"frame is a number of seconds, a microsecond or more, not {frame!r}")
+        if not is_number(frame) or not 1e-6 <= frame < inf:
+            raise InvalidOption(f"frame is a number of seconds, a microsecond or more, not {shown(frame)}")
         self.scheduler = VirtualClock() if scheduler is None else check_virtual_clock(scheduler)
         self.frame = frame
         self._written_until = 0.0
@@ -168,8 +169,8 @@ class Marbles:
         if until is None:
             end = max(now, self._written_until, *(expectation.end for expectation in self._expectations))
             until = end + (end - now) + _MARGIN * self.frame
-        elif not now <= until < inf:
-            raise InvalidOption(f"it is {seconds(now)} already; until is a moment from then on, not {until!r}")
+        elif not is_number(until) or not now <= until < inf:
+            raise InvalidOption(f"it is {seconds(now)} already; until is a moment from then on, not {shown(until)}")
         self._to_run = False
         self._untouched_at = None
         self.scheduler.advance_to(until)
@@ -253,7 +254,7 @@ class Marbles:
     def _record(self, source: Observable[Any], advice: str) -> Recording:
         if not isinstance(source, Observable):
             hint = ": did you mean its .messages?" if hasattr(source, "messages") else ""
-            raise InvalidOption(f"{advice}, not {source!r}{hint}")
+            raise InvalidOption(f"{advice}, not {shown(source)}{hint}")
         return Recording(lambda: self.now)
 
     def _add(self, expectation: _E) -> _E:

@@ -19,6 +19,7 @@ from ..group import Ip, check_port
 from ..message import Message
 from ..transport.ip_datagrams import PAYLOAD_LIMITS
 from ..transport.virtual.network import Datagram
+from ..validation.arguments import shown
 from ..validation.payload import as_payload
 
 __tracebackhide__ = True  # pytest shows the line of the test instead
@@ -65,12 +66,12 @@ def message_of(value: Any, received_at: float) -> Message:
     written = Written.of(value)
     if written is None:
         raise InvalidOption(
-            f"a message is text or bytes, (data, address), (data, address, port), or a Message, not {value!r}"
+            f"a message is text or bytes, (data, address), (data, address, port), or a Message, not {shown(value)}"
         )
     address, port = written.address or _SENDER[0], _SENDER[1] if written.port is None else written.port
     ip = Ip.parse(address)
     if ip is None:
-        raise InvalidAddress(f'a message comes from a numeric address such as "10.0.0.2", not {address!r}')
+        raise InvalidAddress(f'a message comes from a numeric address such as "10.0.0.2", not {shown(address)}')
     data = as_payload(written.data, PAYLOAD_LIMITS[ip.family])
     return Message(data, str(ip), check_port(port), ip.family, received_at)
 

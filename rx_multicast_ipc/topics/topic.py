@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import partial
-from threading import RLock
-from typing import TYPE_CHECKING, Any, Final, Generic, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from reactivex import Observable
 
@@ -24,9 +23,6 @@ if TYPE_CHECKING:
     from ..group_state.latest.value import LatestValue
 
 _T = TypeVar("_T")
-
-_making: Final = RLock()
-"""Held while a stream that few use is made; a signal handler may ask for one while its thread does."""
 
 
 class Topic(Generic[_T]):
@@ -79,10 +75,11 @@ class Topic(Generic[_T]):
     @property
     def received(self) -> HotObservable[Received[_T]]:
         """Hot: the same values, each with the message that brought it: who sent it, when, and where a reply goes."""
-        with _making:
-            if self._received is None:
-                self._received = self._router.source(self, self._prefix[:-1], f"received of topic {self._name}")
-            return self._received
+        received = self._received
+        if received is None:  # whoever makes it at the same time, a signal handler too, gets the same one
+            made = self._router.source(self, self._prefix[:-1], f"received of topic {self._name}")
+            received = self._received = self.__dict__.setdefault("_first_received", made)
+        return received
 
     @property
     def latest(self) -> LatestValue[_T]:

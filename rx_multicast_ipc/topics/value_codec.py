@@ -6,6 +6,7 @@ from typing import Any
 
 from ..errors import InvalidOption, InvalidPayload
 from ..payload_format import Codec, Format, PayloadFormat, format_of
+from ..strangers.printable_text import printable, shown, text_of
 
 
 class ValueCodec:
@@ -31,11 +32,13 @@ class ValueCodec:
     def encode(self, value: Any) -> bytes:
         """The bytes that stand for ``value``; raises ``InvalidPayload``."""
         if self._class is not None and not isinstance(value, self._class):
-            raise InvalidPayload(f"{self._what} carries {_shown(self._class)}, not {value!r}")
+            raise InvalidPayload(f"{self._what} carries {_shown(self._class)}, not {shown(value)}")
         try:
             return self._encode(value)
         except Exception as error:
-            raise InvalidPayload(f"{self._what} cannot carry {value!r}: {error}") from error
+            raise InvalidPayload(
+                f"{self._what} cannot carry {shown(value)}: {printable(text_of(error), limit=200)}"
+            ) from error
 
 
 def _checked_class(what: str, type_: Any) -> Any:
@@ -43,7 +46,7 @@ def _checked_class(what: str, type_: Any) -> Any:
     if not isinstance(type_, type):
         if callable(type_) and not hasattr(type_, "__origin__") and not hasattr(type_, "__supertype__"):
             raise InvalidOption(
-                f"{what} carries values of a type, such as a msgspec.Struct, which {type_!r} is not; "
+                f"{what} carries values of a type, such as a msgspec.Struct, which {shown(type_)} is not; "
                 "for a format of your own pass format= an object with encode() and decode()"
             )
         return None

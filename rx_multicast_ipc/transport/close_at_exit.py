@@ -52,7 +52,7 @@ def _close_all() -> None:
     What has arrived is delivered first, so that a script may end with the send that its own subscribers hear.
     """
     begun = time.monotonic()
-    ends = [(end, begun + wait) for end, wait in _open.items()]
+    ends = [(end, begun + wait) for end, wait in list(_open.items())]  # which others leave meanwhile
     for end, deadline in ends:
         with suppress(RuntimeError):  # no thread can be started any more
             end.finish(deadline)

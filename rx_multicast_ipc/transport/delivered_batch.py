@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import threading
 import time
 from collections.abc import Callable
@@ -82,6 +83,10 @@ class DeliveredBatch:
         """Run what is to be run now; for who delivered the batch."""
         tell_all(self._at_end)
 
+    def forget(self) -> None:
+        """Run nothing at its end."""
+        self._at_end.clear()
+
 
 class _Here(threading.local):
     """What this thread delivers now.
@@ -103,9 +108,21 @@ def gathers(sender: object) -> Gathers | None:
 
 def deliver_together(deliver: Callable[[], None]) -> None:
     """Call ``deliver``, which delivers a batch of several messages on this thread."""
-    outer, HERE.batch = HERE.batch, DeliveredBatch()
+    batch = DeliveredBatch()
+    outer, HERE.batch = HERE.batch, batch
     try:
         deliver()
     finally:
-        batch, HERE.batch = HERE.batch, outer
+        HERE.batch = outer
         batch.end()
+
+
+def _forget() -> None:
+    """Leave the parent's batch to the parent, in a forked child: what is sent there waits for nothing."""
+    batch, HERE.batch = HERE.batch, None
+    if batch is not None:
+        batch.forget()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_forget)

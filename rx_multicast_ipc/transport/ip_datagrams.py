@@ -7,6 +7,7 @@ from typing import Final
 from ..errors import InvalidAddress, Unsupported
 from ..group import Group, Ip
 from ..message import Family
+from ..validation.arguments import shown
 
 PAYLOAD_LIMITS: Final[dict[Family, int]] = {"IPv4": 65_507, "IPv6": 65_527}
 """Bytes of payload that one UDP datagram carries (RFC 768, RFC 791, RFC 8200)."""
@@ -17,7 +18,7 @@ _THIS_MACHINE: Final[dict[Family, str]] = {"IPv4": "127.0.0.1", "IPv6": "::1"}
 def check_ip_destination(address: str, group: Group) -> str | None:
     """See :meth:`Transport.check_destination`; ``""`` is this machine, as in Node's dgram."""
     if not isinstance(address, str):
-        raise InvalidAddress(f"address must be a host name or a numeric address, not {address!r}")
+        raise InvalidAddress(f"address must be a host name or a numeric address, not {shown(address)}")
     if address == "":
         address = _THIS_MACHINE[group.family]
     ip = Ip.parse(address)

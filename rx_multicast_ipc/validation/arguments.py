@@ -7,11 +7,12 @@ import inspect
 from collections.abc import Callable
 from math import inf, isfinite
 from types import BuiltinFunctionType, FunctionType, MethodType
-from typing import Any, TypeVar, cast
+from typing import Any, TypeGuard, TypeVar, cast
 
 from reactivex import Observable
 
 from ..errors import InvalidOption
+from ..strangers.printable_text import shown
 
 _LARGEST_BUFFER = 2**31 - 1
 """Bytes: setsockopt(2) takes a C int."""
@@ -23,9 +24,6 @@ _ASYNC = inspect.CO_COROUTINE | inspect.CO_ASYNC_GENERATOR | inspect.CO_ITERABLE
 """Flags of code that answers only when it is awaited."""
 
 _SUBSCRIBE = "for example stream.subscribe(print)"
-
-_LONGEST_SHOWN = 80
-"""Characters of a wrong argument that an error shows."""
 
 _Function = TypeVar("_Function", bound=Callable[..., Any])
 _Choice = TypeVar("_Choice", bound=enum.Enum)
@@ -69,7 +67,7 @@ def check_callable(name: str, value: _Function, takes: tuple[str, ...], advice: 
 def check_predicate(predicate: Callable[[Any], object]) -> None:
     """Raise ``InvalidOption`` unless it can choose messages."""
     number = isinstance(predicate, int | float)
-    example = f"timeout={predicate!r} waits so many seconds" if number else 'lambda m: m.text == "pong"'
+    example = f"timeout={shown(predicate)} waits so many seconds" if number else 'lambda m: m.text == "pong"'
     check_callable("predicate", predicate, ("a message",), example)
 
 
@@ -105,44 +103,48 @@ def check_choice(name: str, value: object, choices: type[_Choice]) -> _Choice:
         raise InvalidOption(f"{name} is one of {names}, not {shown(value)}") from None
 
 
-def shown(value: object) -> str:
-    """``value`` for an error's text: what its repr begins with."""
+def is_number(value: object) -> TypeGuard[float]:
+    """Whether it is a number that can be counted with as a float: no bool, and no integer of hundreds of digits."""
+    if not isinstance(value, int | float) or isinstance(value, bool):
+        return False
     try:
-        text = repr(value)
-    except Exception:  # a stranger's repr is no reason for another error
-        text = object.__repr__(value)
-    return text if len(text) <= _LONGEST_SHOWN else f"{text[:_LONGEST_SHOWN]}..."
+        float(value)
+    except OverflowError:
+        return False
+    return True
 
 
 def check_timeout(timeout: float | None) -> float | None:
     """``timeout``, if it is None (for ever, as is infinity) or seconds; raises ``InvalidOption``."""
-    if timeout is None or timeout == inf:
+    if timeout is None:
         return None
-    if not _is_number(timeout) or not timeout >= 0:
-        raise InvalidOption(f"timeout is a number of seconds, 0 or more, not {timeout!r}; None waits for ever")
-    return float(timeout)
+    if not is_number(timeout) or not timeout >= 0:
+        raise InvalidOption(f"timeout is a number of seconds, 0 or more, not {shown(timeout)}; None waits for ever")
+    return None if timeout == inf else float(timeout)
 
 
 def check_rate(rate: float | None) -> float | None:
     """``rate``, if it is None or messages a second; raises ``InvalidOption``."""
-    if rate is not None and not (_is_number(rate) and isfinite(rate) and rate > 0):
-        raise InvalidOption(f"rate is a number of messages a second, more than 0, not {rate!r}; None does not pace")
+    if rate is not None and not (is_number(rate) and isfinite(rate) and rate > 0):
+        raise InvalidOption(
+            f"rate is a number of messages a second, more than 0, not {shown(rate)}; None does not pace"
+        )
     return rate
 
 
 def check_seconds(name: str, value: float) -> float:
     """``value``, if it is a finite time; raises ``InvalidOption``."""
-    if not (_is_number(value) and isfinite(value) and value >= 0):
-        raise InvalidOption(f"{name} is a number of seconds, 0 or more, not {value!r}")
+    if not (is_number(value) and isfinite(value) and value >= 0):
+        raise InvalidOption(f"{name} is a number of seconds, 0 or more, not {shown(value)}")
     return value
 
 
 def check_count(name: str, value: int, unit: str, most: int | None = None) -> int:
     """``value``, if it is a whole number from 1 to ``most``; raises ``InvalidOption``."""
     if not isinstance(value, int) or isinstance(value, bool) or value < 1:
-        raise InvalidOption(f"{name} is a number of {unit}, 1 or more, not {value!r}")
+        raise InvalidOption(f"{name} is a number of {unit}, 1 or more, not {shown(value)}")
     if most is not None and value > most:
-        raise InvalidOption(f"{name} is a number of {unit}, {most} at most, not {value}")
+        raise InvalidOption(f"{name} is a number of {unit}, {most} at most, not {shown(value)}")
     return value
 
 
@@ -159,13 +161,13 @@ def check_backlog(name: str, size: int) -> int:
 def check_flag(name: str, value: bool) -> bool:
     """``value``, if it is True or False; raises ``InvalidOption``."""
     if not isinstance(value, bool):
-        raise InvalidOption(f"{name} is True or False, not {value!r}")
+        raise InvalidOption(f"{name} is True or False, not {shown(value)}")
     return value
 
 
 def check_spin(name: str, seconds: float) -> float:
     """``seconds``, if a thread may look for so long; raises ``InvalidOption``."""
-    if not _is_number(seconds) or not 0 <= seconds <= _LONGEST_SPIN:
+    if not is_number(seconds) or not 0 <= seconds <= _LONGEST_SPIN:
         raise InvalidOption(
             f"{name} is how many seconds to look for messages before sleeping, 0 to {_LONGEST_SPIN:g}, such as 0.0002; "
             f"not {shown(seconds)}"
@@ -175,9 +177,9 @@ def check_spin(name: str, seconds: float) -> float:
 
 def check_send_from(name: str, value: str) -> str:
     """``value``, if it says from which port to send; raises ``InvalidOption``."""
-    if value not in ("own", "group"):
+    if not isinstance(value, str) or value not in ("own", "group"):
         raise InvalidOption(
-            f'{name} is "own", a port of the channel\'s own, or "group", the group\'s port; not {value!r}'
+            f'{name} is "own", a port of the channel\'s own, or "group", the group\'s port; not {shown(value)}'
         )
     return value
 
@@ -238,7 +240,3 @@ def _takes(value: Callable[..., Any], count: int) -> bool:
 
 def _name(value: Any) -> str:
     return getattr(value, "__name__", None) or shown(value)
-
-
-def _is_number(value: Any) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool)

@@ -6,6 +6,7 @@ from functools import lru_cache
 from typing import Final, Generic, TypeVar
 
 from ..errors import InvalidTopic
+from ..validation.arguments import shown
 
 _T = TypeVar("_T")
 
@@ -114,15 +115,15 @@ class PatternTree(Generic[_T]):
 
 def _check_levels(name: str) -> bytes:
     if not isinstance(name, str):
-        raise InvalidTopic(f"{_EXAMPLE}; {name!r} is no text")
+        raise InvalidTopic(f"{_EXAMPLE}; {shown(name)} is no text")
     if not name:
         raise InvalidTopic(f"{_EXAMPLE}; it cannot be empty")
     if "\0" in name:
-        raise InvalidTopic(f"{name!r} holds a NUL, which ends a topic's name in a datagram; leave it out")
+        raise InvalidTopic(f"{shown(name)} holds a NUL, which ends a topic's name in a datagram; leave it out")
     try:
         encoded = name.encode()
     except UnicodeEncodeError as error:
-        raise InvalidTopic(f"{name!r} is text that UTF-8 cannot encode: {error}") from error
+        raise InvalidTopic(f"{shown(name)} is text that UTF-8 cannot encode: {error}") from error
     if len(encoded) > LONGEST_NAME:
         raise InvalidTopic(
             f"a topic's name has at most {LONGEST_NAME} bytes of UTF-8, and {name[:32]!r}... has {len(encoded)}; "

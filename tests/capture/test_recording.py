@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import logging
 import threading
-from collections.abc import Generator
-from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -19,6 +17,7 @@ from reactivex.testing import TestScheduler
 import rx_multicast_ipc as ipc
 from rx_multicast_ipc import capture
 from rx_multicast_ipc.testing import VirtualNetwork
+from rx_multicast_ipc.testing.held_channel import held
 from rx_multicast_ipc.transport.udp.transport import UdpTransport
 
 from ..helpers import (
@@ -193,21 +192,6 @@ def test_disposing_while_another_thread_records_is_silent(tmp_path: Path, unhand
 def test_mistakes_are_told_by_the_call(arguments: dict[str, Any], error: type[Exception]) -> None:
     with pytest.raises(error):
         capture.write(**arguments)
-
-
-@contextmanager
-def held(channel: ipc.Channel) -> Generator[None]:
-    """The channel reads nothing in this block, so that its buffer fills and overflows."""
-    holding, released = threading.Event(), threading.Event()
-
-    def hold() -> None:
-        holding.set()
-        released.wait(PATIENCE)
-
-    channel.transport.call(hold)
-    assert holding.wait(PATIENCE)
-    yield
-    released.set()
 
 
 @needs_linux

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import errno
 import shutil
+import socket
+import struct
 import threading
+import time
 from collections.abc import Iterator
 from typing import Any
 
@@ -16,10 +19,11 @@ import rx_multicast_ipc as ipc
 from rx_multicast_ipc import NetworkChange
 from rx_multicast_ipc.channel_scheduler import DeliveringScheduler
 from rx_multicast_ipc.subscribing.subscriber_errors import on_delivering_thread
-from rx_multicast_ipc.transport.udp import interface_watch
+from rx_multicast_ipc.transport.udp import interface_watch, interfaces
+from rx_multicast_ipc.transport.udp.platform import Platform
 
 from ..helpers import PATIENCE, Seen, run, wait_until
-from ..hosts import Host, hosts
+from ..hosts import Host, Network, hosts
 from .channels_on_hosts import channel_on
 
 
@@ -137,6 +141,47 @@ def test_a_default_route_that_moves(host: Host) -> None:
         host.route_by_default("eth1")
         assert told(seen, 2) == [("left", "eth0", "10.77.0.1"), ("joined", "eth1", "10.77.1.1")]
         assert channel.sender_address[0] == "10.77.1.1"
+
+
+ROUTE_ADDED = struct.pack("=HBBHHi", 92, 5, 1, 2, 0, 0x803) + bytes(80)
+"""RTM_ADD of route(4) on macOS, by a gateway."""
+
+
+@pytest.mark.parametrize("platform", ["linux", "darwin", "win32"])
+def test_under_traffic_a_channel_follows_a_default_route_that_moves(
+    platform: Platform, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Elsewhere it is the interface whose address the routes choose. macOS tells of changes, Windows is looked at."""
+    kernel, notices = socket.socketpair(socket.AF_UNIX, socket.SOCK_DGRAM)
+    notices.setblocking(False)
+    if platform != "linux":
+        monkeypatch.setattr(interfaces, "PLATFORM", platform)
+        monkeypatch.setattr(interfaces, "_LISTS", {platform: interface_watch.links})
+        first = [notices] if platform == "darwin" else []  # the first channel to ask has them for itself
+        monkeypatch.setattr(interfaces, "change_notices", lambda: first.pop() if first else None)
+    with kernel, notices, hosts(2) as network:
+        assert isinstance(network, Network)
+        here, before = network
+        here.add_interface("eth1", segment=1)
+        after = network.add_host(segment=1)
+        with (
+            channel_on(here, interface="default") as channel,
+            channel_on(before, interface="eth0") as one,
+            channel_on(after, interface="eth0") as two,
+        ):
+            messages, events = Seen(channel.messages), Seen(changes(channel))
+            run(one.broadcast("before"))
+            assert [message.text for message in messages.wait_for_count(1)] == ["before"]
+            here.route_by_default("eth1")
+            moved = time.monotonic()
+            kernel.send(ROUTE_ADDED)
+            while len(messages.values) == 1:
+                assert time.monotonic() - moved < PATIENCE
+                run(two.broadcast("after"))
+                time.sleep(0.005)
+            print(f"{platform}: heard again after {time.monotonic() - moved:.3f} s")
+            assert messages.values[1].text == "after"
+            assert told(events, 2) == [("left", "eth0", here.address()), ("joined", "eth1", here.address("eth1"))]
 
 
 def test_interfaces_that_come_and_go_while_a_channel_is_on_all(host: Host) -> None:

@@ -19,6 +19,7 @@ from reactivex import operators as ops
 import rx_multicast_ipc as ipc
 from rx_multicast_ipc.receiving.wait_backlog import Backlog
 from rx_multicast_ipc.testing import VirtualClock, VirtualNetwork
+from rx_multicast_ipc.testing.held_channel import held
 
 from ..helpers import PATIENCE, Seen, divide_by_zero, raw_sender, read_all, run, wait_until
 
@@ -297,19 +298,11 @@ def test_each_message_ends_one_of_the_waits_of_many_threads(channel: ipc.Channel
 def test_who_blocks_does_not_overtake_a_wait_that_was_subscribed_before(channel: ipc.Channel) -> None:
     run(channel.broadcast_all([b"1", b"2"]))
     wait_until(lambda: channel.statistics.received == 2)
-    held, go_on = threading.Event(), threading.Event()
-
-    def hold() -> None:
-        held.set()
-        go_on.wait(PATIENCE)
-
-    channel.transport.call(hold)
-    assert held.wait(PATIENCE)
-    first = Seen(channel.wait_for_message())
     second: list[bytes] = []
     blocking = threading.Thread(target=lambda: second.append(run(channel.wait_for_message()).data))
-    blocking.start()
-    go_on.set()
+    with held(channel):
+        first = Seen(channel.wait_for_message())
+        blocking.start()
     blocking.join(PATIENCE)
     assert ([message.data for message in first.wait_for_end().values], second) == ([b"1"], [b"2"])
 

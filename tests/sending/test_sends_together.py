@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Generator, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import pytest
@@ -15,6 +14,7 @@ from reactivex.testing import TestScheduler
 
 import rx_multicast_ipc as ipc
 from rx_multicast_ipc.sending.paced_send_all import send_all
+from rx_multicast_ipc.testing.held_channel import held
 from rx_multicast_ipc.transport import delivered_batch
 from rx_multicast_ipc.transport.udp import batch_sending
 
@@ -46,25 +46,9 @@ def out(port: int) -> Iterator[ipc.Channel]:
         yield opened
 
 
-@contextmanager
-def one_batch(channel: ipc.Channel) -> Generator[None]:
-    """What is sent in the block is delivered to the channel itself as one batch, after it."""
-    holding, released = threading.Event(), threading.Event()
-
-    def hold() -> None:
-        holding.set()
-        released.wait()
-
-    channel.transport.call(hold)
-    holding.wait()
-    try:
-        yield
-    finally:
-        released.set()
-
-
 def deliver(channel: ipc.Channel, count: int = COUNT) -> None:
-    with one_batch(channel):
+    """Deliver numbers to the channel as one batch."""
+    with held(channel):
         for number in range(count):
             run(channel.broadcast(b"%d" % number))
 

@@ -8,7 +8,7 @@ import socket
 from collections.abc import Iterator, Sequence
 from typing import Final
 
-from ...transport.udp import socket_options
+from ...transport.udp import socket_options, socket_plans
 from . import mends
 from .check_context import Examination
 from .finding import Finding, fault, note, ok, warning
@@ -22,7 +22,7 @@ def check_port(examination: Examination) -> Iterator[Finding]:
     port = examination.port
     subject = f"port {port}"
     holders = examination.system.holders(port)
-    if _is_held(examination, socket_options.share_port()):
+    if _is_held(examination, socket_plans.share_port()):
         yield _held(examination, holders or [])
         return
     if not holders:
@@ -96,7 +96,7 @@ def _held(examination: Examination, holders: Sequence[Holder]) -> Finding:
     platform, port = examination.platform, examination.port
     if platform == "win32":
         seen = f"another program has port {port} for itself (SO_EXCLUSIVEADDRUSE), or Windows reserved it"
-    elif platform == "linux" and not _is_held(examination, [socket_options.Option("SOL_SOCKET", "SO_REUSEPORT", 1)]):
+    elif platform == "linux" and not _is_held(examination, [socket_plans.Option("SOL_SOCKET", "SO_REUSEPORT", 1)]):
         seen = f"{_names(holders)} holds port {port}, and shares it with SO_REUSEPORT only"
     else:
         seen = f"{_names(holders)} holds port {port} alone (without SO_REUSEADDR)"
@@ -104,7 +104,7 @@ def _held(examination: Examination, holders: Sequence[Holder]) -> Finding:
     return fault("port-held", f"port {port}", seen, means, *mends.free_port(platform, port))
 
 
-def _is_held(examination: Examination, options: Sequence[socket_options.Option] = ()) -> bool:
+def _is_held(examination: Examination, options: Sequence[socket_plans.Option] = ()) -> bool:
     """Whether somebody keeps a socket with these options from the port. It hears nothing, and is closed at once."""
     is_ipv6 = ":" in examination.address
     with socket.socket(socket.AF_INET6 if is_ipv6 else socket.AF_INET, socket.SOCK_DGRAM) as probe:

@@ -16,7 +16,7 @@ from typing import Final, NamedTuple
 from ...errors import MulticastError, NoRoute
 from ...group import Group
 from ...strangers.printable_text import printable
-from ...transport.udp import socket_options
+from ...transport.udp import socket_options, socket_plans
 from ...transport.udp.interface_watch import Link
 from ...transport.udp.interfaces import all_links, default_nic
 from ...transport.udp.platform import PLATFORM, Platform
@@ -136,7 +136,7 @@ class System:
     def granted_receive_buffer(self, asked: int) -> int:
         """Bytes of receive buffer that a channel gets which asks for so many."""
         with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
-            socket_options.apply(probe, socket_options.ask_for_buffer(asked))
+            socket_options.apply(probe, socket_plans.ask_for_buffer(asked))
             return socket_options.granted_receive_buffer(probe)
 
     def holders(self, port: int) -> list[Holder] | None:

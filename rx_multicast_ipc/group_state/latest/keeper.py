@@ -24,7 +24,7 @@ from ...subscribing.cold_observable import ColdObservable
 from ...transport import Transport
 from ...transport.framed.packet_port import PacketPort
 from ...transport.framed.packets import NUMBER_LIMIT
-from ..next_timer import NextTimer
+from ...transport.next_timer import NextTimer
 from .machine import Ask, Give, Replica, Tell
 from .packets import AskPacket, LatestValuePacket, Version, latest_overhead, pack_ask, pack_latest
 

@@ -17,7 +17,7 @@ from ...option_values.presence import Presence
 from ...receiving.state_source import StateSource
 from ...transport.framed.packet_port import PacketPort
 from ...transport.framed.packets import ControlPacket
-from ..next_timer import NextTimer
+from ...transport.next_timer import NextTimer
 from .machine import CAME, GOODBYE, MOST_MEMBERS, MOVED, SILENT, Outgoing, Roster
 from .packet import PRESENCE, pack_presence, read_presence
 
@@ -94,7 +94,7 @@ class MemberWatch:
             return False
         if not self._over:
             self._roster.receive(read, message.sender, self._now())
-            if self._roster.changes or self._timer.is_later_than(self._roster.timer()):
+            if self._roster.changes or self._roster.timer() < self._timer.due:
                 self._go_on()
         return True
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import threading
 from typing import Final
 
@@ -41,3 +42,14 @@ def give_back(number: int, next_number: int) -> None:
     with _lock:
         _in_use.discard(number)
         _next_numbers[number] = next_number
+
+
+def _forget_all() -> None:
+    """Start afresh in a forked child: the channels are the parent's, and the lock may have been held."""
+    global _lock
+    _lock = threading.RLock()
+    _in_use.clear()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_forget_all)

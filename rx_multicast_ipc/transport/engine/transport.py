@@ -26,6 +26,7 @@ from ...channel_statistics import Statistics
 from ...errors import CannotOpen, InvalidAddress, Unsupported
 from ...group import Group
 from ...message import Address, Family, Message
+from ...validation.arguments import shown
 from ..base import Changed, Deliver, Ended, Hears
 from ..own_messages import OwnMessages
 from ..threaded_end import ThreadedEnd
@@ -132,7 +133,7 @@ class EngineTransport(ThreadedEnd):
 
     def check_destination(self, address: str) -> str | None:
         if not isinstance(address, str):
-            raise InvalidAddress(f"address must be that of a message's sender, not {address!r}")
+            raise InvalidAddress(f"address must be that of a message's sender, not {shown(address)}")
         if not self.is_address(address):
             raise self._no_names(address)
         return address

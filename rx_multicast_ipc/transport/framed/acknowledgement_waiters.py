@@ -11,7 +11,7 @@ from reactivex.scheduler.periodicscheduler import PeriodicScheduler
 
 from ...option_values.reliable import Acknowledged
 from .acknowledgement_marks import Mark
-from .endpoint import Endpoint
+from .acknowledgements import Acknowledgements
 
 
 class Acknowledgement(Disposable):
@@ -33,16 +33,16 @@ class Acknowledgement(Disposable):
             self._done(acknowledged)
 
 
-class Acknowledgements:
+class AcknowledgementWaiters:
     """All who wait. Used with the lock of the end held.
 
     Args:
-        endpoint: knows who has what.
+        acknowledgements: know who has what.
         scheduler: tells them, on the I/O thread.
     """
 
-    def __init__(self, endpoint: Endpoint, scheduler: PeriodicScheduler) -> None:
-        self._endpoint = endpoint
+    def __init__(self, acknowledgements: Acknowledgements, scheduler: PeriodicScheduler) -> None:
+        self._acknowledgements = acknowledgements
         self._scheduler = scheduler
         self._waiting: dict[Acknowledgement, None] = {}
 
@@ -52,7 +52,7 @@ class Acknowledgements:
 
     def wait(self, done: Callable[[Acknowledged], None], forget: Callable[[Acknowledgement], None]) -> Acknowledgement:
         """Wait for the message to the group that was sent last."""
-        waiting = Acknowledgement(self._endpoint.mark(), done, forget)
+        waiting = Acknowledgement(self._acknowledgements.mark(), done, forget)
         self._waiting[waiting] = None
         return waiting
 
@@ -62,9 +62,9 @@ class Acknowledgements:
     def look(self, now: float) -> float:
         """Tell those whose message is acknowledged; returns when to look again if nothing happens before."""
         for waiting in list(self._waiting):
-            acknowledged = self._endpoint.acknowledged(waiting.mark, now)
+            acknowledged = self._acknowledgements.of(waiting.mark, now)
             if acknowledged is not None:
                 del self._waiting[waiting]
                 self._scheduler.schedule(partial(waiting.tell, acknowledged))
-        settled_at = self._endpoint.settled_at
+        settled_at = self._acknowledgements.settled_at
         return settled_at if self._waiting and now < settled_at else math.inf

@@ -44,6 +44,7 @@ class DeliveryQueue:
 
     Attributes:
         received, received_bytes: messages delivered, and their payloads.
+        is_stopped: whether it delivers nothing more.
     """
 
     def __init__(
@@ -67,7 +68,7 @@ class DeliveryQueue:
         self._deliver: Deliver | None = None
         self._changed: Changed | None = None
         self._awaited: Callable[[], bool] = _always
-        self._draining = self._posted = self._stopped = False
+        self._draining = self._posted = self.is_stopped = False
 
     def start(self, deliver: Deliver, changed: Changed | None) -> None:
         """Deliver from now on; with the lock."""
@@ -77,7 +78,7 @@ class DeliveryQueue:
 
     def stop(self) -> None:
         """Deliver nothing more than the call under way; from any thread."""
-        self._stopped = True
+        self.is_stopped = True
 
     def clear(self) -> None:
         """Let go of what waits; on the I/O thread."""
@@ -138,17 +139,13 @@ class DeliveryQueue:
         """Whether something waits, or is delivered right now."""
         return self._draining or bool(self._ready)
 
-    def deliver(self, message: Message) -> None:
-        """Deliver a message of others where it is not :attr:`is_busy`; on the I/O thread, without the lock."""
-        if self._deliver is None or self._stopped:
+    def deliver(self, messages: list[Message]) -> None:
+        """Deliver messages of others where it is not :attr:`is_busy`; on the I/O thread, without the lock."""
+        if self._deliver is None or self.is_stopped:
             return
         self._draining = True
         try:
-            self.received += 1
-            self.received_bytes += len(message.data)
-            self._deliver([message])
-        except Exception as error:
-            report(error)
+            self._hand_over(messages)
         finally:
             self._draining = False
             if self._ready:  # what was added meanwhile
@@ -161,7 +158,7 @@ class DeliveryQueue:
             return
         self._draining = True
         try:
-            while not self._stopped and self._deliver is not None and ready:
+            while not self.is_stopped and self._deliver is not None and ready:
                 what, own_size = ready.popleft()
                 if own_size:
                     with self._lock:
@@ -169,12 +166,12 @@ class DeliveryQueue:
                         self._on_taken()
                     if self._called:
                         self._called.run()
-                        if self._stopped:
+                        if self.is_stopped:
                             break
                 self._hand_over(what)
         finally:
             self._draining = False
-            if self._stopped:
+            if self.is_stopped:
                 self.clear()
             elif ready:  # another thread added something, and left it to the loop above
                 with self._lock:

@@ -8,13 +8,13 @@ is there. After any call, :meth:`Endpoint.datagrams` gives what is to be sent, `
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Hashable, Iterable, Sequence
+from collections.abc import Callable, Hashable, Sequence
 from random import Random
 from typing import Any, Final, NamedTuple
 
 from ...message import Address
-from ...option_values.reliable import Acknowledged, Reliable
-from .acknowledgement_marks import Mark
+from ...option_values.reliable import Reliable
+from .acknowledgements import Acknowledgements
 from .announcements import Announcements
 from .incoming import Incoming
 from .outgoing import Outgoing
@@ -23,9 +23,6 @@ from .packet_codec import pack, parse
 from .packets import Beat, Bye, Data, Datagram, MalformedPacket, Packet, Status
 from .reassembly import Event
 from .senders import Key, Senders
-
-_ANSWERED: Final = 0.2
-"""Seconds after which somebody who is there would have answered."""
 
 _ALONE: Final = 0.5
 """Seconds without an answer to any of five announcements, after which nobody is there."""
@@ -65,6 +62,7 @@ class Endpoint:
         events: what is to be delivered, in order; whoever takes them empties the list.
         packet_of: see :meth:`Outgoing.packet_of`, of the stream to the group; then :meth:`note_sent` is to be called.
         take_next: see :meth:`Senders.take_next`; once that is delivered, :meth:`look_for_status` where it is owed.
+        acknowledgements: who has what was sent to the group.
         due: when one of the streams has something to send, if nothing happens before.
     """
 
@@ -77,6 +75,7 @@ class Endpoint:
         self.packet_of = self._to_group.packet_of
         self.take_next: Callable[[bytes, Hashable, bool, float], Incoming | None] = self._senders.take_next
         self._announcements = Announcements(random)
+        self.acknowledgements = Acknowledgements(self._to_group, now)
         self._opened_at = now
         self._ending = False
         self._foreign = 0
@@ -134,34 +133,12 @@ class Endpoint:
         self._touched[stream] = None
         return stream.offer(messages, all_of_them=all_of_them)
 
-    def note_sent(self) -> None:
-        """A packet that :attr:`packet_of` gave went out."""
+    def note_sent(self) -> float:
+        """A packet that :attr:`packet_of` gave went out; returns :attr:`due`."""
         due = self._to_group.beats.at
         if due < self.due:
             self.due = due
-
-    def mark(self) -> Mark:
-        """Watch who acknowledges the message to the group that was taken last."""
-        return self._to_group.mark()
-
-    def acknowledged(self, mark: Mark, now: float) -> Acknowledged | None:
-        """Who has the message, and who went without it; None as long as somebody is waited for."""
-        if now < self.settled_at:  # who is there may not have answered yet
-            mark.expected |= self._to_group.members.addresses()
-            return None
-        if not mark.number or self._to_group.marks.lacking(mark):
-            return None
-        missing = mark.expected.keys() - mark.acknowledged
-        return Acknowledged(_addresses(mark, mark.acknowledged), _addresses(mark, missing))
-
-    def lacking(self, mark: Mark) -> list[Address]:
-        """Who has yet to acknowledge the message."""
-        return [*_addresses(mark, self._to_group.marks.lacking(mark))]
-
-    @property
-    def settled_at(self) -> float:
-        """From when on it knows who is there: they had time to answer."""
-        return self._opened_at + _ANSWERED
+        return self.due
 
     @property
     def drained(self) -> bool:
@@ -201,8 +178,8 @@ class Endpoint:
             self._on_stream(packet, sender or source, source, direct, origin, now)
 
     def look_for_status(self, stream: Incoming, now: float) -> None:
-        """A message that :attr:`take_next` took was delivered, and its stream owes a look."""
-        due = stream.look_for_status(now)
+        """A message that :attr:`take_next` took was delivered, and the status of its stream owes a look."""
+        due = stream.status.look(now)
         if due < self.due:
             self.due = due
         if due <= now:
@@ -324,7 +301,3 @@ class Endpoint:
 
 def _take_nothing(_datagram: bytes, _sender: Hashable, _direct: bool, _now: float) -> None:
     return None
-
-
-def _addresses(mark: Mark, ends: Iterable[int]) -> tuple[Address, ...]:
-    return tuple(sorted(mark.expected[end] for end in ends))

@@ -17,18 +17,8 @@ from .challenge import Challenge
 from .early_packets import EarlyPackets
 from .packets import WINDOW_LIMIT, Beat, Data, Status
 from .reassembly import Event, Reassembly
-from .repair_requests import LONGEST_TRIP, SMALL_GROUP, MissingPackets
-
-_STATUS_EVERY: Final = 8
-"""Packets, if they are of a size that fills a window soon."""
-
-_SMALL_PACKETS: Final = 4096
-"""Bytes of packets: fewer are acknowledged only after four times as many packets, or when the sender asks."""
-
-_STATUS_DELAY: Final = 0.01
-"""Seconds at most from a packet to its acknowledgement; more in a large group."""
-
-_SLOWEST_STATUS: Final = 1.0
+from .repair_requests import LONGEST_TRIP, MissingPackets
+from .status_timing import StatusTiming
 
 _DOUBTS_AFTER: Final = 4
 """Requests in a row without an answer, after which the sender has to confirm what it said."""
@@ -61,7 +51,7 @@ class Incoming:
         number: the next one to be delivered; 0 while unsettled.
         heard_at: when something came last.
         left: whether the sender said goodbye.
-        owes_a_look: whether :meth:`look_for_status` is to be called.
+        status: when it acknowledges what came.
     """
 
     def __init__(
@@ -78,23 +68,19 @@ class Incoming:
     ) -> None:
         self.session = session
         self.sender = sender
-        self.number = number
+        self.number: int = number
         self.heard_at = now
         self.left = False
         self._room = room
         self._opened_at = opened_at
-        self._random = random
         self._base = 0
-        self._known = max(0, number - 1)
+        self._known: int = max(0, number - 1)
         self._known_at = now
         self._early = EarlyPackets(options.keep)
         self._missing = MissingPackets(random, self._known)
         self._challenge = Challenge(random)
         self._messages = Reassembly(sender, options.largest, events)
-        self._status_at = math.inf
-        self._unreported = self._unreported_bytes = 0
-        self._report_after = 1  # packets, after which to look whether they are to be acknowledged
-        self.owes_a_look = False
+        self.status = StatusTiming(self._missing, random)
 
     def move_to(self, sender: Address) -> None:
         """It comes from another address from now on, and its sender hears there."""
@@ -146,7 +132,7 @@ class Incoming:
     def take_next(self, number: int, size: int, now: float) -> bool:
         """Whether this is a packet that holds just the next message, and nothing is missing: it is to be delivered.
 
-        Once it is, :meth:`look_for_status` is to be called if it :attr:`owes_a_look`.
+        Once it is, the status is to be looked at, if it owes that.
         """
         if number != self.number or self._known >= number or self._messages.parts is not None:
             return False
@@ -155,29 +141,8 @@ class Incoming:
         self._known_at = self.heard_at = now
         self._missing.in_vain = 0
         self.left = False
-        self._unreported += 1
-        self._unreported_bytes += size
-        if self._unreported >= self._report_after:
-            self.owes_a_look = True
+        self.status.count(size)
         return True
-
-    def look_for_status(self, now: float) -> float:
-        """When :meth:`statuses` is to be asked for an acknowledgement of what was taken."""
-        self.owes_a_look = False
-        missing = self._missing
-        every = _STATUS_EVERY if self._unreported_bytes >= _SMALL_PACKETS else 4 * _STATUS_EVERY
-        self._report_after = every if missing.in_small_group else every * missing.members // SMALL_GROUP
-        if self._unreported >= self._report_after:
-            self._status_at = now
-        elif self._status_at == math.inf:
-            self._status_at = now + self._delay * (1.0 if missing.in_small_group else 0.5 + self._random.random())
-        return self._status_at
-
-    def _note_unreported(self, size: int, now: float) -> None:
-        self._unreported += 1
-        self._unreported_bytes += size
-        if self._unreported >= self._report_after or self._unreported_bytes >= _SMALL_PACKETS:
-            self.look_for_status(now)
 
     def on_data(self, data: Data, origin: Any, now: float) -> None:
         """A numbered packet came, with whatever its deliveries are to be marked with."""
@@ -198,11 +163,11 @@ class Incoming:
             if self._early or missing or self._known > missing.listed:
                 self._deliver_early()
                 self._list_missing(now)
-            self._note_unreported(len(data.body), now)
+            self.status.on_packet(len(data.body), now)
         elif not due:
             self._hold_unsettled(data, origin, now)
         elif number < due or number in self._early:
-            self._note_unreported(len(data.body), now)  # sent again: what was acknowledged did not get there
+            self.status.on_packet(len(data.body), now)  # sent again: what was acknowledged did not get there
         elif number >= due + WINDOW_LIMIT:
             self._challenge.doubt(now)
         elif self._early.hold(data, origin):
@@ -211,7 +176,7 @@ class Incoming:
             if number > self._known:
                 self._known, self._known_at = number, now
             self._list_missing(now)
-            self._note_unreported(len(data.body), now)
+            self.status.on_packet(len(data.body), now)
 
     def on_beat(self, beat: Beat, now: float) -> None:
         """The sender says where the stream stands."""
@@ -228,7 +193,7 @@ class Incoming:
             self._learn(beat.number, now)
             self.left = False
         if beat.ask and self.settled:
-            self._status_in(0.0 if missing.in_small_group else self._random.random() * self._delay, now)
+            self.status.on_asked(now)
 
     def on_bye(self, number: int, now: float) -> None:
         """The sender says that this was its last packet. It cannot confirm that: only what is sure counts."""
@@ -252,12 +217,10 @@ class Incoming:
         if self._gives_up_at() <= now:
             self.give_up("the sender left" if self.left else "the sender fell silent", now)
         asks, challenges = now >= self._missing.at, now >= self._challenge.at
-        if not asks and not challenges and now < self._status_at:
+        if not asks and not challenges and now < self.status.at:
             return []
         challenge = self._challenge.ask(now) if challenges else self._challenge.current()
-        self._unreported = self._unreported_bytes = 0
-        self._report_after = 1
-        self._status_at = math.inf
+        self.status.on_told()
         missing = 0
         if asks:
             missing = self._missing.ask(self.number, now)
@@ -269,25 +232,20 @@ class Incoming:
 
     def last_status(self, now: float) -> list[Status]:
         """What is to be told to the sender by a receiver that leaves: what it has, if that was not told yet."""
-        if not self._unreported or not self.settled:
+        if not self.status.has_news or not self.settled:
             return []
-        self._unreported = 0
+        self.status.on_told()
         ago = now - self._known_at
         return [Status(self.session, self.number, max(self._known, self.number - 1), ago, self._room)]
 
     def timer(self) -> float:
         """When :meth:`statuses` is to be asked again if nothing happens before; infinity for never."""
-        due = self._status_at
+        due = self.status.at
         if self._challenge.at < due:
             due = self._challenge.at
         if self._missing.at < due:
             due = self._missing.at
         return due if self.complete else min(due, self._gives_up_at())
-
-    @property
-    def _delay(self) -> float:
-        """Seconds to an acknowledgement, so that the sender gets no more of them from a large group."""
-        return min(_STATUS_DELAY * max(1.0, self._missing.members / SMALL_GROUP), _SLOWEST_STATUS)
 
     def _gives_up_at(self) -> float:
         if not self._early if not self.settled else self.complete:
@@ -305,9 +263,6 @@ class Incoming:
         """Note the holes up to what is known, as far as a STATUS can tell of them."""
         self._missing.list(self.number, min(self._known, self.number + WINDOW_LIMIT - 1), self._early, now)
 
-    def _status_in(self, seconds: float, now: float) -> None:
-        self._status_at = min(self._status_at, now + seconds)
-
     def _on_confirmed(self, beat: Beat, now: float) -> None:
         if not self.settled:
             if beat.age <= now - self._opened_at:
@@ -320,7 +275,7 @@ class Incoming:
         if beat.oldest > self.number:
             self._skip_to(beat.oldest, "the sender keeps it no more", now)
         self._learn(beat.number, now)
-        self._status_in(0.0, now)
+        self.status.hurry(now)
 
     # What is held and delivered
 

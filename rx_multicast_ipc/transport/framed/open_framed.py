@@ -49,6 +49,11 @@ class OpenFramed:
         silent: ChannelOptions = {**options, "echo": False, "topics": None}
         inside = Hears.DIRECT if hears is Hears.NOTHING else hears  # receivers answer to it
         transport = self._open_transport(group, silent, inside)
-        if self._reliable is None and envelope is not None:
-            return EnvelopedTransport(transport, envelope, hears, echo=options["echo"])
-        return FramedTransport(transport, self._reliable or Reliable(), hears, echo=options["echo"], envelope=envelope)
+        echo = options["echo"]
+        try:
+            if self._reliable is None and envelope is not None:
+                return EnvelopedTransport(transport, envelope, hears, echo=echo)
+            return FramedTransport(transport, self._reliable or Reliable(), hears, echo=echo, envelope=envelope)
+        except BaseException:  # Ctrl-C, too
+            transport.close(wait=False)
+            raise

@@ -53,7 +53,8 @@ class Newcomer:
         challenge: what it is to answer.
         since: when it was heard first.
         due: when it is to be looked at again.
-        attempts: challenges that were sent.
+        attempts: how often the challenge was sent.
+        asked_at: when it was sent first.
         answered: challenges of its own that were answered.
         heard: packets of it that are not held.
         held: what is to be delivered once it has answered, by whether it was direct, and its number.
@@ -61,7 +62,7 @@ class Newcomer:
     """
 
     __slots__ = (
-        *("answered", "attempts", "challenge", "claim", "due"),
+        *("answered", "asked_at", "attempts", "challenge", "claim", "due"),
         *("heard", "held", "place", "session", "since", "size"),
     )
 
@@ -69,7 +70,7 @@ class Newcomer:
         self.place = place
         self.session = session
         self.challenge = challenge
-        self.since = self.due = now
+        self.since = self.asked_at = self.due = now
         self.attempts = self.answered = self.size = self.heard = 0
         self.held: dict[tuple[bool, int], Message] = {}
         self.claim: Claim | None = None

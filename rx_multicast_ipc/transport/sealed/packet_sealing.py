@@ -9,7 +9,6 @@ import time
 from collections.abc import Iterable
 from typing import Final
 
-from reactivex.abc import DisposableBase
 from reactivex.scheduler import VirtualTimeScheduler
 
 from ...channel_events import Rejected
@@ -17,6 +16,7 @@ from ...message import Address, Message
 from ...option_values.key import Keys
 from ...strangers.bounded_map import BoundedMap
 from ..framed.packet_port import PacketPort
+from ..next_timer import NextTimer
 from .challenge import Challenge, pack
 from .rejections import Report
 from .sessions import Sessions
@@ -26,9 +26,6 @@ _log = logging.getLogger("rx_multicast_ipc")
 
 _ANSWERED: Final = 0.2
 """Seconds in which those who are there have asked a new end to prove that it is."""
-
-_LEAST_PAUSE: Final = 1e-5
-"""Seconds: so that a timer is never due before its time by a rounding error."""
 
 _REMEMBERED: Final = 1024
 """Ends that were sent to alone."""
@@ -43,14 +40,13 @@ class PacketSealing:
 
     _port: PacketPort
     _sessions: Sessions
+    _timer: NextTimer
 
     def __init__(self, keys: Keys) -> None:
         self._keys = keys
         self._news_at = -math.inf
         self._began = False
         self._sent_to: BoundedMap[Address, None] = BoundedMap(_REMEMBERED)
-        self._timer: DisposableBase | None = None
-        self._due = math.inf
 
     @property
     def overhead(self) -> int:
@@ -59,8 +55,8 @@ class PacketSealing:
     def attach(self, port: PacketPort) -> None:
         self._port = port
         transport = port.transport
-        self._scheduler = transport.scheduler
-        scheduler = self._scheduler
+        scheduler = transport.scheduler
+        self._timer = NextTimer(scheduler, self._on_timer)
         virtual = isinstance(scheduler, VirtualTimeScheduler)
         self._now = (lambda: scheduler.to_seconds(scheduler.now)) if virtual else time.monotonic
         self._wall_clock = self._now if virtual else time.time
@@ -125,9 +121,8 @@ class PacketSealing:
             reports = self._go_on(self._now())
         self._tell(reports)
 
-    def _on_timer(self, _scheduler: object, _state: object) -> None:
+    def _on_timer(self) -> None:
         with self._port.lock:
-            self._due, self._timer = math.inf, None
             now = self._now()
             self._sessions.tick(now)
             reports = self._go_on(now)
@@ -142,12 +137,8 @@ class PacketSealing:
             outgoing, sessions.outgoing = sessions.outgoing, []
             port.send_wrapped(outgoing)
         reports = sessions.rejections.take(now)
-        due = min(sessions.timer(), sessions.rejections.timer())
-        if due < self._due and port.is_open:
-            if self._timer is not None:
-                self._timer.dispose()
-            self._due = due
-            self._timer = self._scheduler.schedule_relative(max(0.0, due - now) + _LEAST_PAUSE, self._on_timer)
+        if port.is_open:
+            self._timer.call_at(min(sessions.timer(), sessions.rejections.timer()), now)
         return reports
 
     def _tell(self, reports: list[Report]) -> None:

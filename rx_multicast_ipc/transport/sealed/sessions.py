@@ -11,7 +11,8 @@ seen, and the answer whether it is there itself. Who is passed on is believed on
 way: itself; or passed on by the one before. That is asked for once more first: a bridge that was replaced is gone.
 
 Who comes late is not to hear what was said before: a challenge says for how long its sender has been there, and the
-answer with which number that began. Numbers before it are refused.
+answer with which number that began. Numbers before it are refused. Who answers counts back from when the challenge
+came, which may be late where an end is busy; so an answer that took long, and refuses something, is asked for anew.
 
 What is answered itself needs no proof: a challenge of a stranger that opens is answered, with a challenge back.
 """
@@ -60,6 +61,9 @@ _MOST_ANSWERS: Final = 16
 
 _GRACE: Final = 0.25
 """Seconds before its joining from which an end may hear something: as long as a challenge may be on its way."""
+
+_EXACT: Final = 1.5
+"""Seconds in which an answer that took longer than that is asked for anew: it would refuse what is to be heard."""
 
 
 class Sessions:
@@ -294,6 +298,8 @@ class Sessions:
             challenge=new.challenge, listens=now - self._listens_since, place=end_text(new.place[1])
         )
         self._send(challenge, new.session, target, new.place[1], now)
+        if not new.attempts:
+            new.asked_at = now
         pause = _CHALLENGE_PAUSES[min(new.attempts, len(_CHALLENGE_PAUSES) - 1)]
         new.attempts += 1
         new.due = min(now + pause, new.since + _PATIENCE)
@@ -352,6 +358,10 @@ class Sessions:
     def _is_answered(self, new: Newcomer, challenge: Challenge, number: int, ready: list[Message], now: float) -> None:
         """The session answered from that address."""
         if new.claim is not None:
+            return
+        if challenge.first > 1 and now - new.asked_at > _GRACE and now < new.since + _EXACT:
+            new.challenge, new.attempts = self._random_bytes(NONCE_SIZE), 0
+            self._ask(new, now)
             return
         session = new.session
         if challenge.in_place:

@@ -1,65 +1,42 @@
-"""What has arrived at a socket, as messages: many datagrams a system call, where the kernel does that.
-
-How this works. recvmmsg fills an arena of 64 KiB slots. With UDP_GRO a slot may hold a whole batch of
-equal datagrams that one UDP_SEGMENT send made; a control message says how long each is. Payloads are copied out of
-the arena at once, by one precompiled ``struct`` where their sizes are alike, so that no message keeps it alive.
-Above ``_LARGE`` bytes a datagram the copy dominates, and one recvmsg each into memory of its own is cheaper.
+"""What has arrived at a socket, as messages: one system call a datagram, or a GRO batch of them.
 
 What of this is used is what :mod:`.kernel_features` found to work; what is refused later is given up there. Sources:
-recvmmsg(2), udp(7), cmsg(3).
+recvmsg(2), udp(7), cmsg(3), RFC 3542.
 """
 
 from __future__ import annotations
 
-import ctypes
-import errno
 import logging
-import mmap
-import os
 import socket
 import struct
 import time
-from collections.abc import Sequence
 from contextlib import suppress
 from functools import lru_cache
 from itertools import repeat
 from typing import Any, Final, NamedTuple, Protocol
 
-from ...group import Group
 from ...message import Address, Family, Message
-from . import kernel_features, socket_options
+from . import host_addresses, kernel_features
 from .kernel_features import SOL_UDP, UDP_GRO
-from .platform import PLATFORM
-from .system_calls import DONTWAIT, IOVEC, MMSGHDR, REFUSED, address_of, recvmmsg
+from .system_calls import REFUSED
 
 _log = logging.getLogger("rx_multicast_ipc")
 
-_SLOT: Final = 65_536
-"""Bytes a slot: no datagram and no GRO batch is longer."""
+LONGEST: Final = 65_536
+"""Bytes: no datagram and no GRO batch is longer."""
 
-_SLOTS: Final = 64
-_FEW_SLOTS: Final = 16
-"""Slots for GRO batches, which fill them: 1 MiB."""
+_MOST: Final = 64
+"""Datagrams that are read one by one, before others have their turn."""
 
-_LARGE: Final = 8_192
-"""Bytes of a datagram above which reading one by one is cheaper."""
+MOST_BATCHES: Final = 16
+"""GRO batches of one turn: 1 MiB."""
 
-_CRAMPED: Final = 4_096
-"""Bytes a slot above which fewer slots are used, to stay within the processor's cache and 1 MiB."""
+CONTROL_SPACE: Final = 32
+"""Bytes for the control message that says how long each datagram of a GRO batch is."""
 
-_NAME: Final = 28  # sizeof(struct sockaddr_in6)
-_CONTROL: Final = 32
-_GRO_SIZE: Final = struct.Struct("=i")
-_GRO_OFFSET: Final = 16  # behind struct cmsghdr
+GRO_SIZE: Final = struct.Struct("=i")
+
 _PKTINFO_SPACE: Final = 64
-_LONE_READS: Final = 2
-"""Reads in a row that brought one datagram, after which recvmsg reads the next: ctypes and recvmmsg cost 10 µs more."""
-
-_BURST: Final = 50e-6
-"""Seconds between two datagrams that are worth a recvmmsg."""
-
-_SENDERS: Final = 1024
-"""Senders whose addresses are kept decoded."""
 
 
 class Reception(NamedTuple):
@@ -103,11 +80,11 @@ class PlainReader:
         batch: list[Message] = []
         now = 0.0
         try:
-            for _ in range(_SLOTS):
-                data, sender = opened.recvfrom(_SLOT)
+            for _ in range(_MOST):
+                data, sender = opened.recvfrom(LONGEST)
                 now = now or time.time()
                 self.bytes_read += len(data)
-                batch.append(Message(data, _host(sender), sender[1], self._family, now, *reception))
+                batch.append(Message(data, host(sender), sender[1], self._family, now, *reception))
         except BlockingIOError:
             pass
         except OSError:
@@ -144,7 +121,7 @@ class MessageReader(PlainReader):
     def read(self, opened: socket.socket, reception: Reception) -> list[Message]:
         batch: list[Message] = []
         try:
-            self._read_each(batch, opened, reception)
+            self.read_each(batch, opened, reception)
         except OSError as error:
             if not batch and error.errno in REFUSED:
                 kernel_features.give_up("recvmsg")
@@ -154,16 +131,16 @@ class MessageReader(PlainReader):
                 raise
         return batch
 
-    def _read_each(self, batch: list[Message], opened: socket.socket, reception: Reception, above: int = -1) -> None:
+    def read_each(self, batch: list[Message], opened: socket.socket, reception: Reception, above: int = -1) -> None:
         """Add what arrived to ``batch``, until a datagram is not ``above`` so many bytes. Raises ``OSError``."""
         now = 0.0
-        for _ in range(_FEW_SLOTS):
-            data, ancillary, _, sender = opened.recvmsg(_SLOT, _CONTROL)
+        for _ in range(MOST_BATCHES):
+            data, ancillary, _, sender = opened.recvmsg(LONGEST, CONTROL_SPACE)
             now = now or time.time()
             self.bytes_read += len(data)
-            each = _GRO_SIZE.unpack_from(ancillary[0][2])[0] if ancillary else len(data)
-            payloads = _packed(each, len(data)).unpack(data) if ancillary else (data,)
-            fields = (_host(sender), sender[1], self._family, now, *reception)
+            each = GRO_SIZE.unpack_from(ancillary[0][2])[0] if ancillary else len(data)
+            payloads = packed(each, len(data)).unpack(data) if ancillary else (data,)
+            fields = (host(sender), sender[1], self._family, now, *reception)
             batch += map(Message, payloads, *map(repeat, fields))
             if each <= above:
                 break
@@ -186,8 +163,8 @@ class InterfaceReader(PlainReader):
     def read(self, opened: socket.socket, reception: Reception) -> list[Message]:
         batch: list[Message] = []
         try:
-            for _ in range(_SLOTS):
-                data, ancillary, _, sender = opened.recvmsg(_SLOT, _PKTINFO_SPACE)
+            for _ in range(_MOST):
+                data, ancillary, _, sender = opened.recvmsg(LONGEST, _PKTINFO_SPACE)
                 number, address = self._arrived(ancillary)
                 if number == self._only or not self._only:
                     by = reception.interface if self._only else _name(number) or reception.interface
@@ -198,7 +175,7 @@ class InterfaceReader(PlainReader):
                     )
                     self.bytes_read += len(data)
                     batch.append(
-                        Message(data, _host(sender), sender[1], self._family, time.time(), reception.direct, by, to)
+                        Message(data, host(sender), sender[1], self._family, time.time(), reception.direct, by, to)
                     )
         except BlockingIOError:
             pass
@@ -221,187 +198,8 @@ class InterfaceReader(PlainReader):
         return 0, ""
 
 
-class BatchReader(MessageReader):
-    """One recvmmsg for up to 64 datagrams, or GRO batches of them: on 64-bit Linux.
-
-    Args:
-        family: of the sockets that are read.
-    """
-
-    def __init__(self, family: Family) -> None:
-        super().__init__(family)
-        self._arena = mmap.mmap(-1, _SLOT * _SLOTS, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS)
-        self._names = bytearray(_NAME * _SLOTS)
-        self._controls = bytearray(_CONTROL * _SLOTS)
-        arena, names, controls = map(address_of, (self._arena, self._names, self._controls))
-        self._vectors = bytearray().join(IOVEC.pack(arena + _SLOT * slot, _SLOT) for slot in range(_SLOTS))
-        vectors = address_of(self._vectors)
-        self._fresh = b"".join(
-            MMSGHDR.pack(
-                *(names + _NAME * slot, _NAME, vectors + IOVEC.size * slot, 1),
-                *(controls + _CONTROL * slot, _CONTROL, 0, 0),
-            )
-            for slot in range(_SLOTS)
-        )
-        self._headers = bytearray(self._fresh)
-        self._at = address_of(self._headers)
-        self._sizes = memoryview(self._headers).cast("I")[14::16]
-        self._control_sizes = memoryview(self._headers).cast("Q")[5::8]
-        self._used = 0
-        self._slots = _FEW_SLOTS
-        self._large = False
-        self._lone = _LONE_READS
-        self._into = (memoryview(self._arena)[:_SLOT],)
-        self._read_at = 0.0
-        self._refused = False
-        self._senders: dict[bytes, Address] = {}
-
-    def read(self, opened: socket.socket, reception: Reception) -> list[Message]:
-        if self._large:
-            return self._read_large(opened, reception)
-        if self._lone >= _LONE_READS:
-            return self._read_one(opened, reception)
-        self._headers[: self._used] = self._fresh[: self._used]
-        count = recvmmsg(opened.fileno(), self._at, self._slots, DONTWAIT, None)
-        self._used = MMSGHDR.size * count
-        if count <= 0:
-            self._used = 0
-            number = ctypes.get_errno()
-            if count == 0 or number in (errno.EAGAIN, errno.EINTR):
-                return []
-            if number in REFUSED:
-                kernel_features.give_up("recvmmsg")
-                self._large = self._refused = True
-                return self._read_large(opened, reception)
-            raise OSError(number, os.strerror(number))
-        now = time.time()
-        if count == 1 and not self._control_sizes[0]:
-            size = self._sizes[0]
-            self.bytes_read += size
-            self._large = size > _LARGE
-            self._lone += 1
-            address, port = self._sender(bytes(self._names[:_NAME]))
-            return [Message(self._arena[:size], address, port, self._family, now, *reception)]
-        self._lone = 0
-        sizes = self._sizes[:count].tolist()
-        payloads, counts = self._payloads(sizes)
-        self._adapt(sizes, len(payloads))
-        names = bytes(self._names[: _NAME * count])
-        first = names[:_NAME]
-        if count == 1 or names == first * count:
-            address, port = self._sender(first)
-            return list(map(Message, payloads, *map(repeat, (address, port, self._family, now, *reception))))
-        senders = [self._sender(names[at : at + _NAME]) for at in range(0, len(names), _NAME)]
-        if counts is not None:
-            senders = [sender for sender, times in zip(senders, counts, strict=True) for _ in range(times)]
-        return [
-            Message(data, address, port, self._family, now, *reception)
-            for data, (address, port) in zip(payloads, senders, strict=True)
-        ]
-
-    def _read_one(self, opened: socket.socket, reception: Reception) -> list[Message]:
-        """One datagram, or one GSO batch; several at a time again as soon as they come quickly."""
-        try:
-            size, ancillary, _, sender = opened.recvmsg_into(self._into, _CONTROL)
-        except BlockingIOError:
-            return []
-        except OSError as error:
-            if error.errno not in REFUSED:
-                raise
-            self._large = self._refused = True
-            return self._read_large(opened, reception)
-        now = time.time()
-        if ancillary or now - self._read_at < _BURST:
-            self._lone = 0
-        self._read_at = now
-        self.bytes_read += size
-        address = _host(sender)
-        if not ancillary:
-            self._large = size > _LARGE
-            return [Message(self._arena[:size], address, sender[1], self._family, now, *reception)]
-        (each,) = _GRO_SIZE.unpack_from(ancillary[0][2])
-        self._large = each > _LARGE
-        fields = (address, sender[1], self._family, now, *reception)
-        return list(map(Message, _packed(each, size).unpack_from(self._arena), *map(repeat, fields)))
-
-    def _payloads(self, sizes: list[int]) -> tuple[Sequence[bytes], list[int] | None]:
-        """The payloads, and how many each slot held where any held more than one."""
-        count = len(sizes)
-        arena = self._arena
-        batches = self._control_sizes[:count].tolist()
-        if not any(batches):
-            if sizes.count(sizes[0]) == count:
-                return _spaced(sizes[0], count).unpack_from(arena), None
-            return [arena[at : at + size] for at, size in zip(range(0, _SLOT * count, _SLOT), sizes, strict=True)], None
-        payloads: list[bytes] = []
-        counts: list[int] = []
-        for slot, (size, is_batch) in enumerate(zip(sizes, batches, strict=True)):
-            before = len(payloads)
-            if is_batch:
-                (each,) = _GRO_SIZE.unpack_from(self._controls, _CONTROL * slot + _GRO_OFFSET)
-                payloads.extend(_packed(each, size).unpack_from(arena, _SLOT * slot))
-            else:
-                payloads.append(arena[_SLOT * slot : _SLOT * slot + size])
-            counts.append(len(payloads) - before)
-        return payloads, counts
-
-    def _adapt(self, sizes: list[int], messages: int) -> None:
-        filled = sum(sizes)
-        self.bytes_read += filled
-        if filled > _CRAMPED * len(sizes):
-            self._large = filled > _LARGE * messages
-            if self._slots > _FEW_SLOTS:
-                self._slots = _FEW_SLOTS
-                self._arena.madvise(mmap.MADV_DONTNEED, _SLOT * _FEW_SLOTS)
-        elif len(sizes) == self._slots:
-            self._slots = _SLOTS
-
-    def _read_large(self, opened: socket.socket, reception: Reception) -> list[Message]:
-        if self._refused:
-            return super().read(opened, reception)
-        batch: list[Message] = []
-        try:
-            self._read_each(batch, opened, reception, above=_LARGE)
-        except OSError as error:
-            if not batch and not isinstance(error, BlockingIOError):
-                raise
-        self._large = not batch or len(batch[-1].data) > _LARGE
-        return batch
-
-    def _sender(self, name: bytes) -> Address:
-        sender = self._senders.get(name)
-        if sender is None:
-            if len(self._senders) >= _SENDERS:
-                self._senders.clear()
-            sender = self._senders[name] = _decode_name(name)
-        return sender
-
-
-def reader(family: Family) -> Reader:
-    """The best reader of messages to one address that works here."""
-    features = kernel_features.current()
-    kind = BatchReader if features.recvmmsg else MessageReader if features.udp_gro else PlainReader
-    return kind(family)
-
-
-def group_reader(group: Group) -> Reader:
-    """The best reader of a group's messages that works here."""
-    return LocalReader("IPv4") if PLATFORM == "win32" and group.is_loopback else reader(group.family)
-
-
-def interface_reader(family: Family, only: int = 0) -> Reader:
-    """A reader that tells interfaces, where the system does. See :class:`InterfaceReader`."""
-    return InterfaceReader(family, only) if kernel_features.current().recvmsg else PlainReader(family)
-
-
 @lru_cache(maxsize=1024)
-def _spaced(size: int, count: int) -> struct.Struct:
-    """So many payloads of one size, a slot apart."""
-    return struct.Struct(f"{size}s{_SLOT - size}x" * (count - 1) + f"{size}s")
-
-
-@lru_cache(maxsize=1024)
-def _packed(each: int, size: int) -> struct.Struct:
+def packed(each: int, size: int) -> struct.Struct:
     """Payloads of one size, the last one maybe shorter, side by side."""
     count, rest = divmod(size, each) if each else (0, 0)
     return struct.Struct(f"{each}s" * count + (f"{rest}s" if rest or not count else ""))
@@ -418,7 +216,7 @@ def _take_apart(opened: socket.socket) -> None:
     lost = 0
     with suppress(BlockingIOError):
         while True:
-            opened.recv(_SLOT)
+            opened.recv(LONGEST)
             lost += 1
     if lost:
         _log.warning("%d messages or more were lost: recvmsg, which tells where they end, is refused now", lost)
@@ -431,16 +229,6 @@ def _name(number: int) -> str:
         return ""
 
 
-def _host(sender: tuple[Any, ...]) -> str:
+def host(sender: tuple[Any, ...]) -> str:
     """The address in what the socket module gives: a pair for IPv4, four values for IPv6."""
-    return sender[0] if len(sender) == 2 else socket_options.ipv6_text(sender[0], sender[3])
-
-
-def _decode_name(name: bytes) -> Address:
-    """``struct sockaddr_in`` or ``sockaddr_in6`` the way the socket module gives it."""
-    (family,) = struct.unpack_from("=H", name)
-    (port,) = struct.unpack_from("!H", name, 2)
-    if family == socket.AF_INET:
-        return socket.inet_ntoa(name[4:8]), port
-    address = socket.inet_ntop(socket.AF_INET6, name[8:24])
-    return socket_options.ipv6_text(address, struct.unpack_from("=I", name, 24)[0]), port
+    return sender[0] if len(sender) == 2 else host_addresses.ipv6_text(sender[0], sender[3])

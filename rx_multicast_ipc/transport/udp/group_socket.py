@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 from ...group import Group
 from ...message import Address
-from . import kernel_features, own_filter, socket_options
+from . import host_addresses, kernel_features, own_filter, socket_options, socket_plans
 from .interfaces import Nic
 
 
@@ -46,7 +46,7 @@ class Listener:
     def __init__(self, group: Group, nic: Nic, receive_buffer: int, gro: bool) -> None:
         self._group = group
         self.nic = nic
-        self.address = socket_options.source_address(group, nic)
+        self.address = host_addresses.source_address(group, nic)
         self.in_doubt = False
         self.socket, self.only = _open(group, nic, receive_buffer, gro)
         self._keeps_batches = _keeps_batches(self.socket)
@@ -80,19 +80,19 @@ class Listener:
         """
         self.leave()
         with suppress(OSError):  # an interface that just went away: the notice of it is on its way
-            socket_options.apply(self.socket, socket_options.membership(self._group, self.nic))
+            socket_options.apply(self.socket, socket_plans.membership(self._group, self.nic))
 
     def leave(self) -> None:
         """Hear nothing new; what has arrived can still be read."""
         with suppress(OSError):  # the interface may be gone
-            socket_options.apply(self.socket, socket_options.membership(self._group, self.nic, leave=True))
+            socket_options.apply(self.socket, socket_plans.membership(self._group, self.nic, leave=True))
 
 
 def _open(group: Group, nic: Nic, receive_buffer: int, gro: bool) -> tuple[socket.socket, int]:
     """The socket, and the one interface to hear if it gives what came by others, too."""
     features = kernel_features.current()
     apart = features.multicast_all(group.family) and not group.is_broadcast  # which every interface brings
-    plan = socket_options.receive_plan(
+    plan = socket_plans.receive_plan(
         group, nic, receive_buffer, gro=gro and apart and features.udp_gro, tells=not apart
     )
     opened = socket_options.open_socket(group, plan)

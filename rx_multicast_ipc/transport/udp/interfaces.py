@@ -13,7 +13,7 @@ from . import interface_watch
 from .error_advice import cannot_open, is_exhausted
 from .platform import PLATFORM, PLATFORM_NAME, Platform
 
-_PSEUDO_ON_MACOS: Final = ("anpi", "ap", "awdl", "gif", "llw", "stf", "utun")
+_PSEUDO_ON_MACOS: Final = ("anpi", "ap", "awdl", "gif", "ipsec", "llw", "stf", "utun")
 """How interfaces of macOS begin that are up and lead to no network of the user's: for Apple's own services, tunnels."""
 
 
@@ -110,10 +110,19 @@ def change_notices(platform: Platform = PLATFORM) -> socket.socket | None:
         with suppress(OSError):
             return interface_watch.change_notices()
     if platform == "darwin":
-        notices = socket.socket(getattr(socket, "AF_ROUTE", 17), socket.SOCK_RAW)  # route(4)
-        notices.setblocking(False)
-        return notices
+        from . import links_bsd
+
+        return links_bsd.change_notices()
     return None
+
+
+def tells_of_change(notice: bytes) -> bool:
+    """Whether what was read from :func:`change_notices` is of a change."""
+    if PLATFORM != "darwin":  # Linux was asked for no others
+        return True
+    from . import links_bsd
+
+    return links_bsd.tells_of_change(notice)
 
 
 def _default_nic(group: Group, links: list[interface_watch.Link]) -> Nic:

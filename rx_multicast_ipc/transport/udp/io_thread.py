@@ -329,7 +329,7 @@ class IoThread:
             events = self._look(poller, pause)
             pause = None if pause is None else max(0.0, pause - self._spin)
         if not events:
-            if pause and due is not None and due < _FINE:
+            if pause and due is not None and due < _FINE and not self.scheduler.next_is_coarse:
                 events = poller.wait_finely(pause)
             else:
                 events = poller.wait(pause if pause is None else min(pause, _LONGEST_WAIT))

@@ -1,10 +1,12 @@
-"""What macOS tells of its network interfaces: getifaddrs(3), which the C library of Linux has as well."""
+"""What macOS tells of its network interfaces: getifaddrs(3), which the C library of Linux has as well, and route(4)."""
 
 from __future__ import annotations
 
 import ctypes
 import os
 import socket
+import struct
+from contextlib import suppress
 from typing import Any, Final, NamedTuple
 
 from .interface_watch import Link
@@ -34,6 +36,14 @@ _BROADCAST: Final = 0x2
 _LOOPBACK: Final = 0x8
 _POINT_TO_POINT: Final = 0x10
 _RUNNING: Final = 0x40
+
+_NOTICE: Final = struct.Struct("=HBBH2xi")  # struct rt_msghdr: length, version, type, interface, flags
+_CHANGES: Final = frozenset({0x1, 0x2, 0x3, 0xC, 0xD, 0xE})
+"""RTM_ADD, RTM_DELETE, RTM_CHANGE, RTM_NEWADDR, RTM_DELADDR, RTM_IFINFO."""
+
+_ROUTES: Final = frozenset({0x1, 0x2, 0x3})
+_OF_ONE_HOST: Final = 0x400 | 0x20000
+"""RTF_LLINFO, RTF_WASCLONED: a neighbour was met or forgotten, which is no change of the network."""
 
 
 class _IfAddrs(ctypes.Structure):
@@ -77,13 +87,39 @@ def links(layout: Layout = DARWIN) -> list[Link]:
         c_library.freeifaddrs(first)
     return [
         Link(
-            *(socket.if_nametoindex(name), name, bits & (_UP | _RUNNING) == _UP | _RUNNING),
+            *(number, name, bits & (_UP | _RUNNING) == _UP | _RUNNING),
             *(bool(bits & layout.multicast), bool(bits & _LOOPBACK)),
             *(tuple(addresses.get(name, ())), tuple(filter(None, broadcasts.get(name, ())))),
             *(bool(bits & _UP), bool(bits & _POINT_TO_POINT)),
         )
         for name, bits in flags.items()
+        if (number := _number(name))
     ]
+
+
+def change_notices() -> socket.socket:
+    """A non-blocking socket with something to read after a change of interfaces, addresses or routes."""
+    notices = socket.socket(getattr(socket, "AF_ROUTE", 17), socket.SOCK_RAW)
+    notices.setblocking(False)
+    return notices
+
+
+def tells_of_change(notice: bytes) -> bool:
+    """Whether a notice is of a change.
+
+    Most are not: each look-up of a route that there is not makes one (RTM_MISS), and so would each look at the routes.
+    """
+    if len(notice) < _NOTICE.size:
+        return False
+    _, _, kind, _, flags = _NOTICE.unpack_from(notice)
+    return kind in _CHANGES and not (kind in _ROUTES and flags & _OF_ONE_HOST)
+
+
+def _number(name: str) -> int:
+    """The index of an interface; 0 if it went away since it was listed."""
+    with suppress(OSError):
+        return socket.if_nametoindex(name)
+    return 0
 
 
 def _address(at: int | None, layout: Layout) -> str:

@@ -8,6 +8,7 @@ import socket
 from typing import Any, Final
 
 from .interface_watch import Link
+from .platform import windows_library
 
 _SKIP: Final = 0x2 | 0x4 | 0x8
 """GAA_FLAG_SKIP_ANYCAST, GAA_FLAG_SKIP_MULTICAST, GAA_FLAG_SKIP_DNS_SERVER."""
@@ -69,7 +70,7 @@ Adapter._fields_ = [
 
 def links() -> list[Link]:
     """Every interface there is. Raises ``OSError``."""
-    library: Any = ctypes.CDLL("iphlpapi")
+    library = windows_library("iphlpapi")
     size = ctypes.c_uint32(1 << 14)
     buffer, code = ctypes.create_string_buffer(0), _BUFFER_OVERFLOW
     for _ in range(4):  # it may grow between two calls

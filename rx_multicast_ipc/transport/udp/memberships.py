@@ -17,7 +17,7 @@ from ...channel_events import NetworkChange, NetworkEvent
 from ...errors import MulticastError, NoRoute
 from ...group import ALL_INTERFACES, Group
 from ...message import Address
-from . import interfaces, socket_options
+from . import host_addresses, interfaces
 from .error_advice import is_exhausted
 from .group_socket import Listener, OwnSends
 from .interfaces import Nic
@@ -179,15 +179,17 @@ class Memberships:
 
     def _read_notices(self) -> int:
         assert self._notices is not None
+        changed = False
         try:
-            while self._notices.recv(1 << 16):
-                pass
+            while notice := self._notices.recv(1 << 16):
+                changed = interfaces.tells_of_change(notice) or changed
         except BlockingIOError:
             pass
         except OSError:  # more notices than fit: a change all the same
-            pass
-        self._refusals.clear()  # what refused may do so no more
-        self._look_in(_SETTLING)
+            changed = True
+        if changed:
+            self._refusals.clear()  # what refused may do so no more
+            self._look_in(_SETTLING)
         return 0
 
     def _look_in(self, seconds: float) -> None:
@@ -285,7 +287,7 @@ class Memberships:
             self._read_anew(listener)
         if nic.up != before.up:
             events.append(self._event(NetworkChange.UP if nic.up else NetworkChange.DOWN, listener))
-        address = socket_options.source_address(self._group, nic)
+        address = host_addresses.source_address(self._group, nic)
         if not nic.up or address == listener.address:
             listener.in_doubt = False
             return
@@ -316,7 +318,7 @@ class Memberships:
 
 def _check_loopback(group: Group, nic: Nic) -> None:
     """Raise ``NoRoute`` where nothing could ever be sent: Linux has no IPv6 multicast route on loopback by itself."""
-    if nic.loopback and group.family == "IPv6" and nic.up and not socket_options.source_address(group, nic):
+    if nic.loopback and group.family == "IPv6" and nic.up and not host_addresses.source_address(group, nic):
         raise NoRoute(
             f"cannot open {group}: no route leads IPv6 multicast over {nic.name}; use an IPv4 group with "
             f'interface="loopback", or make one: ip -6 route add ff00::/8 dev {nic.name} table local'

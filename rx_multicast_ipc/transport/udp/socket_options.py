@@ -1,235 +1,22 @@
-"""Which system calls set up a multicast socket, on each platform.
-
-A *plan* is the ordered list of what is done to a fresh socket. Plans are data, so that each platform's can
-be read, compared and tested on any other. Sources: ip(7), ipv6(7), socket(7), udp(7) on Linux; ip(4) on
-macOS; "IPPROTO_IP Socket Options" and "Using SO_REUSEADDR and SO_EXCLUSIVEADDRUSE" on Windows.
-"""
+"""Sockets that are set up by a plan, and what the system then says of them. Source: socket(7)."""
 
 from __future__ import annotations
 
 import socket
 import struct
 from collections.abc import Sequence
-from contextlib import suppress
-from typing import Any, Final, NamedTuple
+from typing import Final
 
-from ...errors import InvalidAddress
-from ...group import DEFAULT_INTERFACE, LOOPBACK, Group
-from ...message import Address, Family
+from ...group import Group
 from .error_advice import cannot_open
-from .interfaces import Nic, choices
-from .platform import PLATFORM, Platform
-
-SEND_BUFFER: Final = 1 << 20
-"""Bytes of send buffer to ask for. macOS starts with 9216, less than one large datagram."""
-
-MISSING: Final[dict[Platform, dict[str, int]]] = {
-    "linux": {
-        "IP_MULTICAST_ALL": 49,
-        "IPV6_MULTICAST_ALL": 29,
-        "SO_RCVBUFFORCE": 33,
-        "SO_MEMINFO": 55,
-        "UDP_GRO": 104,
-        "IP_PKTINFO": 8,
-        "IP_UNICAST_IF": 50,
-        "IPV6_UNICAST_IF": 76,
-        "MCAST_JOIN_SOURCE_GROUP": 46,
-        "MCAST_LEAVE_SOURCE_GROUP": 47,
-    },
-    "darwin": {
-        "IP_MULTICAST_IFINDEX": 66,
-        "IP_PKTINFO": 26,
-        "IPV6_RECVPKTINFO": 61,
-        "IP_ADD_SOURCE_MEMBERSHIP": 70,
-        "IP_DROP_SOURCE_MEMBERSHIP": 71,
-        "MCAST_JOIN_SOURCE_GROUP": 82,
-        "MCAST_LEAVE_SOURCE_GROUP": 83,
-    },
-    "win32": {
-        "IP_UNICAST_IF": 31,
-        "IPV6_UNICAST_IF": 31,
-        "IP_ADD_SOURCE_MEMBERSHIP": 15,
-        "IP_DROP_SOURCE_MEMBERSHIP": 16,
-        "MCAST_JOIN_SOURCE_GROUP": 45,
-        "MCAST_LEAVE_SOURCE_GROUP": 46,
-    },
-    "other": {},
-}
-"""Options that the ``socket`` module does not name, in some of the versions of Python that are supported."""
-
-_SIO_UDP_CONNRESET: Final = 0x9800000C
-"""Whether a datagram that nobody took ends the next read with an error (Winsock IOCTLs)."""
+from .platform import PLATFORM, windows_library
+from .socket_plans import MISSING, MULTICAST_ALL, Bind, Ioctl, Option, Plan
 
 _SMALLEST_BUFFER: Final = 1 << 16
 """Bytes below which a buffer is left as the system made it."""
 
-_MULTICAST_ALL: Final[dict[Family, tuple[str, str]]] = {
-    "IPv4": ("IPPROTO_IP", "IP_MULTICAST_ALL"),
-    "IPv6": ("IPPROTO_IPV6", "IPV6_MULTICAST_ALL"),
-}
-
-_POINTER: Final = struct.calcsize("P")
-
 _MEMINFO_WORDS: Final = 9
 _MEMINFO_DROPS: Final = 8
-
-
-class Option(NamedTuple):
-    """One ``setsockopt``. A best-effort one may fail: an older kernel, or the lack of a privilege.
-
-    Attributes:
-        level, name, value: its arguments.
-        best_effort: whether it may fail.
-        or_less: whether half as much is asked for, and so on, where it fails.
-    """
-
-    level: str
-    name: str
-    value: int | bytes
-    best_effort: bool = False
-    or_less: bool = False
-
-
-class Ioctl(NamedTuple):
-    """One ``WSAIoctl`` that takes a boolean, on Windows; it may fail."""
-
-    code: int
-    value: bool
-
-
-class Bind(NamedTuple):
-    """One ``bind``."""
-
-    address: str
-    port: int
-    scope: int = 0
-
-
-Step = Option | Bind | Ioctl
-Plan = Sequence[Step]
-
-
-def receive_plan(
-    group: Group,
-    nic: Nic,
-    receive_buffer: int,
-    platform: Platform = PLATFORM,
-    *,
-    gro: bool = False,
-    tells: bool = False,
-) -> Plan:
-    """How the socket that listens to the group is set up.
-
-    Args:
-        group, nic: where.
-        receive_buffer: bytes to ask for.
-        platform: whose calls.
-        gro: whether it may be given many datagrams as one.
-        tells: whether it says by which interface each came.
-    """
-    plan: list[Step] = [*share_port(platform)]
-    if group.family == "IPv6":
-        plan.append(Option("IPPROTO_IPV6", "IPV6_V6ONLY", 1))
-    plan += ask_for_buffer(receive_buffer, platform)
-    if platform == "linux":
-        # Else it also gets what other processes joined on this port (ip(7), IP_MULTICAST_ALL).
-        plan.append(Option(*_MULTICAST_ALL[group.family], 0, best_effort=True))
-    if platform == "win32":
-        plan += _loop(group)  # there, looping back is the receiver's choice
-    # Bound to the group it takes no unicast from others on the port. Windows cannot bind to a group.
-    if platform == "win32":
-        plan.append(Bind("", group.port))
-    else:
-        plan.append(Bind(group.address, group.port, nic.number if group.family == "IPv6" else 0))
-    if tells:
-        plan += tell_interfaces(group, platform)
-    plan += membership(group, nic, platform)
-    if gro:
-        plan.append(Option("IPPROTO_UDP", "UDP_GRO", 1, best_effort=True))
-    return plan
-
-
-def membership(group: Group, nic: Nic, platform: Platform = PLATFORM, *, leave: bool = False) -> list[Option]:
-    """How a socket that listens joins the group on an interface, or leaves it."""
-    if group.is_broadcast:
-        return []  # there is nothing to join
-    if group.sources and nic.address and platform in ("darwin", "win32"):  # by address, as it joins without sources
-        name = "IP_DROP_SOURCE_MEMBERSHIP" if leave else "IP_ADD_SOURCE_MEMBERSHIP"
-        request = [_packed(group.address) + _packed(source) + _packed(nic.address) for source in group.sources]
-        return [Option("IPPROTO_IP", name, value) for value in request]
-    if group.sources:
-        name = "MCAST_LEAVE_SOURCE_GROUP" if leave else "MCAST_JOIN_SOURCE_GROUP"
-        level = "IPPROTO_IP" if group.family == "IPv4" else "IPPROTO_IPV6"
-        return [Option(level, name, _source_request(group.address, source, nic, platform)) for source in group.sources]
-    packed = _packed(group.address)
-    if group.family == "IPv6":
-        name = "IPV6_LEAVE_GROUP" if leave else "IPV6_JOIN_GROUP"
-        return [Option("IPPROTO_IPV6", name, packed + struct.pack("=I", nic.number))]
-    name = "IP_DROP_MEMBERSHIP" if leave else "IP_ADD_MEMBERSHIP"
-    if platform == "win32" or (platform == "darwin" and nic.address):
-        return [Option("IPPROTO_IP", name, packed + _ip_or_index(nic))]
-    return [Option("IPPROTO_IP", name, packed + _mreqn_tail(nic))]
-
-
-def send_plan(
-    group: Group, nic: Nic | None, receive_buffer: int, platform: Platform = PLATFORM, *, from_group: bool = False
-) -> Plan:
-    """How the socket that sends, and hears direct replies, is set up.
-
-    Args:
-        group: where to.
-        nic: by which interface; None if there is none yet.
-        receive_buffer: bytes to ask for.
-        platform: whose calls.
-        from_group: whether it sends from the group's port, which it shares.
-    """
-    plan: list[Step] = []
-    if from_group:
-        plan += share_port(platform)
-        if platform == "linux":  # else it would hear every group that anybody joined on its port
-            plan.append(Option(*_MULTICAST_ALL[group.family], 0))
-    if group.family == "IPv6":
-        plan.append(Option("IPPROTO_IPV6", "IPV6_V6ONLY", 1))
-    plan += ask_for_buffer(receive_buffer, platform)
-    plan.append(Option("SOL_SOCKET", "SO_SNDBUF", SEND_BUFFER, best_effort=True, or_less=True))
-    if platform == "win32":
-        plan.append(Ioctl(_SIO_UDP_CONNRESET, False))
-    if nic is not None:
-        plan += outgoing(group, nic, platform)
-    if group.has_several_interfaces:
-        plan += tell_interfaces(group, platform)
-    if group.family == "IPv4":
-        plan.append(Option("IPPROTO_IP", "IP_MULTICAST_TTL", group.ttl))
-    else:
-        plan.append(Option("IPPROTO_IPV6", "IPV6_MULTICAST_HOPS", group.ttl))
-    plan += _loop(group)
-    plan.append(Bind("127.0.0.1" if group.is_loopback else "", group.port if from_group else 0))
-    if platform == "win32" and group.is_loopback and nic is not None:
-        plan += membership(group, nic, platform)  # else the first send finds no route
-    return plan
-
-
-def outgoing(group: Group, nic: Nic, platform: Platform = PLATFORM) -> list[Option]:
-    """How a socket that sends is turned to an interface."""
-    if not nic.number and not nic.address:
-        return []
-    plan: list[Option] = []
-    if group.is_broadcast:
-        plan.append(Option("SOL_SOCKET", "SO_BROADCAST", 1))
-    named = not {DEFAULT_INTERFACE, LOOPBACK} & {*group.interfaces} and not group.has_several_interfaces
-    if named and nic.number and platform != "darwin":
-        # What goes to one address stays on the interface that was asked for, too.
-        level, name = ("IPPROTO_IP", "IP_UNICAST_IF") if group.family == "IPv4" else ("IPPROTO_IPV6", "IPV6_UNICAST_IF")
-        order = "=" if platform == "win32" and group.family == "IPv6" else "!"
-        plan.append(Option(level, name, struct.pack(f"{order}I", nic.number), best_effort=True))
-    if group.family == "IPv6":
-        return [*plan, Option("IPPROTO_IPV6", "IPV6_MULTICAST_IF", nic.number)]
-    if platform == "linux":
-        # The address as well: by index alone, loopback sends from 0.0.0.0.
-        return [*plan, Option("IPPROTO_IP", "IP_MULTICAST_IF", bytes(4) + _mreqn_tail(nic))]
-    if platform == "darwin" and not nic.address:
-        return [Option("IPPROTO_IP", "IP_MULTICAST_IFINDEX", nic.number)]
-    return [*plan, Option("IPPROTO_IP", "IP_MULTICAST_IF", _ip_or_index(nic))]
 
 
 def apply(opened: socket.socket, options: Sequence[Option]) -> None:
@@ -241,7 +28,7 @@ def apply(opened: socket.socket, options: Sequence[Option]) -> None:
 def open_socket(group: Group, plan: Plan) -> socket.socket:
     """A non-blocking socket set up by ``plan``; raises ``CannotOpen``, with nothing left open."""
     try:
-        opened = socket.socket(_family(group), socket.SOCK_DGRAM)
+        opened = socket.socket(socket_family(group), socket.SOCK_DGRAM)
     except (OSError, MemoryError) as error:
         raise cannot_open(group, error) from error
     doing = ""
@@ -249,7 +36,7 @@ def open_socket(group: Group, plan: Plan) -> socket.socket:
         for step in plan:
             if isinstance(step, Bind):
                 doing = "bind"
-                opened.bind(_socket_address(group, step))
+                opened.bind(socket_address(group, step))
             elif isinstance(step, Ioctl):
                 _control(opened, step)
             else:
@@ -269,79 +56,11 @@ def hears_others(opened: socket.socket, group: Group) -> bool:
     """Whether the kernel also gives a socket what others joined elsewhere, because IP_MULTICAST_ALL was refused."""
     if PLATFORM != "linux":
         return False
-    level, name = _MULTICAST_ALL[group.family]
+    level, name = MULTICAST_ALL[group.family]
     try:
         return opened.getsockopt(_number(level), _number(name)) != 0
     except OSError:
         return True
-
-
-def tell_interfaces(group: Group, platform: Platform = PLATFORM) -> list[Option]:
-    """How a socket is made to say by which interface each datagram came."""
-    if platform == "win32":  # which has no recvmsg() in Python
-        return []
-    level, name = ("IPPROTO_IP", "IP_PKTINFO") if group.family == "IPv4" else ("IPPROTO_IPV6", "IPV6_RECVPKTINFO")
-    return [Option(level, name, 1)]
-
-
-def source_address(group: Group, nic: Nic, platform: Platform = PLATFORM) -> str:
-    """Where datagrams to the group come from that leave by ``nic``; ``""`` if none can. Nothing is sent."""
-    if group.is_loopback:
-        return "127.0.0.1"
-    with suppress(OSError), socket.socket(_family(group), socket.SOCK_DGRAM) as probe:
-        apply(probe, outgoing(group, nic, platform))
-        probe.connect(_socket_address(group, Bind(group.address, group.port, nic.number)))
-        name = probe.getsockname()
-        if name[0] in ("0.0.0.0", "::"):  # an interface without an address
-            return ""
-        is_link_local = name[0].startswith(("fe8", "fe9", "fea", "feb"))  # fe80::/10 (RFC 4291)
-        # The kernel itself names the link only if the group's scope is one link, too.
-        return ipv6_text(name[0], name[3] or nic.number) if is_link_local else name[0]
-    return ""
-
-
-def ipv6_text(address: str, scope: int) -> str:
-    """An IPv6 address with the name of its link, where it has one: without it nothing can be sent there."""
-    if not scope:
-        return address
-    try:
-        return f"{address}%{socket.if_indextoname(scope)}"
-    except OSError:  # the link is gone, and this was on its way
-        return f"{address}%{scope}"
-
-
-def ipv6_destination(destination: Address) -> tuple[str, int, int, int]:
-    """The opposite: what the system calls take. A 2-tuple would lose the link. ``InvalidAddress``: the link is gone."""
-    address, _, scope = destination[0].partition("%")
-    return address, destination[1], 0, _scope(destination[0], scope) if scope else 0
-
-
-def _scope(address: str, scope: str) -> int:
-    if scope.isdecimal() and scope.isascii() and len(scope) < 10:
-        return int(scope)
-    try:
-        return socket.if_nametoindex(scope)
-    except (OSError, ValueError) as error:  # ValueError: a NUL
-        raise InvalidAddress(f"{address} names a link that is not here; {choices()}") from error
-
-
-def is_local(address: str) -> bool:
-    """Whether an address is one of this machine's."""
-    family = socket.AF_INET6 if ":" in address else socket.AF_INET
-    with suppress(OSError), socket.socket(family, socket.SOCK_DGRAM) as probe:
-        probe.bind(ipv6_destination((address, 0)) if family == socket.AF_INET6 else (address, 0))
-        return True
-    return False
-
-
-def look_up(name: str, group: Group) -> str:
-    """The numeric address of a host, of the group's family; blocks until the system's resolver answers."""
-    try:
-        found = socket.getaddrinfo(name, None, _family(group), socket.SOCK_DGRAM)
-    except (OSError, UnicodeError) as error:
-        raise InvalidAddress(f"cannot find a host called {name!r}: {error}; check the name") from error
-    address = found[0][4]
-    return ipv6_text(str(address[0]), int(address[3])) if len(address) == 4 else str(address[0])
 
 
 def granted_receive_buffer(opened: socket.socket) -> int:
@@ -361,67 +80,16 @@ def kernel_drops(opened: socket.socket) -> int | None:
     return struct.unpack_from("=I", words, 4 * _MEMINFO_DROPS)[0]
 
 
-def _family(group: Group) -> socket.AddressFamily:
+def socket_family(group: Group) -> socket.AddressFamily:
+    """The family of a group's sockets."""
     return socket.AF_INET if group.family == "IPv4" else socket.AF_INET6
 
 
-def _socket_address(group: Group, bind: Bind) -> tuple[str, int] | tuple[str, int, int, int]:
+def socket_address(group: Group, bind: Bind) -> tuple[str, int] | tuple[str, int, int, int]:
+    """What ``bind`` and ``connect`` take."""
     if group.family == "IPv4":
         return bind.address, bind.port
     return bind.address, bind.port, 0, bind.scope
-
-
-def share_port(platform: Platform = PLATFORM) -> list[Option]:
-    """How a socket is bound to a port that others have, too."""
-    # Not SO_REUSEPORT on Linux: it shuts out later openers that set SO_REUSEADDR alone.
-    share = [Option("SOL_SOCKET", "SO_REUSEADDR", 1)]
-    if platform == "darwin":
-        share.append(Option("SOL_SOCKET", "SO_REUSEPORT", 1))
-    return share
-
-
-def ask_for_buffer(size: int, platform: Platform = PLATFORM) -> list[Option]:
-    """How a socket gets so many bytes of receive buffer, or as many as it may have."""
-    ask = [Option("SOL_SOCKET", "SO_RCVBUF", size, best_effort=True, or_less=True)]  # macOS takes no more than it has
-    if platform == "linux":
-        ask.append(Option("SOL_SOCKET", "SO_RCVBUFFORCE", size, best_effort=True))  # root may go past rmem_max
-    return ask
-
-
-def _loop(group: Group) -> list[Option]:
-    if group.family == "IPv4":
-        return [Option("IPPROTO_IP", "IP_MULTICAST_LOOP", 1)]
-    return [Option("IPPROTO_IPV6", "IPV6_MULTICAST_LOOP", 1)]
-
-
-def _source_request(group: str, source: str, nic: Nic, platform: Platform, pointer: int = _POINTER) -> bytes:
-    """``struct group_source_req`` (RFC 3678), where the addresses are aligned as each system aligns them."""
-    packed = platform == "darwin" or (platform == "linux" and pointer == 4)
-    return struct.pack("=I" if packed else "=I4x", nic.number) + b"".join(
-        _sockaddr(address, platform).ljust(128, b"\0") for address in (group, source)
-    )
-
-
-def _sockaddr(address: str, platform: Platform) -> bytes:
-    """``struct sockaddr_in`` or ``sockaddr_in6``."""
-    packed = _packed(address)
-    is_ipv6 = len(packed) == 16
-    body = struct.pack("!HI16sI", 0, 0, packed, 0) if is_ipv6 else struct.pack("!H4s8x", 0, packed)
-    family = {"linux": 10, "darwin": 30, "win32": 23}.get(platform, socket.AF_INET6) if is_ipv6 else 2
-    return (struct.pack("BB", 2 + len(body), family) if platform == "darwin" else struct.pack("=H", family)) + body
-
-
-def _packed(address: str) -> bytes:
-    return socket.inet_pton(socket.AF_INET6 if ":" in address else socket.AF_INET, address)
-
-
-def _mreqn_tail(nic: Nic) -> bytes:
-    return _packed(nic.address or "0.0.0.0") + struct.pack("=i", nic.number)
-
-
-def _ip_or_index(nic: Nic) -> bytes:
-    """An interface as four bytes: its address, or its index written as 0.0.0.N (Windows)."""
-    return _packed(nic.address) if nic.address else struct.pack("!I", nic.number)
 
 
 def _number(name: str) -> int:
@@ -446,7 +114,7 @@ def _control(opened: socket.socket, ioctl: Ioctl) -> None:
     """``socket.ioctl`` knows other codes only."""
     import ctypes
 
-    library: Any = ctypes.CDLL("ws2_32")
+    library = windows_library("ws2_32")
     value, length = ctypes.c_uint32(ioctl.value), ctypes.c_uint32()
     code, handle = ctypes.c_uint32(ioctl.code), ctypes.c_void_p(opened.fileno())
     library.WSAIoctl(handle, code, ctypes.byref(value), 4, None, 0, ctypes.byref(length), None, None)

@@ -21,12 +21,12 @@ from ..base import Changed, Deliver, Ended, Hears
 from ..ip_datagrams import PAYLOAD_LIMITS, check_ip_destination
 from ..own_messages import OwnMessages
 from ..threaded_end import ThreadedEnd
-from . import datagram_readers, kernel_features, socket_options
+from . import datagram_readers, host_addresses, kernel_features, reader_choice, socket_options
 from .error_advice import cannot_open, is_transient
 from .group_socket import Listener
 from .io_thread import IoThread, Reader
 from .memberships import Memberships
-from .sending_socket import Outlet
+from .outlet import Outlet
 
 _log = logging.getLogger("rx_multicast_ipc")
 
@@ -89,11 +89,11 @@ class UdpTransport(ThreadedEnd):
         self._begin(deliver, ended, changed)
         family = self.group.family
         try:
-            self._reader = self._direct_reader = datagram_readers.group_reader(self.group)
+            self._reader = self._direct_reader = reader_choice.group_reader(self.group)
             if isinstance(self._reader, datagram_readers.LocalReader):
-                self._direct_reader = datagram_readers.reader(family)
+                self._direct_reader = reader_choice.reader(family)
             if self.group.has_several_interfaces:
-                self._direct_reader = datagram_readers.interface_reader(family)
+                self._direct_reader = reader_choice.interface_reader(family)
             self._memberships.start(self._reader_of, self._turn, self._tell, lambda: self._outlet.sent_to_group)
             self._thread.watch({self._outlet.socket: self._read_direct})
         except (OSError, MemoryError, RuntimeError) as error:  # the last: no thread can be started
@@ -131,7 +131,7 @@ class UdpTransport(ThreadedEnd):
         self._outlet.when_writable(action)
 
     def look_up(self, name: str) -> str:
-        address = socket_options.look_up(name, self.group)
+        address = host_addresses.look_up(name, self.group)
         check_ip_destination(address, self.group)
         return address
 
@@ -174,7 +174,7 @@ class UdpTransport(ThreadedEnd):
         reader = self._reader
         if listener.only:
             reader = self._filtering.setdefault(
-                listener.only, datagram_readers.interface_reader(self.group.family, listener.only)
+                listener.only, reader_choice.interface_reader(self.group.family, listener.only)
             )
         reception = datagram_readers.Reception(False, interface, self._to_group)
         return partial(self._read, reader, listener.socket, reception, listener)
@@ -221,7 +221,7 @@ class UdpTransport(ThreadedEnd):
         own = self._outlet.addresses
         if listener.filters_own:  # so what came through has a source that is new, or is of another host
             suspects = {message.address for message in batch if message.port == port}
-            own = {(address, port) for address in suspects if socket_options.is_local(address)}
+            own = {(address, port) for address in suspects if host_addresses.is_local(address)}
         others = [message for message in batch if message.sender not in own]
         if len(others) < len(batch):
             self._own_bytes -= sum([len(message.data) for message in batch if message.sender in own])

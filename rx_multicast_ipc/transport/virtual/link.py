@@ -13,6 +13,7 @@ import msgspec
 
 from ...errors import InvalidOption
 from ...message import Family
+from ...validation.arguments import is_number, shown
 
 _IP_HEADER: Final[dict[Family, int]] = {"IPv4": 20, "IPv6": 40}
 """Bytes a packet (RFC 791, RFC 8200)."""
@@ -64,16 +65,16 @@ class Link(msgspec.Struct, frozen=True, kw_only=True):
     def __post_init__(self) -> None:
         for name in ("latency", "jitter"):
             value = getattr(self, name)
-            if not _is_number(value) or not 0 <= value < math.inf:
-                raise InvalidOption(f"{name} is a number of seconds, 0 or more, not {value!r}")
+            if not is_number(value) or not 0 <= value < math.inf:
+                raise InvalidOption(f"{name} is a number of seconds, 0 or more, not {shown(value)}")
         for name in ("loss", "duplication", "reordering"):
             value = getattr(self, name)
-            if not _is_number(value) or not 0 <= value <= 1:
-                raise InvalidOption(f"{name} is a fraction from 0 to 1, such as 0.3 for 30 %, not {value!r}")
-        if self.bandwidth is not None and not (_is_number(self.bandwidth) and self.bandwidth > 0):
-            raise InvalidOption(f"bandwidth is bytes a second, more than 0, or None, not {self.bandwidth!r}")
-        if not isinstance(self.mtu, int) or self.mtu < _LEAST_MTU:
-            raise InvalidOption(f"mtu is a whole number of bytes, {_LEAST_MTU} or more, not {self.mtu!r}")
+            if not is_number(value) or not 0 <= value <= 1:
+                raise InvalidOption(f"{name} is a fraction from 0 to 1, such as 0.3 for 30 %, not {shown(value)}")
+        if self.bandwidth is not None and not (is_number(self.bandwidth) and self.bandwidth > 0):
+            raise InvalidOption(f"bandwidth is bytes a second, more than 0, or None, not {shown(self.bandwidth)}")
+        if not isinstance(self.mtu, int) or isinstance(self.mtu, bool) or self.mtu < _LEAST_MTU:
+            raise InvalidOption(f"mtu is a whole number of bytes, {_LEAST_MTU} or more, not {shown(self.mtu)}")
         if self.reordering and not (self.latency or self.jitter):
             raise InvalidOption(
                 "reordering needs latency or jitter: without them nothing is on its way to be overtaken"
@@ -260,7 +261,3 @@ def _packets(datagram: int, mtu: int, family: Family) -> tuple[int, int]:
     room = last // 8 * 8  # fragments begin at multiples of 8 bytes
     count = 1 + max(1, -(-(datagram - last) // room))
     return count, datagram + count * header
-
-
-def _is_number(value: object) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool) and not math.isnan(value)

@@ -16,6 +16,7 @@ from ...channel_events import NetworkChange
 from ...errors import CannotOpen, InvalidAddress, InvalidInterface
 from ...group import Group, Ip
 from ...message import Address, Family, Message
+from ...validation.arguments import shown
 from ..base import Hears
 from .arrivals import Arrival, Arrivals, Carried
 from .host_interfaces import LOOPBACK_ADDRESSES, NETWORK_INTERFACE, Interface
@@ -154,10 +155,12 @@ class Wire:
         """The host of that address, from now on if there was none; and what its network interface is called."""
         ip = Ip.parse(address) if isinstance(address, str) else None
         if ip is None or ip.is_multicast or ip.is_loopback:
-            raise InvalidAddress(f'a virtual host has a numeric address of its own such as "10.0.0.1", not {address!r}')
+            raise InvalidAddress(
+                f'a virtual host has a numeric address of its own such as "10.0.0.1", not {shown(address)}'
+            )
         host = str(ip)
         if interface is not None and (not isinstance(interface, str) or not interface or Ip.parse(interface)):
-            raise InvalidInterface(f'an interface has a name such as "eth0", not {interface!r}')
+            raise InvalidInterface(f'an interface has a name such as "eth0", not {shown(interface)}')
         self._hosts.setdefault(host, {})
         if interface is not None:
             self._interface_names[host] = interface

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import re
+import socket
 from collections.abc import Callable, Iterator
 from typing import Any, NamedTuple
 
@@ -98,9 +99,9 @@ class Patched:
     def change(self, name: str, **attributes: Any) -> None:
         self.links = [link._replace(**attributes) if link.name == name else link for link in self.links]
 
-    def findings(self, *named: str, address: str = "224.0.2.1", **options: Any) -> list[Finding]:
+    def findings(self, *named: str, address: str = "224.0.2.1", port: int = 61088, **options: Any) -> list[Finding]:
         """What the doctor finds, with the interfaces that are named."""
-        examination = Examination.of(self.system(), 61088, address, receive_buffer=BUFFER, named=named, **options)
+        examination = Examination.of(self.system(), port, address, receive_buffer=BUFFER, named=named, **options)
         found = list(examine(examination))
         mine = COMMANDS[self.platform]
         for finding in found:
@@ -269,6 +270,29 @@ def test_local_network_privacy_of_macos(machine: Patched) -> None:
 
 def test_a_ttl_that_keeps_messages_at_home(machine: Patched) -> None:
     assert machine.bad(machine.network, ttl=0) == {"ttl-0": "ttl"}
+
+
+def test_a_group_that_no_router_forwards(machine: Patched) -> None:
+    assert machine.bad(machine.network, address="224.0.0.77", ttl=3) == {"ttl-and-group": "ttl"}
+
+
+def test_a_port_that_a_program_keeps_to_itself(machine: Patched, port: int) -> None:
+    with socket.socket(type=socket.SOCK_DGRAM) as holder:
+        holder.bind(("", port))
+        (held,) = [found for found in machine.findings(port=port) if found.name == "port-held"]
+        assert machine.bad(port=port) == machine.bad(machine.network, port=port) == {"port-held": f"port {port}"}
+    assert ("SO_EXCLUSIVEADDRUSE" in held.seen) == (machine.platform == "win32")
+    assert machine.bad(port=port) == {}
+
+
+def test_several_faults_are_all_found(machine: Patched, port: int) -> None:
+    machine.granted = BUFFER // 2
+    machine.route = None
+    machine.change(machine.network, addresses=())
+    with socket.socket(type=socket.SOCK_DGRAM) as holder:
+        holder.bind(("", port))
+        found = set(machine.bad(machine.network, port=port, ttl=0))
+    assert found == {"receive-buffer", "no-route", "no-address", "port-held", "ttl-0"}
 
 
 @pytest.mark.parametrize("lost", ["interfaces", "routes", "both"])

@@ -283,12 +283,12 @@ def test_who_leaves_acknowledges_what_it_has() -> None:
     network = Simulation(seed=18)
     sender, (end,) = settled(network)
     sender.send(b"last")
-    mark = sender.endpoint.mark()
+    mark = sender.endpoint.acknowledgements.mark()
     network.run(0.01, lambda: bool(end.payloads))
     end.endpoint.end(network.now)
     end.poll()
     network.run(0.1)
-    acknowledged = sender.endpoint.acknowledged(mark, network.now)
+    acknowledged = sender.endpoint.acknowledgements.of(mark, network.now)
     assert acknowledged is not None
     assert (acknowledged.by, acknowledged.missing) == ((end.address,), ())
 

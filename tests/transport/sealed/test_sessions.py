@@ -39,6 +39,17 @@ class Net:
         self.interferes: Callable[[Sent], None] = lambda sent: None
         self._under_way: deque[Sent] = deque()
         self._apart: set[frozenset[Address]] = set()
+        self._asleep: dict[Address, list[Message]] = {}
+
+    def sleep(self, end: Address) -> None:
+        """From now on an end reads nothing, and does nothing by itself."""
+        self._asleep[end] = []
+
+    def wake(self, end: Address) -> None:
+        """It reads what came meanwhile, and goes on."""
+        for message in self._asleep.pop(end):
+            self.hear(end, message)
+        self.settle()
 
     def separate(self, *ends: Address) -> None:
         """Two ends hear each other no more."""
@@ -74,7 +85,10 @@ class Net:
                     if frozenset((address, source)) in self._apart:
                         continue
                     message = Message(datagram, *source, "IPv4", self.now, to is not None)
-                    self.hear(address, message)
+                    if address in self._asleep:
+                        self._asleep[address].append(message)
+                    else:
+                        self.hear(address, message)
 
     def hear(self, address: Address, message: Message) -> None:
         end = self.ends[address]
@@ -91,11 +105,12 @@ class Net:
         until = self.now + seconds
         while True:
             self.settle()
-            due = min([end.timer() for end in self.ends.values()], default=until)
+            awake = {address: end for address, end in self.ends.items() if address not in self._asleep}
+            due = min([end.timer() for end in awake.values()], default=until)
             if due > until:
                 break
             self.now = max(self.now, due)
-            for address, end in self.ends.items():
+            for address, end in awake.items():
                 end.tick(self.now)
                 self._take(address, end.open([], self.now))
         self.now = until
@@ -119,6 +134,63 @@ def test_the_first_message_of_a_new_end_is_heard_once_it_proved_to_be_there(net:
     net.say(two, b"direct", one)
     assert net.heard[one] == [b"direct"]
     assert [net.rejected(end) for end in (one, two, three)] == [0, 0, 0]
+
+
+@pytest.mark.parametrize("asleep", [0.1, 0.3, 1.0, 1.4, 2.9])
+@pytest.mark.parametrize("later", [0.0, 0.1])
+def test_an_end_that_is_too_busy_to_answer_for_a_while_is_heard_from_where_the_other_joined(
+    net: Net, asleep: float, later: float
+) -> None:
+    one = net.open(1)
+    net.say(one, b"before")
+    net.advance(1.0)
+    two = net.open(2)
+    net.advance(later)
+    said = [b"%d" % number for number in range(30)]
+    net.sleep(one)
+    for packet in said:
+        net.say(one, packet)
+    net.advance(asleep)
+    net.wake(one)
+    net.advance(3.0)
+    if asleep < 1.5:
+        assert (net.heard[two], net.rejected(two)) == (said, 0)
+    else:  # nobody knows any more what of it was said before
+        assert (net.heard[two], net.reasons(two)) == ([], {"REPLAYED"})
+    net.say(one, b"after")
+    assert net.heard[two][-1] == b"after"
+
+
+def test_an_end_that_always_takes_long_to_answer_is_heard_all_the_same(net: Net) -> None:
+    one, two = net.open(1), net.open(2)
+    net.say(one, b"before")
+    net.advance(1.0)
+    three = net.open(3)
+    for number in range(8):
+        net.sleep(one)
+        net.say(one, b"%d" % number)
+        net.advance(0.4)
+        net.wake(one)
+    net.say(one, b"after")
+    assert net.heard[two][-1] == net.heard[three][-1] == b"after"
+    assert b"before" not in net.heard[three]
+
+
+def test_who_delays_an_answer_lets_nothing_in_that_was_said_before(net: Net) -> None:
+    one = net.open(1)
+    net.advance(1.0)
+    early = (net.ends[one].seal(b"before", None, net.now), one, None)
+    net.advance(0.3)
+    two = net.open(2)
+    net.sleep(one)
+    net.inject(early)
+    for _ in range(4):
+        net.advance(0.4)
+        net.wake(one)
+        net.sleep(one)
+    net.wake(one)
+    net.advance(3.0)
+    assert net.heard[two] == []
 
 
 def test_those_who_know_each_other_exchange_nothing_else(net: Net) -> None:

@@ -14,8 +14,9 @@ import pytest
 import rx_multicast_ipc as ipc
 from rx_multicast_ipc import Message
 from rx_multicast_ipc.group import Group
-from rx_multicast_ipc.transport.udp import batch_sending, datagram_readers, kernel_features
-from rx_multicast_ipc.transport.udp.datagram_readers import BatchReader, MessageReader, PlainReader, Reader, Reception
+from rx_multicast_ipc.transport.udp import batch_reader, batch_sending, kernel_features, reader_choice
+from rx_multicast_ipc.transport.udp.batch_reader import BatchReader
+from rx_multicast_ipc.transport.udp.datagram_readers import MessageReader, PlainReader, Reader, Reception
 
 from ...helpers import needs_linux, nothing_left_behind
 
@@ -72,7 +73,7 @@ def test_a_message_has_all_its_fields(kind: type[PlainReader], sender: socket.so
 def test_on_windows_a_loopback_channel_drops_what_does_not_come_from_loopback(
     port: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(datagram_readers, "PLATFORM", "win32")
+    monkeypatch.setattr(reader_choice, "PLATFORM", "win32")
     heard = [
         *((b"one", ("192.0.2.9", 5)), (b"two", ("127.0.0.1", 5)), (b"three", ("192.0.2.9", 5))),
         *((b"four", ("127.8.0.1", 6)), (b"five", ("10.0.0.1", 7))),
@@ -85,15 +86,13 @@ def test_on_windows_a_loopback_channel_drops_what_does_not_come_from_loopback(
             return heard.pop(0)
 
     wire: Any = Wire()
-    reader = datagram_readers.group_reader(Group.of(port))
+    reader = reader_choice.group_reader(Group.of(port))
     messages = reader.read(wire, TO_GROUP)
     assert [message.data for message in messages] == [b"two", b"four"]
     assert reader.bytes_read == 7
     heard.append((b"six", ("192.0.2.9", 5)))
     assert reader.read(wire, TO_GROUP) == []
-    assert type(datagram_readers.group_reader(Group.of(port, interface="eth0"))) is type(
-        datagram_readers.reader("IPv4")
-    )
+    assert type(reader_choice.group_reader(Group.of(port, interface="eth0"))) is type(reader_choice.reader("IPv4"))
 
 
 @pytest.mark.parametrize("kind", [BatchReader, MessageReader])
@@ -116,7 +115,7 @@ def test_a_train_with_a_shorter_last_datagram_comes_apart_right(receiver: socket
 def test_more_senders_than_are_remembered_are_told_apart(
     receiver: socket.socket, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(datagram_readers, "_SENDERS", 4)
+    monkeypatch.setattr(batch_reader, "_SENDERS", 4)
     senders = [socket.socket(socket.AF_INET, socket.SOCK_DGRAM) for _ in range(20)]
     for opened in senders:
         opened.bind(("127.0.0.1", 0))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ctypes
+import errno
 import socket
 import struct
 from typing import Any
@@ -48,6 +49,76 @@ def test_a_link_local_address_of_bsd_does_not_keep_its_index() -> None:
     buffer = ctypes.create_string_buffer(name)
     address = links_bsd._address(ctypes.addressof(buffer), links_bsd.DARWIN)  # pyright: ignore[reportPrivateUsage]
     assert address == "fe80::7"
+
+
+@needs_linux
+def test_an_interface_that_goes_away_while_it_is_listed_is_left_out(monkeypatch: pytest.MonkeyPatch) -> None:
+    def gone(name: str) -> int:
+        raise OSError(errno.ENXIO, name)
+
+    assert links_bsd.links(links_bsd.LINUX)
+    monkeypatch.setattr(socket, "if_nametoindex", gone)
+    assert links_bsd.links(links_bsd.LINUX) == []
+
+
+def notice(kind: int, flags: int = 0x1) -> bytes:
+    """As route(4) of macOS writes one: ``struct rt_msghdr`` of net/route.h."""
+    return struct.pack("=HBBHHi", 92, 5, kind, 4, 0, flags) + bytes(80)
+
+
+ADD, DELETE, GET, MISS, RESOLVE, NEW_ADDRESS, INTERFACE, NEW_MEMBER = 0x1, 0x2, 0x4, 0x7, 0xB, 0xC, 0xE, 0xF
+FROM_A_GATEWAY, CLONED, NEIGHBOUR = 0x803, 0x20005, 0x405
+
+
+def test_a_look_at_the_routes_of_macos_is_no_change_of_the_network() -> None:
+    """A look-up that finds no route is told to all (RTM_MISS), and so would be ours, which looks after each change."""
+    changes = [notice(ADD, FROM_A_GATEWAY), notice(DELETE, FROM_A_GATEWAY), notice(NEW_ADDRESS), notice(INTERFACE)]
+    others = [
+        notice(MISS),
+        notice(RESOLVE),
+        notice(GET),
+        notice(NEW_MEMBER),
+        notice(ADD, CLONED),
+        notice(DELETE, NEIGHBOUR),
+    ]
+    assert [links_bsd.tells_of_change(each) for each in changes] == [True] * len(changes)
+    assert [links_bsd.tells_of_change(each) for each in [*others, b"", b"\0" * 7]] == [False] * (len(others) + 2)
+
+
+@needs_namespaces
+def test_a_channel_looks_around_after_changes_alone() -> None:
+    code = """
+import socket, threading
+from pathlib import Path
+import rx_multicast_ipc as ipc
+from rx_multicast_ipc.transport.udp import interfaces, links_bsd, memberships
+from tests.transport.udp.test_links import FROM_A_GATEWAY, ADD, MISS, notice
+kernel, notices = socket.socketpair(socket.AF_UNIX, socket.SOCK_DGRAM)
+notices.setblocking(False)
+interfaces.change_notices, interfaces.tells_of_change = lambda: notices, links_bsd.tells_of_change
+looks, opened, again, read = 0, threading.Event(), threading.Event(), threading.Semaphore(0)
+look_around, read_notices = memberships.Memberships._look_around, memberships.Memberships._read_notices
+def counted(self, *rest):
+    global looks
+    looks += 1
+    look_around(self, *rest)
+    (again if opened.is_set() else opened).set()
+def told(self):
+    read_notices(self)
+    print("looks soon:", self._look is not None)
+    read.release()
+    return 0
+memberships.Memberships._look_around, memberships.Memberships._read_notices = counted, told
+with ipc.open_channel(interface="lo") as channel:
+    assert opened.wait(15)
+    for _ in range(3):
+        kernel.send(notice(MISS))
+        assert read.acquire(timeout=15)
+    kernel.send(notice(ADD, FROM_A_GATEWAY))
+    assert again.wait(15)
+    print(looks)
+"""
+    assert said(code, "ip link set lo up") == "looks soon: False\n" * 3 + "looks soon: True\n2\n"
 
 
 class Adapters:

@@ -6,6 +6,7 @@ import socket
 import subprocess
 import sys
 import threading
+from types import ModuleType
 from typing import Any
 
 import pytest
@@ -13,7 +14,7 @@ import reactivex as rx
 from reactivex import operators as ops
 
 import rx_multicast_ipc as ipc
-from rx_multicast_ipc.transport.udp import socket_options, transport
+from rx_multicast_ipc.transport.udp import host_addresses, socket_options, socket_plans, transport
 
 from ...helpers import (
     PATIENCE,
@@ -142,14 +143,22 @@ def test_a_read_that_fails_for_good_ends_the_channel_and_says_why(port: int) -> 
         assert channel.closed
 
 
-@pytest.mark.parametrize("failing", ["receive_plan", "send_plan", "source_address", "granted_receive_buffer"])
+@pytest.mark.parametrize(
+    ("module", "failing"),
+    [
+        (socket_plans, "receive_plan"),
+        (socket_plans, "send_plan"),
+        (host_addresses, "source_address"),
+        (socket_options, "granted_receive_buffer"),
+    ],
+)
 def test_a_failure_half_way_through_opening_leaves_nothing_open(
-    port: int, failing: str, monkeypatch: pytest.MonkeyPatch
+    port: int, module: ModuleType, failing: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def fail(*_: object, **__: object) -> None:
         raise OSError(errno.EMFILE, "Too many open files")
 
-    monkeypatch.setattr(socket_options, failing, fail)
+    monkeypatch.setattr(module, failing, fail)
     with nothing_left_behind(), pytest.raises(OSError, match="Too many open files"):
         ipc.open_channel(port)
 

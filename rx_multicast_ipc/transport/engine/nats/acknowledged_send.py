@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-import json
 import secrets
 from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any, Final
 
+import msgspec
 from reactivex.disposable import CompositeDisposable, Disposable
 
 from ....errors import MulticastError, SendFailed
 from ....option_values.reliable import Acknowledged
+from ....strangers.decoding import decode_or_none
+from ....strangers.printable_text import printable
 from ..sent_topics import Run
 from . import wire
 from .wire import Delivered
@@ -40,6 +42,21 @@ class Identified(bytes):
         made.identity = secrets.token_hex(12)
         made.number, made.runs = None, ()
         return made
+
+
+class _Error(msgspec.Struct):
+    description: str = "without a reason"
+
+
+class _Answer(msgspec.Struct):
+    """What a stream says of a message: where it is, or why not."""
+
+    stream: str | None = None
+    seq: int | None = None
+    error: _Error | None = None
+
+
+_decode_answer: Final = msgspec.json.Decoder(_Answer).decode
 
 
 class WaitingAcknowledgement(CompositeDisposable):
@@ -75,14 +92,15 @@ class WaitingAcknowledgement(CompositeDisposable):
                 )
             )
             return
-        try:
-            said: Any = json.loads(answer.payload)
-            if "error" in said:
-                self._finish(SendFailed(f"the stream of {where} refused it: {said['error'].get('description')}"))
-            else:
-                self._finish(Acknowledged(((str(said["stream"]), int(said["seq"])),)))
-        except (ValueError, KeyError, TypeError, AttributeError):
+        said = decode_or_none(_decode_answer, answer.payload)
+        if said is None:
             return  # somebody else's answer: a message with a reply subject may be answered by anybody
+        if said.error is not None:
+            self._finish(
+                SendFailed(f"the stream of {where} refused it: {printable(said.error.description, limit=200)}")
+            )
+        elif said.stream is not None and said.seq is not None:
+            self._finish(Acknowledged(((said.stream, said.seq),)))
 
     def _heed(self, back: bool) -> None:
         if not back:

@@ -15,6 +15,7 @@ from ....channel_events import Forbidden, NetworkChange
 from ....errors import SendFailed
 from ....message import Address, Message
 from ....option_values.engines import Nats
+from ....strangers.decoding import whole_or_none
 from ...base import Hears
 from ..connection import End
 from ..sent_topics import Run
@@ -233,7 +234,8 @@ class NatsConnection(SharedConnection[NatsEnd]):
     def _take_direct(self, arrived: Delivered, now: float) -> None:
         words = arrived.subject.decode("utf-8", "replace").split(".")
         sender = subjects.sender_in(".".join(words[4:]))
-        end = self._ends.get(int(words[3])) if len(words) == 6 and words[3].isdigit() else None
+        number = whole_or_none(words[3]) if len(words) == 6 else None
+        end = None if number is None else self._ends.get(number)
         if end is not None and sender is not None and end.hears is not Hears.NOTHING:
             message = Message(arrived.payload, *sender, end.group.family, now, True, "", end.sender_address)
             end.arrive((message,), (subjects.number_in(arrived.reply),))

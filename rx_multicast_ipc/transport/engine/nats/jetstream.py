@@ -10,7 +10,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from datetime import UTC, datetime
 from itertools import count
-from typing import Any, Final, NamedTuple
+from typing import Any, Final, NamedTuple, cast
 
 import msgspec
 from reactivex.disposable import SerialDisposable
@@ -19,6 +19,8 @@ from ....errors import CannotOpen, ChannelClosed, MulticastError, SendFailed
 from ....group import Group
 from ....message import Address, Family, Message
 from ....option_values.engines import Nats
+from ....strangers.decoding import json_object_or_none, whole_or_none
+from ....strangers.printable_text import printable
 from ...latch import Latch
 from ...udp.io_thread import IoThread
 from .. import connections
@@ -41,6 +43,16 @@ _SILENT: Final = 3.5
 
 _AT_ONCE: Final = 1024
 """Messages that are delivered in one go."""
+
+_RECORD: Final = 256
+"""Bytes that a message counts beside its payload."""
+
+_MOST_WAITING: Final = 128 << 20
+"""Bytes that wait to be delivered: four times what a server sends before it waits for flow control."""
+
+_FLOW_CONTROL: Final = b"$JS.FC."
+_MOST_CONTROLS: Final = 1024
+"""Answers to flow control that wait for their turn; a server asks for one at a time."""
 
 _names = count(1)
 
@@ -96,6 +108,7 @@ class NatsHistory:
         self._connection: NatsConnection | None = None
         self._lock = threading.RLock()
         self._items: deque[_Item] = deque()
+        self._waiting = self._controls = 0
         self._woken = False
         self._last = 0
         self._next_of_consumer = 1
@@ -174,9 +187,12 @@ class NatsHistory:
             return {"deliver_policy": "by_start_sequence", "opt_start_seq": self._last + 1}
         if since in ("all", "last"):
             return {"deliver_policy": since}
-        if not isinstance(since, datetime):
-            since = datetime.fromtimestamp(time.time() - float(since), UTC)
-        return {"deliver_policy": "by_start_time", "opt_start_time": since.astimezone(UTC).isoformat()}
+        try:
+            if not isinstance(since, datetime):
+                since = datetime.fromtimestamp(time.time() - float(since), UTC)
+            return {"deliver_policy": "by_start_time", "opt_start_time": since.astimezone(UTC).isoformat()}
+        except (ValueError, OverflowError, OSError):  # before there were clocks
+            return {"deliver_policy": "all"}
 
     def _ask(self, what: str, question: dict[str, Any]) -> dict[str, Any]:
         """What JetStream answers; raises ``CannotOpen``."""
@@ -201,20 +217,25 @@ class NatsHistory:
             raise CannotOpen(f"{connection.url} did not answer; does it let us use JetStream ($JS.API.>)?")
         if wire.status(answers[0].headers) == 503:
             raise CannotOpen(f"{connection.url} keeps no streams; set up JetStream there: nats-server -js")
-        answer: Any = json.loads(answers[0].payload)
-        if "error" in answer:
-            raise CannotOpen(f"{connection.url}: {answer['error'].get('description', answer['error'])}")
+        answer = json_object_or_none(answers[0].payload)
+        if answer is None:
+            raise CannotOpen(f"{connection.url}: what answers $JS.API.{what} is no JetStream")
+        error: Any = answer.get("error")
+        if error is not None:
+            reason: Any = cast("dict[str, Any]", error).get("description") if isinstance(error, dict) else error
+            raise CannotOpen(f"{connection.url}: {printable(str(reason), limit=200)}")
         return answer
 
     def _deliver_waiting(self) -> None:
         self._woken = False
         while self._items and not self._over:
             batch: list[Message] = []
-            done = False
+            done, size = False, 0
             while self._items and len(batch) < _AT_ONCE and not done:
                 item = self._items.popleft()
                 if item.message is not None:
                     batch.append(item.message)
+                    size += len(item.message.data) + _RECORD
                     if self._left is not None:
                         self._left -= 1
                     done = self._until_now and (item.pending == 0 or self._left == 0)
@@ -222,7 +243,11 @@ class NatsHistory:
                     self._items.appendleft(item)
                     break
                 else:
+                    with self._lock:
+                        self._controls -= 1
                     self._answer(item.reply)
+            with self._lock:
+                self._waiting -= size
             if batch:
                 self._deliver(batch)
             if done:
@@ -302,9 +327,12 @@ class NatsHistory:
             place = wire.place_in_stream(arrived.reply)
             if place is None:
                 return
-            if place.of_consumer != self._next_of_consumer:
+            cost = len(arrived.payload) + _RECORD
+            full = self._items and self._waiting + cost > _MOST_WAITING
+            if place.of_consumer != self._next_of_consumer or full:
                 self._begin_anew()
                 return
+            self._waiting += cost
             self._next_of_consumer += 1
             self._last = place.of_stream
             self._items.append(_Item(self._message(arrived, place.at), place.pending, b""))
@@ -312,15 +340,20 @@ class NatsHistory:
 
     def _take_control(self, arrived: Delivered) -> None:
         if arrived.reply:  # flow control
-            self._items.append(_Item(None, 0, arrived.reply))
-            self._wake()
+            self._let_flow(arrived.reply)
             return
-        last = wire.header(arrived.headers, b"Nats-Last-Consumer")
-        if last.isdigit() and int(last) >= self._next_of_consumer:
+        last = whole_or_none(wire.header(arrived.headers, b"Nats-Last-Consumer"))
+        if last is not None and last >= self._next_of_consumer:
             self._begin_anew()
         stalled = wire.header(arrived.headers, b"Nats-Consumer-Stalled")
         if stalled:
-            self._items.append(_Item(None, 0, stalled))
+            self._let_flow(stalled)
+
+    def _let_flow(self, reply: bytes) -> None:
+        """Answer once what came before is dealt with. Anybody may send here, so it goes nowhere but to flow control."""
+        if _FLOW_CONTROL in reply and len(reply.split()) == 1 and self._controls < _MOST_CONTROLS:
+            self._controls += 1
+            self._items.append(_Item(None, 0, reply))
             self._wake()
 
     def _begin_anew(self) -> None:

@@ -9,11 +9,12 @@ import ssl
 import threading
 import time
 from pathlib import Path
-from typing import Any, Final, NamedTuple, cast
+from typing import Any, Final, NamedTuple
 
 from ....errors import CannotOpen, InvalidOption, MissingExtra, NotAuthorized
 from ....group import Ip
 from ....option_values.engines import Nats
+from ....strangers.decoding import json_object_or_none
 from .wire import NotNats, Parser, Said
 
 PATIENCE: Final = 3.0
@@ -91,13 +92,10 @@ class _Talk:
         said = self._hear(first=True)
         if said.what != b"INFO":
             raise self._no_nats(said.what + b" " + said.text)
-        try:
-            info = json.loads(said.text)
-        except ValueError:
-            info = None
-        if not isinstance(info, dict):
+        info = json_object_or_none(said.text)
+        if info is None:
             raise self._no_nats(said.text)
-        return cast("dict[str, Any]", info)
+        return info
 
     def hear_pong(self) -> None:
         while (said := self._hear()).what != b"PONG":

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import logging
 import socket
 import ssl
@@ -12,10 +11,11 @@ from collections import deque
 from collections.abc import Callable
 from contextlib import suppress
 from random import Random
-from typing import Any, Final, Protocol
+from typing import Any, Final, Protocol, cast
 
 from ....errors import CannotOpen, MulticastError, SendFailed
 from ....option_values.engines import Nats
+from ....strangers.decoding import json_object_or_none, whole_or_none
 from ...base import WouldBlock
 from ...latch import Latch
 from ...udp.io_thread import IoThread
@@ -29,6 +29,12 @@ _READ: Final = 65_536
 """Bytes of one read."""
 
 _jitter: Final = Random()  # of its own, so that nobody's seed is used up by a server that is away
+
+_PAYLOAD_LIMIT: Final = 1 << 20
+"""Bytes that a server takes which does not say how many."""
+
+_MOST_SERVERS: Final = 256
+"""Servers of a cluster that are remembered."""
 
 _ALIVE: Final = 5.0
 """Seconds after which a silent server is asked whether it is there."""
@@ -229,8 +235,7 @@ class ServerLink:
             with suppress(IndexError):
                 self._pongs.popleft()()
         elif said.what == b"INFO":
-            with suppress(ValueError):
-                self._know(json.loads(said.text))
+            self._know(json_object_or_none(said.text) or {})
         elif said.what == b"-ERR":
             reason = said.text.decode("utf-8", "replace").strip("' ")
             if reason.lower().startswith("permissions violation"):
@@ -241,11 +246,12 @@ class ServerLink:
 
     def _know(self, info: dict[str, Any]) -> None:
         """Note what a server says of itself, and of the others of its cluster."""
-        self.payload_limit = int(info.get("max_payload", 1 << 20))
-        for text in info.get("connect_urls") or ():
+        limit, urls = info.get("max_payload"), info.get("connect_urls")
+        self.payload_limit = limit if isinstance(limit, int) and limit > 0 else self.payload_limit or _PAYLOAD_LIMIT
+        for text in cast("list[object]", urls) if isinstance(urls, list) else ():
             host, _, port = str(text).rpartition(":")
-            server = host.strip("[]"), int(port) if port.isdigit() else 0
-            if server not in self._servers and server[1]:
+            server = host.strip("[]"), whole_or_none(port) or 0
+            if server not in self._servers and 0 < server[1] < 65_536 and len(self._servers) < _MOST_SERVERS:
                 self._servers.append(server)
 
     def _look_alive(self, _: object = None) -> None:

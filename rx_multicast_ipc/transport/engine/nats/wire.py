@@ -4,7 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from functools import partial
-from typing import Final, NamedTuple
+from typing import Final, NamedTuple, cast
+
+from ....option_values.engines import LARGEST_ON_ENGINES
+from ....strangers.decoding import whole_or_none
 
 _LONGEST_LINE: Final = 1 << 20
 
@@ -37,6 +40,10 @@ class Said(NamedTuple):
     text: bytes
 
 
+_LARGEST: Final = LARGEST_ON_ENGINES + _LONGEST_LINE
+"""Bytes of a payload and its headers: what is said to be larger is never waited for."""
+
+
 class NotNats(Exception):
     """Bytes that no NATS server says."""
 
@@ -64,7 +71,7 @@ class Parser:
             if kind == b"MSG ":
                 words = line.split()
                 start = end + 2
-                stop = start + int(words[-1])
+                stop = start + _size(words[-1])
                 if stop + 2 > size:
                     self._missing = stop + 2 - size
                     break
@@ -74,7 +81,9 @@ class Parser:
             elif kind == b"HMSG":
                 words = line.split()
                 start = end + 2
-                middle, stop = start + int(words[-2]), start + int(words[-1])
+                middle, stop = start + _size(words[-2]), start + _size(words[-1])
+                if middle > stop:
+                    raise NotNats(_quoted(line))
                 if stop + 2 > size:
                     self._missing = stop + 2 - size
                     break
@@ -84,14 +93,26 @@ class Parser:
             else:
                 what, _, text = line.partition(b" ")
                 if what.upper() not in (b"PING", b"PONG", b"INFO", b"-ERR", b"+OK"):
-                    raise NotNats(line[:80])
+                    raise NotNats(_quoted(line))
                 found.append(Said(what.upper(), text))
                 place = end + 2
         rest = buffer[place:]
         self._chunks = [rest] if rest else []
         if len(rest) > _LONGEST_LINE and self._missing <= 0:
-            raise NotNats(rest[:80])
+            raise NotNats(_quoted(rest))
         return found
+
+
+def _quoted(line: bytes) -> str:
+    return f"it said {line[:80]!r}, which no NATS server does"
+
+
+def _size(word: bytes) -> int:
+    """How many bytes follow, as a server says it."""
+    size = whole_or_none(word)
+    if size is None or size > _LARGEST:
+        raise NotNats(_quoted(word))
+    return size
 
 
 def publish(subject: bytes, reply: bytes, number: int, payloads: Sequence[bytes]) -> bytes:
@@ -164,8 +185,8 @@ def place_in_stream(reply: bytes) -> Place | None:
     words = reply.split(b".")
     if len(words) < 9 or words[:2] != [b"$JS", b"ACK"]:
         return None
-    numbers = words[5:9] if len(words) < 11 else words[7:11]
-    if not all(word.isdigit() for word in numbers):
+    numbers = [whole_or_none(word) for word in (words[5:9] if len(words) < 11 else words[7:11])]
+    if None in numbers:
         return None
-    of_stream, of_consumer, at, pending = map(int, numbers)
+    of_stream, of_consumer, at, pending = cast("list[int]", numbers)
     return Place(of_stream, of_consumer, at / 1e9, pending)

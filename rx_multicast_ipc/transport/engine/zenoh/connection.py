@@ -13,6 +13,7 @@ from ....channel_events import NetworkChange
 from ....errors import CannotOpen, ChannelClosed, SendFailed
 from ....message import Address, Message
 from ....option_values.engines import Zenoh
+from ....strangers.decoding import whole_or_none
 from ...base import Hears
 from ...latch import Latch
 from ..connection import End
@@ -178,7 +179,8 @@ class ZenohConnection(SharedConnection[ZenohEnd]):
 
     def _take_direct(self, sample: Any) -> None:
         words = str(sample.key_expr).split("/")
-        end = self._ends.get(int(words[3])) if len(words) == 6 and words[3].isdigit() else None
+        number = whole_or_none(words[3]) if len(words) == 6 else None
+        end = None if number is None else self._ends.get(number)
         sender = keys.sender_in("/".join(words[4:]))
         if end is not None and sender is not None and end.hears is not Hears.NOTHING:
             self._give(end, sample, sender, direct=True)

@@ -12,6 +12,7 @@ from typing import Any, Final
 
 from ....errors import CannotOpen, InvalidOption, MissingExtra, NotAuthorized
 from ....option_values.engines import Zenoh
+from ....strangers.decoding import whole_or_none
 
 PATIENCE: Final = 2.5
 """Seconds that a router has to let us in."""
@@ -109,10 +110,11 @@ def _reason(engine: Zenoh) -> CannotOpen:
     for endpoint in engine.endpoints:
         protocol, _, rest = endpoint.partition("/")
         host, _, port = rest.partition("?")[0].rpartition(":")
-        if protocol not in ("tcp", "tls") or not port.isdigit():
+        number = whole_or_none(port) or 0
+        if protocol not in ("tcp", "tls") or not 0 < number < 65_536:
             reasons.append(CannotOpen(f"no Zenoh router is to be reached at {endpoint}"))
         else:
-            reasons.append(_look(engine, protocol, host.strip("[]"), int(port)))
+            reasons.append(_look(engine, protocol, host.strip("[]"), number))
     refused = [reason for reason in reasons if isinstance(reason, NotAuthorized)]
     return (refused or reasons)[0]
 

@@ -11,10 +11,10 @@ from typing import Any
 import pytest
 
 from rx_multicast_ipc.group import Group
-from rx_multicast_ipc.transport.udp import socket_options
+from rx_multicast_ipc.transport.udp import host_addresses, socket_options, socket_plans
 from rx_multicast_ipc.transport.udp.interfaces import Nic, find_nics
 from rx_multicast_ipc.transport.udp.platform import PLATFORM, Platform
-from rx_multicast_ipc.transport.udp.socket_options import Bind, Ioctl, Option, Step, membership, receive_plan, send_plan
+from rx_multicast_ipc.transport.udp.socket_plans import Bind, Ioctl, Option, Step, membership, receive_plan, send_plan
 
 from ...helpers import needs_linux
 from .socket_names import NAMES_OF_PYTHON
@@ -52,8 +52,17 @@ V6ONLY = Option("IPPROTO_IPV6", "IPV6_V6ONLY", 1)
 JOIN6 = Option("IPPROTO_IPV6", "IPV6_JOIN_GROUP", GROUP6 + struct.pack("=I", 2))
 
 
+def storage(*parts: bytes) -> bytes:
+    return b"".join(parts).ljust(128, b"\0")
+
+
 def join4(interface: bytes) -> Option:
     return Option("IPPROTO_IP", "IP_ADD_MEMBERSHIP", GROUP4 + interface)
+
+
+def join_by_index(number: int) -> Option:
+    """``struct group_req``, packed to four bytes (macOS), of which IP_ADD_MEMBERSHIP would read no index."""
+    return Option("IPPROTO_IP", "MCAST_JOIN_GROUP", index(number) + storage(b"\x10\x02\0\0", GROUP4))
 
 
 def out4(interface: bytes) -> Option:
@@ -93,8 +102,8 @@ LINUX_SENDS = [RCVBUF, RCVBUFFORCE, SNDBUF]
                 *(Bind("ff02::1:7", 61088, 2), JOIN6),
             ],
         ),
-        ("darwin", LOOPBACK4, LO, [REUSE, REUSE_PORT, RCVBUF, Bind("224.0.2.1", 61088), join4(HOME)]),
-        ("darwin", NETWORK4, ETH0, [REUSE, REUSE_PORT, RCVBUF, Bind("224.0.2.1", 61088), join4(bytes(4) + index(2))]),
+        ("darwin", LOOPBACK4, LO, [REUSE, REUSE_PORT, RCVBUF, Bind("224.0.2.1", 61088), join_by_index(1)]),
+        ("darwin", NETWORK4, ETH0, [REUSE, REUSE_PORT, RCVBUF, Bind("224.0.2.1", 61088), join_by_index(2)]),
         (
             "darwin",
             ADDRESS4,
@@ -200,10 +209,6 @@ ALIGNED = bytes(4) if struct.calcsize("P") == 8 else b""
 """What stands before a ``sockaddr_storage`` in a Linux of 64 bits."""
 
 
-def storage(*parts: bytes) -> bytes:
-    return b"".join(parts).ljust(128, b"\0")
-
-
 @pytest.mark.parametrize(
     ("platform", "request4", "request6"),
     [
@@ -234,7 +239,11 @@ def test_how_single_senders_are_listened_to(platform: Platform, request4: bytes,
     assert membership(group6, ETH0, platform) == [Option("IPPROTO_IPV6", join, request6)]
 
 
-NAMES = (("IP_ADD_MEMBERSHIP", "IP_DROP_MEMBERSHIP"), ("IPV6_JOIN_GROUP", "IPV6_LEAVE_GROUP"))
+NAMES = (
+    ("IP_ADD_MEMBERSHIP", "IP_DROP_MEMBERSHIP"),
+    ("IPV6_JOIN_GROUP", "IPV6_LEAVE_GROUP"),
+    ("MCAST_JOIN_GROUP", "MCAST_LEAVE_GROUP"),
+)
 
 
 @pytest.mark.parametrize("platform", ["linux", "darwin", "win32"])
@@ -273,7 +282,7 @@ def test_every_name_in_every_plan_is_known_on_its_platform(platform: Platform, g
         ]
         steps = [step for plan in plans for step in plan if isinstance(step, Option)]
         names = {name for step in steps for name in (step.level, step.name)}
-        unknown |= names - NAMES_OF_PYTHON[platform] - set(socket_options.MISSING[platform])
+        unknown |= names - NAMES_OF_PYTHON[platform] - set(socket_plans.MISSING[platform])
     assert not unknown
 
 
@@ -296,21 +305,23 @@ def test_where_a_buffer_is_too_large_half_of_it_is_asked_for() -> None:
 
 
 def test_on_32_bits_a_source_is_not_aligned_to_eight_bytes() -> None:
-    request = socket_options._source_request  # pyright: ignore[reportPrivateUsage]
-    sizes = {bits: len(request("224.0.2.1", "10.0.0.2", ETH0, "linux", bits // 8)) for bits in (32, 64)}
+    request = socket_plans._group_request  # pyright: ignore[reportPrivateUsage]
+    sizes = {bits: len(request(ETH0, "linux", "224.0.2.1", "10.0.0.2", pointer=bits // 8)) for bits in (32, 64)}
     assert sizes == {32: 260, 64: 264}
-    assert len(request("224.0.2.1", "10.0.0.2", ETH0, "win32", 4)) == 264
+    assert len(request(ETH0, "win32", "224.0.2.1", "10.0.0.2", pointer=4)) == 264
 
 
 @pytest.mark.parametrize("platform", ["darwin", "win32"])
 def test_sources_are_joined_at_the_address_that_the_group_is(platform: Platform) -> None:
+    """Where the system's index of it is not known; on Windows always, whose join without sources is by address, too."""
     group = Group.of(61088, sources=["127.0.0.1"])
     request = GROUP4 + socket.inet_aton("127.0.0.1") + HOME
-    assert membership(group, LO, platform) == [Option("IPPROTO_IP", "IP_ADD_SOURCE_MEMBERSHIP", request)]
-    assert membership(group, LO, platform, leave=True) == [Option("IPPROTO_IP", "IP_DROP_SOURCE_MEMBERSHIP", request)]
+    nic = LO if platform == "win32" else LO._replace(number=0)
+    assert membership(group, nic, platform) == [Option("IPPROTO_IP", "IP_ADD_SOURCE_MEMBERSHIP", request)]
+    assert membership(group, nic, platform, leave=True) == [Option("IPPROTO_IP", "IP_DROP_SOURCE_MEMBERSHIP", request)]
 
 
 @needs_linux
 @pytest.mark.parametrize("name", ["fe80::1%lo", "2001:db8::1"])
 def test_an_address_that_was_looked_up_keeps_its_link(name: str) -> None:
-    assert socket_options.look_up(name, NETWORK6) == name
+    assert host_addresses.look_up(name, NETWORK6) == name

@@ -1,0 +1,104 @@
+"""Drives an endpoint, which knows the protocol: sends what it says, queues what it heard, calls it when it is due."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+
+from ..base import Transport
+from ..next_timer import NextTimer
+from .acknowledgement_waiters import AcknowledgementWaiters
+from .delivery_queue import DeliveryQueue
+from .endpoint import Endpoint
+from .packet_port import PacketPort
+from .space_waiters import SpaceWaiters
+
+
+class EndpointDriver:
+    """What happens around an endpoint, one thing at a time. Used with the lock held.
+
+    Args:
+        transport: the one inside.
+        packets: the way out.
+        endpoint: is driven.
+        queue: what is delivered.
+        now: its clock, seconds.
+        on_due: called on the I/O thread when the endpoint has something to do; it is to call :meth:`go_on`.
+        is_virtual: whether time is; then nobody can wait, for no time would pass, and there is always space.
+        delivers: whether what is heard is delivered.
+
+    Attributes:
+        lock: guards it all.
+        endpoint, queue, now, is_virtual: as passed in.
+        waiters: who waits for space.
+        awaiting: who waits for acknowledgements.
+        timer: calls ``on_due``.
+    """
+
+    def __init__(
+        self,
+        transport: Transport,
+        packets: PacketPort,
+        endpoint: Endpoint,
+        queue: DeliveryQueue,
+        now: Callable[[], float],
+        on_due: Callable[[], None],
+        *,
+        is_virtual: bool,
+        delivers: bool,
+    ) -> None:
+        self.lock: threading.RLock = packets.lock
+        self.endpoint = endpoint
+        self.queue = queue
+        self.now = now
+        self.is_virtual = is_virtual
+        self.waiters = SpaceWaiters(packets.lock)
+        self.awaiting = AcknowledgementWaiters(endpoint.acknowledgements, transport.scheduler)
+        self.timer = NextTimer(transport.scheduler, on_due)
+        self._transport = transport
+        self._packets = packets
+        self._delivers = delivers
+
+    @property
+    def has_space(self) -> bool:
+        """Whether another message is taken."""
+        return self.is_virtual or (not self.endpoint.congested and self.queue.has_room)
+
+    def go_on(self) -> None:
+        """Let the protocol go on, and send what it gives."""
+        now, endpoint, outlet, waiters = self.now(), self.endpoint, self._packets.outlet, self.waiters
+        if not outlet.is_full:
+            ready = endpoint.datagrams(now)
+            if ready:
+                outlet.put(ready)
+        events = endpoint.events
+        if events:
+            if self._delivers:
+                self.queue.put_arrived(events)
+            events.clear()
+        if outlet.packets:
+            outlet.send()
+        if waiters.actions and self.has_space:
+            for action in waiters.take_actions():
+                self._transport.when_writable(action)
+        if waiters.threads and not endpoint.congested:
+            waiters.wake_threads()
+        due = endpoint.timer()
+        if self.awaiting:
+            due = min(due, self.awaiting.look(now))
+        self.timer.call_at(due, now)
+
+    def keep_time(self, now: float) -> None:
+        """Go on when the endpoint is due, where that has become sooner."""
+        due = self.endpoint.due
+        if due <= now:
+            self.go_on()
+        elif due < self.timer.due:
+            self.timer.call_at(due, now)
+
+    def forget(self) -> None:
+        """Let go of everything, in a forked child."""
+        self.lock = self._packets.lock
+        self.waiters = SpaceWaiters(self.lock)
+        self.queue.stop()
+        self.queue.clear()

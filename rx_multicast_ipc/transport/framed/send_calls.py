@@ -1,0 +1,140 @@
+"""Calls that send: at once where nothing is in the way, else as soon as there is space, or not at all."""
+
+from __future__ import annotations
+
+import errno
+import os
+import time
+from collections.abc import Sequence
+from typing import Final
+
+from ...errors import ChannelClosed, SendFailed
+from ...message import Address
+from ...option_values.reliable import Reliable
+from ..base import Transport, WouldBlock, may_wait
+from ..udp.error_advice import send_failed
+from .endpoint_driver import EndpointDriver
+from .packet_outlet import PacketOutlet
+
+_WAIT: Final = 5.0
+"""Seconds that a send waits beyond the patience with slow receivers."""
+
+
+class SendCalls:
+    """What the user of a reliable end sends, on its way to the endpoint.
+
+    Args:
+        driver: of the endpoint.
+        transport: the one inside.
+        outlet: the way out of packets.
+        reliable: patience, and the largest message.
+        echo: whether own messages to the group are delivered here.
+
+    Attributes:
+        sent, sent_bytes, refused: messages, so far.
+    """
+
+    def __init__(
+        self, driver: EndpointDriver, transport: Transport, outlet: PacketOutlet, reliable: Reliable, *, echo: bool
+    ) -> None:
+        self.sent = self.sent_bytes = self.refused = 0
+        self._driver = driver
+        self._endpoint = driver.endpoint
+        self._queue = driver.queue
+        self._transport = transport
+        self._group = transport.group
+        self._to_group = self._group.address, self._group.port
+        self._outlet = outlet
+        self._limit = reliable.largest
+        self._patience = reliable.patience + _WAIT
+        self._echo = echo
+
+    def send(self, payload: bytes, destination: Address | None = None) -> None:
+        """See :meth:`rx_multicast_ipc.transport.Transport.send`."""
+        if destination is None:
+            with self._driver.lock:
+                if self._send_at_once(payload):
+                    return
+        self.send_many((payload,), destination)
+
+    def send_many(self, payloads: Sequence[bytes], destination: Address | None = None) -> None:
+        """See :meth:`rx_multicast_ipc.transport.Transport.send_many`."""
+        if destination == self._to_group:
+            destination = None
+        sent, deadline, driver = 0, 0.0, self._driver
+        while sent < len(payloads):
+            with driver.lock:
+                if self._queue.is_stopped or self._transport.closed:
+                    raise ChannelClosed
+                taken = self._offer([*payloads[sent:]] if sent else payloads, destination)
+                sent += taken
+                if sent == len(payloads):
+                    return
+                if len(payloads[sent]) > self._limit:
+                    self.refused += 1
+                    error = OSError(errno.EMSGSIZE, os.strerror(errno.EMSGSIZE))
+                    raise _with_count(send_failed(self._group, destination, error), sent) from error
+                if taken:
+                    deadline = 0.0
+                    continue
+                if not may_wait():
+                    raise _with_count(WouldBlock("the window is full; receivers are slower than this sender"), sent)
+                deadline = deadline or time.monotonic() + self._patience
+                if time.monotonic() >= deadline:
+                    self.refused += 1
+                    raise _with_count(SendFailed(f"nothing can be sent to {self._group}: the window stays full"), sent)
+                driver.waiters.wait(min(0.1, deadline - time.monotonic()))
+
+    def _send_at_once(self, payload: bytes) -> bool:
+        """Send a message to the group, if nothing is in its way; with the lock."""
+        outlet, queue, driver = self._outlet, self._queue, self._driver
+        if outlet.packets or outlet.is_sending or queue.is_stopped or len(payload) > self._limit:
+            return False
+        if self._echo and not queue.has_room:
+            return False
+        now = driver.now()
+        packet = self._endpoint.packet_of(payload, now)
+        if packet is None:
+            return False
+        outlet.send_now(packet)
+        # What follows is done while the packet is on its way; nothing that answers it is taken before the lock is free.
+        self.sent += 1
+        self.sent_bytes += len(payload)
+        if self._echo:
+            queue.put_own((payload,), self._transport.sender_address)
+            queue.post()
+        due = self._endpoint.note_sent()
+        if due < driver.timer.due:
+            driver.timer.call_at(due, now)
+        return True
+
+    def _offer(self, payloads: Sequence[bytes], destination: Address | None) -> int:
+        """Pass on what there is room for, up to one that is too large; returns how many."""
+        limit, queue, transport, virtual = self._limit, self._queue, self._transport, self._driver.is_virtual
+        if max(map(len, payloads)) > limit:
+            payloads = payloads[: next(number for number, payload in enumerate(payloads) if len(payload) > limit)]
+        if not payloads or (destination is None and not virtual and not queue.has_room):
+            return 0
+        if destination is not None and destination in transport.own_addresses:
+            self._count(payloads)
+            queue.put_own(payloads, transport.sender_address, direct=True)
+            queue.post()
+            return len(payloads)
+        taken = self._endpoint.send(payloads, destination, self._driver.now(), all_of_them=virtual)
+        if taken:
+            some = payloads if taken == len(payloads) else payloads[:taken]
+            self._count(some)
+            if destination is None and self._echo:
+                queue.put_own(some, transport.sender_address)
+        self._driver.go_on()
+        queue.post()
+        return taken
+
+    def _count(self, payloads: Sequence[bytes]) -> None:
+        self.sent += len(payloads)
+        self.sent_bytes += sum(map(len, payloads))
+
+
+def _with_count(error: SendFailed, sent: int) -> SendFailed:
+    error.sent = sent
+    return error

@@ -1,0 +1,91 @@
+"""When the receiver of a stream tells its sender what it has: after so many packets, or a while after one. Pure."""
+
+from __future__ import annotations
+
+import math
+from random import Random
+from typing import Final
+
+from .repair_requests import SMALL_GROUP, MissingPackets
+
+_EVERY: Final = 8
+"""Packets, if they are of a size that fills a window soon."""
+
+_SMALL_PACKETS: Final = 4096
+"""Bytes of packets: fewer are acknowledged only after four times as many packets, or when the sender asks."""
+
+_DELAY: Final = 0.01
+"""Seconds at most from a packet to its acknowledgement; more in a large group."""
+
+_SLOWEST: Final = 1.0
+
+
+class StatusTiming:
+    """When a status is due, whatever it asks for besides.
+
+    Args:
+        missing: of the stream; knows how many receivers it has.
+        random: for waits in a large group.
+
+    Attributes:
+        at: when; infinity for not before another packet comes.
+        owes_a_look: whether :meth:`look` is to be called.
+    """
+
+    def __init__(self, missing: MissingPackets, random: Random) -> None:
+        self.at = math.inf
+        self.owes_a_look = False
+        self._missing = missing
+        self._random = random
+        self._packets = self._bytes = 0
+        self._look_after = 1
+
+    @property
+    def has_news(self) -> bool:
+        """Whether packets came that were not told of."""
+        return self._packets > 0
+
+    def count(self, size: int) -> None:
+        """A packet came; see :attr:`owes_a_look`."""
+        self._packets += 1
+        self._bytes += size
+        if self._packets >= self._look_after:
+            self.owes_a_look = True
+
+    def on_packet(self, size: int, now: float) -> None:
+        """A packet came."""
+        self.count(size)
+        if self.owes_a_look or self._bytes >= _SMALL_PACKETS:
+            self.look(now)
+
+    def look(self, now: float) -> float:
+        """Decide when to tell of what came; returns :attr:`at`."""
+        self.owes_a_look = False
+        missing = self._missing
+        every = _EVERY if self._bytes >= _SMALL_PACKETS else 4 * _EVERY
+        self._look_after = every if missing.in_small_group else every * missing.members // SMALL_GROUP
+        if self._packets >= self._look_after:
+            self.at = now
+        elif self.at == math.inf:
+            self.at = now + self._delay * (1.0 if missing.in_small_group else 0.5 + self._random.random())
+        return self.at
+
+    def hurry(self, now: float) -> None:
+        """The sender is to be told now."""
+        self.at = min(self.at, now)
+
+    def on_asked(self, now: float) -> None:
+        """The sender asks: it is told at once or, in a large group, within the usual time."""
+        wait = 0.0 if self._missing.in_small_group else self._random.random() * self._delay
+        self.at = min(self.at, now + wait)
+
+    def on_told(self) -> None:
+        """The sender is told of everything that came."""
+        self.at = math.inf
+        self._packets = self._bytes = 0
+        self._look_after = 1
+
+    @property
+    def _delay(self) -> float:
+        """Seconds to an acknowledgement, so that the sender gets no more of them from a large group."""
+        return min(_DELAY * max(1.0, self._missing.members / SMALL_GROUP), _SLOWEST)

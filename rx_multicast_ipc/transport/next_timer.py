@@ -1,0 +1,60 @@
+"""The one timer of a machine that says when it is to be asked next."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from typing import Final
+
+from reactivex.abc import DisposableBase
+from reactivex.scheduler.periodicscheduler import PeriodicScheduler
+
+from ..channel_scheduler import COARSE, TimerScheduler
+
+_LEAST_PAUSE: Final = 1e-5
+"""Seconds: so that a timer is never due before its time by a rounding error."""
+
+
+class NextTimer:
+    """Calls at the earliest of the times that it was told since it called last.
+
+    Where the time is further off than :data:`COARSE`, it may call so much later: the thread then waits more cheaply.
+    Told on the scheduler's thread, or with a lock that the action takes before it asks what is due.
+
+    Args:
+        scheduler: runs it.
+        action: is called.
+
+    Attributes:
+        due: when it calls; infinity for never, minus infinity for never again.
+    """
+
+    def __init__(self, scheduler: PeriodicScheduler, action: Callable[[], None]) -> None:
+        self.due = math.inf
+        self._scheduler = scheduler
+        self._schedule_far = (
+            scheduler.schedule_coarsely if isinstance(scheduler, TimerScheduler) else scheduler.schedule_relative
+        )
+        self._action = action
+        self._timer: DisposableBase | None = None
+
+    def call_at(self, due: float, now: float) -> None:
+        """Call at ``due``, seconds on the clock that says ``now``, or sooner if told so before; never, if infinite."""
+        if due < self.due:
+            if self._timer is not None:
+                self._timer.dispose()
+            self.due = due
+            pause = max(0.0, due - now) + _LEAST_PAUSE
+            schedule = self._schedule_far if pause > COARSE else self._scheduler.schedule_relative
+            self._timer = schedule(pause, self._on_timer)
+
+    def stop(self) -> None:
+        """Call no more, whatever it is told; from any thread."""
+        self.due = -math.inf
+        if self._timer is not None:
+            self._timer.dispose()
+
+    def _on_timer(self, _scheduler: object, _state: object) -> None:
+        if self.due > -math.inf:
+            self.due, self._timer = math.inf, None
+            self._action()
