@@ -56,8 +56,9 @@ def call(*arguments: object, text: bytes = b"") -> tuple[int, bytes, str]:
         code = main([*map(str, arguments)])
         for stream in (sys.stdout, sys.stderr):
             stream.flush()
-        told = [file.seek(0) or file.read() for file in (out, err)]
-    return code, told[0], told[1].decode().replace(os.linesep, "\n")
+        for file in (out, err):
+            file.seek(0)
+        return code, out.read(), err.read().decode().replace(os.linesep, "\n")
 
 
 @contextmanager
