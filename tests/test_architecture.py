@@ -218,6 +218,49 @@ def test_importing_the_package_loads_no_extra_and_no_testing_kit() -> None:
     assert "argparse" not in loaded
 
 
+def loaded_by(program: str) -> set[str]:
+    code = f"import sys\n{program}\nprint(*sys.modules)"
+    command = [sys.executable, "-c", code]
+    return set(subprocess.run(command, capture_output=True, text=True, check=True).stdout.split())
+
+
+def test_importing_the_package_loads_nothing_before_a_name_is_touched() -> None:
+    loaded = loaded_by("import rx_multicast_ipc")
+    assert not {"reactivex", "msgspec", "asyncio", "rx_multicast_ipc.errors"} & loaded
+
+
+def test_a_program_that_listens_and_sends_loads_no_more_than_that_takes() -> None:
+    loaded = loaded_by("""
+import rx_multicast_ipc as ipc
+with ipc.open_channel(61091) as channel:
+    channel.messages.subscribe(lambda message: None)
+    ipc.run(channel.broadcast("x"))
+""")
+    assert "rx_multicast_ipc.channel" in loaded
+    rooms = {name.split(".")[1] for name in loaded if name.startswith("rx_multicast_ipc.")}
+    assert not {"bridging", "capture", "notebook", "operators", "testing", "topics"} & rooms
+    kinds = ("shared_channels", "repeat_loops", "sending.transfer", "sending.responding", "sending.acknowledged_send")
+    layers = ("transport.framed", "transport.sealed.sessions", "transport.engine", "transport.virtual")
+    assert not {f"rx_multicast_ipc.{name}" for name in (*kinds, *layers, "group_state.group_state")} & loaded
+
+
+def test_a_name_of_the_package_loads_from_where_type_checkers_read_it() -> None:
+    tree = ast.parse((PACKAGE / "__init__.py").read_text())
+    (typed,) = [node for node in tree.body if isinstance(node, ast.If)]
+    read = {
+        alias.name: f".{node.module}" if node.module else ""
+        for node in typed.body
+        if isinstance(node, ast.ImportFrom)
+        for alias in node.names
+    }
+    loads = {
+        name: ipc._MODULES.get(name, ".errors")  # pyright: ignore[reportPrivateUsage]
+        for name in ipc.__all__
+        if name != "__version__"
+    }
+    assert loads == read
+
+
 def test_every_public_name_is_there_and_documented() -> None:
     for name in ipc.__all__:
         if not name.startswith("DEFAULT"):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from datetime import datetime
 from typing import TYPE_CHECKING, Any, ClassVar, Final, cast
 
 import msgspec
@@ -17,6 +18,9 @@ if TYPE_CHECKING:
 
 LARGEST_ON_ENGINES: Final = 64 << 20
 """Bytes of payload that no engine exceeds; what one that is set up takes is known once it is connected to."""
+
+Since = str | float | datetime
+"""From when on what an engine kept is wanted: ``"all"``, ``"last"``, seconds before now, or a time."""
 
 _NATS_PORT: Final = 4222
 

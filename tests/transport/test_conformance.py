@@ -10,7 +10,7 @@ import pytest
 
 from rx_multicast_ipc.testing import FaultyTransport
 from rx_multicast_ipc.testing.conformance import RULES, Rig, Rule
-from rx_multicast_ipc.transport.udp import io_thread, kernel_features
+from rx_multicast_ipc.transport.udp import kernel_features, pollers
 
 from .. import wine
 from ..helpers import THOROUGH
@@ -20,6 +20,7 @@ from ..transport_rigs import (
     framed,
     nats,
     nats_together,
+    on_a_loop,
     sealed,
     udp,
     virtual,
@@ -33,6 +34,22 @@ SOAK = "RX_MULTICAST_IPC_SOAK" in os.environ
 def udp_one_by_one() -> Rig:
     """Live UDP as on a machine without batch system calls and epoll, which the test below takes away."""
     return udp()
+
+
+def udp_on_a_loop() -> Rig:
+    return on_a_loop(udp())
+
+
+def framed_udp_on_a_loop() -> Rig:
+    return framed(on_a_loop(udp()))
+
+
+def sealed_udp_on_a_loop() -> Rig:
+    return sealed(on_a_loop(udp()))
+
+
+def nats_on_a_loop() -> Rig:
+    return on_a_loop(nats())
 
 
 def faultless_udp() -> Rig:
@@ -122,12 +139,12 @@ def wine_fault(rig: Callable[[], Rig], rule: Rule) -> str:
     return faults.get(str(rule), "") if "udp" in rig.__name__ else ""
 
 
-USED = udp, virtual, framed_udp, nats, zenoh, sealed_udp, sealed_framed_udp
+USED = udp, udp_on_a_loop, virtual, framed_udp, nats, zenoh, sealed_udp, sealed_framed_udp
 """What users open, each held to every rule."""
 
 VARIANTS = (
     *(udp_one_by_one, faultless_udp, faultless_virtual, framed_virtual, framed_bad_udp, framed_bad_virtual),
-    *(nats_together, zenoh_together),
+    *(nats_together, zenoh_together, framed_udp_on_a_loop, sealed_udp_on_a_loop, nats_on_a_loop),
     *(udp_beside_packets, virtual_beside_packets, enveloped_udp, enveloped_virtual, framed_enveloped_udp),
     *(sealed_virtual, sealed_framed_bad_virtual, sealed_nats, sealed_zenoh),
 )
@@ -159,5 +176,5 @@ def test_the_transport_keeps_the_promise(
     if rig is udp_one_by_one:
         monkeypatch.setattr(kernel_features, "find", lambda: kernel_features.PLAIN)
         monkeypatch.setattr(kernel_features, "_current", kernel_features.PLAIN)
-        monkeypatch.setattr(io_thread, "_new_poller", io_thread._Selector)  # pyright: ignore[reportPrivateUsage]
+        monkeypatch.setattr(pollers, "new_poller", pollers.Selector)
     rule(rig())

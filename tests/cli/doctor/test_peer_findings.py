@@ -59,6 +59,17 @@ def test_a_direction_that_is_dead_is_told_on_both_sides(network: Network) -> Non
     assert "from there to here" in seen(at_b, "one-way")
 
 
+@needs_nft
+def test_a_firewall_that_admits_the_groups_port_alone_is_told_where_it_is(network: Network) -> None:
+    a, b = network
+    firewall(b, "input", "iifname eth0 udp dport != 61088")
+    at_a, at_b = meet(a, b)
+    assert bad(at_a) == {}  # which hears all that b sends
+    assert set(bad(at_b)) == {"one-way"}
+    assert "no replies arrive here" in seen(at_b, "one-way")
+    assert f"-s {a.address()} -j ACCEPT" in " ".join(mend for finding in at_b for mend in finding.mend)
+
+
 def seen(findings: list[Finding], name: str) -> str:
     (found,) = [finding.seen for finding in findings if finding.name == name]
     return found
