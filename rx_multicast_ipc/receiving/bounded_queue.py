@@ -228,7 +228,8 @@ class BoundedQueue(Generic[_T]):
         """Queue one message in place of the oldest one, in as few calls as can be; False where that is not enough."""
         if type(item) is not Message:
             return False
-        size, gone = len(item.data), 0
+        message: Any = item
+        size, gone = len(message.data), 0
         with self._lock:
             is_full = self._messages >= self.capacity
             if is_full and (self._weights[0][0] > 1 or self.capacity < 1):
@@ -242,7 +243,7 @@ class BoundedQueue(Generic[_T]):
                 gone = 1
             else:
                 self._messages += 1
-            self._items.append(item)
+            self._items.append(message)
             self._weights.append((1, size))
             self._bytes += size
         if gone:

@@ -33,7 +33,8 @@ class MessageQueue:
     """
 
     def __init__(self, body_size: int) -> None:
-        self.taken = self.waiting = 0
+        self.taken: int = 0
+        self.waiting: int = 0
         self._body_size = body_size
         self._messages: list[bytes] = []
         self._at = 0  # the first that waits: a list, as slices of it cost less than to pop each
