@@ -14,7 +14,7 @@ from rx_multicast_ipc.transport.udp.platform import platform_of
 
 from ...helpers import PATIENCE, ROOT, in_namespace, ipc, needs_linux, needs_namespaces, nothing_left_behind
 from ...hosts.namespace import Namespace
-from .test_transport import LINK
+from .own_network import LINK
 
 pytestmark = needs_linux
 
