@@ -265,7 +265,7 @@ with ipc.open_channel(port, group, backlog=4096) as channel:
             sender.sendto(b"over there", (group, port))
             assert foreign.recv(100) == b"over there"
     ipc.run(channel.broadcast("here"))
-    print(ipc.run(channel.wait_for_message(timeout=5)).text, channel.statistics.received)
+    print(ipc.run(channel.wait_for_message(timeout=20)).text, channel.statistics.received)
 foreign.close()
 """
 
@@ -280,10 +280,10 @@ import rx_multicast_ipc as ipc
 for options in OPTIONS:
     with ipc.open_channel(**options) as one, ipc.open_channel(**options) as two:
         ipc.run(one.broadcast("hello"))
-        message = ipc.run(two.wait_for_message(timeout=5))
+        message = ipc.run(two.wait_for_message(timeout=20))
         assert message.sender == one.sender_address, (message, one)
         ipc.run(two.reply(message, "welcome"))
-        answer = ipc.run(one.wait_for_message(lambda m: m.direct, timeout=5))
+        answer = ipc.run(one.wait_for_message(lambda m: m.direct, timeout=20))
         print(message.address.partition("%")[0], message.family, answer.text)
 """
 
