@@ -12,6 +12,7 @@ import threading
 import time
 import weakref
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
@@ -432,7 +433,8 @@ CLOSERS: dict[str, Callable[[ipc.Channel], object]] = {
 def test_a_channel_can_be_closed_anywhere_and_leaves_nothing(port: int, closer: str) -> None:
     async def main() -> None:
         loop: Any = asyncio.get_running_loop()
-        await asyncio.to_thread(int)  # starts the loop's own threads
+        loop.set_default_executor(ThreadPoolExecutor(1))
+        await asyncio.to_thread(int)  # which starts its thread
         for _ in range(2):  # what is made once is made now
             with nothing_left_behind():
                 channel = ipc.open_channel(port, read_on="loop")
