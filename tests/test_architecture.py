@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 import ast
+import inspect
+import pydoc
 import re
 import subprocess
 import sys
+from contextlib import suppress
 from pathlib import Path
+from typing import get_type_hints
 
 import pytest
 
 import rx_multicast_ipc as ipc
+from rx_multicast_ipc import transport
 
 from .helpers import ROOT
 
@@ -272,6 +277,17 @@ def test_every_public_callable_says_what_it_takes_and_raises() -> None:
         text = getattr(ipc, name).__doc__
         assert "Args:" in text, name
         assert "Raises:" in text, name
+
+
+def test_help_and_editors_can_show_every_public_name() -> None:
+    for module in (ipc, ipc.testing, ipc.capture, ipc.operators, ipc.notebook, transport):
+        assert pydoc.render_doc(module)  # what help() prints
+        for name in module.__all__:
+            value = getattr(module, name)
+            if inspect.isclass(value):
+                get_type_hints(value)
+            with suppress(ValueError):  # a class of C has no signature
+                inspect.signature(value) if callable(value) else None
 
 
 CLI = sorted((PACKAGE / "cli").rglob("*.py"))

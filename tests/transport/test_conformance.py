@@ -13,6 +13,7 @@ from rx_multicast_ipc.testing.conformance import RULES, Rig, Rule
 from rx_multicast_ipc.transport.udp import kernel_features, pollers
 
 from .. import wine
+from ..helpers import THOROUGH
 from ..transport_rigs import (
     beside_packets,
     enveloped,
@@ -138,21 +139,35 @@ def wine_fault(rig: Callable[[], Rig], rule: Rule) -> str:
     return faults.get(str(rule), "") if "udp" in rig.__name__ else ""
 
 
-@pytest.mark.parametrize("rule", RULES, ids=str)
-@pytest.mark.parametrize(
-    "rig",
-    [
-        *(udp, udp_one_by_one, virtual, faultless_udp, faultless_virtual),
-        *(udp_on_a_loop, framed_udp_on_a_loop, sealed_udp_on_a_loop, nats_on_a_loop),
-        *(framed_udp, framed_virtual, framed_bad_udp, framed_bad_virtual),
-        *(nats, nats_together, *([framed_nats] if SOAK else [])),
-        *(zenoh, zenoh_together),
-        *(udp_beside_packets, virtual_beside_packets, enveloped_udp, enveloped_virtual, framed_enveloped_udp),
-        *(sealed_udp, sealed_virtual, sealed_framed_udp, sealed_framed_bad_virtual),
-        *(sealed_nats, sealed_zenoh, *([sealed_framed_nats, sealed_framed_zenoh] if SOAK else [])),
-    ],
-    ids=lambda rig: rig.__name__,
+USED = udp, udp_on_a_loop, virtual, framed_udp, nats, zenoh, sealed_udp, sealed_framed_udp
+"""What users open, each held to every rule."""
+
+VARIANTS = (
+    *(udp_one_by_one, faultless_udp, faultless_virtual, framed_virtual, framed_bad_udp, framed_bad_virtual),
+    *(nats_together, zenoh_together, framed_udp_on_a_loop, sealed_udp_on_a_loop, nats_on_a_loop),
+    *(udp_beside_packets, virtual_beside_packets, enveloped_udp, enveloped_virtual, framed_enveloped_udp),
+    *(sealed_virtual, sealed_framed_bad_virtual, sealed_nats, sealed_zenoh),
 )
+"""The same in other surroundings, put together otherwise, or as one of several layers."""
+
+SOAKED = (framed_nats, sealed_framed_nats, sealed_framed_zenoh) if SOAK else ()
+
+ROTATION = 4
+
+
+def rigs_for(number: int) -> tuple[Callable[[], Rig], ...]:
+    """Those for a rule: in the short form one in ROTATION of the variants, which are others for the next rule."""
+    return (*USED, *(VARIANTS if THOROUGH else VARIANTS[number % ROTATION :: ROTATION]), *SOAKED)
+
+
+CASES = [
+    pytest.param(rig, rule, id=f"{rig.__name__}-{rule}")
+    for number, rule in enumerate(RULES)
+    for rig in rigs_for(number)
+]
+
+
+@pytest.mark.parametrize(("rig", "rule"), CASES)
 def test_the_transport_keeps_the_promise(
     rig: Callable[[], Rig], rule: Rule, monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest
 ) -> None:

@@ -117,6 +117,7 @@ with ipc.open_channel(interface="lo") as channel:
     kernel.send(notice(ADD, FROM_A_GATEWAY))
     assert again.wait(15)
     print(looks)
+kernel.close()
 """
     assert said(code, "ip link set lo up") == "looks soon: False\n" * 3 + "looks soon: True\n2\n"
 
