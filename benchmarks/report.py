@@ -40,6 +40,7 @@ ROUND_TRIPS = {
     "before": "raw",
     "zeromq": "raw",
     "asyncio_ours": "asyncio_endpoint",
+    "asyncio_ours_loop": "asyncio_endpoint",
 }
 """Kinds of round trips, and what each is compared with."""
 
@@ -52,6 +53,7 @@ NAMES_OF_TRIPS = {
     "zeromq": "ZeroMQ, TCP",
     "asyncio_endpoint": "asyncio's datagram endpoint",
     "asyncio_ours": "channels on asyncio",
+    "asyncio_ours_loop": 'channels on asyncio with read_on="loop"',
 }
 
 NAMES_OF_DELAYS = NAMES_OF_TRIPS | {"ours_spin": "channels with spin=0.0015"}

@@ -17,7 +17,7 @@ from reactivex.scheduler.scheduler import Scheduler
 from reactivex.typing import AbsoluteTime, RelativeTime, ScheduledPeriodicAction
 
 from .subscribing.deadlocks import deadlock
-from .subscribing.subscriber_errors import on_delivering_thread, report
+from .subscribing.subscriber_errors import is_for_the_caller, report
 
 _TState = TypeVar("_TState")
 
@@ -122,7 +122,7 @@ class TimerScheduler(MonotonicTime, PeriodicScheduler):
 
     def until_next(self) -> float | None:
         """Seconds until the next action is due, 0 or more; None if none is queued."""
-        due = self._next_due()
+        due = self.next_due()
         return None if due is None else max(0.0, due - time.monotonic())
 
     @property
@@ -137,7 +137,7 @@ class TimerScheduler(MonotonicTime, PeriodicScheduler):
 
     def run_due(self, now: float) -> None:
         """Run every action that is due by ``now`` (``time.monotonic`` seconds), but none that those schedule."""
-        due = self._next_due()
+        due = self.next_due()
         if due is None or due > now:
             return
         with self._lock:
@@ -151,7 +151,8 @@ class TimerScheduler(MonotonicTime, PeriodicScheduler):
                 timer.queued = False
             timer.run(self)
 
-    def _next_due(self) -> float | None:
+    def next_due(self) -> float | None:
+        """When the next action is due, in ``time.monotonic`` seconds; None if none is queued."""
         if not self._heap:  # without the lock: asked for at every turn of the owner's loop
             return None
         try:
@@ -235,7 +236,7 @@ class _Timer(DisposableBase):
         try:
             result = self._action(scheduler, self._state)
         except BaseException as error:
-            if not isinstance(error, Exception) and not on_delivering_thread():
+            if is_for_the_caller(error):
                 raise
             report(error)
             return

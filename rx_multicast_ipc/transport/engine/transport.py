@@ -33,7 +33,7 @@ from ...validation.arguments import shown
 from ..base import Changed, Deliver, Ended, Hears
 from ..own_messages import OwnMessages
 from ..threaded_end import ThreadedEnd
-from ..udp.io_thread import IoThread
+from ..udp.io_loop import io_thread
 from .channel_numbers import give_back, take_number
 from .connection import Connection
 from .numbered_arrivals import NumberedArrivals
@@ -77,7 +77,9 @@ class EngineTransport(ThreadedEnd):
         if options["send_from"] == "group":
             raise Unsupported('an engine has no shared ports to send from: leave send_from="group" out, or use UDP')
         waits = _Waiting(self)
-        super().__init__(group, IoThread(f"rx_multicast_ipc {group}", waits, self._deliver_what_came, self._fail))
+        super().__init__(
+            group, io_thread(options, f"rx_multicast_ipc {group}", waits, self._deliver_what_came, self._fail)
+        )
         self.family: Family = group.family
         self.to_group: Address = group.address, group.port
         self.hears = hears
@@ -283,6 +285,11 @@ class _Waiting:
         end = self._end
         own = end._own  # pyright: ignore[reportPrivateUsage]
         return end._started and bool(end._incoming or (own is not None and own.pending))  # pyright: ignore[reportPrivateUsage]
+
+    @property
+    def crowded(self) -> bool:
+        own = self._end._own  # pyright: ignore[reportPrivateUsage]
+        return own is not None and own.crowded
 
 
 def _yes() -> bool:

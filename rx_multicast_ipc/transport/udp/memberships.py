@@ -22,8 +22,9 @@ from . import host_addresses, interfaces
 from .error_advice import is_exhausted
 from .group_socket import Listener, OwnSends
 from .interfaces import Nic
-from .io_thread import IoThread, Reader
+from .io_thread import IoThread
 from .join_refusals import JoinRefusals
+from .pollers import Reader
 
 _log = logging.getLogger("rx_multicast_ipc")
 
