@@ -39,7 +39,7 @@ from .topics.topic_router import TopicRouter
 from .transport import OpenTransport, Transport
 from .transport.opening import as_options_say
 from .transport.opening import open_transport as open_current
-from .validation.arguments import check_flag, check_predicate, check_seconds, check_timeout, shown
+from .validation.arguments import check_callable, check_flag, check_predicate, check_seconds, check_timeout, shown
 from .validation.payload import Payload, as_payload
 from .validation.topic_name import check_pattern
 
@@ -71,7 +71,8 @@ class Channel:
     ) -> None:
         if not isinstance(group, Group):
             raise InvalidOption(f"a Channel is made by open_channel(port, group), not of {shown(group)}")
-        checked = complete(options or {})
+        check_callable("open_transport", open_transport, ("a group", "options"), "or leave it out: open_channel(port)")
+        checked = complete({} if options is None else options)
         self.opened_by: OpenTransport = open_transport
         """What opened its transport, without layers, and opens further ends beside it."""
         self._inbox = Inbox(group)
@@ -189,7 +190,7 @@ class Channel:
         transport = self._transport
         if transport.closed:
             raise ChannelClosed
-        if acknowledged or timeout is not None:
+        if acknowledged is not False or timeout is not None:
             if not check_flag("acknowledged", acknowledged):
                 raise InvalidOption("timeout= limits the wait for acknowledgements; pass acknowledged=True with it")
             payload, seconds = as_payload(data, self._payload_limit), check_timeout(timeout)

@@ -363,9 +363,9 @@ class Wire:
             end.turn(change)
 
     def _known(self, host: str) -> str:
-        if host not in self._hosts:
+        if not isinstance(host, str) or host not in self._hosts:
             known = ", ".join(list(self._hosts)[:10]) or "none yet"
-            raise InvalidAddress(f"there is no host {host!r} on this network; add it first, there are: {known}")
+            raise InvalidAddress(f"there is no host {shown(host)} on this network; add it first, there are: {known}")
         return host
 
 
