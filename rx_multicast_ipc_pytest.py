@@ -2,7 +2,7 @@
 what their subscribers raise.
 
 It stands beside the package, not in it: pytest imports it at every start, in every project that has the package
-installed, and a module in the package would load the package's root, and with it reactivex, each time.
+installed, and a module in the package would load the package's root each time.
 ``-p no:rx_multicast_ipc`` turns it off.
 
 An exception in a subscriber, such as a failing ``assert``, is raised on the delivering thread and ends nothing but

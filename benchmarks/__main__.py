@@ -17,11 +17,11 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from . import command_line, costs, growth, roundtrip, startup, throughput
+from . import command_line, costs, growth, one_way, roundtrip, startup, throughput
 from .report import draw, load, table
 
 HERE = Path(__file__).parent
-SECTIONS = ("throughput", "costs", "roundtrip", "growth", "startup", "command_line")
+SECTIONS = ("throughput", "costs", "roundtrip", "one_way", "growth", "startup", "command_line")
 LEAVE_LOOPBACK = {"lcm_udpm", "npm_multicast_ipc", "cyclonedds_reliable"}
 """Contenders that use the default interface: they run only where that is loopback, in a namespace of their own."""
 
@@ -49,6 +49,7 @@ def main() -> None:
         ),
         "costs": lambda: costs.measure(passes),
         "roundtrip": lambda: roundtrip.measure(passes, options.trips, options.before),
+        "one_way": lambda: one_way.measure(passes, options.trips),
         "growth": lambda: growth.measure(min(passes, 3)),
         "startup": lambda: startup.measure(passes),
         "command_line": lambda: command_line.measure(passes),
@@ -67,7 +68,7 @@ def parse() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
     parser.add_argument("--passes", type=int, default=5, help="times that everything is measured; medians are told")
     parser.add_argument("--seconds", type=float, default=0.4, help="length of one probe of throughput")
-    parser.add_argument("--trips", type=int, default=4000, help="round trips a pass")
+    parser.add_argument("--trips", type=int, default=4000, help="round trips, and messages one way, a pass")
     parser.add_argument("--sizes", type=int, nargs="+", default=throughput.SIZES, help="bytes of payload")
     parser.add_argument("--contenders", nargs="+", default=throughput.CONTENDERS)
     parser.add_argument(

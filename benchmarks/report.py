@@ -40,6 +40,7 @@ ROUND_TRIPS = {
     "before": "raw",
     "zeromq": "raw",
     "asyncio_ours": "asyncio_endpoint",
+    "asyncio_ours_loop": "asyncio_endpoint",
 }
 """Kinds of round trips, and what each is compared with."""
 
@@ -52,7 +53,10 @@ NAMES_OF_TRIPS = {
     "zeromq": "ZeroMQ, TCP",
     "asyncio_endpoint": "asyncio's datagram endpoint",
     "asyncio_ours": "channels on asyncio",
+    "asyncio_ours_loop": 'channels on asyncio with read_on="loop"',
 }
+
+NAMES_OF_DELAYS = NAMES_OF_TRIPS | {"ours_spin": "channels with spin=0.0015"}
 
 
 def load() -> str:
@@ -146,21 +150,31 @@ def ratios(results: dict[str, Any], rates: dict[str, dict[str, float]]) -> list[
             if name.startswith("ours_single at"):
                 what = f"receiver's CPU, ns a message{name.removeprefix('ours_single')}, over raw"
                 rows.append(Row(what, cost[name], cost[name.replace("ours_single", "raw")]))
-    for how, trips in results.get("roundtrip", {}).items():
-        for kind, bare in ROUND_TRIPS.items():
-            if kind in trips and bare in trips:
-                rows += [
-                    Row(
-                        f"round trip {rank}, µs, {how}, {NAMES_OF_TRIPS[kind]} over {NAMES_OF_TRIPS[bare]}",
-                        [one[rank] for one in trips[kind]],
-                        [one[rank] for one in trips[bare]],
-                    )
-                    for rank in ("p50", "p99")
-                ]
+    for section, what, names in (
+        ("roundtrip", "round trip {}, µs, {}", NAMES_OF_TRIPS),
+        ("one_way", "one-way delay {} at 1,000/s, µs, {}", NAMES_OF_DELAYS),
+    ):
+        for how, times in results.get(section, {}).items():
+            for kind, bare in ROUND_TRIPS.items():
+                if kind in times and bare in times:
+                    rows += [
+                        Row(
+                            f"{what.format(rank, how)}, {names[kind]} over {names[bare]}",
+                            [one[rank] for one in times[kind]],
+                            [one[rank] for one in times[bare]],
+                        )
+                        for rank in ("p50", "p99")
+                    ]
     if begin := results.get("startup"):
-        for unit, what in (("ms", "import, ms"), ("kib", "memory after import, KiB")):
-            ours, theirs = ([one[unit] for one in begin[name]] for name in ("rx_multicast_ipc", "reactivex"))
-            rows.append(Row(f"{what}, over import reactivex", ours, theirs))
+        for name, unit, what in (
+            ("rx_multicast_ipc", "ms", "import, ms of CPU"),
+            ("first_message", "ms", "import, a channel and a message, ms of CPU"),
+            ("rx_multicast_ipc", "kib", "memory after import, KiB"),
+            ("first_message", "kib", "memory after import, a channel and a message, KiB"),
+        ):
+            if name in begin:
+                ours, theirs = ([one[unit] for one in begin[each]] for each in (name, "reactivex"))
+                rows.append(Row(f"{what}, over import reactivex", ours, theirs))
     if command := results.get("command_line"):
         start, ping = command["start"], command["ping"]
         what = "the send command, start to datagram out, ms, over import reactivex"

@@ -14,7 +14,10 @@ from typing import Any
 
 from .workers import Worker, pin
 
-KINDS = ("raw", "ours", "ours_no_echo", "ours_spin", "asyncio_endpoint", "asyncio_ours", "zeromq")
+KINDS = (
+    *("raw", "ours", "ours_no_echo", "ours_spin"),
+    *("asyncio_endpoint", "asyncio_ours", "asyncio_ours_loop", "zeromq"),
+)
 QUIT = b"quit"
 PING = bytes(64)
 
@@ -159,13 +162,16 @@ def asyncio_endpoint(role: str, port: int, trips: int) -> list[float]:
     return asyncio.run(main())
 
 
-def asyncio_ours(role: str, port: int, trips: int) -> list[float]:
+def asyncio_ours(role: str, port: int, trips: int, **options: Any) -> list[float]:
     import asyncio
 
     import rx_multicast_ipc as ipc
 
     async def main() -> list[float]:
-        async with ipc.open_channel(port, "224.0.2.9") as pings, ipc.open_channel(port + 1, "224.0.2.9") as pongs:
+        async with (
+            ipc.open_channel(port, "224.0.2.9", **options) as pings,
+            ipc.open_channel(port + 1, "224.0.2.9", **options) as pongs,
+        ):
             heard = aiter(ipc.to_async_iterable((pings if role == "pong" else pongs).messages))
             if role == "pong":
                 print(json.dumps({"ready": True}), flush=True)
@@ -182,6 +188,10 @@ def asyncio_ours(role: str, port: int, trips: int) -> list[float]:
             return times
 
     return asyncio.run(main())
+
+
+def asyncio_ours_loop(role: str, port: int, trips: int) -> list[float]:
+    return asyncio_ours(role, port, trips, read_on="loop")
 
 
 def measure(passes: int, trips: int, before: str | None) -> dict[str, dict[str, list[dict[str, float]]]]:

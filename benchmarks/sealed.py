@@ -22,7 +22,7 @@ import rx_multicast_ipc as ipc
 from rx_multicast_ipc.testing.conformance.transport_rig import free_port
 from rx_multicast_ipc.transport.base import without_waiting
 from rx_multicast_ipc.transport.framed.packet_codec import message_in, pack_message
-from rx_multicast_ipc.transport.sealed.envelope import Opener, Seal
+from rx_multicast_ipc.transport.sealed.packet_cipher import Opener, Sealer
 
 TURNS = 9
 SIZE = 100
@@ -144,7 +144,7 @@ def ladder() -> None:
         port = transport.packets
         packet = pack_message(1, 1, payload)
         salt = os.urandom(12)
-        seal = Seal(key, (channel.group.address, channel.group.port), salt)
+        seal = Sealer(key, (channel.group.address, channel.group.port), salt)
         datagram = seal.seal(packet)
         opener = Opener(key, (channel.group.address, channel.group.port), seal.prefix)
         encrypt, decrypt = AESGCM(bytes(32)).encrypt, AESGCM(bytes(32)).decrypt

@@ -14,7 +14,7 @@ from reactivex.internal.exceptions import SequenceContainsNoElementsError
 from .channel_scheduler import TimerScheduler
 from .errors import MessageTimeout, WouldDeadlock
 from .subscribing.cold_observable import ColdObservable
-from .subscribing.deadlocks import Blocking, stopped_clock
+from .subscribing.deadlocks import Blocking, blocked_loop, on_reading_loop, stopped_clock
 from .subscribing.subscriber_errors import on_delivering_thread
 from .validation.arguments import check_observable, check_timeout
 
@@ -38,8 +38,9 @@ def run(source: Observable[_T], *, timeout: float | None = None) -> _T:
     Raises:
         InvalidOption: at once, for what is no Observable.
         MessageTimeout: ``source`` did not end in time.
-        WouldDeadlock: called by a subscriber on a channel's delivering thread, which would wait for itself; or, without
-            a timeout, ``source`` waits for a virtual clock, which nobody moves meanwhile.
+        WouldDeadlock: called by a subscriber on a channel's delivering thread, or on an event loop that reads a
+            channel, which would wait for itself; or, without a timeout, ``source`` waits for a virtual clock, which
+            nobody moves meanwhile.
         reactivex.internal.SequenceContainsNoElementsError: ``source`` ended without a value.
         Exception: whatever ``source`` ended with.
     """
@@ -50,6 +51,8 @@ def run(source: Observable[_T], *, timeout: float | None = None) -> _T:
             "run() in a subscriber would wait for the thread that it blocks; "
             "return the Observable from flat_map instead, or deliver elsewhere with ops.observe_on"
         )
+    if on_reading_loop():
+        raise blocked_loop()
     if isinstance(source, ColdObservable):
         found: tuple[_T] | None = source.at_once()
         if found is not None:

@@ -28,14 +28,9 @@ from .option_values.reliable import Acknowledged
 from .receiving.async_iteration import HotObservable
 from .receiving.event_loop_delivery import on_its_loop
 from .receiving.inbox import Inbox
-from .receiving.wait_backlog import Predicate
-from .sending.acknowledged_send import send_acknowledged
+from .receiving.pending_wait import Predicate
 from .sending.cold_send import Send, end_of, send_to, shown_payload
-from .sending.paced_send_all import Payloads, send_all
-from .sending.responding import answers
 from .subscribing.cold_observable import ColdObservable
-from .topics.topic_message import TopicMessage
-from .topics.topic_router import TopicRouter
 from .transport import OpenTransport, Transport
 from .transport.opening import as_options_say
 from .transport.opening import open_transport as open_current
@@ -48,8 +43,11 @@ if TYPE_CHECKING:
 
     from .group_state.latest.value import LatestValue
     from .payload_format import Codec, Format
+    from .sending.paced_send_all import Payloads
     from .subscribing.decode_errors import OnDecodeError
     from .topics.topic import Topic
+    from .topics.topic_message import TopicMessage
+    from .topics.topic_router import TopicRouter
 
 _T = TypeVar("_T")
 
@@ -80,7 +78,6 @@ class Channel:
         self._inbox.open(group, as_options_say(open_transport, checked), checked, self._state.prepare)
         self._state.begin()
         self._transport = self._inbox.transport
-        self._topics = TopicRouter(self._inbox.messages)
         self._payload_limit = self._transport.payload_limit
 
     @property
@@ -193,6 +190,8 @@ class Channel:
         if acknowledged is not False or timeout is not None:
             if not check_flag("acknowledged", acknowledged):
                 raise InvalidOption("timeout= limits the wait for acknowledgements; pass acknowledged=True with it")
+            from .sending.acknowledged_send import send_acknowledged
+
             payload, seconds = as_payload(data, self._payload_limit), check_timeout(timeout)
             return send_acknowledged(transport, payload, seconds, self._inbox.closing)
         return Send(transport, as_payload(data, self._payload_limit))
@@ -245,6 +244,8 @@ class Channel:
             SendFailed: from the Observable, for an Observable that is faster than the link or the rate for too long.
             ChannelClosed: from the Observable, as soon as the channel closes.
         """
+        from .sending.paced_send_all import send_all
+
         return send_all(self._open_transport, source, rate, self.scheduler, self._inbox.closing, linger)
 
     def wait_for_message(
@@ -330,6 +331,8 @@ class Channel:
         Raises:
             ChannelClosed, InvalidOption: at once.
         """
+        from .sending.responding import answers
+
         transport, limit = self._open_transport, self._payload_limit  # not the channel, which may be forgotten
 
         def is_own(message: Message) -> bool:
@@ -387,7 +390,7 @@ class Channel:
         def latest() -> LatestValue[Any]:
             return state.get().latest(name, type, format, on_error)
 
-        return Topic(name, type, format, on_error, self._topics, broadcast, latest)
+        return Topic(name, type, format, on_error, self._router, broadcast, latest)
 
     def topics(self, pattern: str = "**") -> HotObservable[TopicMessage]:
         """Hot: what is published to every topic that matches, for exploring; completes on close.
@@ -399,7 +402,7 @@ class Channel:
         Raises:
             InvalidTopic: at once.
         """
-        return self._topics.matching(pattern, check_pattern(pattern))
+        return self._router.matching(pattern, check_pattern(pattern))
 
     def change_key(self, key: Key | Sequence[Key]) -> None:
         """Seal with another key from now on; nothing that is under way, or that a reliable channel repairs, is lost.
@@ -486,7 +489,9 @@ class Channel:
                 waits for that, for 5 seconds at most; in a subscriber on an I/O thread it does not wait.
         """
         self._inbox.stop()
-        self._topics.stop()
+        router: TopicRouter | None = vars(self).get("_topics")
+        if router is not None:
+            router.stop()
         self._state.stop()
         self._transport.close(wait=wait)
 
@@ -536,6 +541,16 @@ class Channel:
         if self._transport.closed:
             raise ChannelClosed
         return self._transport
+
+    @property
+    def _router(self) -> TopicRouter:
+        """Made by the first topic, for most channels have none."""
+        made: dict[str, Any] = vars(self)
+        if "_topics" not in made:
+            from .topics.topic_router import TopicRouter
+
+            made.setdefault("_topics", TopicRouter(self._inbox.messages))  # one, on whatever threads
+        return made["_topics"]
 
     def _payload(self, data: Payload) -> bytes:
         return as_payload(data, self._payload_limit)

@@ -1,5 +1,6 @@
 """The options of a channel: the one list of them, their defaults and their checks."""
 
+import asyncio
 import inspect
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Annotated, Any, Final, Literal, NamedTuple, TypedDict, TypeVar, get_type_hints
@@ -12,6 +13,7 @@ from .option_values.reliable import Reliable, check_reliable
 from .validation.arguments import (
     check_backlog,
     check_flag,
+    check_read_on,
     check_receive_buffer,
     check_send_from,
     check_spin,
@@ -63,6 +65,11 @@ class ChannelOptions(TypedDict, total=False):
             message that comes meanwhile need not wake it, so round trips take half as long. It keeps a core busy, other
             Python threads of the process wait for the interpreter more often, and on a machine with too few cores it
             is slower. Begin with 0.0003. For UDP alone.
+        read_on: ``"thread"``: one of the channel's own reads, delivers and runs timers; the default. ``"loop"``: the
+            asyncio event loop that runs where this is called (or one that is given) does, without a hop between
+            threads, so that round trips between coroutines are shorter. Subscribers are then called on the loop, and
+            what it is too busy to read waits in the receive buffer alone. Where the loop cannot do it, as on Windows,
+            or does not run any more, a thread does. See "asyncio and FastAPI" in the documentation.
         reliable: True, or a :class:`Reliable` with more: messages arrive in order, lost ones are repaired, they may be
             large, and senders wait for slow receivers; what cannot be repaired is reported as a :class:`Gap`. All
             channels that are to hear each other need it. Off if not given.
@@ -84,6 +91,7 @@ class ChannelOptions(TypedDict, total=False):
     echo: Annotated[bool, Option(True, check_flag)]
     send_from: Annotated[Literal["own", "group"], Option("own", check_send_from)]
     spin: Annotated[float, Option(0.0, check_spin)]
+    read_on: Annotated[Literal["thread", "loop"] | asyncio.AbstractEventLoop, Option("thread", check_read_on)]
     reliable: Annotated[bool | Reliable | None, Option(None, check_reliable)]
     key: Annotated[Key | Sequence[Key] | Literal[False] | None, Option(None, check_keys, keys_of_environment)]
     presence: Annotated[str | Presence | None, Option(None, check_presence)]
@@ -117,6 +125,8 @@ def complete(options: ChannelOptions) -> ChannelOptions:
             completed[name] = value if option.unset is None else option.unset()
         else:
             completed[name] = value if option.check is None else option.check(name, value)
+    if completed["spin"] and completed["read_on"] != "thread":
+        raise InvalidOption('spin= has a thread of the channel\'s own poll: leave it out, or read_on="loop"')
     return completed
 
 

@@ -17,7 +17,7 @@ from reactivex.scheduler.scheduler import Scheduler
 from reactivex.typing import AbsoluteTime, RelativeTime, ScheduledPeriodicAction
 
 from .subscribing.deadlocks import deadlock
-from .subscribing.subscriber_errors import on_delivering_thread, report
+from .subscribing.subscriber_errors import is_for_the_caller, report
 
 _TState = TypeVar("_TState")
 
@@ -235,7 +235,7 @@ class _Timer(DisposableBase):
         try:
             result = self._action(scheduler, self._state)
         except BaseException as error:
-            if not isinstance(error, Exception) and not on_delivering_thread():
+            if is_for_the_caller(error):
                 raise
             report(error)
             return

@@ -29,7 +29,7 @@ class Statistics(msgspec.Struct, frozen=True, kw_only=True):
         repaired: packets that a reliable channel got because it asked for them again.
         asked: requests for repairs that it sent.
         repeated: packets that it sent again because others had asked.
-        gaps: holes that it told of. See :class:`Gap`.
+        gaps: how many it reported. See :class:`Gap`.
         foreign: datagrams that were no packets of a reliable channel, or of more senders than it hears.
         rejected: datagrams that a sealed channel refused. See :class:`Rejected`.
         unacknowledged: packets that somebody had not acknowledged when it closed.

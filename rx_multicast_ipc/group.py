@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import socket
 from collections.abc import Iterable
-from typing import Final, NamedTuple, cast
+from typing import Final, cast
 
 import msgspec
 
@@ -13,6 +12,7 @@ from .message import Family
 from .option_values.engines import Engine, engine_of
 from .validation import environment
 from .validation.arguments import shown
+from .validation.numeric_address import Ip
 
 DEFAULT_PORT: Final = 61088
 DEFAULT_GROUP: Final = "224.0.2.1"
@@ -28,8 +28,6 @@ _CHOICE: Final = (
     f'it may be "{LOOPBACK}", "{DEFAULT_INTERFACE}", "{ALL_INTERFACES}", a name such as "eth0" or one of this '
     "machine's addresses"
 )
-_LOOPBACK6: Final = bytes(15) + b"\x01"
-_MAPPED: Final = bytes(10) + b"\xff\xff"
 
 Interfaces = str | Engine | Iterable[str]
 """One interface or several; or an engine, or its URL."""
@@ -135,60 +133,7 @@ def check_port(port: int, what: str = "port") -> int:
     return port
 
 
-class Ip(NamedTuple):
-    """A numeric address: of the socket module, because ``ipaddress`` takes longer to load than to write this.
-
-    Attributes:
-        packed: its 4 or 16 bytes.
-        scope: what stands behind ``%`` in an IPv6 address: an interface's name or index.
-    """
-
-    packed: bytes
-    scope: str = ""
-
-    @classmethod
-    def parse(cls, text: str) -> Ip | None:
-        """The address that ``text`` is, or None if it is none."""
-        try:
-            if ":" not in text:
-                return cls(socket.inet_pton(socket.AF_INET, text))
-            text, _, scope = text.partition("%")
-            return cls(socket.inet_pton(socket.AF_INET6, text), scope)
-        except (OSError, ValueError):  # ValueError: a NUL or what is no ASCII
-            return None
-
-    @property
-    def family(self) -> Family:
-        return "IPv4" if len(self.packed) == 4 else "IPv6"
-
-    @property
-    def is_multicast(self) -> bool:
-        return self.packed[0] >> 4 == 0xE if len(self.packed) == 4 else self.packed[0] == 0xFF
-
-    @property
-    def may_be_broadcast(self) -> bool:
-        """Whether a network, of four addresses or more, may have it for all of its hosts. Its interface knows."""
-        return len(self.packed) == 4 and self.packed[3] & 3 == 3 and not self.is_loopback and self.packed[0] != 0
-
-    @property
-    def is_mapped(self) -> bool:
-        """Whether it is an IPv4 address written as IPv6 (RFC 4291 section 2.5.5.2)."""
-        return self.packed[:12] == _MAPPED
-
-    @property
-    def unmapped(self) -> str:
-        """The IPv4 address that a mapped one is."""
-        return str(Ip(self.packed[12:]))
-
-    @property
-    def is_loopback(self) -> bool:
-        return self.packed[0] == 127 if len(self.packed) == 4 else self.packed == _LOOPBACK6
-
-    def __str__(self) -> str:
-        return socket.inet_ntop(socket.AF_INET if len(self.packed) == 4 else socket.AF_INET6, self.packed)
-
-
-_DEFAULT_IP: Final = Ip(socket.inet_aton(DEFAULT_GROUP))
+_DEFAULT_IP: Final = Ip(b"\xe0\0\2\1")
 
 
 def _parse_port(text: str) -> int:

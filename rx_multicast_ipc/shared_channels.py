@@ -19,14 +19,12 @@ from .channel_options import ChannelOptions, complete, group_of, takes_channel_o
 from .errors import ChannelClosed, InvalidOption
 from .group import Group, Interfaces
 from .message import Address, Message
-from .option_values.engines import LARGEST_ON_ENGINES
+from .option_values.engines import LARGEST_ON_ENGINES, Since
 from .option_values.key import Key, Keys, check_keys, keys_of_environment
 from .receiving.async_iteration import HotObservable
-from .receiving.past_messages import check_since, history
 from .sending.cold_send import Send, end_of, send_to
 from .sending.kept_sender import with_sender
 from .transport import OpenTransport, Transport
-from .transport.engine.history import Since
 from .transport.ip_datagrams import PAYLOAD_LIMITS, check_ip_destination, no_names
 from .transport.opening import current
 from .transport.sealed.wire_format import MESSAGE_OVERHEAD
@@ -64,6 +62,8 @@ def messages(
     checked = complete({**options, "backlog": 1})
     joined = group_of(port, group, checked)
     if since is not None:
+        from .receiving.past_messages import check_since, history
+
         return history(check_since(since, until_now, joined, checked), joined, since, until_now, checked.get("topics"))
     if until_now:
         raise InvalidOption('until_now ends what since= begins; pass since="all" with it')

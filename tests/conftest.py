@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import gc
 import os
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -15,6 +16,10 @@ from rx_multicast_ipc.testing.conformance.transport_rig import free_port
 from . import npm, seclusion, wine
 from .helpers import THOROUGH
 from .wall_clock import WallClock
+
+# Tests start hundreds of processes that import the package: the first one compiles it for all, whatever was asked for.
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+sys.dont_write_bytecode = False
 
 # How long an example takes is the machine's affair, and it may be busy.
 settings.register_profile(

@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 import ast
+import inspect
+import pydoc
 import re
 import subprocess
 import sys
+from contextlib import suppress
 from pathlib import Path
+from typing import get_type_hints
 
 import pytest
 
 import rx_multicast_ipc as ipc
+from rx_multicast_ipc import transport
 
 from .helpers import ROOT
 
@@ -218,6 +223,49 @@ def test_importing_the_package_loads_no_extra_and_no_testing_kit() -> None:
     assert "argparse" not in loaded
 
 
+def loaded_by(program: str) -> set[str]:
+    code = f"import sys\n{program}\nprint(*sys.modules)"
+    command = [sys.executable, "-c", code]
+    return set(subprocess.run(command, capture_output=True, text=True, check=True).stdout.split())
+
+
+def test_importing_the_package_loads_nothing_before_a_name_is_touched() -> None:
+    loaded = loaded_by("import rx_multicast_ipc")
+    assert not {"reactivex", "msgspec", "asyncio", "rx_multicast_ipc.errors"} & loaded
+
+
+def test_a_program_that_listens_and_sends_loads_no_more_than_that_takes() -> None:
+    loaded = loaded_by("""
+import rx_multicast_ipc as ipc
+with ipc.open_channel(61091) as channel:
+    channel.messages.subscribe(lambda message: None)
+    ipc.run(channel.broadcast("x"))
+""")
+    assert "rx_multicast_ipc.channel" in loaded
+    rooms = {name.split(".")[1] for name in loaded if name.startswith("rx_multicast_ipc.")}
+    assert not {"bridging", "capture", "notebook", "operators", "testing", "topics"} & rooms
+    kinds = ("shared_channels", "repeat_loops", "sending.transfer", "sending.responding", "sending.acknowledged_send")
+    layers = ("transport.framed", "transport.sealed.sessions", "transport.engine", "transport.virtual")
+    assert not {f"rx_multicast_ipc.{name}" for name in (*kinds, *layers, "group_state.group_state")} & loaded
+
+
+def test_a_name_of_the_package_loads_from_where_type_checkers_read_it() -> None:
+    tree = ast.parse((PACKAGE / "__init__.py").read_text())
+    (typed,) = [node for node in tree.body if isinstance(node, ast.If)]
+    read = {
+        alias.name: f".{node.module}" if node.module else ""
+        for node in typed.body
+        if isinstance(node, ast.ImportFrom)
+        for alias in node.names
+    }
+    loads = {
+        name: ipc._MODULES.get(name, ".errors")  # pyright: ignore[reportPrivateUsage]
+        for name in ipc.__all__
+        if name != "__version__"
+    }
+    assert loads == read
+
+
 def test_every_public_name_is_there_and_documented() -> None:
     for name in ipc.__all__:
         if not name.startswith("DEFAULT"):
@@ -229,6 +277,17 @@ def test_every_public_callable_says_what_it_takes_and_raises() -> None:
         text = getattr(ipc, name).__doc__
         assert "Args:" in text, name
         assert "Raises:" in text, name
+
+
+def test_help_and_editors_can_show_every_public_name() -> None:
+    for module in (ipc, ipc.testing, ipc.capture, ipc.operators, ipc.notebook, transport):
+        assert pydoc.render_doc(module)  # what help() prints
+        for name in module.__all__:
+            value = getattr(module, name)
+            if inspect.isclass(value):
+                get_type_hints(value)
+            with suppress(ValueError):  # a class of C has no signature
+                inspect.signature(value) if callable(value) else None
 
 
 CLI = sorted((PACKAGE / "cli").rglob("*.py"))

@@ -3,6 +3,7 @@ from __future__ import annotations
 import dataclasses
 import gc
 import threading
+from random import Random
 from typing import Annotated, Any, Literal
 
 import msgspec
@@ -19,7 +20,7 @@ from reactivex.testing import TestScheduler
 import rx_multicast_ipc as ipc
 from rx_multicast_ipc.operators import Format, backpressure_buffer
 from rx_multicast_ipc.receiving.overflow import OverflowName
-from rx_multicast_ipc.testing import Marbles
+from rx_multicast_ipc.testing import Marbles, VirtualClock
 
 from .helpers import Seen, divide_by_zero, nothing_left_behind, wait_until
 from .interposed_lock import InterposedLock, Moment
@@ -370,6 +371,12 @@ class TestOnBackpressureBuffer:
             ipc.operators.on_backpressure_buffer(capacity)
 
 
+def always_draw(number: float, monkeypatch: pytest.MonkeyPatch) -> None:
+    drawn = Random()
+    monkeypatch.setattr(drawn, "random", lambda: number)
+    monkeypatch.setattr("rx_multicast_ipc.operators.retry_backoff._random_of", lambda clock: drawn)  # pyright: ignore
+
+
 class TestRetryWithBackoff:
     @pytest.fixture
     def marbles(self) -> Marbles:
@@ -377,7 +384,7 @@ class TestRetryWithBackoff:
 
     @pytest.fixture(autouse=True)
     def without_chance(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        monkeypatch.setattr("rx_multicast_ipc.operators.retry_backoff._random.random", lambda: 0.0)
+        always_draw(0.0, monkeypatch)
 
     def test_tries_again_after_pauses_that_double_up_to_the_longest(self, marbles: Marbles) -> None:
         source = marbles.cold("#", error=ipc.SendFailed("down"))
@@ -424,12 +431,27 @@ class TestRetryWithBackoff:
     def test_pauses_are_drawn_so_that_many_do_not_try_again_together(
         self, marbles: Marbles, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        monkeypatch.setattr("rx_multicast_ipc.operators.retry_backoff._random.random", lambda: 1.0)
+        always_draw(1.0, monkeypatch)
         source = marbles.cold("#", error=ipc.SendFailed("down"))
         marbles.expect(source.pipe(ipc.operators.retry_with_backoff(2, first=1.0))).to_be(
             "-----#", error=ipc.SendFailed
         )
         marbles.close()
+
+    def test_on_a_virtual_clock_each_run_draws_the_same_pauses(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.undo()
+
+        def ends() -> list[float]:
+            clock, found = VirtualClock(), list[float]()
+            for _ in range(3):
+                tried = rx.throw(ipc.SendFailed("down")).pipe(ipc.operators.retry_with_backoff(4))
+                tried.subscribe(on_error=lambda _: found.append(clock.clock), scheduler=clock)
+            clock.start()
+            return found
+
+        first = ends()
+        assert first == ends()
+        assert len(set(first)) == 3
 
     @pytest.mark.parametrize(
         "options",

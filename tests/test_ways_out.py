@@ -5,8 +5,8 @@ import contextlib
 import gc
 import threading
 import time
-from collections.abc import AsyncIterator, Callable, Coroutine
-from typing import Any, TypeVar
+from collections.abc import AsyncIterator, Callable
+from typing import TypeVar
 
 import pytest
 import reactivex as rx
@@ -18,24 +18,10 @@ from reactivex.scheduler.eventloop import AsyncIOScheduler
 import rx_multicast_ipc as ipc
 from rx_multicast_ipc import shared_channels
 
+from .event_loops import on_loop
 from .helpers import PATIENCE, Seen, divide_by_zero, is_observed, nothing_left_behind, raw_sender, wait_until
 
 T = TypeVar("T")
-
-
-def on_loop(main: Coroutine[Any, Any, T]) -> T:
-    """Run on an event loop in debug mode; fail if anything is pending at its end or went wrong on the way."""
-
-    async def watched() -> T:
-        faults: list[dict[str, Any]] = []
-        asyncio.get_running_loop().set_exception_handler(lambda _, context: faults.append(context))
-        result = await asyncio.wait_for(main, PATIENCE)
-        await asyncio.sleep(0)
-        assert asyncio.all_tasks() <= {asyncio.current_task()}
-        assert faults == []
-        return result
-
-    return asyncio.run(watched(), debug=True)
 
 
 def note_threads(threads: set[int]) -> Callable[[rx.Observable[T]], rx.Observable[T]]:

@@ -30,6 +30,7 @@ from rx_multicast_ipc.transport.virtual.host import VirtualHost
 from rx_multicast_ipc.transport.virtual.link import Link
 from rx_multicast_ipc.transport.virtual.network import Wire
 
+from .event_loops import read_on_a_loop
 from .helpers import ROOT
 from .nats_servers import NatsServer, free_tcp_port
 from .zenoh_routers import ZenohRouter
@@ -47,6 +48,17 @@ def udp(wrap: Wrap | None = None) -> Rig:
         break_down=_break_down,
         elsewhere=_elsewhere(group),
     )
+
+
+def on_a_loop(rig: Rig) -> Rig:
+    """Ends of another rig, read on an event loop that runs on a thread of its own."""
+    rig.open_transport = read_on_a_loop(rig.open_transport)
+    rig.wrap_elsewhere(
+        f"import sys; sys.path.insert(0, {str(ROOT)!r})\n"
+        "from tests.event_loops import read_on_a_loop\n"
+        "open_transport = read_on_a_loop(open_transport)\n"
+    )
+    return rig
 
 
 def nats() -> Rig:

@@ -4,10 +4,7 @@ from __future__ import annotations
 
 import logging
 import threading
-import time
 from functools import partial
-from itertools import groupby
-from random import SystemRandom
 from types import TracebackType
 from typing import Final, Self
 
@@ -16,16 +13,17 @@ from reactivex.disposable import SerialDisposable
 from reactivex.scheduler import VirtualTimeScheduler
 
 from ..channel_events import ChannelEvent
-from ..errors import CannotOpen, ChannelClosed, InvalidOption, SendFailed
-from ..message import Address, Message
+from ..channel_scheduler import clock_of
+from ..errors import ChannelClosed, InvalidOption, SendFailed
+from ..message import Message
 from ..receiving.async_iteration import HotObservable
 from ..receiving.event_loop_delivery import on_its_loop
 from ..receiving.hot_source import HotSource
-from ..strangers.rate_limit import LogLimit
+from ..transport.random_numbers import random_of
 from ..validation.arguments import check_count, check_seconds, shown
-from .end import BridgeEnd
+from .carrier import Carrier
 from .end_table import EndTable
-from .machine import BridgeMachine, Path
+from .machine import BridgeMachine, ControlPackets
 from .segment import OpensEnds, Segment
 from .side import BridgeSide
 from .values import BridgeRole, BridgeStatistics
@@ -49,8 +47,6 @@ class Bridge:
         self._lock = threading.RLock()  # a signal handler may close it while its thread does something
         self._closed = False
         self._fault: Exception | None = None
-        self._unanswerable = 0
-        self._limit = LogLimit(_log.warning)
         self._roles: HotSource[BridgeRole] = HotSource(self._refusal, f"roles of a bridge from {local.group}")
         self._sides: list[BridgeSide] = []
         try:
@@ -63,9 +59,10 @@ class Bridge:
                     "both sides of a bridge live in the same time: a virtual network has a clock of its own, so join "
                     "it to another one with the same scheduler"
                 )
-            self._now = self._virtual_now if virtual[0] else time.monotonic
+            self._now = clock_of(self._scheduler)
             ports = local.group.port, wide.group.port
-            self._machine = BridgeMachine(ports, takeover, SystemRandom(), self._now())
+            self._machine = BridgeMachine(ports, takeover, random_of(self._sides[0].control), self._now())
+            self._carrier = Carrier(self._sides, self._machine, self._lock, self._now, self._say)
             self._start()
         except BaseException:
             self._closed = True
@@ -116,7 +113,7 @@ class Bridge:
                 + wide.dropped
                 + sum(side.listener.statistics.dropped or 0 for side in self._sides),
                 missed=machine.missed,
-                unanswerable=self._unanswerable,
+                unanswerable=self._carrier.unanswerable,
                 looped=machine.looped,
                 ends=sum(len(side.ends) for side in self._sides),
                 takeovers=machine.takeovers,
@@ -135,6 +132,7 @@ class Bridge:
         """
         with self._lock:
             first, self._closed = not self._closed, True
+            self._carrier.stopped = True
             farewell = self._machine.farewell() if first else []
         self._say(farewell)
         transports = [transport for side in self._sides for transport in side.transports]
@@ -156,9 +154,6 @@ class Bridge:
         local, wide = (side.opens.group for side in self._sides)
         return f"<Bridge of {local} and {wide}, {'closed' if self.closed else self.role}>"
 
-    def _virtual_now(self) -> float:
-        return self._scheduler.to_seconds(self._scheduler.now)
-
     def _refusal(self) -> Exception | None:
         return ChannelClosed() if self.closed else None
 
@@ -170,7 +165,7 @@ class Bridge:
             changed = partial(self._on_changed, number)
             ended = self._on_control_ended if number == 0 else self._on_ended
             side.control.start(on_control, ended, changed)
-            side.listener.start(partial(self._hear, number), self._on_ended, changed)
+            side.listener.start(partial(self._carrier.hear, number), self._on_ended, changed)
         self._scheduler.schedule(self._tick)
 
     # Deciding who carries.
@@ -181,9 +176,7 @@ class Bridge:
             if self._closed:
                 return
             packets = self._machine.tick(now)
-            for number, side in enumerate(self._sides):
-                for end in side.ends.expire(now):
-                    self._let_go(number, end)
+            self._carrier.expire(now)
         self._scheduler.schedule_relative(self._machine.timing.tick, self._tick)
         self._say(packets)
         self._tell()
@@ -201,7 +194,7 @@ class Bridge:
         self._say(packets)
         self._sides[0].control.call(self._tell)
 
-    def _say(self, packets: list[tuple[int, bytes]]) -> None:
+    def _say(self, packets: ControlPackets) -> None:
         for number, packet in packets:
             try:
                 self._sides[number].control.send(packet)
@@ -221,93 +214,10 @@ class Bridge:
             _log.info("the bridge of %s and %s is %s", local, wide, role)
         self._roles.emit((role,))
 
-    # Carrying.
-
-    def _hear(self, number: int, batch: list[Message]) -> None:
-        """Carry what was said to the group on one side; on its listener's thread, so that order is kept."""
-        now = self._now()
-        for sender, run in groupby(batch, _sender_in_group):
-            payloads = [message.data for message in run]
-            if sender is None:
-                continue  # to the listener alone, whose address nobody has
-            with self._lock:
-                path = None if self._closed else self._machine.path_across(number, sender, payloads, now)
-                if path is None:
-                    continue
-                end, packets = self._end_for(1 - number, sender, path, len(payloads), now)
-            self._say(packets)
-            end.send(payloads)
-
-    def _hear_reply(self, number: int, end: BridgeEnd, batch: list[Message]) -> None:
-        """Carry what was sent to one end alone to whom it stands for; on that end's thread."""
-        destination = end.sender
-        assert destination is not None
-        now = self._now()
-        for sender, run in groupby(batch, _sender_alone):
-            payloads = [message.data for message in run]
-            if sender is None:
-                continue
-            with self._lock:
-                if self._closed:
-                    return
-                path = *self._machine.path_of(number, sender), self._machine.number
-                back, packets = self._end_for(1 - number, sender, path, len(payloads), now)
-                self._sides[number].ends.touch(destination, now)
-            self._say(packets)
-            back.send(payloads, destination)
-
-    def _end_for(
-        self, number: int, sender: Address, path: Path, count: int, now: float
-    ) -> tuple[BridgeEnd, list[tuple[int, bytes]]]:
-        """The end on one side for a sender of the other, and what others are to know of it; with the lock."""
-        side = self._sides[number]
-        packets: list[tuple[int, bytes]] = []
-
-        def make() -> BridgeEnd | None:
-            try:
-                end = BridgeEnd(side.opens.open_end(), sender)
-            except CannotOpen as error:
-                self._limit.log("end", lambda error=error: f"a bridge cannot open an end for another sender: {error}")
-                return None
-            packets.extend(self._machine.has_end(number, end, end.transport.own_addresses, path))
-            end.transport.start(
-                partial(self._hear_reply, number, end),
-                partial(self._on_end_ended, number, end),
-                partial(self._on_end_changed, number, end),
-            )
-            return end
-
-        end, gone = side.ends.use(sender, make, now)
-        if gone is not None:
-            self._let_go(number, gone)
-        if end is None:
-            self._unanswerable += count
-            return side.shared, packets
-        return end, packets
-
-    def _let_go(self, number: int, end: BridgeEnd) -> None:
-        self._machine.had_end(number, end)
-        self._sides[number].let_go(end)
-
-    # What happens to its ends.
+    # What happens to its listeners.
 
     def _on_changed(self, number: int, _event: ChannelEvent) -> None:
-        side = self._sides[number]
-        with self._lock:
-            for end in (side.shared, *side.ends):
-                self._machine.moved(number, end, end.transport.own_addresses)
-
-    def _on_end_changed(self, number: int, end: BridgeEnd, _event: ChannelEvent) -> None:
-        with self._lock:
-            self._machine.moved(number, end, end.transport.own_addresses)
-
-    def _on_end_ended(self, number: int, end: BridgeEnd, fault: Exception | None) -> None:
-        if fault is None:
-            return
-        with self._lock:
-            side = self._sides[number]
-            side.ends.remove(end)
-            self._let_go(number, end)
+        self._carrier.on_addresses_changed(number)
 
     def _on_ended(self, fault: Exception | None) -> None:
         if not self._closed:
@@ -362,11 +272,3 @@ def bridge(
     if check_seconds("takeover", takeover) < _LEAST_TAKEOVER:
         raise InvalidOption(f"takeover is a number of seconds, {_LEAST_TAKEOVER} at least, not {shown(takeover)}")
     return Bridge(*joined, ends, idle, takeover)
-
-
-def _sender_in_group(message: Message) -> Address | None:
-    return None if message.direct else message.sender
-
-
-def _sender_alone(message: Message) -> Address | None:
-    return message.sender if message.direct else None

@@ -1,4 +1,4 @@
-"""What bridges tell each other, on a port of their own beside each group that they join: bytes to records and back.
+"""What bridges send each other, on a port of their own beside each group that they join: records to bytes, and back.
 
 Raw members of the group never hear it. A packet is four bytes, ``RXB1``, and one MessagePack array.
 """
@@ -51,7 +51,7 @@ class Hello(msgspec.Struct, frozen=True, array_like=True, tag="hello"):
         root: the root of the tree, as far as it knows.
         cost: bridges between it and the root.
         age: seconds since the root said so.
-        leaving: it stops, and what it said before is void.
+        leaving: it stops, and its earlier hellos do not count any more.
     """
 
     port: _Port
@@ -75,7 +75,7 @@ class EndRecord(msgspec.Struct, frozen=True, array_like=True):
 
 
 class Ends(msgspec.Struct, frozen=True, array_like=True, tag="ends"):
-    """Ends that a bridge made on this side, so that others know their messages for carried ones.
+    """Ends that a bridge made on this side, so that others recognise their messages as carried ones.
 
     Attributes:
         port: as in :class:`Hello`.
@@ -116,7 +116,7 @@ def parse_or_none(data: bytes, port: int) -> Packet | None:
 
 
 def pack_ends(port: int, ends: Iterable[tuple[Iterable[Address], tuple[int, ...]]]) -> Iterator[bytes]:
-    """Packets that tell of all ``ends``, given as their addresses and paths."""
+    """Packets that announce all ``ends``, given as their addresses and paths."""
     records: list[EndRecord] = []
     size = 0
     for addresses, path in ends:

@@ -14,13 +14,13 @@ from .uncarried import Uncarried
 from .values import BridgeRole
 
 _REPEATS: Final = 3
-"""How often a new end is told of: any packet may get lost."""
+"""How often a new end is announced: any packet may get lost."""
 
-_TELL_AGAIN: Final = 60.0
-"""Seconds after which all ends are told of again."""
+_ANNOUNCE_AGAIN: Final = 60.0
+"""Seconds after which all ends are announced again."""
 
-_FORGET: Final = 2.5 * _TELL_AGAIN
-"""Seconds after which an end that is not told of any more is forgotten: its address may be somebody else's by now."""
+_FORGET: Final = 2.5 * _ANNOUNCE_AGAIN
+"""Seconds after which an end that is not announced any more is forgotten: its address may be another's by now."""
 
 _ASKS: Final = 3
 """How often a newcomer asks for the ends of the others."""
@@ -37,13 +37,16 @@ _MEMORY: Final = 1.5
 Path = tuple[int, ...]
 """Numbers of the bridges that a message has crossed."""
 
+ControlPackets = list[tuple[int, bytes]]
+"""Packets for other bridges, each with the side that it goes to."""
 
-class _Told(NamedTuple):
+
+class _ForeignEnd(NamedTuple):
     """An end of another bridge.
 
     Attributes:
         path: what its messages have crossed.
-        at: when that was last said.
+        at: when that was last announced.
     """
 
     path: Path
@@ -51,7 +54,7 @@ class _Told(NamedTuple):
 
 
 class _OwnEnd:
-    """An end of this bridge, as others are told of it."""
+    """An end of this bridge, as it is announced to others."""
 
     __slots__ = ("addresses", "path", "repeats")
 
@@ -62,7 +65,7 @@ class _OwnEnd:
 
 
 class BridgeMachine:
-    """Takes what control packets and data messages say, and the time; tells what to do.
+    """Takes control packets, what was heard, and the time; says what to carry and which control packets to send.
 
     Args:
         ports: of the bridged group on each side.
@@ -82,12 +85,12 @@ class BridgeMachine:
         self._ports = ports
         self._own: tuple[dict[object, _OwnEnd], dict[object, _OwnEnd]] = {}, {}
         self._own_addresses: list[frozenset[Address]] = [frozenset(), frozenset()]
-        self._told: tuple[BoundedMap[Address, _Told], ...] = tuple(BoundedMap(_MOST_ENDS) for _ in SIDES)
+        self._foreign_ends: tuple[BoundedMap[Address, _ForeignEnd], ...] = tuple(BoundedMap(_MOST_ENDS) for _ in SIDES)
         self._bridges: tuple[BoundedMap[int, None], ...] = tuple(BoundedMap(_MOST_BRIDGES) for _ in SIDES)
         self._uncarried = Uncarried(_MEMORY * takeover)
         self._asks = _ASKS
         self._was_asked = [False, False]
-        self._tells_again_at = now + _TELL_AGAIN
+        self._announces_again_at = now + _ANNOUNCE_AGAIN
         self._role = BridgeRole.LISTENING
         self._had_a_role = False
         self.missed = self.looped = self.takeovers = 0
@@ -100,55 +103,55 @@ class BridgeMachine:
         """Whether it carries at this moment."""
         return self._tree.may_carry(now)
 
-    def tick(self, now: float) -> list[tuple[int, bytes]]:
-        """Look what time brought, every ``timing.tick``; returns control packets and the sides that they go to."""
-        if now >= self._tells_again_at:
-            self._tells_again_at = now + _TELL_AGAIN
+    def tick(self, now: float) -> ControlPackets:
+        """Do what is due, every ``timing.tick``; returns control packets and the sides that they go to."""
+        if now >= self._announces_again_at:
+            self._announces_again_at = now + _ANNOUNCE_AGAIN
             self._was_asked = [True, True]
-            for told in self._told:
-                for address in [address for address, end in told.items() if now - end.at > _FORGET]:
-                    del told[address]
+            for foreign in self._foreign_ends:
+                for address in [address for address, end in foreign.items() if now - end.at > _FORGET]:
+                    del foreign[address]
         self._tree.tick(now)
-        packets = self._turn(now)
+        packets = self._follow_tree(now)
         if self._asks:
             self._asks -= 1
             packets += [(side, pack(Ask(self._ports[side]))) for side in SIDES]
         for side in SIDES:
-            packets += self._tell_of_ends(side, everything=self._was_asked[side])
+            packets += self._announce_ends(side, everything=self._was_asked[side])
         self._was_asked = [False, False]
         return packets
 
-    def hear_control(self, side: int, data: bytes, now: float) -> list[tuple[int, bytes]]:
+    def hear_control(self, side: int, data: bytes, now: float) -> ControlPackets:
         """Take what came on a side's control port; returns packets as :meth:`tick` does."""
         packet = parse_or_none(data, self._ports[side])
         if isinstance(packet, Hello):
             if packet.bridge.number != self.number:
                 self._bridges[side].use(packet.bridge.number, _nothing)
             self._tree.hear(side, packet, now)
-            return self._turn(now)
+            return self._follow_tree(now)
         if isinstance(packet, Ends):
             for end in packet.ends:
                 if end.path[-1] == self.number:
                     continue
                 self._bridges[side].use(end.path[-1], _nothing)
-                told = _Told(end.path, now)
+                foreign = _ForeignEnd(end.path, now)
                 for address, port in end.addresses:
                     key = address.partition("%")[0], port
-                    self._told[side].use(key, lambda _, told=told: told)
-                    self._told[side][key] = told
+                    self._foreign_ends[side].use(key, lambda _, foreign=foreign: foreign)
+                    self._foreign_ends[side][key] = foreign
         elif isinstance(packet, Ask):
             self._was_asked[side] = True
         return []
 
-    def farewell(self) -> list[tuple[int, bytes]]:
-        """What is said at the end."""
+    def farewell(self) -> ControlPackets:
+        """The hellos that say that this bridge leaves."""
         return [(side, pack(hello)) for side, hello in self._tree.farewell()]
 
-    def has_end(self, side: int, end: object, addresses: frozenset[Address], path: Path) -> list[tuple[int, bytes]]:
+    def has_end(self, side: int, end: object, addresses: frozenset[Address], path: Path) -> ControlPackets:
         """From now on ``end`` is one of this bridge's on ``side``; returns packets as :meth:`tick` does."""
         self._own[side][end] = _OwnEnd(addresses, path)
         self._refresh(side)
-        return self._tell_of_ends(side)
+        return self._announce_ends(side)
 
     def had_end(self, side: int, end: object) -> None:
         """``end`` is gone."""
@@ -164,10 +167,10 @@ class BridgeMachine:
 
     def path_of(self, side: int, sender: Address) -> Path:
         """The bridges that messages of ``sender`` have crossed on their way to ``side``."""
-        if not self._told[side]:
+        if not self._foreign_ends[side]:
             return ()
-        told = self._told[side].get((sender[0].partition("%")[0], sender[1]))
-        return () if told is None else told.path
+        foreign = self._foreign_ends[side].get((sender[0].partition("%")[0], sender[1]))
+        return () if foreign is None else foreign.path
 
     def path_across(self, side: int, sender: Address, payloads: Sequence[bytes], now: float) -> Path | None:
         """Whether this bridge is to carry messages of ``sender``, heard in the group on ``side``.
@@ -191,8 +194,8 @@ class BridgeMachine:
         path = self.path_of(side, sender)
         return bool(path) and path[-1] in self._bridges[1 - side]
 
-    def _turn(self, now: float) -> list[tuple[int, bytes]]:
-        """What follows from what was heard, or from the time."""
+    def _follow_tree(self, now: float) -> ControlPackets:
+        """Take the role that the tree gives, and say hello where that is due."""
         tree = self._tree
         if tree.loop:
             role = BridgeRole.LOOP
@@ -211,7 +214,7 @@ class BridgeMachine:
                 self._uncarried.clear()
         return [(side, pack(hello)) for side, hello in tree.hellos(now)]
 
-    def _tell_of_ends(self, side: int, *, everything: bool = False) -> list[tuple[int, bytes]]:
+    def _announce_ends(self, side: int, *, everything: bool = False) -> ControlPackets:
         new: list[tuple[frozenset[Address], Path]] = []
         for end in self._own[side].values():
             if everything or end.repeats:

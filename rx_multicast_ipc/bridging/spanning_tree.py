@@ -1,15 +1,15 @@
 """Which bridges carry: the spanning tree of IEEE 802.1D, for bridges with two sides. Pure: hellos and the time in.
 
-How this works. Segments and the bridges between them are a graph, and messages that every bridge carried would go round
-its circles for ever. So bridges agree on a tree. The least :class:`Identity` is the root, and says so every
-``hello_interval``; each bridge passes that on, away from the root, with the cost of the way. On each segment the bridge
-with the best way to the root is the *designated* one, and it alone speaks there. A bridge carries if, on the side away
-from the root, it is designated; the others stand by and listen. Bridges side by side between the same two segments are
-the simplest circle, so the election of one among several is the same thing.
+How this works. Segments and the bridges between them are a graph, and messages that every bridge forwarded would go
+round its cycles for ever. So bridges agree on a tree. The least :class:`Identity` is the root, and says so every
+``hello_interval``; each bridge forwards that, away from the root, with the cost of its path. On each segment the bridge
+with the best path to the root is the *designated* one, and it alone sends hellos there. A bridge carries messages if it
+is designated on the side away from the root; the others stand by and listen. Bridges side by side between the same two
+segments are the simplest cycle, so the election of one among several is the same thing.
 
-What was heard is void ``max_age`` after the root said it, however often it was passed on. Whoever finds then that it is
-to carry says so, and waits ``delay`` for better claims before it does: longer than ``max_age``, so that nobody acts any
-more on what a root said that is gone.
+A hello expires ``max_age`` after the root sent it, however often it was forwarded. A bridge that is elected then says
+so, and waits ``delay`` for better claims before it carries: longer than ``max_age``, so that nobody acts any more on
+the hellos of a root that is gone.
 
 A bridge that was not run for so long that others may have taken over (its process was stopped, or its machine slept)
 begins anew, as a newcomer, before it carries anything that waited meanwhile.
@@ -31,10 +31,10 @@ class Timing(NamedTuple):
 
     Attributes:
         hello_interval: between two hellos of the root.
-        max_age: after which what the root said is void.
+        max_age: after which a hello of the root expires.
         delay: between being elected and carrying.
-        listening: that a newcomer listens before it says anything.
-        grace: that one who carries goes on after it heard of a better one: while a new root is found, others' claims
+        listening: for which a newcomer listens before it sends a hello.
+        grace: for which a bridge that carries goes on after it heard of a better one: while a new root is found, claims
             come in any order. Less than ``delay``, so that the two never carry at the same time.
         stall: longer than this between two ticks, and others may have taken over: ``max_age`` and ``delay`` after the
             last hello, so it is less than the rest of that.
@@ -153,8 +153,8 @@ class SpanningTree:
         self._elect(now)
         if self._identity is None:
             return
-        root, cost, root_side = self._way(now)
-        if side == root_side:  # the root is alive: pass it on
+        root, cost, root_side = self._path_to_root(now)
+        if side == root_side:  # the root is alive: forward it
             self._due(1 - side, now)
         elif (root, cost, self._identity) < claim[:3]:  # it knows no better: tell it
             self._due(side, max(now, self._said_at[side] + self._timing.hello_interval / 4))
@@ -176,11 +176,11 @@ class SpanningTree:
         self._begin_anew_after_a_stall(now)
         if self._identity is None:
             return []
-        root, cost, root_side = self._way(now)
+        root, cost, root_side = self._path_to_root(now)
         age = 0.0
         if root_side is not None:
             heard = self._heard[root_side]
-            if heard is not None:  # a hop costs something, so that nothing is passed round for long
+            if heard is not None:  # each hop adds to the age, so that no hello goes round for long
                 age = max(0.0, now - heard.said_at) + self._timing.max_age / (MOST_HOPS + 1)
         said: list[tuple[int, Hello]] = []
         for side in SIDES:
@@ -212,29 +212,29 @@ class SpanningTree:
             heard = self._heard[side] = None
         return heard
 
-    def _way(self, now: float) -> tuple[Identity, int, int | None]:
-        """The root, the cost of the way there, and the side that it begins on; None for the root itself."""
+    def _path_to_root(self, now: float) -> tuple[Identity, int, int | None]:
+        """The root, the cost of the path there, and the side on which it begins; None for the root itself."""
         assert self._identity is not None
-        ways = [
+        paths = [
             (heard.root, heard.cost + 1, heard.bridge, side)
             for side in SIDES
             if (heard := self._current(side, now)) is not None and heard.root < self._identity
         ]
-        if not ways:
+        if not paths:
             return self._identity, 0, None
-        root, cost, _, side = min(ways)
+        root, cost, _, side = min(paths)
         return root, cost, side
 
     def _is_designated(self, side: int, now: float) -> bool:
         assert self._identity is not None
         heard = self._current(side, now)
-        root, cost, _ = self._way(now)
+        root, cost, _ = self._path_to_root(now)
         return heard is None or (root, cost, self._identity) < heard[:3]
 
     def _elect(self, now: float) -> None:
         if self._identity is None:
             return
-        root_side = self._way(now)[2]
+        root_side = self._path_to_root(now)[2]
         if root_side is None and not self._was_root:  # claims of many are not made at once
             for side in SIDES:
                 self._due(side, now + self._random.random() * self._timing.hello_interval / 2)

@@ -21,7 +21,7 @@ class _Heard(NamedTuple):
 
 
 class Uncarried:
-    """A log of both sides. Whose messages are copies is asked at the end: it may be learnt after they were heard.
+    """A log of both sides. Which messages are copies is decided at the end: it may become known after they were heard.
 
     Args:
         window: seconds; what is older does not count.

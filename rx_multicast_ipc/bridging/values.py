@@ -37,7 +37,7 @@ class BridgeStatistics(msgspec.Struct, frozen=True, kw_only=True):
         unanswerable: messages that were carried by an end that several senders share, because all ends were in use, so
             that a reply to them reaches nobody.
         looped: messages that had crossed this bridge before, and were not carried again.
-        ends: senders that it stands in for at this moment.
+        ends: senders that have an end on the other side at this moment.
         takeovers: how often it began to carry.
     """
 

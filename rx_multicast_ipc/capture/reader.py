@@ -10,9 +10,10 @@ from typing import Final, Self
 import msgspec
 
 from ..errors import InvalidGroup, InvalidOption
-from ..group import Ip, check_port
+from ..group import check_port
 from ..message import Message
 from ..validation.arguments import shown
+from ..validation.numeric_address import Ip
 from . import pcap, pcapng
 from .captured_datagram import Datagram
 from .file_source import Source

@@ -13,9 +13,10 @@ from reactivex.disposable import CompositeDisposable, Disposable, SerialDisposab
 
 from ..channel import Channel
 from ..errors import InvalidGroup, InvalidOption
-from ..group import Ip, check_port, default_group, default_port
+from ..group import check_port, default_group, default_port
 from ..message import Address, Message
 from ..validation.arguments import check_flag, check_observable, shown
+from ..validation.numeric_address import Ip
 from ..validation.stream import Stream
 from .reader import check_filter, check_path
 from .writer import Writer

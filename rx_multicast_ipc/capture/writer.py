@@ -10,10 +10,10 @@ from types import TracebackType
 from typing import Final, NamedTuple, Self
 
 from ..errors import CaptureFailed, InvalidAddress, InvalidOption, PayloadTooLarge
-from ..group import Ip
 from ..message import Address, Message
 from ..transport.ip_datagrams import PAYLOAD_LIMITS
 from ..validation.arguments import check_flag, shown
+from ..validation.numeric_address import Ip
 from .link_types import RAW
 from .packet_dissector import UDP
 from .pcap import FILE_HEADER, LONGEST, NANOSECOND_MAGIC, RECORD_HEADER

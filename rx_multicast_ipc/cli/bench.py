@@ -6,7 +6,7 @@ import os
 import time
 from argparse import ArgumentParser, Namespace
 from collections.abc import Iterator, Sequence
-from typing import Any, Final
+from typing import Final
 from uuid import uuid4
 
 import msgspec
@@ -21,8 +21,9 @@ from ..message import Address, Message
 from ..strangers.bounded_map import BoundedMap
 from ..transport import Transport
 from . import exit_codes
+from .bench_figures import Sent, print_figures
 from .bench_protocol import HEADER, MOST, Listener, Report, datagrams, decode_report, encode_question
-from .output import Output, host_port, is_terminal, reader_gone, tell
+from .output import Output, is_terminal, reader_gone, tell
 from .ping_figures import Figures, PeerFigures
 from .ping_protocol import Ping, answer_pings, decode_pong, encode_ping
 from .progress_line import Status, amount, bar
@@ -55,24 +56,6 @@ _ASK_PAUSE: Final = 0.1
 
 _LISTENERS: Final = 1_000
 """Listeners that are told apart."""
-
-
-class Sent(msgspec.Struct, frozen=True):
-    """What was sent.
-
-    Attributes:
-        count: datagrams.
-        size: bytes of each.
-        seconds: how long it took.
-    """
-
-    count: int
-    size: int
-    seconds: float
-
-    @property
-    def per_second(self) -> float:
-        return self.count / self.seconds if self.seconds else 0.0
 
 
 def configure(parser: ArgumentParser) -> None:
@@ -170,7 +153,7 @@ class _Bench:
             finally:
                 self._status.clear()
             self._ask_for_reports(len(peers))
-        _print(sent, self._reports, peers, self._channel, output)
+        print_figures(self._channel.group, sent, self._reports, peers, output)
         complete = bool(self._reports) and all(report.received >= sent.count for report in self._reports.values())
         return exit_codes.OK if complete else exit_codes.NOTHING
 
@@ -248,72 +231,3 @@ class _Bench:
             settled = [*self._settled.values()]
             if time.monotonic() >= deadline or (settled and all(settled) and len(settled) >= expected):
                 return
-
-
-def _print(
-    sent: Sent,
-    reports: BoundedMap[Address, Report],
-    peers: Sequence[PeerFigures],
-    channel: Channel,
-    output: Output,
-) -> None:
-    if output.is_json:
-        output.records(_record(address, report, sent, _peer(peers, address)) for address, report in reports.items())
-        rates = {"messages_per_second": sent.per_second, "bytes_per_second": sent.per_second * sent.size}
-        end = {"event": "end", "sent": sent.count, "size": sent.size, "seconds": sent.seconds}
-        output.records([{**end, **rates, "listeners": len(reports), "answered_pings": len(peers)}])
-        return
-    megabytes = sent.per_second * sent.size / 1e6
-    head = f"{amount(sent.count, 'datagram')} of {amount(sent.size, 'byte')} to {channel.group} in {sent.seconds:.2f} s"
-    lines = ["", f"{head}: {sent.per_second:,.0f}/s, {megabytes:,.1f} MB/s, {8 * megabytes:,.1f} Mbit/s"]
-    if reports:
-        names = [host_port(address) for address in reports]
-        width = max(map(len, names))
-        lines.append(
-            f"{'':{width}}  {'received':>10}  {'lost':>9}  {'a second':>9}  {'MB/s':>7}  {'reordered':>9}"
-            f"  {'duplicates':>10}  {'round trip: median':>18}  {'p99':>8}  {'max (ms)':>8}"
-        )
-        lines += [
-            f"{name:{width}}  {_line(report, sent, _peer(peers, address))}"
-            for name, (address, report) in zip(names, reports.items(), strict=True)
-        ]
-    else:
-        answered = f" ({amount(len(peers), 'other program')} answered pings)" if peers else ""
-        lines.append(
-            f"nobody reported{answered}: start rx-multicast-ipc bench --listen, with the same options, elsewhere"
-        )
-    output.lines(lines)
-
-
-def _peer(peers: Sequence[PeerFigures], address: Address) -> PeerFigures | None:
-    return next((peer for peer in peers if (peer.address, peer.port) == address), None)
-
-
-def _record(address: Address, report: Report, sent: Sent, peer: PeerFigures | None) -> dict[str, Any]:
-    pace = report.received / report.seconds if report.seconds else None
-    return {
-        "event": "listener",
-        "address": address[0],
-        "port": address[1],
-        "sent": sent.count,
-        "received": report.received,
-        "lost": max(0, sent.count - report.received),
-        "duplicates": report.duplicates,
-        "reordered": report.reordered,
-        "seconds": report.seconds,
-        "messages_per_second": pace,
-        "bytes_per_second": None if pace is None else report.bytes / report.seconds,
-        "pings": None if peer is None else {"sent": peer.sent, "received": peer.received, "lost": peer.lost},
-        "ms": None if peer is None else msgspec.to_builtins(peer.ms),
-    }
-
-
-def _line(report: Report, sent: Sent, peer: PeerFigures | None) -> str:
-    lost = max(0, sent.count - report.received)
-    part = f"{lost:,} {lost / max(1, sent.count):.1%}" if lost else "0"
-    pace = report.received / report.seconds if report.seconds else 0.0
-    times = ["-"] * 3 if peer is None else [f"{value:.3f}" for value in (peer.ms.median, peer.ms.p99, peer.ms.maximum)]
-    return (
-        f"{report.received:10,}  {part:>9}  {pace:9,.0f}  {pace * sent.size / 1e6:7.1f}  {report.reordered:9,}"
-        f"  {report.duplicates:10,}  {times[0]:>18}  {times[1]:>8}  {times[2]:>8}"
-    )

@@ -1,4 +1,4 @@
-"""``completion``: prints what makes a shell complete commands, options and values."""
+"""``completion``: prints a script that completes commands, options and values in a shell."""
 
 from __future__ import annotations
 

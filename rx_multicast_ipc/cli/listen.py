@@ -1,4 +1,4 @@
-"""``listen``: prints what a group says."""
+"""``listen``: prints the messages of a group."""
 
 from __future__ import annotations
 

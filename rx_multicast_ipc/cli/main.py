@@ -18,19 +18,19 @@ from .ending_signals import ended_by_signals
 from .output import PROGRAM, Output, tell
 
 COMMANDS: Final = {
-    "listen": "print what a group says",
+    "listen": "print the messages of a group",
     "send": "send to a group, or to one address",
-    "members": "tell who is in a group, as far as they say so",
-    "topics": "tell who publishes what, how often and how much",
+    "members": "list the members of a group: channels with presence=",
+    "topics": "list the topics of a group, with publishers, rates and sizes",
     "ping": "ask every listener of a group, and measure the answers",
     "bench": "measure what a group carries: rate, loss, round trips",
-    "record": "write what a group says to a capture file",
-    "replay": "send what a capture file holds to a group",
+    "record": "write the messages of a group to a capture file",
+    "replay": "send the messages of a capture file to a group",
     "spy": "watch a group, full screen",
     "bridge": "join two segments, or a segment and an engine",
     "key": "make the key of a sealed group",
     "doctor": "find out why multicast does not work",
-    "completion": "print what makes a shell complete commands and options",
+    "completion": "print a script that completes commands and options in a shell",
 }
 
 

@@ -1,4 +1,4 @@
-"""``members``: who is in a group, as far as they say so."""
+"""``members``: lists the members of a group."""
 
 from __future__ import annotations
 
@@ -21,18 +21,18 @@ from .output import Output, clock, host_port, is_terminal, payload_value, reader
 from .shared_arguments import add_form, add_group, add_verbose, examples, group_of, interval, options_of
 
 _LISTENS: Final = 3.0
-"""Seconds: members say that they are there once a second, unless they were told otherwise."""
+"""Seconds: members announce themselves once a second, unless they were opened with another interval."""
 
 
 def configure(parser: ArgumentParser) -> None:
     parser.description = (
-        "Listen for a while, and print who is in the group: the channels that were opened with presence=. It says "
-        "nothing itself. Exit code 1 if nobody is there."
+        "Listen for a while, and print the members of the group: the channels that were opened with presence=. It "
+        "sends nothing itself. Exit code 1 if there are none."
     )
     parser.epilog = examples(
         "rx-multicast-ipc members",
         "rx-multicast-ipc members --timeout 2 --json | head -1",
-        "rx-multicast-ipc members --follow  # who comes and who leaves, until Ctrl-C",
+        "rx-multicast-ipc members --follow  # who joins and who leaves, until Ctrl-C",
     )
     parser.add_argument(
         "-t",
@@ -41,7 +41,7 @@ def configure(parser: ArgumentParser) -> None:
         metavar="SECONDS",
         help=f"how long to listen (default: {_LISTENS:g}; with --follow, until Ctrl-C)",
     )
-    parser.add_argument("-f", "--follow", action="store_true", help="print who comes and who leaves, as it happens")
+    parser.add_argument("-f", "--follow", action="store_true", help="print who joins and who leaves, as it happens")
     add_verbose(parser)
     add_form(parser)
     add_group(parser)

@@ -1,4 +1,4 @@
-"""``record``: writes what a group says to a capture file."""
+"""``record``: writes the messages of a group to a capture file."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""``replay``: sends what a capture file holds to a group."""
+"""``replay``: sends the messages of a capture file to a group."""
 
 from __future__ import annotations
 

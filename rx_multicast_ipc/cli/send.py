@@ -1,4 +1,4 @@
-"""``send``: says something to a group, or to one address."""
+"""``send``: sends to a group, or to one address."""
 
 from __future__ import annotations
 

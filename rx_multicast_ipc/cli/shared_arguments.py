@@ -38,8 +38,8 @@ def add_group(parser: ArgumentParser) -> None:
         "--interface",
         action="append",
         help=f'"{LOOPBACK}": this machine alone (the default); "{DEFAULT_INTERFACE}": where the system\'s multicast '
-        f'route leads; "{ALL_INTERFACES}"; else a name or an address of an interface. May be given several times, or '
-        f"in the environment as {environment.INTERFACE}",
+        f'route leads; "{ALL_INTERFACES}"; else a name or an address of an interface, or the URL of an engine such as '
+        f'"nats://host:4222". May be given several times, or in the environment as {environment.INTERFACE}',
     )
     group.add_argument(
         "--ttl", type=int, help="networks that a datagram may enter, 0 to 255 (default: 0 on loopback, else 1)"

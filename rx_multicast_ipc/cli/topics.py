@@ -1,4 +1,4 @@
-"""``topics``: who publishes what, how often and how much."""
+"""``topics``: lists the topics of a group, with publishers, rates and sizes."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ from .shared_arguments import (
 from .topic_arguments import pattern
 
 MOST_ROWS: Final = 1000
-"""Topics times senders that are told apart: strangers may make up any number of them."""
+"""Topics times senders that are told apart: strangers may invent any number of them."""
 
 
 class Heard:

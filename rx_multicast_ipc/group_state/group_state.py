@@ -1,14 +1,11 @@
-"""What a channel keeps of its group beside messages: who is there, and latest values."""
+"""What a channel knows of its group beside messages: its members, and latest values."""
 
 from __future__ import annotations
 
 import threading
-from random import Random, SystemRandom
+from random import Random
 from typing import TYPE_CHECKING, Any
 
-from reactivex.scheduler import VirtualTimeScheduler
-
-from ..channel_scheduler import clock_of
 from ..errors import ChannelClosed, Unsupported
 from ..message import Message
 from ..option_values.member import Member
@@ -20,6 +17,7 @@ from ..subscribing.decode_errors import OnDecodeError
 from ..transport import Transport
 from ..transport.framed.packet_port import PacketPort
 from ..transport.framed.packets import ControlPacket
+from ..transport.random_numbers import random_of
 from ..validation.topic_name import check_name
 from .latest.packets import ASK, LATEST_STARTS, read_ask, read_latest
 from .presence.packet import PRESENCE, read_presence
@@ -31,7 +29,7 @@ if TYPE_CHECKING:
 
 
 class GroupState:
-    """Takes the packets and messages that are none of the user's out of what a channel hears.
+    """Takes packets, and messages that hold latest values, out of what a channel delivers.
 
     It knows nothing of the channel, which may be forgotten while it goes on.
 
@@ -51,11 +49,7 @@ class GroupState:
         self._watch: MemberWatch | None = None
         packets: PacketPort | None = getattr(transport, "packets", None)
         self._port = packets or PacketPort(transport, None, inbox.tell, self._on_writable)
-        scheduler = transport.scheduler
-        if isinstance(scheduler, VirtualTimeScheduler):  # the same program gives the same traffic
-            self._random = Random(f"{transport.sender_address} {clock_of(scheduler)()}")
-        else:
-            self._random = Random(SystemRandom().getrandbits(128))
+        self._random = Random(random_of(transport).getrandbits(128))
         self._session = self._random.getrandbits(32) or 1
         self._port.handle(ASK, self._on_ask)
         if presence is None:
@@ -67,14 +61,14 @@ class GroupState:
         inbox.sift(self._sift if packets is not None else self._sift_with_packets)
 
     def begin(self) -> None:
-        """The channel hears now."""
+        """The channel receives now."""
         self._inbox.closing.add(self._end)
         if self._watch is not None:
             self._watch.begin()
 
     @property
     def members(self) -> StateSource[frozenset[Member]]:
-        """Who is there."""
+        """The members."""
         if self._watch is None:
             raise Unsupported(
                 'only a channel with presence knows who is there: open it with presence="a name", '

@@ -1,4 +1,4 @@
-"""A hole in a reliable channel as an error."""
+"""A gap in a reliable channel as an error."""
 
 from __future__ import annotations
 

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from random import SystemRandom
+from random import Random, SystemRandom
 from typing import TypeVar
+from weakref import WeakKeyDictionary
 
 from reactivex import Observable
 from reactivex.abc import DisposableBase, ObserverBase, SchedulerBase
 from reactivex.disposable import CompositeDisposable, SerialDisposable, SingleAssignmentDisposable
-from reactivex.scheduler import TimeoutScheduler
+from reactivex.scheduler import TimeoutScheduler, VirtualTimeScheduler
 
 from ..errors import InvalidOption, MessageTimeout, SendFailed
 from ..validation.arguments import check_count, check_observable, check_seconds, shown
@@ -23,6 +24,9 @@ _JITTER = 0.5
 _random = SystemRandom()
 """Not the ``random`` module's own: a thread that draws from that changes what a seeded program draws."""
 
+_in_virtual_time: WeakKeyDictionary[SchedulerBase, Random] = WeakKeyDictionary()
+"""Of each virtual clock, so that the same program waits for the same times."""
+
 
 def retry_with_backoff(
     attempts: int = 5,
@@ -34,6 +38,7 @@ def retry_with_backoff(
     """Subscribe again after an error, each time after twice the pause before.
 
     For a send while a link is down, or a request that nobody answered: ``ops.retry`` tries again at once.
+    On a virtual clock the pauses are the same in each run.
 
     Args:
         attempts: subscriptions in all.
@@ -58,6 +63,7 @@ def retry_with_backoff(
 
         def subscribe(observer: ObserverBase[_T], scheduler: SchedulerBase | None = None) -> DisposableBase:
             clock = scheduler or TimeoutScheduler.singleton()
+            random = _random_of(clock)
             subscription, timer = SerialDisposable(), SerialDisposable()
             failed = 0
             pause = first
@@ -75,7 +81,7 @@ def retry_with_backoff(
                 if failed == attempts or not isinstance(error, kinds):
                     observer.on_error(error)
                     return
-                drawn = pause * (1 - _JITTER * _random.random())
+                drawn = pause * (1 - _JITTER * random.random())
                 pause = min(longest, 2 * pause)
                 timer.disposable = clock.schedule_relative(drawn, attempt)
 
@@ -85,3 +91,7 @@ def retry_with_backoff(
         return Stream(subscribe)
 
     return operator
+
+
+def _random_of(clock: SchedulerBase) -> Random:
+    return _in_virtual_time.setdefault(clock, Random(0)) if isinstance(clock, VirtualTimeScheduler) else _random

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
+from datetime import datetime
 from typing import TYPE_CHECKING, Any, ClassVar, Final, cast
 
 import msgspec
@@ -14,10 +15,15 @@ from ..validation.arguments import shown
 from ..validation.secrets_in_urls import masked
 
 if TYPE_CHECKING:
-    import ssl
+    from ssl import SSLContext
+else:
+    SSLContext = Any  # loaded where TLS is used; help() and inspect.signature() need the name
 
 LARGEST_ON_ENGINES: Final = 64 << 20
 """Bytes of payload that no engine exceeds; what one that is set up takes is known once it is connected to."""
+
+Since = str | float | datetime
+"""From when on what an engine kept is wanted: ``"all"``, ``"last"``, seconds before now, or a time."""
 
 _NATS_PORT: Final = 4222
 
@@ -68,7 +74,7 @@ class Nats(Engine, frozen=True):
     password: str | None = None
     token: str | None = None
     nkey: str | None = None
-    tls: bool | str | ssl.SSLContext | None = None
+    tls: bool | str | SSLContext | None = None
     subject: str | None = None
 
     SECRETS: ClassVar[frozenset[str]] = frozenset({"user", "password", "token", "nkey"})

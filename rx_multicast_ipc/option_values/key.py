@@ -12,19 +12,9 @@ from ..errors import InvalidKey, InvalidOption, KeyUnreadable, Unsupported
 from ..strangers.bounded_map import BoundedMap
 from ..validation import environment
 from ..validation.arguments import shown
+from . import key_text
+from .key_text import KEY_SIZE
 
-KEY_SIZE: Final = 32
-"""Bytes of a key."""
-
-_PREFIX: Final = "rx-multicast-ipc-key-1:"
-"""What a key in a file begins with: so that people, and scanners for secrets, know what it is."""
-
-_CHECK_SIZE: Final = 4
-"""Bytes that tell a whole key from a mistyped one."""
-
-_ENCODED_SIZE: Final = (KEY_SIZE + _CHECK_SIZE) * 4 // 3
-
-_LARGEST_FILE: Final = 4096
 _MOST_KEYS: Final = 16
 """Keys of one channel."""
 
@@ -85,7 +75,7 @@ class Key:
         path = _check_path("from_file", path)
         try:
             with open(path, "rb") as file:
-                content = file.read(_LARGEST_FILE + 1)
+                content = file.read(key_text.LARGEST_FILE + 1)
                 mode = os.fstat(file.fileno()).st_mode
         except OSError as error:
             raise KeyUnreadable(
@@ -172,12 +162,8 @@ class Key:
 
     def reveal(self) -> str:
         """What a key file holds: a line that tells the hint, and a line that is the key. Keep it to yourself."""
-        from base64 import urlsafe_b64encode
-
-        encoded = urlsafe_b64encode(self._secret + _check_of(self._secret)).decode()
-        return f"# key {self.hint} of rx-multicast-ipc: who has it reads and forges all that is sealed with it\n" + (
-            f"{_PREFIX}{encoded}\n"
-        )
+        comment = f"# key {self.hint} of rx-multicast-ipc: who has it reads and forges all that is sealed with it"
+        return f"{comment}\n{key_text.encode(self._secret)}\n"
 
     @property
     def hint(self) -> str:
@@ -208,32 +194,7 @@ class Key:
         """
         if not isinstance(content, str | bytes):
             raise InvalidKey(f"Key.parse takes the text of a key file, not a {type(content).__name__}")
-        text = _decoded(content) if isinstance(content, bytes) else content
-        lines = [line.strip() for line in text.splitlines()]
-        found = [line for line in lines if line and not line.startswith("#")]
-        if len(content) > _LARGEST_FILE or not found or not all(line.startswith(_PREFIX) for line in found):
-            raise InvalidKey(f"{where} holds no key; make one with 'rx-multicast-ipc key FILE'")
-        if len(found) > 1:
-            raise InvalidKey(
-                f"{where} holds {len(found)} keys; keep each in a file, and pass several as key=(new, old)"
-            )
-        encoded = found[0].removeprefix(_PREFIX)
-        if len(encoded) < _ENCODED_SIZE:
-            raise InvalidKey(
-                f"{where} holds a key that is too short: {len(encoded)} characters after the colon instead of "
-                f"{_ENCODED_SIZE}; copy it whole"
-            )
-        from base64 import b64decode
-        from hmac import compare_digest
-
-        try:
-            decoded = b64decode(encoded.encode(errors="replace"), altchars=b"-_", validate=True)
-        except ValueError:
-            decoded = b""
-        secret, check = decoded[:KEY_SIZE], decoded[KEY_SIZE:]
-        if len(encoded) != _ENCODED_SIZE or not compare_digest(check, _check_of(secret)):
-            raise InvalidKey(f"{where} holds a key that was changed; copy it anew")
-        return cls(secret)
+        return cls(key_text.decode(content, where))
 
     def __eq__(self, other: object) -> bool:
         from hmac import compare_digest
@@ -304,19 +265,7 @@ def _keys_of(variable: str) -> Keys:
 
 
 def _key_of(text: str) -> Key:
-    return Key.parse(text, "the text") if text.startswith(_PREFIX) else Key.from_file(text)
-
-
-def _decoded(content: bytes) -> str:
-    utf_16 = content[:2] in (b"\xff\xfe", b"\xfe\xff")  # what PowerShell redirects into a file
-    return content.decode("utf-16" if utf_16 else "utf-8-sig", errors="replace")
-
-
-def _check_of(secret: bytes) -> bytes:
-    """What tells a whole key from a mistyped one."""
-    import hashlib
-
-    return hashlib.blake2b(b"rx_multicast_ipc check" + secret, digest_size=_CHECK_SIZE).digest()
+    return Key.parse(text, "the text") if text.startswith(key_text.PREFIX) else Key.from_file(text)
 
 
 def _check_path(use: str, path: Any) -> str:

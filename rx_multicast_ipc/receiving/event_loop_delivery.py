@@ -10,7 +10,7 @@ from typing import Final, TypeVar
 from reactivex.abc import ObserverBase, SchedulerBase
 from reactivex.scheduler.eventloop import AsyncIOScheduler
 
-from ..subscribing.subscriber_errors import detach
+from ..subscribing.subscriber_errors import HERE, detach
 from ..validation.arguments import check_scheduler
 from .bounded_queue import QUEUE_BYTES, BoundedQueue
 
@@ -42,8 +42,9 @@ class LoopClosed(Exception):
 class LoopObserver(ObserverBase[_T]):
     """Passes notifications on, from any one thread, to an observer on an event loop: in order, one wake-up a burst.
 
-    A plain ``await`` needs it: a future completed from another thread does not wake its loop. Once the loop is closed
-    it lets go of what waits, and ends its observer's chain, so that the source loses its subscriber.
+    A plain ``await`` needs it: a future completed from another thread does not wake its loop. What the loop itself
+    reads (``read_on="loop"``) is passed on at once. Once the loop is closed it lets go of what waits, and ends its
+    observer's chain, so that the source loses its subscriber.
 
     Args:
         observer: takes them, on the loop.
@@ -68,16 +69,32 @@ class LoopObserver(ObserverBase[_T]):
         self._over = False
 
     def on_next(self, value: _T) -> None:
-        self._items.put(value)
-        self._wake()
+        if HERE.reads and self._is_next:
+            self._observer.on_next(value)
+        else:
+            self._items.put(value)
+            self._wake()
 
     def on_error(self, error: Exception) -> None:
-        self._end = lambda: self._observer.on_error(error)
-        self._wake()
+        if HERE.reads and self._is_next:
+            self._over = True
+            self._observer.on_error(error)
+        else:
+            self._end = lambda: self._observer.on_error(error)
+            self._wake()
 
     def on_completed(self) -> None:
-        self._end = self._observer.on_completed
-        self._wake()
+        if HERE.reads and self._is_next:
+            self._over = True
+            self._observer.on_completed()
+        else:
+            self._end = self._observer.on_completed
+            self._wake()
+
+    @property
+    def _is_next(self) -> bool:
+        """Whether the caller is the loop, and nothing waits that came before."""
+        return HERE.loop is self._loop and not self._woken and not self._over
 
     def _wake(self) -> None:
         if self._over:

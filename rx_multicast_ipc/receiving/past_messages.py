@@ -12,9 +12,8 @@ from ..channel_options import ChannelOptions
 from ..errors import InvalidOption, Unsupported
 from ..group import Group
 from ..message import Message
-from ..option_values.engines import Engine
+from ..option_values.engines import Engine, Since
 from ..subscribing.subscriber_errors import detach
-from ..transport.engine.history import Since
 from ..transport.engine.open_engine import open_history
 from ..transport.latch import Latch
 from ..validation.arguments import check_flag, is_number, shown

@@ -1,4 +1,4 @@
-"""What arrived and was not yet waited for; the waits and requests that take from it."""
+"""What arrived and was not yet waited for, and the waits and requests that take from it."""
 
 from __future__ import annotations
 
@@ -7,25 +7,21 @@ import time
 from collections.abc import Callable, Generator
 from contextlib import suppress
 from functools import partial
-from threading import Lock
-from typing import Any, TypeAlias
+from typing import Any
 
 from reactivex import Observable
 from reactivex.abc import DisposableBase, ObserverBase, SchedulerBase
-from reactivex.disposable import SerialDisposable
 from reactivex.typing import Subscription
 
-from ..errors import ChannelClosed, MessageTimeout
+from ..errors import ChannelClosed
 from ..message import Message
 from ..subscribing.cold_observable import ColdObservable
 from ..subscribing.deadlocks import deadlock
-from ..subscribing.subscriber_errors import detach, tell_all
+from ..subscribing.subscriber_errors import tell_all
 from ..transport import Transport, WouldBlock
 from .bounded_queue import QUEUE_BYTES, BoundedQueue, weigh
 from .event_loop_delivery import on_its_loop
-
-Predicate: TypeAlias = Callable[[Message], object]
-"""Chooses messages: any true value takes one."""
+from .pending_wait import PendingWait, Predicate
 
 _log = logging.getLogger("rx_multicast_ipc")
 
@@ -70,9 +66,9 @@ class Backlog:
         self._missed = 0
         self._unreported = 0
         self._next_warning = 0.0
-        self._waits: dict[_Wait, None] = {}
-        self._claims: dict[_Wait, None] = {}
-        self._beginning: dict[_Wait, None] = {}
+        self._waits: dict[PendingWait, None] = {}
+        self._claims: dict[PendingWait, None] = {}
+        self._beginning: dict[PendingWait, None] = {}
         """Waits that were subscribed, and have yet to begin on the I/O thread."""
         self._make_error: Callable[[], Exception] = ChannelClosed
         self._ended = False
@@ -113,12 +109,12 @@ class Backlog:
             self._subscription(predicate, seconds, "answer", self._begin_claim(send), what, takes_all=True), what
         )
 
-    def _begin_claim(self, send: Callable[[], None]) -> Callable[[_Wait], None]:
-        def begin(claim: _Wait) -> None:
+    def _begin_claim(self, send: Callable[[], None]) -> Callable[[PendingWait], None]:
+        def begin(claim: PendingWait) -> None:
             claim.stand_in(self._claims)
             ask(claim)
 
-        def ask(claim: _Wait) -> None:
+        def ask(claim: PendingWait) -> None:
             if claim.active:
                 try:
                     send()
@@ -165,7 +161,7 @@ class Backlog:
             wait.offer(message)
         return taken
 
-    def _begin_wait(self, wait: _Wait) -> None:
+    def _begin_wait(self, wait: PendingWait) -> None:
         messages = self._messages
         self._unreported += messages.discarded - self._missed
         self._missed = messages.discarded
@@ -191,7 +187,7 @@ class Backlog:
         predicate: Predicate | None,
         timeout: float | None,
         waited_for: str,
-        begin: Callable[[_Wait], None],
+        begin: Callable[[PendingWait], None],
         what: str | None,
         takes_all: bool = False,
     ) -> Subscription[Message]:
@@ -199,7 +195,7 @@ class Backlog:
 
         def subscribe(observer: ObserverBase[Message], scheduler: SchedulerBase | None = None) -> DisposableBase:
             self._check_open()
-            wait = _Wait(predicate, on_its_loop(scheduler, observer), takes_all)
+            wait = PendingWait(predicate, on_its_loop(scheduler, observer), takes_all)
 
             def begin_on_io_thread() -> None:
                 try:
@@ -264,82 +260,3 @@ class _NextMessage(ColdObservable[Message]):
     def __await__(self) -> Generator[Any, None, Message]:
         yield  # lets the event loop turn, should messages never run out; before one is taken, for this may be cancelled
         return (yield from super().__await__())
-
-
-class _Wait(DisposableBase):
-    """One subscription of a wait; over with its first match, an error or when disposed of.
-
-    One that takes all is over when its time is, not with a match.
-    """
-
-    def __init__(self, predicate: Predicate | None, observer: ObserverBase[Message], takes_all: bool = False) -> None:
-        self._predicate = predicate
-        self._observer = observer
-        self.takes_all = takes_all
-        self._pending: dict[_Wait, None] | None = None
-        self._over = Lock()  # acquired once, by what ends it
-        self.timer = SerialDisposable()
-
-    @property
-    def active(self) -> bool:
-        return not self._over.locked()
-
-    def stand_in(self, pending: dict[_Wait, None]) -> None:
-        """Stand in ``pending`` while active."""
-        self._pending = pending
-        pending[self] = None
-        if not self.active:  # over before, or on another thread this very moment
-            pending.pop(self, None)
-
-    def finish(self) -> bool:
-        """End without a word, and let go of everything; from any thread. Whether it was active."""
-        if not self._over.acquire(blocking=False):
-            return False
-        if self._pending is not None:
-            self._pending.pop(self, None)
-        self.timer.dispose()
-        return True
-
-    def dispose(self) -> None:
-        self.finish()
-
-    def offer(self, message: Message) -> bool:
-        """Whether it takes ``message``."""
-        if not self.active:
-            return False
-        try:
-            matched = self._predicate is None or self._predicate(message)
-        except Exception as error:
-            self.fail(error)
-            return False
-        except BaseException as error:  # sys.exit() in a predicate costs the others nothing
-            self.finish()
-            detach(self._observer.on_error, error)
-            return False
-        if not matched or not (self.active if self.takes_all else self.finish()):  # the latter: it was disposed of
-            return False
-        try:
-            self._observer.on_next(message)
-            if not self.takes_all:
-                self._observer.on_completed()
-        except BaseException as error:
-            self.finish()
-            detach(self._observer.on_error, error)
-        return True
-
-    def time_out(self, seconds: float, waited_for: str) -> None:
-        if not self.takes_all:
-            self.fail(MessageTimeout(seconds, waited_for))
-        elif self.finish():
-            try:
-                self._observer.on_completed()
-            except BaseException as raised:
-                detach(self._observer.on_error, raised)
-
-    def fail(self, error: Exception) -> None:
-        if self.finish():
-            try:
-                self._observer.on_error(error)
-            except BaseException as raised:
-                if raised is not error:
-                    detach(self._observer.on_error, raised)

@@ -12,7 +12,7 @@ from reactivex.disposable import CompositeDisposable, SerialDisposable
 
 from ..errors import InvalidOption
 from ..message import Message
-from ..receiving.wait_backlog import Predicate
+from ..receiving.pending_wait import Predicate
 from ..subscribing.cold_observable import ColdObservable
 from ..subscribing.subscriber_errors import report
 from ..validation.arguments import check_callable, check_predicate

@@ -54,6 +54,26 @@ class _Here(threading.local):
 
 _here = _Here()
 
+_reading: dict[asyncio.AbstractEventLoop, int] = {}
+"""Event loops that read channels, and how many."""
+
+
+def loop_reads(loop: asyncio.AbstractEventLoop) -> None:
+    """``loop`` reads one channel more, and who blocks it waits in vain."""
+    _reading[loop] = _reading.get(loop, 0) + 1
+
+
+def loop_reads_no_more(loop: asyncio.AbstractEventLoop) -> None:
+    """It reads one less."""
+    _reading[loop] -= 1
+    if not _reading[loop]:
+        del _reading[loop]
+
+
+def on_reading_loop() -> bool:
+    """Whether the caller is on an event loop that reads a channel."""
+    return bool(_reading) and asyncio._get_running_loop() in _reading  # pyright: ignore
+
 
 def deadlock(clock: SchedulerBase | None = None) -> WouldDeadlock | None:
     """The error for a subscription on this thread that has to wait, if it would do so for ever.
@@ -65,6 +85,8 @@ def deadlock(clock: SchedulerBase | None = None) -> WouldDeadlock | None:
     if on_delivering_thread():
         if asyncio._get_running_loop() is not HERE.loop or _is_in(_OBSERVABLE_RUN, sys._getframe()):  # pyright: ignore
             return _waits_for_itself()
+    elif on_reading_loop() and _is_in(_OBSERVABLE_RUN, sys._getframe()):  # pyright: ignore[reportPrivateUsage]
+        return blocked_loop()
     elif on_virtual_time and _here.blocking is not None:
         _here.blocking.on_virtual_time = True
     elif on_virtual_time and _is_in(_OBSERVABLE_RUN, sys._getframe()):  # pyright: ignore[reportPrivateUsage]
@@ -85,6 +107,14 @@ def _waits_for_itself() -> WouldDeadlock:
     return WouldDeadlock(
         "blocking in a subscriber would wait for the thread that it blocks; "
         "return the Observable from flat_map instead, or deliver elsewhere with ops.observe_on"
+    )
+
+
+def blocked_loop() -> WouldDeadlock:
+    """The error for who blocks an event loop that reads a channel."""
+    return WouldDeadlock(
+        'blocking on an event loop that reads a channel (read_on="loop") would wait for itself; await the Observable '
+        "instead"
     )
 
 

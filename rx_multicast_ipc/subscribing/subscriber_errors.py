@@ -87,12 +87,15 @@ class _Here(threading.local):
     """What the calling thread is doing.
 
     Attributes:
-        delivering: whether it delivers messages in virtual time, as whoever moves the clock does meanwhile.
-        loop: the event loop that moves the clock, if one does.
+        delivering: whether it delivers messages without being a :class:`DeliveringThread`: in virtual time, as whoever
+            moves the clock does meanwhile, or on an event loop.
+        loop: the event loop that moves the clock, or reads the channel, if one does.
+        reads: whether that loop reads the channel, so that it is the subscribers' own that delivers to them.
     """
 
     delivering = False
     loop: asyncio.AbstractEventLoop | None = None
+    reads = False
 
 
 HERE = _Here()
@@ -129,7 +132,8 @@ def _on_thread_of_its_own() -> bool:
     return isinstance(thread, DeliveringThread) and thread.process == os.getpid()
 
 
-def _is_for_the_caller(error: BaseException) -> bool:
+def is_for_the_caller(error: BaseException) -> bool:
+    """Whether who called what raised it is to have it: Ctrl-C and ``sys.exit()``, but not on a delivering thread."""
     if _on_thread_of_its_own():
         return False
     return isinstance(error, KeyboardInterrupt) or (isinstance(error, SystemExit) and not HERE.delivering)
@@ -153,7 +157,7 @@ def detach(on_error: OnError, error: BaseException) -> None:
     Not even ``sys.exit()`` in one subscriber ends a delivering thread, which others share, nor who moves a virtual
     clock. On an event loop that is the caller's, as is Ctrl-C there and in virtual time, and raised again.
     """
-    if _is_for_the_caller(error):
+    if is_for_the_caller(error):
         raise error
     report(error)
     with suppress(BaseException):  # a chain without on_error of its own raises what was just reported

@@ -1,7 +1,9 @@
 """Tests of protocols without sockets and without sleeping: a network in virtual time, marbles, and faults on demand."""
 
-from ..transport.virtual.network import Datagram, Traffic
-from .faulty_network import FaultCounts, FaultOptions, FaultyNetwork, FaultyTransport
+from ..transport.virtual.traffic import Datagram, Traffic
+from .faulty_link import FaultCounts, FaultOptions
+from .faulty_network import FaultyNetwork
+from .faulty_transport import FaultyTransport
 from .marbles import Marbles
 from .recorded_events import Event, Recording
 from .virtual_clock import VirtualClock

@@ -15,11 +15,12 @@ from typing import Any, Final, NamedTuple
 import msgspec
 
 from ..errors import InvalidAddress, InvalidOption
-from ..group import Ip, check_port
+from ..group import check_port
 from ..message import Message
 from ..transport.ip_datagrams import PAYLOAD_LIMITS
-from ..transport.virtual.network import Datagram
+from ..transport.virtual.traffic import Datagram
 from ..validation.arguments import shown
+from ..validation.numeric_address import Ip
 from ..validation.payload import as_payload
 
 __tracebackhide__ = True  # pytest shows the line of the test instead

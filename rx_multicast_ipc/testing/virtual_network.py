@@ -14,13 +14,15 @@ from reactivex.scheduler import VirtualTimeScheduler
 
 from ..channel import Channel
 from ..channel_options import ChannelOptions, complete, group_of, takes_channel_options
+from ..errors import InvalidOption
 from ..group import DEFAULT_INTERFACE
 from ..receiving.hot_source import HotSource
 from ..transport.opening import opened_by
 from ..transport.virtual.host import VirtualHost
 from ..transport.virtual.link import Link, LinkOptions
-from ..transport.virtual.network import Datagram, Traffic, Wire
-from ..validation.arguments import InvalidOption, check_flag, shown
+from ..transport.virtual.network import Wire
+from ..transport.virtual.traffic import Datagram, Traffic
+from ..validation.arguments import check_flag, shown
 from ..validation.environment import INTERFACE as INTERFACE_VARIABLE
 from .virtual_clock import check_virtual_clock
 
@@ -111,7 +113,7 @@ class VirtualNetwork:
         """
         checked = complete({"interface": DEFAULT_INTERFACE, **options})
         joined = group_of(port, group, checked)
-        opener = VirtualHost(self._wire, self._wire.new_host(joined.family) if host is None else host)
+        opener = VirtualHost(self._wire, self._wire.hosts.new(joined.family) if host is None else host)
         return Channel(joined, opener, checked)
 
     def add_host(self, host: str, *, interface: str | None = None) -> str:
@@ -125,7 +127,7 @@ class VirtualNetwork:
             InvalidAddress: no address that a host can have.
             InvalidInterface: no name that an interface can have.
         """
-        return self._wire.add_host(host, interface)
+        return self._wire.hosts.add(host, interface)
 
     @contextmanager
     def this_process(self, host: str | None = None) -> Generator[str]:
@@ -138,7 +140,7 @@ class VirtualNetwork:
         Args:
             host: its numeric address; None adds a host of its own.
         """
-        opener = VirtualHost(self._wire, self._wire.new_host("IPv4") if host is None else host)
+        opener = VirtualHost(self._wire, self._wire.hosts.new("IPv4") if host is None else host)
         opened_before = set(self._wire.ends(opener.address))
         before = os.environ.get(INTERFACE_VARIABLE)
         os.environ[INTERFACE_VARIABLE] = DEFAULT_INTERFACE

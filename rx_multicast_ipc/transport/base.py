@@ -56,10 +56,10 @@ class WouldBlock(SendFailed):
 class Transport(Protocol):
     """One open end of a group.
 
-    It delivers, and runs its timers, on one thread (or in virtual time): its *I/O thread*. ``deliver``
-    is called there only, hence never concurrently, and never after :meth:`close` returned; so is ``changed``, and
-    ``ended`` is called there once, last. Payloads arrive whole, and an empty payload is a message. Trouble that can
-    heal does not end it. What a transport cannot do raises ``Unsupported``.
+    It delivers, and runs its timers, on one thread (or an event loop, or in virtual time): its *I/O thread*.
+    ``deliver`` is called there only, hence never concurrently, and never after :meth:`close` returned; so is
+    ``changed``, and ``ended`` is called there once, last. Payloads arrive whole, and an empty payload is a message.
+    Trouble that can heal does not end it. What a transport cannot do raises ``Unsupported``.
 
     An end that hears the group hears itself, unless its options say ``echo=False``. Its own messages are delivered
     once, in the order in which they were sent, whatever becomes of those of others.

@@ -5,9 +5,10 @@ from __future__ import annotations
 from typing import Final
 
 from ..errors import InvalidAddress, Unsupported
-from ..group import Group, Ip
+from ..group import Group
 from ..message import Family
 from ..validation.arguments import shown
+from ..validation.numeric_address import Ip
 
 PAYLOAD_LIMITS: Final[dict[Family, int]] = {"IPv4": 65_507, "IPv6": 65_527}
 """Bytes of payload that one UDP datagram carries (RFC 768, RFC 791, RFC 8200)."""

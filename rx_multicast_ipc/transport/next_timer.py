@@ -1,4 +1,4 @@
-"""The one timer of a machine that says when it is to be asked next."""
+"""The one timer of a state machine that says when it is to be called next."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ _LEAST_PAUSE: Final = 1e-5
 
 
 class NextTimer:
-    """Calls at the earliest of the times that it was told since it called last.
+    """Calls at the earliest of the times that it was given since the last call.
 
     Where the time is further off than :data:`COARSE`, it may call so much later: the thread then waits more cheaply.
-    Told on the scheduler's thread, or with a lock that the action takes before it asks what is due.
+    Used on the scheduler's thread, or with a lock that the action takes before it asks what is due.
 
     Args:
         scheduler: runs it.

@@ -13,7 +13,7 @@ from reactivex.scheduler.periodicscheduler import PeriodicScheduler
 from ..channel_statistics import Statistics
 from ..errors import ChannelClosed
 from ..group import Group
-from ..subscribing.subscriber_errors import on_delivering_thread, report
+from ..subscribing.subscriber_errors import delivering_here, on_delivering_thread, report
 from . import close_at_exit
 from .base import Changed, Deliver, Ended
 from .latch import Latch
@@ -147,7 +147,11 @@ class ThreadedEnd:
                 pass
             self.close(wait=False)
 
-        self.scheduler.schedule(finish)  # as a timer, which runs only after what was read is delivered
+        try:
+            self.scheduler.schedule(finish)  # as a timer, which runs only after what was read is delivered
+        except RuntimeError:  # no thread can be started any more, and no event loop runs
+            with delivering_here():
+                finish(None, None)
 
     def forget(self) -> None:
         """See :class:`close_at_exit.ClosesAtExit`."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING
 
 from reactivex.scheduler.periodicscheduler import PeriodicScheduler
 
@@ -10,6 +11,9 @@ from ..channel_statistics import Statistics
 from ..group import Group
 from ..message import Address
 from .base import Changed, Deliver, Ended, Transport
+
+if TYPE_CHECKING:
+    from random import Random
 
 
 class TransportWrapper:
@@ -37,6 +41,11 @@ class TransportWrapper:
     @property
     def payload_limit(self) -> int:
         return self.inner.payload_limit
+
+    @property
+    def random(self) -> Random | None:
+        """As :func:`~.random_numbers.random_of` looks for it."""
+        return getattr(self.inner, "random", None)
 
     @property
     def scheduler(self) -> PeriodicScheduler:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
 import enum
 import inspect
 from collections.abc import Callable
 from math import inf, isfinite
 from types import BuiltinFunctionType, FunctionType, MethodType
-from typing import Any, TypeGuard, TypeVar, cast
+from typing import Any, Literal, TypeGuard, TypeVar, cast
 
 from reactivex import Observable
 from reactivex.abc import SchedulerBase
@@ -199,6 +200,24 @@ def check_send_from(name: str, value: str) -> str:
             f'{name} is "own", a port of the channel\'s own, or "group", the group\'s port; not {shown(value)}'
         )
     return value
+
+
+def check_read_on(name: str, value: object) -> Literal["thread"] | asyncio.AbstractEventLoop:
+    """What reads a channel: ``"thread"``, or an event loop that runs; raises ``InvalidOption``."""
+    if value == "thread":
+        return "thread"
+    loop = asyncio._get_running_loop() if value == "loop" else value  # pyright: ignore[reportPrivateUsage]
+    if isinstance(loop, asyncio.AbstractEventLoop) and loop.is_running():
+        return loop
+    if value == "loop" or isinstance(loop, asyncio.AbstractEventLoop):
+        raise InvalidOption(
+            f"{name} is an event loop that runs, and {'none does here' if loop is None else 'this one does not'}: "
+            'open the channel in a coroutine, or leave read_on="loop" out'
+        )
+    raise InvalidOption(
+        f'{name} is "thread", one of the channel\'s own, or "loop", the asyncio event loop that runs here; '
+        f"not {shown(value)}"
+    )
 
 
 def _hint(value: Any) -> str:

@@ -10,6 +10,7 @@ import subprocess
 import sys
 import time
 from argparse import ArgumentParser
+from collections.abc import Iterator
 from importlib import import_module
 from pathlib import Path
 from typing import Any
@@ -19,9 +20,10 @@ import pytest
 from rx_multicast_ipc.cli.main import COMMANDS
 
 from ..helpers import PATIENCE, ROOT, needs_namespaces, terminal, thorough
+from ..hosts.namespace import Namespace
 
 COMPANY = """
-import sys, time
+import select, sys
 import reactivex as rx
 from reactivex import operators as ops
 import rx_multicast_ipc as ipc
@@ -32,29 +34,41 @@ with ipc.open_channel(61088, echo=False, presence="arena") as channel, ipc.open_
     joins = channel.messages.pipe(ops.filter(lambda m: m.text.startswith("join:")))
     joins.pipe(ops.flat_map(lambda m: channel.reply(m, f"Welcome {m.text[5:]}!"))).subscribe()
     print("ready", flush=True)
-    for number in range(2000):
+    number = 0
+    while not select.select([sys.stdin], [], [], 0.02)[0]:  # until who started it ends
         ipc.run(channel.broadcast(f"join:Player {number}"))
         ipc.run(channel.topic("robot/pose").publish({"x": number}))
         ipc.run(other.broadcast(f"join:Player {number}"))
-        time.sleep(0.02)
+        number += 1
 """
 """Somebody who talks and answers."""
 
 SCRIPT = """
-ip link set lo up
-ip link add eth0 type veth peer name far
-ip link set far up
-ip address add 10.77.0.1/24 dev eth0
-ip link set eth0 up
-ip route add default dev eth0
-"$1" -c "$2" > company.txt &
-until grep -q ready company.txt 2> /dev/null; do sleep 0.02; done
 trap : INT
 { %s
 }
 echo "[code $?]"
-kill %%1
 """
+
+
+@pytest.fixture(scope="module")
+def company() -> Iterator[Namespace]:
+    """A network in which somebody talks and answers."""
+    namespace = Namespace()
+    namespace.ip(
+        *("link set lo up", "link add eth0 type veth peer name far", "link set far up"),
+        *("address add 10.77.0.1/24 dev eth0", "link set eth0 up", "route add default dev eth0"),
+    )
+    with namespace.entered():
+        process = subprocess.Popen(
+            [sys.executable, "-c", COMPANY], stdin=subprocess.PIPE, stdout=subprocess.PIPE, cwd=ROOT
+        )
+    with process:
+        assert process.stdout is not None
+        assert process.stdout.readline() == b"ready\n"
+        yield namespace
+        process.kill()
+    namespace.close()
 
 
 WITH_FILES = {"record", "replay"}
@@ -89,22 +103,23 @@ def examples() -> list[Any]:
 @needs_namespaces
 @pytest.mark.skipif(shutil.which("setsid") is None, reason="needs setsid(1) to start programs on a terminal")
 @pytest.mark.parametrize(("name", "example"), examples())
-def test_an_example_does_what_it_says(name: str, example: str, tmp_path: Path) -> None:
+def test_an_example_does_what_it_says(name: str, example: str, company: Namespace, tmp_path: Path) -> None:
     endless = "until Ctrl-C" in example
     ours, theirs = terminal()
-    process = subprocess.Popen(
-        [*("unshare", "-n", "setsid", "-c", "-w", "sh", "-c", SCRIPT % example, "sh", sys.executable, COMPANY)],
-        stdin=theirs,
-        stdout=theirs,
-        stderr=theirs,
-        cwd=tmp_path,
-        env={
-            **os.environ,
-            "TERM": "xterm-256color",
-            "PYTHONPATH": str(ROOT),
-            "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}",
-        },
-    )
+    with company.entered():
+        process = subprocess.Popen(
+            ["setsid", "-c", "-w", "sh", "-c", SCRIPT % example],
+            stdin=theirs,
+            stdout=theirs,
+            stderr=theirs,
+            cwd=tmp_path,
+            env={
+                **os.environ,
+                "TERM": "xterm-256color",
+                "PYTHONPATH": str(ROOT),
+                "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}",
+            },
+        )
     os.close(theirs)
     output = b""
     deadline = time.monotonic() + PATIENCE

@@ -19,23 +19,23 @@ def heard(channel: ipc.Channel) -> Seen[bytes]:
     return Seen(channel.messages.pipe(ops.map(lambda m: m.data)))
 
 
-def settled(heard: Seen[bytes], channel: ipc.Channel) -> list[bytes]:
-    """All that was sent so far."""
-    ipc.run(channel.broadcast("the end"))
+def settled(heard: Seen[bytes], port: int) -> list[bytes]:
+    """All that was sent so far, and no more: the end comes the same way, as no message of the channel's own would."""
+    ipc.run(ipc.broadcast("the end", port))
     heard.wait_for(lambda seen: seen.values[-1:] == [b"the end"])
     return heard.values[:-1]
 
 
-def test_every_argument_is_a_datagram(port: int, channel: ipc.Channel, heard: Seen[bytes]) -> None:
+def test_every_argument_is_a_datagram(port: int, heard: Seen[bytes]) -> None:
     assert command("send", "--port", port, "one", "", "tw\N{LATIN SMALL LETTER O WITH DIAERESIS}") == (0, b"", "")
-    assert settled(heard, channel) == [b"one", b"", "tw\N{LATIN SMALL LETTER O WITH DIAERESIS}".encode()]
+    assert settled(heard, port) == [b"one", b"", "tw\N{LATIN SMALL LETTER O WITH DIAERESIS}".encode()]
 
 
 @needs_posix
-def test_every_line_of_standard_input_is_a_datagram(port: int, channel: ipc.Channel, heard: Seen[bytes]) -> None:
+def test_every_line_of_standard_input_is_a_datagram(port: int, heard: Seen[bytes]) -> None:
     script = f"printf 'a\\nb\\n' | '{sys.executable}' -m rx_multicast_ipc send --port {port}"
     subprocess.run(["sh", "-c", script], check=True, cwd=ROOT, timeout=PATIENCE)
-    assert settled(heard, channel) == [b"a", b"b"]
+    assert settled(heard, port) == [b"a", b"b"]
 
 
 def test_lines_are_sent_as_they_come(port: int, heard: Seen[bytes]) -> None:
@@ -52,31 +52,29 @@ def test_lines_are_sent_as_they_come(port: int, heard: Seen[bytes]) -> None:
     ("text", "expected"), [(b"", []), (b"\n", [b""]), (b"a\n\nb", [b"a", b"", b"b"]), (b"\xff\r\n", [b"\xff\r"])]
 )
 def test_a_line_loses_its_newline_and_nothing_else(
-    text: bytes, expected: list[bytes], port: int, channel: ipc.Channel, heard: Seen[bytes]
+    text: bytes, expected: list[bytes], port: int, heard: Seen[bytes]
 ) -> None:
     assert command("send", "--port", port, text=text) == (0, b"", "")
-    assert settled(heard, channel) == expected
+    assert settled(heard, port) == expected
 
 
-def test_standard_input_whole_is_one_datagram(port: int, channel: ipc.Channel, heard: Seen[bytes]) -> None:
+def test_standard_input_whole_is_one_datagram(port: int, heard: Seen[bytes]) -> None:
     payload = bytes(range(256)) * 255 + bytes(227)
     assert command("send", "--port", port, "--whole", text=payload) == (0, b"", "")
-    assert settled(heard, channel) == [payload]
+    assert settled(heard, port) == [payload]
 
 
-def test_a_file_is_one_datagram_or_one_a_line(
-    tmp_path: Path, port: int, channel: ipc.Channel, heard: Seen[bytes]
-) -> None:
+def test_a_file_is_one_datagram_or_one_a_line(tmp_path: Path, port: int, heard: Seen[bytes]) -> None:
     path = tmp_path / "lines.txt"
     path.write_bytes(b"a\nb\n")
     assert command("send", "--port", port, "--file", path) == (0, b"", "")
     assert command("send", "--port", port, "--file", path, "--lines") == (0, b"", "")
-    assert settled(heard, channel) == [b"a\nb\n", b"a", b"b"]
+    assert settled(heard, port) == [b"a\nb\n", b"a", b"b"]
 
 
-def test_it_repeats_what_it_was_given(port: int, channel: ipc.Channel, heard: Seen[bytes]) -> None:
+def test_it_repeats_what_it_was_given(port: int, heard: Seen[bytes]) -> None:
     assert command("send", "--port", port, "--repeat", 3, text=b"a\nb\n") == (0, b"", "")
-    assert settled(heard, channel) == [b"a", b"b"] * 3
+    assert settled(heard, port) == [b"a", b"b"] * 3
 
 
 def test_nothing_repeated_for_ever_is_nothing(port: int) -> None:
@@ -90,13 +88,11 @@ def test_a_rate_spreads_datagrams_over_time(port: int, channel: ipc.Channel) -> 
     assert times[-1] - times[0] >= 5 / 20 - 0.05
 
 
-def test_a_payload_that_is_too_large_is_refused_after_those_before_it(
-    port: int, channel: ipc.Channel, heard: Seen[bytes]
-) -> None:
+def test_a_payload_that_is_too_large_is_refused_after_those_before_it(port: int, heard: Seen[bytes]) -> None:
     code, _, err = command("send", "--port", port, text=b"a\n" + b"x" * 65_508)
     assert code == 2
     assert "65508 bytes does not fit in one datagram" in err
-    assert settled(heard, channel) == [b"a"]
+    assert settled(heard, port) == [b"a"]
 
 
 @pytest.mark.parametrize("host", ["127.0.0.1", "localhost", ""], ids=["address", "name", "none"])
@@ -107,7 +103,7 @@ def test_what_is_sent_to_one_address_arrives_there_alone(host: str, port: int, c
         assert command("send", "--port", port, "--to", f"{host}:{own}", "for you") == (0, b"", "")
         (message,) = heard.wait_for_count(1)
         assert (message.data, message.direct) == (b"for you", True)
-        assert settled(Seen(other.messages.pipe(ops.map(lambda m: m.data))), other) == []
+        assert settled(Seen(other.messages.pipe(ops.map(lambda m: m.data))), port) == []
         assert [m.data for m in heard_by_other.values] == [b"the end"]
 
 

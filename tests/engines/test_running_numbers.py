@@ -2,13 +2,21 @@
 
 from __future__ import annotations
 
+from typing import Any, cast
+
 import msgspec
+import pytest
 
 import rx_multicast_ipc as ipc
+from rx_multicast_ipc.channel_options import complete
 from rx_multicast_ipc.message import Message
-from rx_multicast_ipc.transport.engine.arrivals import Arrivals
+from rx_multicast_ipc.transport import Hears
+from rx_multicast_ipc.transport.engine import transport
+from rx_multicast_ipc.transport.engine.arrival_queue import ArrivalQueue
 from rx_multicast_ipc.transport.engine.channel_numbers import give_back, take_number
 from rx_multicast_ipc.transport.engine.running_numbers import RunningNumbers
+
+from .helpers import until
 
 ONE, OTHER = ("a" * 16, 1), ("b" * 16, 1)
 
@@ -52,7 +60,7 @@ def test_a_number_that_is_used_again_goes_on_where_it_ended() -> None:
 
 
 def test_a_full_queue_drops_the_newest_and_counts_them() -> None:
-    queue = Arrivals(3 * 256 + 30)
+    queue = ArrivalQueue(3 * 256 + 30)
     messages = [Message(bytes([number]) * 10) for number in range(5)]
     assert queue.put(messages[:2]) == 0
     assert queue.put(messages[2:]) == 2
@@ -62,3 +70,29 @@ def test_a_full_queue_drops_the_newest_and_counts_them() -> None:
 
 def test_statistics_say_nothing_of_losses_where_nothing_is_numbered() -> None:
     assert msgspec.structs.asdict(ipc.Statistics())["lost"] is None
+
+
+class DeadEngine:
+    """A connection over which nothing is sent: a test says what arrives."""
+
+    url, session, payload_limit = "nats://nowhere:4222", "0123456789abcdef", 1 << 20
+
+    def attach(self, end: object) -> None: ...
+
+    def detach(self, end: object) -> None: ...
+
+
+def test_losses_on_an_engine_are_logged(caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(transport, "_LOSS_CHECK", 0.001)
+    received: list[Any] = []
+    ended: list[Any] = []
+    end: Any = transport.EngineTransport(ipc.Group.of(), complete({}), Hears.ALL, cast("Any", DeadEngine()))
+    try:
+        end.start(received.append, ended.append)
+        for number in (1, 5, 6, 9):
+            end.arrive([Message(b"", "fedcba9876543210", 1)], [number])
+            until(lambda number=number: end.statistics.received == (1, 5, 6, 9).index(number) + 1)
+        until(lambda: "(5 in all" in caplog.text)
+        assert end.statistics.lost == 5
+    finally:
+        end.close()

@@ -11,10 +11,10 @@ from hypothesis import strategies as st
 
 import rx_multicast_ipc as ipc
 from rx_multicast_ipc.testing import VirtualClock, VirtualNetwork
-from rx_multicast_ipc.transport.engine.incoming import Incoming
 from rx_multicast_ipc.transport.engine.nats import subjects
 from rx_multicast_ipc.transport.engine.nats.connection import NatsConnection
 from rx_multicast_ipc.transport.engine.nats.wire import Delivered
+from rx_multicast_ipc.transport.engine.numbered_arrivals import NumberedArrivals
 from rx_multicast_ipc.transport.engine.running_numbers import RunningNumbers
 from rx_multicast_ipc.transport.engine.sent_topics import Run, SentTopics, note_sent
 from rx_multicast_ipc.transport.engine.subject_tokens import levels_of
@@ -223,8 +223,8 @@ def test_subjects_match_as_names_match_patterns_and_come_by_one_subscription_at_
 @given(st.lists(st.tuples(st.lists(st.sampled_from(LIST), min_size=1, max_size=9), st.booleans()), max_size=9))
 def test_numbers_within_a_topic_have_no_gaps_and_tell_what_is_missing(sends: list[tuple[list[bytes], bool]]) -> None:
     topics = SentTopics(str)
-    everything = Incoming(("x", 1), (), 1 << 20)
-    some = Incoming(("x", 1), (), 1 << 20, by_topic=True)
+    everything = NumberedArrivals(("x", 1), (), 1 << 20)
+    some = NumberedArrivals(("x", 1), (), 1 << 20, by_topic=True)
     number, robots, began = 1, 0, False
     for payloads, arrives in sends:
         runs = topics.runs(payloads, number)

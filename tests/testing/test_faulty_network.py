@@ -12,7 +12,7 @@ from reactivex.testing import TestScheduler
 
 import rx_multicast_ipc as ipc
 from rx_multicast_ipc.testing import FaultCounts, FaultOptions, FaultyNetwork, FaultyTransport, VirtualNetwork
-from rx_multicast_ipc.testing import faulty_network as module
+from rx_multicast_ipc.testing.faulty_link import CheckedFaults
 from rx_multicast_ipc.transport import Changed, Deliver, Ended, TransportWrapper
 
 from ..helpers import PATIENCE, Seen, nothing_left_behind, wait_until
@@ -320,4 +320,4 @@ def test_an_unknown_fault_is_refused_at_once() -> None:
 
 
 def test_the_documented_options_are_those_there_are() -> None:
-    assert FaultOptions.__annotations__.keys() == set(module._Options.__struct_fields__)  # pyright: ignore[reportPrivateUsage]
+    assert FaultOptions.__annotations__.keys() == set(CheckedFaults.__struct_fields__)

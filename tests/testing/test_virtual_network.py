@@ -2,6 +2,9 @@ from __future__ import annotations
 
 import asyncio
 import errno
+import os
+import subprocess
+import sys
 import threading
 from itertools import pairwise
 from typing import Any
@@ -15,6 +18,8 @@ import rx_multicast_ipc as ipc
 from rx_multicast_ipc.message import Family
 from rx_multicast_ipc.testing import Datagram, Event, Marbles, VirtualClock, VirtualNetwork
 from rx_multicast_ipc.transport.virtual.link import Link
+
+from ..helpers import ROOT
 
 
 @pytest.fixture
@@ -218,6 +223,38 @@ def test_the_same_seed_gives_the_same_traffic_and_another_one_another() -> None:
 
     assert traffic(1) == traffic(1) == traffic(1)
     assert traffic(1) != traffic(2)
+
+
+def packets(seed: int) -> list[Datagram]:
+    """All that is sent where channels repair, seal, say who they are and share a value, on bad links."""
+    clock, found = VirtualClock(), list[Datagram]()
+    network = VirtualNetwork(clock, seed=seed, latency=0.01, jitter=0.01, loss=0.2)
+    network.datagrams.subscribe(found.append)
+    kinds: dict[int, ipc.ChannelOptions] = {
+        1001: {"reliable": True},
+        1002: {"presence": "one of them"},
+        1003: {"key": ipc.Key(bytes(range(32)))},
+        1004: {"reliable": True, "key": ipc.Key(bytes(range(32))), "presence": "one of them"},
+    }
+    for port, options in kinds.items():
+        for number in range(3):
+            channel = network.open_channel(port, **options)
+            channel.broadcast_all([f"{number} says {said}" for said in range(20)], rate=100).subscribe()
+            channel.latest("leader", int).set(number).subscribe()
+    clock.advance_by(3.0)
+    return found
+
+
+def test_the_same_seed_gives_the_same_packets_in_any_process() -> None:
+    here = packets(1)
+    assert {datagram.destination[1] for datagram in here} >= {1001, 1002, 1003, 1004}
+    assert here == packets(1)
+    assert here != packets(2)
+    command = [sys.executable, "-c", f"from {__name__} import packets; print(packets(1))"]
+    for hash_seed in ("1", "2"):
+        environment = {**os.environ, "PYTHONHASHSEED": hash_seed}
+        result = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, check=True)
+        assert result.stdout.strip() == repr(here)
 
 
 def test_a_lossy_link_loses_its_share_and_counts_it(scheduler: TestScheduler, marbles: Marbles) -> None:

@@ -481,7 +481,7 @@ class TestExploring:
         run(channel.broadcast_all(payloads, rate=20_000))
         run(topic.publish(1))
         heard.wait_for_count(1)
-        router: Any = channel._topics  # pyright: ignore[reportPrivateUsage]
+        router: Any = channel._router  # pyright: ignore[reportPrivateUsage]
         assert len(router._finder.routes) <= 8192
         channel.close()
         assert exploring.wait_for_count(1)[0] > 0

@@ -10,15 +10,17 @@ import pytest
 
 from rx_multicast_ipc.testing import FaultyTransport
 from rx_multicast_ipc.testing.conformance import RULES, Rig, Rule
-from rx_multicast_ipc.transport.udp import io_thread, kernel_features
+from rx_multicast_ipc.transport.udp import kernel_features, pollers
 
 from .. import wine
+from ..helpers import THOROUGH
 from ..transport_rigs import (
     beside_packets,
     enveloped,
     framed,
     nats,
     nats_together,
+    on_a_loop,
     sealed,
     udp,
     virtual,
@@ -32,6 +34,22 @@ SOAK = "RX_MULTICAST_IPC_SOAK" in os.environ
 def udp_one_by_one() -> Rig:
     """Live UDP as on a machine without batch system calls and epoll, which the test below takes away."""
     return udp()
+
+
+def udp_on_a_loop() -> Rig:
+    return on_a_loop(udp())
+
+
+def framed_udp_on_a_loop() -> Rig:
+    return framed(on_a_loop(udp()))
+
+
+def sealed_udp_on_a_loop() -> Rig:
+    return sealed(on_a_loop(udp()))
+
+
+def nats_on_a_loop() -> Rig:
+    return on_a_loop(nats())
 
 
 def faultless_udp() -> Rig:
@@ -121,20 +139,35 @@ def wine_fault(rig: Callable[[], Rig], rule: Rule) -> str:
     return faults.get(str(rule), "") if "udp" in rig.__name__ else ""
 
 
-@pytest.mark.parametrize("rule", RULES, ids=str)
-@pytest.mark.parametrize(
-    "rig",
-    [
-        *(udp, udp_one_by_one, virtual, faultless_udp, faultless_virtual),
-        *(framed_udp, framed_virtual, framed_bad_udp, framed_bad_virtual),
-        *(nats, nats_together, *([framed_nats] if SOAK else [])),
-        *(zenoh, zenoh_together),
-        *(udp_beside_packets, virtual_beside_packets, enveloped_udp, enveloped_virtual, framed_enveloped_udp),
-        *(sealed_udp, sealed_virtual, sealed_framed_udp, sealed_framed_bad_virtual),
-        *(sealed_nats, sealed_zenoh, *([sealed_framed_nats, sealed_framed_zenoh] if SOAK else [])),
-    ],
-    ids=lambda rig: rig.__name__,
+USED = udp, udp_on_a_loop, virtual, framed_udp, nats, zenoh, sealed_udp, sealed_framed_udp
+"""What users open, each held to every rule."""
+
+VARIANTS = (
+    *(udp_one_by_one, faultless_udp, faultless_virtual, framed_virtual, framed_bad_udp, framed_bad_virtual),
+    *(nats_together, zenoh_together, framed_udp_on_a_loop, sealed_udp_on_a_loop, nats_on_a_loop),
+    *(udp_beside_packets, virtual_beside_packets, enveloped_udp, enveloped_virtual, framed_enveloped_udp),
+    *(sealed_virtual, sealed_framed_bad_virtual, sealed_nats, sealed_zenoh),
 )
+"""The same in other surroundings, put together otherwise, or as one of several layers."""
+
+SOAKED = (framed_nats, sealed_framed_nats, sealed_framed_zenoh) if SOAK else ()
+
+ROTATION = 4
+
+
+def rigs_for(number: int) -> tuple[Callable[[], Rig], ...]:
+    """Those for a rule: in the short form one in ROTATION of the variants, which are others for the next rule."""
+    return (*USED, *(VARIANTS if THOROUGH else VARIANTS[number % ROTATION :: ROTATION]), *SOAKED)
+
+
+CASES = [
+    pytest.param(rig, rule, id=f"{rig.__name__}-{rule}")
+    for number, rule in enumerate(RULES)
+    for rig in rigs_for(number)
+]
+
+
+@pytest.mark.parametrize(("rig", "rule"), CASES)
 def test_the_transport_keeps_the_promise(
     rig: Callable[[], Rig], rule: Rule, monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest
 ) -> None:
@@ -143,5 +176,5 @@ def test_the_transport_keeps_the_promise(
     if rig is udp_one_by_one:
         monkeypatch.setattr(kernel_features, "find", lambda: kernel_features.PLAIN)
         monkeypatch.setattr(kernel_features, "_current", kernel_features.PLAIN)
-        monkeypatch.setattr(io_thread, "_new_poller", io_thread._Selector)  # pyright: ignore[reportPrivateUsage]
+        monkeypatch.setattr(pollers, "new_poller", pollers.Selector)
     rule(rig())

@@ -5,9 +5,9 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator
 
-from ...group import Ip
 from ...transport.udp import kernel_features
 from ...validation.environment import INTERFACE as INTERFACE_VARIABLE
+from ...validation.numeric_address import Ip
 from ...validation.secrets_in_urls import masked
 from . import mends
 from .check_context import Examination

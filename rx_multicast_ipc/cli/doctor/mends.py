@@ -140,6 +140,17 @@ def let_in(platform: Platform, group: Group) -> Mends:
     )
 
 
+def let_replies_in(address: str) -> Mends:
+    """For a firewall that admits the group's port, but not what one machine sends to this end alone."""
+    table = "ip6tables" if ":" in address else "iptables"
+    return (
+        f"on Linux: sudo {table} -I INPUT -p udp -s {address} -j ACCEPT, or: sudo ufw allow proto udp from {address}",
+        f'on Windows: New-NetFirewallRule -DisplayName "UDP of {address}" -Direction Inbound -Protocol UDP'
+        f" -RemoteAddress {address} -Action Allow",
+        "on macOS: System Settings > Network > Firewall > Options: allow incoming connections for Python",
+    )
+
+
 def let_out(platform: Platform, group: Group) -> Mends:
     """For a firewall on this machine that drops what goes."""
     return _pick(

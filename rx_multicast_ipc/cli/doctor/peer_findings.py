@@ -6,6 +6,7 @@ from collections.abc import Collection, Iterator
 from typing import Final
 
 from ..output import host_port
+from . import mends
 from .finding import Finding, Severity, fault, note, ok, warning
 from .peer_exchange import PATIENCE, Exchange, Peer, Silence
 
@@ -74,6 +75,18 @@ def _of_ways(exchange: Exchange, peer: Peer, name: str, subject: str, *, silent:
     if not peer.proved and peer.heard.count < PATIENCE:
         seen = f"{peer.heard.count} of its messages came on {subject}, and it answered nothing that was sent to it"
         yield note("unproved", name, seen, "it has only just come or already gone, or its address is forged")
+        return
+    if not peer.proved and report is None:
+        yield fault(
+            "one-way",
+            name,
+            f"{peer.heard.count} of its messages to the group came on {subject}, and nothing that it sends to this end "
+            "alone: nothing arrives from here to there, or no replies arrive here",
+            "a firewall drops them, here or there; one that admits the group's port alone drops replies, which go to a "
+            "port that the system chooses",
+            *mends.let_replies_in(peer.address[0]),
+            *_MEND_ONE_WAY,
+        )
         return
     # The last ones may be on their way.
     out_sent = report.last - report.first + 1 if report is not None and report.heard else exchange.sent

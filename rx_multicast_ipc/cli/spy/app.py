@@ -7,6 +7,7 @@ import re
 import time
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
+from functools import partial
 from typing import Any, ClassVar, Final
 
 from reactivex.disposable import CompositeDisposable
@@ -18,43 +19,33 @@ from textual.containers import Container, VerticalScroll
 from textual.widgets import Footer, Input, Static
 
 from ...channel import Channel
-from ...channel_events import ChannelEvent, Forbidden, Gap, Joined, Left, Rejected
+from ...channel_events import ChannelEvent
 from ...errors import ChannelClosed, Unsupported
 from ...message import Address
 from ...option_values.member import Member, names_by_sender
-from ...strangers.printable_text import printable, printable_bytes
+from ...strangers.printable_text import printable
 from ...validation.topic_name import split_topic
 from .. import exit_codes
-from ..output import clock, host_port
+from ..output import host_port
+from .event_notice import EventNotice
 from .log_notices import Notices
-from .message_table import Column, Table
+from .message_table import Table
 from .payload_views import View, view_of
-from .traffic import PREVIEW, Heard, Sender, Traffic
+from .table_rows import (
+    MESSAGE_COLUMNS,
+    SENDER_COLUMNS,
+    TOPIC_COLUMN,
+    bytes_text,
+    message_row,
+    sender_row,
+    sender_sort_key,
+)
+from .traffic import Heard, Sender, Traffic
 
 _REFRESH: Final = 0.25
 """Seconds between two looks: 4 a second is quick for an eye, and little for a slow connection."""
 
 _VIEWS: Final[tuple[View, ...]] = ("auto", "text", "json", "hex")
-
-_SENDERS: Final = (
-    Column("sender", 21, whole=True),
-    Column("messages", 10, right=True),
-    Column("msg/s", 9, right=True, optional=True),
-    Column("bytes", 9, right=True, optional=True),
-    Column("bytes/s", 9, right=True, optional=True),
-    Column("last", 6, right=True),
-    Column("last payload"),
-)
-_MESSAGES: Final = (
-    Column("#", 7, right=True, optional=True),
-    Column("time", 15, optional=True),
-    Column("sender", 21, whole=True),
-    Column("topic", 16),
-    Column("size", 6, right=True),
-    Column("payload"),
-)
-_TOPIC: Final = 3
-"""Its column, which is shown once there is one."""
 
 
 class SpyApp(App[int]):
@@ -86,8 +77,8 @@ class SpyApp(App[int]):
         super().__init__()
         self.animation_level = "none"
         self.traffic = Traffic()
-        self.senders = Table[Sender](_SENDERS, self._sender_cells, id="senders")
-        self.messages = Table[Heard](_MESSAGES, self._message_cells, follow=True, id="messages")
+        self.senders = Table[Sender](SENDER_COLUMNS, self._sender_cells, id="senders")
+        self.messages = Table[Heard](MESSAGE_COLUMNS, self._message_cells, follow=True, id="messages")
         self._channel = channel
         self._names: Mapping[Address, str] = {}
         self._status_line = Static(id="status")
@@ -140,10 +131,11 @@ class SpyApp(App[int]):
     def look(self) -> None:
         """Show what there is now."""
         self.traffic.mark(time.monotonic())
-        ordered = sorted(self.traffic.senders.values(), key=self._sort_key, reverse=self._descending)
+        by = partial(sender_sort_key, column=self._sort_by)
+        ordered = sorted(self.traffic.senders.values(), key=by, reverse=self._descending)
         self.senders.marked = self._sort_by, " ▼" if self._descending else " ▲"
         self.senders.show(ordered)
-        self.messages.hidden = frozenset() if self.traffic.has_topics else frozenset({_TOPIC})
+        self.messages.hidden = frozenset() if self.traffic.has_topics else frozenset({TOPIC_COLUMN})
         self.messages.show(list(self.traffic.latest))
         status = self._status()
         if status != self._told:
@@ -174,7 +166,7 @@ class SpyApp(App[int]):
             self._choose(self._search)
 
     def action_sort(self) -> None:
-        self._sort_by = (self._sort_by + 1) % len(_SENDERS)
+        self._sort_by = (self._sort_by + 1) % len(SENDER_COLUMNS)
         self.look()
 
     def action_reverse(self) -> None:
@@ -251,7 +243,7 @@ class SpyApp(App[int]):
             f"[b]{escape(str(self._channel.group))}[/b]",
             f"{total.messages:,} messages",
             f"{total.message_rate:,.0f}/s",
-            f"{_size(total.byte_rate)}/s",
+            f"{bytes_text(total.byte_rate)}/s",
         ]
         if self.traffic.senders.forgotten:
             parts.append(f"{self.traffic.senders.forgotten:,} senders forgotten")
@@ -275,27 +267,10 @@ class SpyApp(App[int]):
         return " │ ".join(parts)
 
     def _sender_cells(self, sender: Sender) -> Sequence[str]:
-        ago = max(0.0, time.time() - sender.last_at)
-        return (
-            self._named(sender.address),
-            f"{sender.messages:,}",
-            f"{sender.message_rate:,.1f}",
-            _size(sender.bytes),
-            f"{_size(sender.byte_rate)}",
-            f"{ago:.0f} s" if ago < 600 else f"{ago / 60:.0f} m",
-            printable_bytes(sender.last),
-        )
+        return sender_row(sender, self._named(sender.address), time.time())
 
-    def _sort_key(self, sender: Sender) -> Any:
-        return (
-            sender.address,
-            sender.messages,
-            sender.message_rate,
-            sender.bytes,
-            sender.byte_rate,
-            -sender.last_at,
-            sender.last,
-        )[self._sort_by]
+    def _message_cells(self, heard: Heard) -> Sequence[str]:
+        return message_row(heard, self._named(heard.message.sender))
 
     def _keep_names(self, members: frozenset[Member]) -> None:
         self._names = names_by_sender(members)
@@ -304,46 +279,10 @@ class SpyApp(App[int]):
         """A sender's name where it has one (presence), or else its address."""
         return self._names.get(sender) or host_port(sender)
 
-    def _message_cells(self, heard: Heard) -> Sequence[str]:
-        message = heard.message
-        topic, payload = split_topic(message.data)
-        return (
-            str(heard.number),
-            clock(message.received_at),
-            self._named(message.sender),
-            topic,
-            str(len(message.data)),
-            ("→ me  " if message.direct else "") + printable_bytes(payload[:PREVIEW]),
-        )
-
     def _tell(self, event: ChannelEvent) -> None:
-        if isinstance(event, Joined | Left):
-            left = f": {event.reason}" if isinstance(event, Left) else ""
-            what = "left" if isinstance(event, Left) else "joined"
-            self.notify(escape(printable(f"{event.member.name} at {host_port(event.member.sender)}{left}")), title=what)
-            return
-        if isinstance(event, Gap):
-            lost = f"{host_port(event.sender)}: {event.count} packets are missing: {event.reason}"
-            self.notify(escape(printable(lost)), title="gap", severity="warning")
-            return
-        if isinstance(event, Rejected):
-            refused = f"{host_port(event.sender)}: {event.count}: {event.reason}"
-            self.notify(escape(printable(refused)), title="rejected", severity="warning")
-            return
-        if isinstance(event, Forbidden):
-            self.notify(escape(printable(f"{event.subject}: {event.reason}")), title="forbidden", severity="warning")
-            return
-        self.notify(escape(printable(f"{event.interface}: {event.change}")), title="network", severity="warning")
+        title, text, severity = EventNotice.of(event)
+        self.notify(escape(printable(text)), title=title, severity=severity)
 
     def _ended(self, fault: Exception | None = None) -> None:
         self._fault = fault or ChannelClosed()
         self.look()
-
-
-def _size(count: float) -> str:
-    """Bytes, for people."""
-    for unit in ("B", "KiB", "MiB", "GiB"):
-        if count < 1000 or unit == "GiB":
-            return f"{count:.0f} {unit}" if unit == "B" else f"{count:.1f} {unit}"
-        count /= 1024
-    raise AssertionError

@@ -41,7 +41,7 @@ class ValueKeeper:
     Args:
         name: of the value.
         transport: sends values.
-        packets: the way of what is asked, out and in.
+        packets: sends and receives questions.
         session: of this opening.
         random: draws what is random.
         refusal: why nobody can subscribe now, or None.
@@ -114,7 +114,7 @@ class ValueKeeper:
         self._go_on()
 
     def on_ask(self, packet: AskPacket, message: Message) -> None:
-        """Somebody asked, or told what it has."""
+        """Another end asked, or told which version it has."""
         now = self._now()
         with self._lock:
             if packet.attempt is None:

@@ -1,16 +1,16 @@
 """One end's copy of a latest value: a state machine without clock or sockets.
 
-Who sets a value sends it to the group, and the later version wins, so that all copies become alike. Whoever comes asks
-the group for what is there. The owner, who set it, answers to all at once, after it waited for 5 ms for others who ask.
-When a few asks found no owner, those who hold the value answer, each after a random time and not if another was quicker
-(RFC 5401, 3.2.1).
+An end that sets a value sends it to the group, and the later version wins, so that all copies become equal. A newcomer
+asks the group for the value. The owner, which set it, waits 5 ms for others that ask, and answers to all at once. When
+a few asks found no owner, the other holders of the value answer, each after a random time and not if another was
+quicker (RFC 5401, section 3.2.1).
 
-So that a value that was lost, or set on one side of a partition, comes through, ends tell from time to time which
-version they have: soon and then ever more seldom after it was set, and not where another has just told the same
-(RFC 6206). Who hears of a later version asks for it; who hears of an earlier one answers.
+So that a value that was lost, or set on one side of a partition, arrives in the end, holders tell from time to time
+which version they have: soon after it was set, then less and less often, and not where another has just told the same
+(RFC 6206). An end that hears of a later version asks for it; one that hears of an earlier one answers.
 
-One who sets a value right after it came may not know yet of versions that are there. When a holder sends it one, it
-sets its value again, once, with a later version.
+A newcomer that sets a value at once may not know of the versions that exist. When a holder sends it one, it sets its
+value again, once, with a later version.
 """
 
 from __future__ import annotations
@@ -24,19 +24,19 @@ from ...strangers.bounded_map import BoundedMap
 from .packets import MOST_ATTEMPTS, Version
 
 _MERGE: Final = 0.005
-"""Seconds for which the owner waits for more who ask."""
+"""Seconds for which the owner waits for more questions."""
 
 _ASK_AGAIN: Final = (0.009, 0.009, 0.009, 0.009, 0.009, 0.02, 0.04, 0.08, 0.16, 0.32, 0.64)
-"""Seconds between asks. After the last, it waits to hear that somebody has a value."""
+"""Seconds between questions. After the last, it waits to hear that somebody has a value."""
 
 _KNOWS_ALL: Final = 10
-"""Asks after which whoever has a value had time to say so."""
+"""Questions after which every holder had time to answer."""
 
 _HOLDERS_ANSWER: Final = MOST_ATTEMPTS
-"""Asks that found no owner, after which those who hold the value answer: a tenth of a second."""
+"""Questions that found no owner, after which other holders answer: a tenth of a second."""
 
 _ASK_SPREAD: Final = 0.004
-"""Seconds over which asks spread of ends that hear of a later version together."""
+"""Seconds over which the questions of ends that hear of a later version together spread."""
 
 _BACK_OFF: Final = 0.05
 _BACK_OFF_FROM: Final = 0.01
@@ -55,10 +55,10 @@ _SPEED: Final = 20e6
 _MOST_ASKERS: Final = 1000
 
 _LARGE: Final = 16_384
-"""Bytes of a value of which the owner tells who asks that it is on its way."""
+"""Bytes of a value from which on the owner tells those that ask that it is on its way."""
 
 _ON_ITS_WAY: Final = 1.0
-"""Seconds after which who was told so asks again."""
+"""Seconds after which an end that was told so asks again."""
 
 NONE: Final = Version()
 

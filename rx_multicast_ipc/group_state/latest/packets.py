@@ -1,4 +1,4 @@
-"""What is sent of latest values: bytes to records and back, without state.
+"""The packets of latest values: records to bytes, and back, without state.
 
 LATEST 7   a value; it travels as a message, so a reliable channel repairs it, and it may be large there
            flags: 1 HELD: it was set before, and this is an answer; count: bytes of the name
@@ -33,7 +33,7 @@ class Version(NamedTuple):
     """When a value was set: later ones are greater, everywhere alike.
 
     Attributes:
-        number: one more than of the latest that was known to who set it (L. Lamport, 1978).
+        number: one more than that of the latest which the setter knew (L. Lamport, 1978).
         setter: the session of that end, which decides between two that were set at the same time.
     """
 
@@ -47,7 +47,7 @@ class LatestValuePacket(NamedTuple):
     Attributes:
         name: which.
         version, value: the value.
-        held: whether this is an answer of one who has it, not sent because it was just set.
+        held: whether this is an answer of a holder, not sent because it was just set.
     """
 
     name: str

@@ -32,7 +32,7 @@ class ValuePort(NamedTuple):
     """What a latest value needs of its channel.
 
     Attributes:
-        held: Observable of what is there: messages whose data are the values' bytes.
+        held: Observable of the values: messages whose data are their bytes.
         set: makes the cold Observable that sets a value's bytes; raises for one that is too large.
     """
 
@@ -43,8 +43,8 @@ class ValuePort(NamedTuple):
 class LatestValue(HotObservable[_T], Generic[_T]):
     """A value that the group shares under one name. Made by :meth:`Channel.latest`.
 
-    An Observable: who subscribes gets the last value at once, if there is one, and then each new one. It is kept by all
-    who opened it; it stays when who set it is gone, as long as one of them is there. It completes on close.
+    An Observable: a subscriber gets the last value at once, if there is one, and then each new one. All channels that
+    opened it keep it, so it outlives the one that set it as long as one of them is open. It completes on close.
 
     Args:
         name: the value's name.

@@ -1,19 +1,17 @@
 """Who is in the group, as one end knows it: a state machine without clock or sockets.
 
-Each member beats to the group, once an interval. Three beats in a row may get lost. Once a fourth is overdue, the
-member is asked directly, three times, and only who answers none of them is called gone, within five intervals of its
-last sign. One who leaves says so, twice, for one packet may be lost. Of whom an engine says that it is gone, it is
-asked at once, and has a quarter of a second.
+Each member sends a packet to the group once an interval, its *beat*. Three beats in a row may get lost. Once the fourth
+is overdue, the member is probed, three times, and has left if it answers none of the probes: within five intervals of
+its last packet. A member that leaves says so, twice, for one packet may be lost. Where an engine reports that a member
+is gone, that member is probed at once, and has a quarter of a second to answer.
 
-Who comes says hello with its first beat, and those who are there bring their next beat forward, which costs no packet
-more than they would have sent. A packet has a number in its session: what is not higher than one before is late.
+A newcomer says hello with its first beat, and the other members bring their next beat forward, which costs no more
+packets than they would have sent. Packets are numbered within a session: one that is not higher than the last is late.
 """
 
 from __future__ import annotations
 
-import heapq
 import math
-from itertools import count
 from random import Random
 from typing import Final, NamedTuple
 
@@ -24,42 +22,40 @@ from ...option_values.member import Member
 from ...option_values.presence import Presence
 from ...strangers.bounded_map import BoundedMap
 from ...strangers.rate_limit import AnswerLimit
+from .deadlines import Deadlines
 from .packet import HELLO, LEAVE, PROBE, PresencePacket
 
 MOST_MEMBERS: Final = 1000
-"""Members that are kept; strangers may make up any number of them. One more takes the place of one that was not heard
+"""Members that are kept; strangers may invent any number of them. One more takes the place of one that was not heard
 for ``_STALE`` seconds, or is left out."""
 
 _STALE: Final = 5.0
 _LOOKS_FOR_STALE: Final = 0.1
-"""Seconds between two looks for one, for each costs a look at all."""
-
-_SPARE: Final = 64
-"""Deadlines of members that are gone, beyond as many as there are members."""
+"""Seconds between two searches for one, for each looks at all members."""
 
 GOODBYE: Final = "said goodbye"
 SILENT: Final = "silent"
-"""Why a member is gone."""
+"""Why a member has left."""
 
 CAME: Final = "came"
 MOVED: Final = "moved"
-"""What else became of one; who moved speaks from another address."""
+"""What else happened to one; one that moved sends from another address."""
 
 _OVERDUE: Final = 4.15
 """Intervals after a sign of life at which the fourth beat is overdue: it may be late by a tenth and some."""
 
 _OVERDUE_UNASKED: Final = 8.15
-"""The same for an end that only listens, and so cannot ask."""
+"""The same for an end that only listens, and so cannot probe."""
 
 _PROBES: Final = 3
 _PROBE_COPIES: Final = 2
-"""Each is sent twice, so that one lost packet does not waste it."""
+"""Each probe is sent twice, so that one lost packet does not waste it."""
 
 _PROBE_WAIT: Final = 0.2
 """Intervals that an answer may take, and up to a fifth more."""
 
 _LOST_WAIT: Final = 0.25
-"""Seconds that one has to answer of whom an engine said that it is gone."""
+"""Seconds that a member has to answer after an engine reported that it is gone."""
 
 _SILENCE: Final = 1.8
 """Intervals without a sign of life from a member's address, after which it may be at another one."""
@@ -71,17 +67,17 @@ _LEAST_PAUSE: Final = 0.25
 """Intervals between two beats, however many say hello."""
 
 _HELLO_SPREAD: Final = 0.02
-"""Seconds for each member that is there, over which their answers to a hello spread."""
+"""Seconds for each member, over which their answers to a hello spread."""
 
 _REMEMBERED: Final = 10.0
-"""Seconds for which a late packet of one who said goodbye does not bring it back."""
+"""Seconds for which a late packet of a member that said goodbye does not bring it back."""
 
 Outgoing = tuple[PresencePacket, Address | None]
 """A packet and where it goes; None is the group."""
 
 
 class Change(NamedTuple):
-    """What became of one member: CAME, MOVED, or why it is gone."""
+    """What happened to one member: CAME, MOVED, or why it has left."""
 
     member: Member
     what: str
@@ -91,15 +87,14 @@ class _Known:
     """A member that is there.
 
     Attributes:
-        heard_at: the last sign of life.
-        address_at: the last one from ``member``'s address, for an end may speak from several.
+        heard_at: when its last packet came.
+        address_at: the same from ``member``'s address, for an end may speak from several.
         number: the highest number of a packet of it.
-        probes: how many it was sent since.
-        lost_at: when an engine said that it is gone, if it was not heard since.
-        look: which of the entries with its name says when to look after it; the others do not count any more.
+        probes: how many were sent to it since.
+        lost_at: when an engine reported that it is gone, if it was not heard since.
     """
 
-    __slots__ = ("address_at", "heard_at", "interval", "look", "lost_at", "member", "number", "probes")
+    __slots__ = ("address_at", "heard_at", "interval", "lost_at", "member", "number", "probes")
 
     def __init__(self, member: Member, interval: float, number: int, now: float) -> None:
         self.member = member
@@ -108,7 +103,6 @@ class _Known:
         self.heard_at = self.address_at = now
         self.probes = 0
         self.lost_at: float | None = None
-        self.look = 0
 
 
 class Roster:
@@ -122,7 +116,7 @@ class Roster:
         now: when it begins.
 
     Attributes:
-        changes: who came and left, not yet taken.
+        changes: what happened to members, not yet taken.
         refused: packets of more members than are kept.
     """
 
@@ -137,8 +131,7 @@ class Roster:
         self._last_beat = -math.inf
         self._greets = True
         self._known: dict[int, _Known] = {}
-        self._deadlines: list[tuple[float, int, _Known]] = []
-        self._pushed = count()
+        self._deadlines: Deadlines[int] = Deadlines()
         self._looks_for_stale_at = now
         self._gone: BoundedMap[int, float] = BoundedMap(MOST_MEMBERS)
         self._answers = AnswerLimit(lambda: self._now)
@@ -149,12 +142,12 @@ class Roster:
 
     @property
     def speaks(self) -> bool:
-        """Whether it says something of itself, and so may ask others."""
+        """Whether it sends packets, and so may probe others."""
         return self._own is not None
 
     @property
     def members(self) -> frozenset[Member]:
-        """All who are there, this end with them."""
+        """All members, this end among them."""
         own = () if self._own is None else (self._own,)
         return frozenset((*own, *(known.member for known in self._known.values())))
 
@@ -172,7 +165,7 @@ class Roster:
                 self.refused += 1
                 return
             known = self._known[session] = _Known(Member(name, *source, about, session), interval, number, now)
-            self._look_after_at(now + interval * self._overdue, known)
+            self._deadlines.set(session, now + interval * self._overdue)
             self.changes.append(Change(known.member, CAME))
         else:
             if number <= known.number or not self._may_be(known, source, flags, now):
@@ -188,25 +181,25 @@ class Roster:
             self._on_flags(known, flags, source, now)
 
     def lose(self, source: Address, now: float) -> None:
-        """An engine says that the end at ``source`` is gone: ask it at once, and call it gone if it does not answer.
+        """An engine reports that the end at ``source`` is gone: probe it at once; it has left if it does not answer.
 
-        The word of an engine is not enough: whoever may speak there may say so of others, and one that lost its way to
-        the engine for a moment is back before anybody should know.
+        The report alone is not enough: any client of the engine could cause it, and an end that lost its connection
+        for a moment is back before anybody needs to know.
         """
         for known in self._known.values():
             if known.member.sender == source:
                 known.lost_at = now
-                self._look_after_at(now, known)
+                self._deadlines.set(known.member.session, now)
 
     def forgive(self, now: float) -> None:
-        """This end is cut off itself: what the engine said of others' ends means nothing. Their beats decide."""
+        """This end lost its own connection, so the engine's reports mean nothing. Beats decide."""
         for known in self._known.values():
             if known.lost_at is not None:
                 known.lost_at = None
-                self._look_after_at(max(now, known.heard_at + known.interval * self._overdue), known)
+                self._deadlines.set(known.member.session, max(now, known.heard_at + known.interval * self._overdue))
 
     def due(self, now: float) -> list[Outgoing]:
-        """What is to be sent now; members that stay silent are gone afterwards."""
+        """What is to be sent now; members that stayed silent have left afterwards."""
         self._now = now
         ready, self._ready = self._ready, []
         if now >= self._beat_at:
@@ -215,21 +208,17 @@ class Roster:
             self._last_beat = now
             jitter = self._random.uniform(-_BEAT_JITTER, _BEAT_JITTER)
             self._beat_at = now + self._presence.interval * (1 + jitter)
-        deadlines = self._deadlines
-        while deadlines and deadlines[0][0] <= now:
-            entry = heapq.heappop(deadlines)
-            known = entry[2]
-            if self._counts(entry):
-                again = self._look_after(known, ready, now)
-                if again < math.inf:
-                    self._look_after_at(again, known)
+        while (session := self._deadlines.take(now)) is not None:
+            again = self._look_after(self._known[session], ready, now)
+            if again < math.inf:
+                self._deadlines.set(session, again)
         return ready
 
     def timer(self) -> float:
         """When :meth:`due` is to be called next if nothing arrives before."""
         if self._ready:
             return self._now
-        return min(self._beat_at, self._deadlines[0][0] if self._deadlines else math.inf)
+        return min(self._beat_at, self._deadlines.next())
 
     def leave(self) -> list[Outgoing]:
         """What is to be sent last."""
@@ -238,20 +227,8 @@ class Roster:
         self._beat_at = math.inf
         return [(self._packet(LEAVE), None) for _ in range(2)]
 
-    def _look_after_at(self, when: float, known: _Known) -> None:
-        known.look = next(self._pushed)
-        heapq.heappush(self._deadlines, (when, known.look, known))
-        if len(self._deadlines) > 2 * len(self._known) + _SPARE:
-            self._deadlines[:] = filter(self._counts, self._deadlines)
-            heapq.heapify(self._deadlines)
-
-    def _counts(self, entry: tuple[float, int, _Known]) -> bool:
-        """Whether this is the entry by which one who is there is looked after."""
-        _, look, known = entry
-        return known.look == look and self._known.get(known.member.session) is known
-
     def _makes_room(self, now: float) -> bool:
-        """Give up the member that was not heard for longest, if that is long; whether there was one."""
+        """Give up the member that was not heard for longest, if that is long enough; returns whether it was."""
         if now < self._looks_for_stale_at:
             return False
         self._looks_for_stale_at = now + _LOOKS_FOR_STALE
@@ -262,7 +239,7 @@ class Roster:
         return True
 
     def _joins(self, session: int, now: float) -> bool:
-        """Whether one who is not there comes with this, and it is no late packet of one who left."""
+        """Whether this packet makes its sender a member: it is no late packet of one that left."""
         left_at = self._gone.get(session)
         return left_at is None or now - left_at > _REMEMBERED
 
@@ -282,7 +259,7 @@ class Roster:
             self._beat_at = min(self._beat_at, soonest + spread * self._random.random())
 
     def _look_after(self, known: _Known, ready: list[Outgoing], now: float) -> float:
-        """Ask one from whom nothing came, or give it up; returns when to look again."""
+        """Probe a silent member, or give it up; returns when to look again."""
         if known.lost_at is not None and known.heard_at <= known.lost_at:
             return self._look_after_lost(known, known.lost_at + _LOST_WAIT, ready, now)
         deadline = known.heard_at + known.interval * self._overdue
@@ -306,20 +283,21 @@ class Roster:
     def _may_be(self, known: _Known, source: Address, flags: int, now: float) -> bool:
         """Whether a packet from ``source`` is taken for one of this member's.
 
-        It keeps its port, but behind a bridge that was replaced; so who has another port is believed after silence.
+        A member keeps its port, except behind a bridge that was replaced; so another port is believed after silence.
         """
         if source[1] == known.member.port:
             return True
         return now - known.heard_at > _SILENCE * known.interval and not flags & LEAVE
 
     def _move(self, known: _Known, source: Address, now: float) -> None:
-        """It speaks from another address than before."""
+        """It sends from another address than before."""
         known.member = msgspec.structs.replace(known.member, address=source[0], port=source[1])
         known.address_at = now
         self.changes.append(Change(known.member, MOVED))
 
     def _remove(self, known: _Known, reason: str) -> None:
         del self._known[known.member.session]
+        self._deadlines.drop(known.member.session)
         self.changes.append(Change(known.member, reason))
 
     def _packet(self, flags: int) -> PresencePacket:

@@ -1,4 +1,4 @@
-"""The packet that says who is there: bytes to record and back, without state.
+"""The packet by which a member announces itself: a record to bytes, and back, without state.
 
 PRESENCE 6   flags: 1 HELLO, 2 PROBE, 4 LEAVE; count: bytes of the name
              session: of the end that speaks; number: of its packets of this kind, from 1
@@ -17,7 +17,7 @@ PRESENCE: Final = 6
 """The kind of packet."""
 
 HELLO: Final = 1
-"""Just opened: whoever is there is to say so."""
+"""Just opened: the other members are to announce themselves."""
 
 PROBE: Final = 2
 """To one end alone: it is to answer at once."""
@@ -33,7 +33,7 @@ class PresencePacket(NamedTuple):
 
     Attributes:
         session: of this opening of the end.
-        number: of its packets of this kind, from 1: what is not higher than one before came late, or twice.
+        number: of its packets of this kind, from 1: one that is not higher than the last came late, or twice.
         flags: of HELLO, PROBE, LEAVE.
         interval: seconds between its beats.
         name, about: see :class:`rx_multicast_ipc.Presence`.

@@ -25,10 +25,10 @@ _log = logging.getLogger("rx_multicast_ipc")
 
 
 class MemberWatch:
-    """Says that a channel is there, and knows who else is. All of it happens on the I/O thread.
+    """Announces a channel to the group, and knows the other members. All of it happens on the I/O thread.
 
     Args:
-        packets: the way of its packets out and in.
+        packets: sends and receives its packets.
         presence: what it says.
         session: of this opening.
         random: draws the jitter.
@@ -70,11 +70,11 @@ class MemberWatch:
 
     @property
     def _may_be_told(self) -> bool:
-        """Whether what an engine says can be made sure of, or strangers are welcome anyway."""
+        """Whether an engine's reports can be checked by a probe, or the channel is open to strangers anyway."""
         return self._roster.speaks or not self._packets.overhead
 
     def _on_lost(self, address: Address | None) -> None:
-        """The engine says that the end there is gone; None: this end lost its way to the engine."""
+        """The engine reports that the end there is gone; None: this end lost its connection to the engine."""
         if not self._over:
             if address is None:
                 self._roster.forgive(self._now())

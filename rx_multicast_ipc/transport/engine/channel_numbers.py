@@ -20,7 +20,8 @@ _last = 0
 def take_number() -> tuple[int, int]:
     """A number, of all that are free the one unused for longest, and the running number to go on with.
 
-    That goes on where the channel before ended that had the number, so that nobody takes what it sends for old.
+    The running number goes on where the channel that had the number before ended, so that nobody takes messages for old
+    ones.
 
     Raises:
         CannotOpen: none is free.

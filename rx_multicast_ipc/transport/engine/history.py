@@ -1,18 +1,14 @@
-"""What an engine kept of a group, on its way."""
+"""Messages that an engine stored of a group, while they are read."""
 
 from __future__ import annotations
 
-from datetime import datetime
 from typing import Protocol
 
 from ..latch import Latch
 
-Since = str | float | datetime
-"""``"all"``, ``"last"``, seconds before now, or a time."""
-
 
 class History(Protocol):
-    """What was kept, on its way."""
+    """A reading of stored messages."""
 
     def start(self) -> None:
         """Begin, on a thread of its own."""

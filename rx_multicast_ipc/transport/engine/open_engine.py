@@ -8,9 +8,9 @@ from ...channel_options import ChannelOptions
 from ...errors import InvalidInterface, Unsupported
 from ...group import Group
 from ...message import Message
-from ...option_values.engines import Engine, Nats, Zenoh
+from ...option_values.engines import Engine, Nats, Since, Zenoh
 from ..base import Hears, Transport
-from .history import History, Since
+from .history import History
 
 
 def open_on_engine(group: Group, options: ChannelOptions, hears: Hears = Hears.ALL) -> Transport:

@@ -24,10 +24,10 @@ _log = logging.getLogger("rx_multicast_ipc")
 KEPT: Final = 5.0
 """Seconds that a connection without ends is kept: a program that sends without a channel would else make one a send."""
 
-_LOOKS_FOR_LAST_WORDS: Final = 0.002
-_LEFT_FOR_THEM: Final = 0.1
-"""Seconds between two looks whether all ends have closed, at the end of the process, and those kept for what they
-said last."""
+_LOOKS_FOR_LAST_SENDS: Final = 0.002
+_LEFT_FOR_SENDS: Final = 0.1
+"""Seconds between two looks whether all ends have closed, at the end of the process, and those that are kept for what
+they sent last."""
 
 _E = TypeVar("_E", bound=End)
 
@@ -74,7 +74,7 @@ class SharedConnection(Generic[_E]):
         """Whether anybody uses it; with the lock held."""
         return bool(self._ends)
 
-    def _say_last(self) -> None:
+    def _close_after_last_sends(self) -> None:
         """Close, once the engine has all that was sent; on the thread."""
         raise NotImplementedError
 
@@ -170,10 +170,10 @@ class SharedConnection(Generic[_E]):
         self._finishing = True
 
         def finish(*_: object) -> None:
-            if self._ends and time.monotonic() < deadline - _LEFT_FOR_THEM:  # their last words are still to come
-                self._thread.scheduler.schedule_relative(_LOOKS_FOR_LAST_WORDS, finish)
+            if self._ends and time.monotonic() < deadline - _LEFT_FOR_SENDS:  # what they send last is still to come
+                self._thread.scheduler.schedule_relative(_LOOKS_FOR_LAST_SENDS, finish)
             else:
-                self._say_last()
+                self._close_after_last_sends()
 
         self._thread.post(finish)
 

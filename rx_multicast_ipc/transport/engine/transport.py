@@ -1,24 +1,27 @@
-"""What all engines share: an end of a group that an existing server carries.
+"""An end of a group that an existing server carries: what is the same for all engines.
 
 How this works. All ends of a process that name one engine alike share one *connection* to it (``connections.py``). The
 connection belongs to one kind of engine; everything that a channel sees belongs to :class:`EngineTransport`:
 
 - Its address is the connection's ``session`` (random, of one connection of one process), its port the number of the
   channel in its process (``channel_numbers.py``). A reply to it reaches this end alone.
-- *Out* (``outgoing.py``): each message to the group has a running number, from 1 on; those to one address are numbered
-  apart, by address. While the engine is away, sends raise ``SendFailed``.
-- *In* (``incoming.py``): the connection calls :meth:`EngineTransport.arrive` on a thread of its own, with messages and
-  their numbers. What is missing is counted, and what came is queued for the end's I/O thread, which is woken once a
-  burst. No lock of sends is taken there, so ``arrive`` may be called within ``publish``.
-- *Own messages* come from memory. The engine need not send them back; those that it does are passed over.
+- *Out* (``numbered_sends.py``): each message to the group has a running number, from 1 on; those to one address are
+  numbered apart, by address. While the engine is away, sends raise ``SendFailed``.
+- *In* (``numbered_arrivals.py``): the connection calls :meth:`EngineTransport.arrive` on a thread of its own, with
+  messages and their numbers. What is missing is counted, and what came is queued for the end's I/O thread, which is
+  woken once a burst. No lock of sends is taken there, so ``arrive`` may be called within ``publish``.
+- *Own messages* come from memory. The engine need not send them back; those that it does are ignored.
 - *Away and back*: the connection calls :meth:`EngineTransport.tell_of`; a :class:`NetworkEvent` in its place.
 """
 
 from __future__ import annotations
 
+import logging
 import time
 from collections.abc import Callable, Sequence
 from typing import Any, Final
+
+from reactivex.abc import DisposableBase
 
 from ...channel_events import ChannelEvent, NetworkChange, NetworkEvent
 from ...channel_options import ChannelOptions
@@ -30,12 +33,17 @@ from ...validation.arguments import shown
 from ..base import Changed, Deliver, Ended, Hears
 from ..own_messages import OwnMessages
 from ..threaded_end import ThreadedEnd
-from ..udp.io_thread import IoThread
+from ..udp.io_loop import io_thread
 from .channel_numbers import give_back, take_number
 from .connection import Connection
-from .incoming import Incoming
-from .outgoing import Outgoing
+from .numbered_arrivals import NumberedArrivals
+from .numbered_sends import NumberedSends
 from .sent_topics import SentTopics
+
+_log = logging.getLogger("rx_multicast_ipc")
+
+_LOSS_CHECK: Final = 1.0
+"""Seconds from a loss to its report, so that reports of more come once a second at most."""
 
 _FOR_GOOD: Final = 1e9
 """Seconds: the timer that keeps the I/O thread of a started end."""
@@ -69,7 +77,9 @@ class EngineTransport(ThreadedEnd):
         if options["send_from"] == "group":
             raise Unsupported('an engine has no shared ports to send from: leave send_from="group" out, or use UDP')
         waits = _Waiting(self)
-        super().__init__(group, IoThread(f"rx_multicast_ipc {group}", waits, self._deliver_what_came, self._fail))
+        super().__init__(
+            group, io_thread(options, f"rx_multicast_ipc {group}", waits, self._deliver_what_came, self._fail)
+        )
         self.family: Family = group.family
         self.to_group: Address = group.address, group.port
         self.hears = hears
@@ -82,11 +92,13 @@ class EngineTransport(ThreadedEnd):
         self._own = OwnMessages(self.to_group, self._capacity, topic) if echoes else None
         self.topics = options["topics"]
         self.by_topic = self.topics is not None and self._has_topics
-        self._incoming = Incoming(self.sender_address, group.sources, self._capacity, by_topic=self.by_topic)
+        self._incoming = NumberedArrivals(self.sender_address, group.sources, self._capacity, by_topic=self.by_topic)
         topics = SentTopics(self.place_of) if self._has_topics else None
-        self._outgoing = Outgoing(self, connection, first, topics, self._own, self._thread.post, self._hear_itself)
-        self._received = self._received_bytes = 0
+        self._outgoing = NumberedSends(self, connection, first, topics, self._own, self._thread.post, self._hear_itself)
+        self._received = self._received_bytes = self._losses_reported = 0
+        self._loss_check: DisposableBase | None = None
         self._gave_back = False
+        self._staying: DisposableBase | None = None
         self._prepare()
         try:
             connection.attach(self)
@@ -184,6 +196,8 @@ class EngineTransport(ThreadedEnd):
         if self.closed or self._deliver is None:
             return 0
         others = self._incoming.take()
+        if self._loss_check is None and self._incoming.lost > self._losses_reported:
+            self._loss_check = self.scheduler.schedule_relative(_LOSS_CHECK, self._report_losses)
         own: list[Message] = []
         if self._own is not None:
             with self._outgoing.lock:
@@ -198,6 +212,19 @@ class EngineTransport(ThreadedEnd):
         self._received_bytes += sum([len(message.data) for message in batch])
         self._deliver(batch)
         return len(batch)
+
+    def _report_losses(self, _scheduler: object, _state: object) -> None:
+        self._loss_check = None
+        lost, dropped = self._incoming.lost, self._incoming.dropped
+        _log.warning(
+            "%s: %d messages of others did not arrive (%d in all, %d of which this process read too slowly for); "
+            "reliable=True repairs such losses",
+            self.group,
+            lost - self._losses_reported,
+            lost,
+            dropped,
+        )
+        self._losses_reported = lost
 
     def _count(self) -> Statistics:
         outgoing = self._outgoing
@@ -235,8 +262,9 @@ class EngineTransport(ThreadedEnd):
             if self._own is not None:
                 self._own.stop()
         self._incoming.take()
-        if self._started:
-            self._staying.dispose()
+        for timer in (self._staying, self._loss_check):
+            if timer is not None:
+                timer.dispose()
         if not self._gave_back:
             self._gave_back = True
             give_back(self.number, self._outgoing.next)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import time
 from collections.abc import Sequence
 from itertools import repeat
-from random import SystemRandom
 from typing import Any, Final
 
 import msgspec
@@ -18,6 +17,7 @@ from ...errors import ChannelClosed, SendFailed
 from ...message import Address, Message
 from ..base import Changed, Deliver, Ended, Hears, Transport, WouldBlock, may_wait, without_waiting
 from ..latch import Latch
+from ..random_numbers import random_of
 from .delivery_queue import DeliveryQueue
 from .envelope import Envelope
 from .message_bodies import bundled
@@ -59,7 +59,7 @@ class EnvelopedTransport(PacketTransport):
         self._queue = DeliveryQueue(self._lock, scheduler, clock, self._is_virtual, lambda: None, self._called)
         self._group_end = transport.group.address, transport.group.port
         self._body_size = packet_size(transport.group) - self.packets.overhead - HEADER_SIZE
-        self._session = SystemRandom().getrandbits(32) or 1
+        self._session = random_of(transport).getrandbits(32) or 1
         self._number = self._sent = self._sent_bytes = self._foreign = self._unheard = 0
         try:
             self.inner.start(self._arrive, self._on_inside_ended, self._tell)

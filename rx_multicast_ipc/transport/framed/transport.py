@@ -5,7 +5,6 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Callable
-from random import SystemRandom
 
 from msgspec.structs import replace
 from reactivex.scheduler import VirtualTimeScheduler
@@ -15,6 +14,7 @@ from ...channel_statistics import Statistics
 from ...message import Address, Message
 from ...option_values.reliable import Acknowledged, Reliable
 from ..base import Changed, Deliver, Ended, Hears, Transport
+from ..random_numbers import random_of
 from ..sealed.sealed_traffic_notice import SealedTrafficNotice
 from .acknowledgement_waiters import Acknowledgement
 from .delivery_queue import DeliveryQueue
@@ -59,7 +59,7 @@ class FramedTransport(PacketTransport):
         self._hears = hears
         self._buffer = transport.statistics.receive_buffer
         size = packet_size(transport.group) - self.packets.overhead
-        self._endpoint = Endpoint(reliable, size, self._buffer, SystemRandom(), now())
+        self._endpoint = Endpoint(reliable, size, self._buffer, random_of(transport), now())
         self._queue = DeliveryQueue(
             *(self._lock, scheduler, now if is_virtual else time.time, is_virtual, self._on_own_taken, self._called)
         )

@@ -1,4 +1,4 @@
-"""Sessions at addresses where they have yet to show that they are there, and what they said meanwhile. Pure."""
+"""Sessions at addresses where they have yet to prove to be, and what they sent meanwhile. Pure."""
 
 from __future__ import annotations
 
@@ -8,14 +8,14 @@ from collections.abc import Callable, Iterator
 from typing import Final, NamedTuple
 
 from ...message import Address, Message
-from .challenge import NONCE_SIZE
+from .challenge_packet import NONCE_SIZE
 from .session import Session
 
 _MOST: Final = 256
 """Newcomers."""
 
-_MOST_PLACES: Final = 8
-"""Addresses at which one session has yet to answer: somebody may pass on its datagrams from elsewhere."""
+_MOST_ADDRESSES: Final = 8
+"""Addresses at which one session has yet to answer: somebody may relay its datagrams from elsewhere."""
 
 _MOST_HELD: Final = 1024
 """Datagrams of one newcomer that wait for its answer."""
@@ -23,19 +23,19 @@ _MOST_HELD: Final = 1024
 _MOST_HELD_BYTES: Final = 2 << 20
 _MOST_HELD_BYTES_OF_ALL: Final = 16 << 20
 
-Place = tuple[bytes, Address]
+_Key = tuple[bytes, Address]
 """The prefix of a session, and an address."""
 
 
 class Claim(NamedTuple):
-    """An answer of a session that somebody passes on, which counts only if it is heard in no other way.
+    """The answer of a session that is relayed, which counts only if the session is reached on no better path.
 
     Attributes:
         number: of the datagram that the answer came in.
         first: what the answer says of the numbers that this end is to hear.
         made_at: when.
-        rivals: what may be heard in a better way: that session, and another one that showed to be at the address
-            itself; and how often each had been heard.
+        rivals: what may be on a better path: that session at its other addresses, and another one that has proved to
+            have this address itself; and how often each had been heard.
     """
 
     number: int
@@ -48,8 +48,8 @@ class Newcomer:
     """A session at an address where it has yet to answer.
 
     Attributes:
-        place: which.
-        session: the same at all its places.
+        address: which.
+        session: the same record at all its addresses.
         challenge: what it is to answer.
         since: when it was heard first.
         due: when it is to be looked at again.
@@ -62,12 +62,12 @@ class Newcomer:
     """
 
     __slots__ = (
-        *("answered", "asked_at", "attempts", "challenge", "claim", "due"),
-        *("heard", "held", "place", "session", "since", "size"),
+        *("address", "answered", "asked_at", "attempts", "challenge", "claim", "due"),
+        *("heard", "held", "session", "since", "size"),
     )
 
-    def __init__(self, place: Place, session: Session, challenge: bytes, now: float) -> None:
-        self.place = place
+    def __init__(self, address: Address, session: Session, challenge: bytes, now: float) -> None:
+        self.address = address
         self.session = session
         self.challenge = challenge
         self.since = self.asked_at = self.due = now
@@ -82,17 +82,17 @@ class Newcomer:
 
 
 class Newcomers:
-    """All newcomers of one end: so many at most, and so much of what they said.
+    """All newcomers of one end: so many at most, and so much of what they sent.
 
     Args:
-        random_bytes: as for :class:`OwnSeals`.
+        random_bytes: as for :class:`OwnSessions`.
     """
 
     def __init__(self, random_bytes: Callable[[int], bytes]) -> None:
         self._random_bytes = random_bytes
-        self._all: dict[Place, Newcomer] = {}
+        self._all: dict[_Key, Newcomer] = {}
         self._sessions: dict[bytes, Session] = {}
-        self._places: Counter[bytes] = Counter()
+        self._counts: Counter[bytes] = Counter()
         self._size = 0
 
     def __len__(self) -> int:
@@ -101,42 +101,44 @@ class Newcomers:
     def __iter__(self) -> Iterator[Newcomer]:
         return iter([*self._all.values()])
 
-    def get(self, place: Place) -> Newcomer | None:
-        return self._all.get(place)
+    def get(self, session: Session, address: Address) -> Newcomer | None:
+        return self._all.get((session.prefix, address))
 
     def session(self, prefix: bytes) -> Session | None:
         """The session with a prefix, if it has yet to answer somewhere."""
         return self._sessions.get(prefix)
 
-    def places_of(self, session: Session) -> int:
+    def addresses_of(self, session: Session) -> int:
         """At how many addresses a session has yet to answer."""
-        return self._places[session.prefix]
+        return self._counts[session.prefix]
 
     def has_room(self, session: Session) -> bool:
-        """Whether one more place of a session is looked at."""
-        return self.places_of(session) < _MOST_PLACES
+        """Whether one more address of a session is looked at."""
+        return self.addresses_of(session) < _MOST_ADDRESSES
 
     @property
     def surplus(self) -> Newcomer | None:
         """Who has to go before another one comes: the oldest, if there are as many as may be."""
         return next(iter(self._all.values())) if len(self._all) >= _MOST else None
 
-    def add(self, place: Place, session: Session, now: float) -> Newcomer:
-        new = self._all[place] = Newcomer(place, session, self._random_bytes(NONCE_SIZE), now)
-        self._sessions[place[0]] = session
-        self._places[place[0]] += 1
+    def add(self, session: Session, address: Address, now: float) -> Newcomer:
+        new = Newcomer(address, session, self._random_bytes(NONCE_SIZE), now)
+        self._all[session.prefix, address] = new
+        self._sessions[session.prefix] = session
+        self._counts[session.prefix] += 1
         return new
 
     def drop(self, new: Newcomer) -> None:
-        """Forget it, and what it said."""
-        del self._all[new.place]
+        """Forget it, and what it sent."""
+        prefix = new.session.prefix
+        del self._all[prefix, new.address]
         self._size -= new.size
-        self._places[new.place[0]] -= 1
-        if not self._places[new.place[0]]:
-            del self._places[new.place[0]], self._sessions[new.place[0]]
+        self._counts[prefix] -= 1
+        if not self._counts[prefix]:
+            del self._counts[prefix], self._sessions[prefix]
 
     def hold(self, new: Newcomer, message: Message, number: int) -> bool:
-        """Keep what it said; False if that is too much."""
+        """Keep what it sent; False if that is too much."""
         size = len(message.data)
         if (
             len(new.held) >= _MOST_HELD

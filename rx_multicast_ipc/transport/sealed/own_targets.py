@@ -1,32 +1,32 @@
-"""What is sealed for this end alone: for one of its seals, or for one of its addresses. Pure."""
+"""What is sealed for this end alone: for one of its sessions, or for one of its addresses. Pure."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 
 from ...message import Address, Message
-from .challenge import LONGEST_PLACE
-from .envelope import Opener, end_text
-from .own_seals import OwnSeals
+from .challenge_packet import LONGEST_SEEN_AT
+from .own_sessions import OwnSessions
+from .packet_cipher import Opener, end_text
 
 
 class OwnTargets:
-    """Opens datagrams, whatever name of this end they are sealed for.
+    """Opens datagrams, whichever session or address of this end they are sealed for.
 
     Args:
-        seals: of this end.
+        sessions: of this end.
         own_addresses: gives its addresses, which may change.
     """
 
-    def __init__(self, seals: OwnSeals, own_addresses: Callable[[], frozenset[Address]]) -> None:
-        self._seals = seals
+    def __init__(self, sessions: OwnSessions, own_addresses: Callable[[], frozenset[Address]]) -> None:
+        self._sessions = sessions
         self._own_addresses = own_addresses
         self._addresses: frozenset[Address] | None = None
-        self._places: frozenset[bytes] = frozenset()
+        self._texts: frozenset[bytes] = frozenset()
         self._all: list[bytes] = []
 
     def renew(self) -> None:
-        """There is another seal."""
+        """There is another session."""
         self._addresses = None
 
     def open(self, opener: Opener, datagram: Message) -> tuple[bytes | None, bytes]:
@@ -42,16 +42,16 @@ class OwnTargets:
                 return packet, target
         return None, b""
 
-    def is_place(self, text: bytes) -> bool:
-        """Whether a place, as challenges tell it, is this end's own."""
+    def is_own_address(self, text: bytes) -> bool:
+        """Whether an address, as challenges tell it, is this end's own."""
         self._current()
-        return text in self._places
+        return text in self._texts
 
     def _current(self) -> list[bytes]:
         own = self._own_addresses()
         if own != self._addresses:
             self._addresses = own
             texts = [*map(end_text, own)]
-            self._places = frozenset(text[:LONGEST_PLACE] for text in texts)
-            self._all = [*self._seals.prefixes, *texts]
+            self._texts = frozenset(text[:LONGEST_SEEN_AT] for text in texts)
+            self._all = [*self._sessions.prefixes, *texts]
         return self._all

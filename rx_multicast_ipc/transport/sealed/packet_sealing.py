@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 import math
-import os
 import time
 from collections.abc import Iterable
 from typing import Final
@@ -12,12 +11,14 @@ from typing import Final
 from reactivex.scheduler import VirtualTimeScheduler
 
 from ...channel_events import Rejected
+from ...channel_scheduler import clock_of
 from ...message import Address, Message
 from ...option_values.key import Keys
 from ...strangers.bounded_map import BoundedMap
 from ..framed.packet_port import PacketPort
 from ..next_timer import NextTimer
-from .challenge import Challenge, pack
+from ..random_numbers import random_of
+from .challenge_packet import Challenge, pack
 from .rejections import Report
 from .sessions import Sessions
 from .wire_format import OVERHEAD
@@ -40,7 +41,6 @@ class PacketSealing:
 
     _port: PacketPort
     _sessions: Sessions
-    _timer: NextTimer
 
     def __init__(self, keys: Keys) -> None:
         self._keys = keys
@@ -55,17 +55,15 @@ class PacketSealing:
     def attach(self, port: PacketPort) -> None:
         self._port = port
         transport = port.transport
-        scheduler = transport.scheduler
-        self._timer = NextTimer(scheduler, self._on_timer)
-        virtual = isinstance(scheduler, VirtualTimeScheduler)
-        self._now = (lambda: scheduler.to_seconds(scheduler.now)) if virtual else time.monotonic
-        self._wall_clock = self._now if virtual else time.time
+        self._now = clock_of(transport.scheduler)
+        self._wall_clock = self._now if isinstance(transport.scheduler, VirtualTimeScheduler) else time.time
+        self._timer = NextTimer(transport.scheduler, self._on_timer)
         group = transport.group
         self._sessions = Sessions(
             self._keys,
             (group.address, group.port),
             lambda: transport.own_addresses,
-            os.urandom,
+            random_of(transport).randbytes,
             self._now(),
             several=group.has_several_interfaces,
         )
@@ -134,7 +132,8 @@ class PacketSealing:
         """Send what is to be sent, and plan when to go on; with the lock. Returns what is to be told without it."""
         sessions, port = self._sessions, self._port
         if sessions.outgoing:
-            outgoing, sessions.outgoing = sessions.outgoing, []
+            outgoing = [*sessions.outgoing]
+            sessions.outgoing.clear()
             port.send_wrapped(outgoing)
         reports = sessions.rejections.take(now)
         if port.is_open:

@@ -1,4 +1,4 @@
-"""What was refused, counted, and told as often as somebody can bear. Pure: time is passed in."""
+"""What was refused, counted, and reported once a second at most. Pure: time is passed in."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ _PAUSE: Final = 1.0
 
 
 class Why(Enum):
-    """Kinds of what is refused: each is told of by itself."""
+    """Kinds of what is refused: each is reported by itself."""
 
     PLAIN = "not sealed"
     OTHER_KEY = "sealed with another key"
     FORGED = "changed on the way, or forged"
     REPLAYED = "sent before, or much too late"
     UNANSWERED = "of an end that does not answer: an old recording, or it left at once"
-    PASSED_ON = "passed on by somebody, while its sender is heard without that"
+    RELAYED = "relayed, while its sender is heard directly"
     TOO_MUCH = "more than is kept while a new end proves that it is there"
 
 
@@ -43,14 +43,18 @@ class Report(NamedTuple):
 
 
 class Rejections:
-    """Counts what is refused, and says what to tell: the first of a kind at once, then once a second at most.
+    """Counts what is refused, and says what to report: the first of a kind at once, then once a second at most.
+
+    Args:
+        copies_are_expected: whether each datagram may come over several interfaces, so that a copy is not reported.
 
     Attributes:
         total: how many there were.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, *, copies_are_expected: bool) -> None:
         self.total = 0
+        self._copies_are_expected = copies_are_expected
         self._waiting: dict[Why, Report] = {}
         self._told_at: dict[Why, float] = {}
 
@@ -60,13 +64,18 @@ class Rejections:
         count += 0 if before is None else before.number
         self._waiting[why] = Report(why, detail, sender, count, why not in self._told_at)
 
+    def add_copy(self, sender: Address) -> None:
+        """A datagram came whose number was taken before."""
+        if not self._copies_are_expected:
+            self.add(Why.REPLAYED, sender)
+
     @property
     def waits(self) -> bool:
-        """Whether anything is to be told yet."""
+        """Whether anything is to be reported yet."""
         return bool(self._waiting)
 
     def take(self, now: float) -> list[Report]:
-        """What is to be told now."""
+        """What is to be reported now."""
         if not self._waiting:
             return []
         due = [why for why in self._waiting if now >= self._due(why)]

@@ -14,7 +14,7 @@ _log = logging.getLogger("rx_multicast_ipc")
 
 
 class SealedTrafficNotice:
-    """Looks at what comes until the first sealed datagram, of which it tells once.
+    """Looks at what comes until the first sealed datagram, which it reports once.
 
     Args:
         group: which, for people.

@@ -1,11 +1,11 @@
-"""What is known of a session: one salt of one end. Pure."""
+"""A session: what one end has sealed with one salt, as it is known here. Pure."""
 
 from __future__ import annotations
 
 from typing import Final
 
 from ...message import Address
-from .envelope import Opener
+from .packet_cipher import Opener
 from .replay_table import ReplayTable
 
 _LATE: Final = 4096
@@ -14,7 +14,7 @@ _LATE: Final = 4096
 _LATE_DIRECT: Final = 1024
 """The same of those to this end alone, which come by another socket."""
 
-_MOST_PLACES: Final = 32
+_MOST_ADDRESSES: Final = 32
 """Addresses of one session."""
 
 
@@ -26,19 +26,19 @@ class Session:
         opener: for it.
 
     Attributes:
-        places: the addresses where it has shown to be.
-        is_passed_on: whether somebody else is at its place, such as a bridge, and passes on what it says.
+        addresses: where it has proved to be.
+        is_relayed: whether it is reached through somebody else, such as a bridge, whose address that is.
         first: the first number that this end is to hear.
-        heard: how often it was heard at one of them, with a number that is new, or has shown to be at one.
+        heard: how often a new number came from one of its addresses, or it proved to be at one.
     """
 
-    __slots__ = ("_direct", "_group", "first", "heard", "is_passed_on", "opener", "places", "prefix")
+    __slots__ = ("_direct", "_group", "addresses", "first", "heard", "is_relayed", "opener", "prefix")
 
     def __init__(self, prefix: bytes, opener: Opener) -> None:
         self.prefix = prefix
         self.opener = opener
-        self.places: set[Address] = set()
-        self.is_passed_on = False
+        self.addresses: set[Address] = set()
+        self.is_relayed = False
         self.first = 1
         self.heard = 0
         self._group: ReplayTable | None = None
@@ -56,12 +56,12 @@ class Session:
         """Whether :meth:`take` would not take a number."""
         return number < self.first or self._table(direct=direct).was_taken(number)
 
-    def is_at(self, place: Address, *, passed_on: bool) -> None:
-        """It has shown to be at an address. Who passes it on is there alone, and for as long as it is not itself."""
-        if passed_on or self.is_passed_on or len(self.places) >= _MOST_PLACES:
-            self.places.clear()
-        self.is_passed_on = passed_on
-        self.places.add(place)
+    def is_at(self, address: Address, *, relayed: bool) -> None:
+        """It has proved to be at an address. A relay's is its only one, until it is reached at one of its own."""
+        if relayed or self.is_relayed or len(self.addresses) >= _MOST_ADDRESSES:
+            self.addresses.clear()
+        self.is_relayed = relayed
+        self.addresses.add(address)
         self.heard += 1
 
     def _table(self, *, direct: bool) -> ReplayTable:

@@ -8,7 +8,8 @@ from contextlib import suppress
 from typing import Final, NamedTuple
 
 from ...errors import InvalidGroup, InvalidInterface, Unsupported
-from ...group import ALL_INTERFACES, BROADCAST, DEFAULT_GROUP, DEFAULT_INTERFACE, LOOPBACK, Group, Ip
+from ...group import ALL_INTERFACES, BROADCAST, DEFAULT_GROUP, DEFAULT_INTERFACE, LOOPBACK, Group
+from ...validation.numeric_address import Ip
 from . import interface_watch
 from .error_advice import cannot_open, is_exhausted
 from .platform import PLATFORM, PLATFORM_NAME, Platform

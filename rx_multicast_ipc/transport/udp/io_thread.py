@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import os
-import select
-import selectors
 import socket
 import threading
 import time
@@ -12,10 +10,12 @@ from collections import deque
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from functools import partial
-from typing import Protocol
+from typing import Final, Protocol
 
 from ...channel_scheduler import DeliveringScheduler
-from ...subscribing.subscriber_errors import DeliveringThread, report
+from ...subscribing.subscriber_errors import DeliveringThread, is_for_the_caller, report
+from . import pollers
+from .pollers import Poller, Reader, Waker
 
 _FINE = 3e-3
 """Seconds until a timer that are waited for to the microsecond: a paced transfer sends as much less at a time."""
@@ -23,10 +23,7 @@ _FINE = 3e-3
 _LONGEST_WAIT = 3600.0
 """Seconds: the system calls that wait take no more than some weeks."""
 
-Reader = Callable[[], int]
-"""Reads, and returns how many messages it delivered."""
-
-_SOON = 1e-3
+SOON = 1e-3
 """Seconds that lazy work may wait."""
 
 _OFTEN = 5e-3
@@ -42,69 +39,11 @@ _GATHER = 100e-6
 """Seconds to let those arrive: a wake-up costs more than a message, as for network cards' interrupts."""
 
 
-class _Epoll:
-    """Waits for sockets with epoll(7), at half the cost of a selector."""
-
-    def __init__(self) -> None:
-        self._epoll = select.epoll()
-        self._readers: dict[int, Reader] = {}
-        self.wait = self._epoll.poll
-        """Takes seconds, or None for ever; returns pairs of a descriptor and what happened to it."""
-        self.reader = self._readers.get
-        """That of a descriptor, if it is still watched."""
-
-    def wait_finely(self, seconds: float) -> list[tuple[int, int]]:
-        """As :attr:`wait`, which counts whole milliseconds, upwards, and takes two for one; not so select(2)."""
-        with suppress(ValueError):  # its number is too large for select
-            select.select((self._epoll,), (), (), seconds)
-            seconds = 0.0
-        return self.wait(seconds)
-
-    def register(self, watched: socket.socket, reader: Reader, *, for_writing: bool = False) -> None:
-        self._epoll.register(watched, select.EPOLLOUT if for_writing else select.EPOLLIN)
-        self._readers[watched.fileno()] = reader
-
-    def unregister(self, watched: socket.socket) -> None:
-        del self._readers[watched.fileno()]
-        self._epoll.unregister(watched)
-
-    def close(self) -> None:
-        self._epoll.close()
-
-
-class _Selector:
-    """Waits for sockets with what the platform has."""
-
-    def __init__(self) -> None:
-        self._selector = selectors.DefaultSelector()
-        self._readers: dict[int, Reader] = {}
-        self.reader = self._readers.get
-
-    def wait(self, seconds: float | None) -> list[tuple[int, int]]:
-        return [(key.fd, events) for key, events in self._selector.select(seconds)]
-
-    wait_finely = wait
-
-    def register(self, watched: socket.socket, reader: Reader, *, for_writing: bool = False) -> None:
-        self._selector.register(watched, selectors.EVENT_WRITE if for_writing else selectors.EVENT_READ)
-        self._readers[watched.fileno()] = reader
-
-    def unregister(self, watched: socket.socket) -> None:
-        del self._readers[watched.fileno()]
-        self._selector.unregister(watched)
-
-    def close(self) -> None:
-        self._selector.close()
-
-
 _yield: Callable[[], None] = getattr(os, "sched_yield", partial(time.sleep, 0))
 
 
 def _nobody() -> int:
     return 0
-
-
-_new_poller = _Epoll if hasattr(select, "epoll") else _Selector
 
 
 class Lazy(Protocol):
@@ -120,26 +59,8 @@ class _Nothing:
     pending = False
 
 
-class _Waker:
-    """Ends another thread's wait: a descriptor that is written to, and read by who was woken."""
-
-    def __init__(self) -> None:
-        self.reads, self._writes = socket.socketpair()
-        self.reads.setblocking(False)
-        self._writes.setblocking(False)
-
-    def wake(self) -> None:
-        with suppress(OSError):  # full, so it will wake; or closed, so nobody waits
-            self._writes.send(b"\0")
-
-    def read(self) -> int:
-        with suppress(BlockingIOError):
-            self.reads.recv(4096)
-        return 0
-
-    def close(self) -> None:
-        self.reads.close()
-        self._writes.close()
+NOTHING: Final[Lazy] = _Nothing()
+"""No such work."""
 
 
 class IoThread:
@@ -165,24 +86,24 @@ class IoThread:
     def __init__(
         self,
         name: str,
-        lazy: Lazy | None = None,
+        lazy: Lazy = NOTHING,
         run_lazy: Callable[[], object] = _nobody,
         failed: Callable[[BaseException], None] = report,
         spin: float = 0.0,
     ) -> None:
         self._name = name
         self._spin = spin
-        self._lazy = lazy or _Nothing()
+        self._lazy = lazy
         self._run_lazy = run_lazy
         self._failed = failed
-        self.scheduler = DeliveringScheduler(self._wake)
+        self.scheduler = DeliveringScheduler(self._look_at_timers)
         self._reset()
 
     def _reset(self) -> None:
         self._lock = threading.RLock()  # a signal handler may close what its thread was just using
         self._ident: int | None = None
-        self._poller: _Epoll | _Selector | None = None
-        self._waker: _Waker | None = None
+        self._poller: Poller | None = None
+        self._waker: Waker | None = None
         self._starting: threading.Thread | None = None
         self._asleep = False
         self._looks_by_itself = False
@@ -261,7 +182,7 @@ class IoThread:
             try:
                 action()
             except BaseException as error:
-                report(error)
+                self._caught(error)
 
     def forget(self) -> None:
         """Become a thread that was never started, without waiting for a lock (for a forked child)."""
@@ -280,19 +201,29 @@ class IoThread:
         if waker is not None:  # else it ended meanwhile, having done all
             waker.wake()
 
-    def _start(self) -> _Epoll | _Selector:
+    def _look_at_timers(self) -> None:
+        """Have the thread wait no longer than until the next timer; from any thread."""
+        self._wake()
+
+    def _start(self) -> Poller:
         """The poller, and somebody who uses it; with the lock held."""
         if self._poller is None or self._waker is None:
             self._release()
             try:
-                self._waker = waker = _Waker()
-                poller = _new_poller()
+                self._waker = waker = Waker()
+                poller = pollers.new_poller()
                 poller.register(waker.reads, waker.read)
                 self._poller = poller
             except BaseException:
                 self._release()
                 raise
-        if self._ident is None and (self._starting is None or self._starting.ident is None):
+        if self._ident is None:
+            self._begin()
+        return self._poller
+
+    def _begin(self) -> None:
+        """Have somebody wait, read and run what is due; with the lock held, and a poller."""
+        if self._starting is None or self._starting.ident is None:
             self._starting = DeliveringThread(target=self._run, name=self._name, daemon=True)
             try:
                 self._starting.start()
@@ -300,7 +231,6 @@ class IoThread:
                 if not self._watched:
                     self._release()
                 raise
-        return self._poller
 
     def _run(self) -> None:
         with self._lock:
@@ -315,13 +245,13 @@ class IoThread:
         except BaseException as error:
             self._fail(poller, error)
 
-    def _turn(self, poller: _Epoll | _Selector) -> bool:
+    def _turn(self, poller: Poller) -> bool:
         """Wait, read, and run what is due; whether this thread is still the one that does."""
         self._asleep = True  # before the last look at what there is to do
         due = 0.0 if self._posted else self.scheduler.until_next()
         pause = due
         if self._looks_by_itself:
-            pause = _SOON if due is None else min(due, _SOON)
+            pause = SOON if due is None else min(due, SOON)
         elif self._lazy.pending:
             pause = 0.0
         events: list[tuple[int, int]] = []
@@ -336,6 +266,14 @@ class IoThread:
         self._asleep = False
         if not events and not self._lazy.pending:
             self._looks_by_itself = False
+        read = self._work(poller, events)
+        self._read_lately = read > 0
+        if 1 < read < _WORTH_IT:
+            time.sleep(_GATHER)
+        return self._poller is poller
+
+    def _work(self, poller: Poller, events: list[tuple[int, int]]) -> int:
+        """Read, and run what is due; how many messages that was."""
         now = time.monotonic()
         read = 0
         for descriptor, _ in events:  # before timers: what arrived in time beats its time-out
@@ -345,23 +283,26 @@ class IoThread:
             try:
                 read += reader()
             except BaseException as error:  # not even sys.exit() in a subscriber ends the reading
-                report(error)
+                self._caught(error)
             if self._poller is not poller:  # a subscriber forked, and this is the child
-                return False
+                return read
         try:
             self.catch_up()
         except BaseException as error:
-            report(error)
-        self._read_lately = read > 0
-        if 1 < read < _WORTH_IT:
-            time.sleep(_GATHER)
+            self._caught(error)
         try:
             self.scheduler.run_due(now)
         except BaseException as error:
-            report(error)
-        return True
+            self._caught(error)
+        return read
 
-    def _look(self, poller: _Epoll | _Selector, pause: float | None) -> list[tuple[int, int]]:
+    def _caught(self, error: BaseException) -> None:
+        """Report what a reader, a timer or an action raised, unless it is for who called."""
+        if is_for_the_caller(error):
+            raise error
+        report(error)
+
+    def _look(self, poller: Poller, pause: float | None) -> list[tuple[int, int]]:
         """What comes before it sleeps. Meanwhile it is woken as if it slept, which ends the look."""
         now = time.monotonic()
         until = now + (self._spin if pause is None else min(self._spin, pause))
@@ -372,7 +313,7 @@ class IoThread:
             now = time.monotonic()
         return []
 
-    def _fail(self, poller: _Epoll | _Selector, error: BaseException) -> None:
+    def _fail(self, poller: Poller, error: BaseException) -> None:
         """Tell that the thread cannot go on, in spite of more exceptions on the way, and let another one begin anew."""
         for _ in range(_MOST_FAILURES):
             try:
@@ -385,17 +326,23 @@ class IoThread:
             if self._poller is poller:
                 self._watched.clear()
                 self._release()
-                if self._posted or self.scheduler.until_next() is not None:
+                if self._has_work:
                     self._start()
 
-    def _has_ended(self, poller: _Epoll | _Selector) -> bool:
+    def _has_ended(self, poller: Poller) -> bool:
         with self._lock:
             if self._poller is not poller:
                 return True
-            if self._watched or self._posted or self.scheduler.until_next() is not None:
+            if self._watched or self._has_work:
                 return False
             self._release()
+            if self._has_work:  # from somebody who found the thread at work a moment ago
+                self._start()
             return True
+
+    @property
+    def _has_work(self) -> bool:
+        return bool(self._posted) or self.scheduler.until_next() is not None
 
     def _release(self) -> None:
         poller, waker = self._poller, self._waker

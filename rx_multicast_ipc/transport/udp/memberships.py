@@ -9,7 +9,7 @@ import time
 from collections.abc import Callable, Iterable
 from contextlib import suppress
 from functools import partial
-from typing import Final, NamedTuple
+from typing import Final
 
 from reactivex.abc import DisposableBase
 
@@ -17,11 +17,14 @@ from ...channel_events import NetworkChange, NetworkEvent
 from ...errors import MulticastError, NoRoute
 from ...group import ALL_INTERFACES, Group
 from ...message import Address
+from ..next_timer import NextTimer
 from . import host_addresses, interfaces
 from .error_advice import is_exhausted
 from .group_socket import Listener, OwnSends
 from .interfaces import Nic
-from .io_thread import IoThread, Reader
+from .io_thread import IoThread
+from .join_refusals import JoinRefusals
+from .pollers import Reader
 
 _log = logging.getLogger("rx_multicast_ipc")
 
@@ -31,26 +34,9 @@ _SETTLING: Final = 0.02
 _LOOK_AGAIN: Final = 0.5
 """Seconds until another look, where a change could not be followed yet or the platform gives no notice."""
 
-_LONGEST_PAUSE: Final = 60.0
-"""Seconds, to which the pauses between two tries grow at an interface that refuses."""
-
 _REJOIN: Final = 125.0
 """Seconds between two reports of the membership: the query interval of RFC 2236 and RFC 3376. A switch that no router
 asks forgets a group after 260."""
-
-
-class _Refusal(NamedTuple):
-    """An interface that could not be joined.
-
-    Attributes:
-        nic: how it was then.
-        pause: seconds until the next try.
-        until: when that is, by the monotonic clock.
-    """
-
-    nic: Nic
-    pause: float
-    until: float
 
 
 class Memberships:
@@ -78,10 +64,9 @@ class Memberships:
         self._lock = threading.RLock()
         self._readers: dict[int, Reader] = {}
         self._dropped_before = 0
-        self._refusals: dict[int, _Refusal] = {}
+        self._refusals = JoinRefusals()
         self._notices: socket.socket | None = None
-        self._look: DisposableBase | None = None
-        self._look_due = 0.0
+        self._look = NextTimer(thread.scheduler, self._look_around)
         self._next_rejoin: DisposableBase | None = None
         self._closed = False
         self.nics: dict[int, Nic] = {
@@ -163,9 +148,9 @@ class Memberships:
         """Let go of all sockets."""
         with self._lock:
             self._closed = True
-            for timer in (self._look, self._next_rejoin):
-                if timer is not None:  # it would keep the thread
-                    timer.dispose()
+            self._look.stop()  # a timer would keep the thread
+            if self._next_rejoin is not None:
+                self._next_rejoin.dispose()
             opened = [listener.socket for listener in self._listeners.values()]
             for one in opened if self._notices is None else [*opened, self._notices]:
                 self._thread.unwatch(one)
@@ -193,16 +178,11 @@ class Memberships:
         return 0
 
     def _look_in(self, seconds: float) -> None:
-        due = time.monotonic() + seconds
-        if self._look is not None:
-            if self._look_due <= due:
-                return
-            self._look.dispose()
-        self._look, self._look_due = self._thread.scheduler.schedule_relative(seconds, self._look_around), due
+        now = time.monotonic()
+        self._look.call_at(now + seconds, now)
 
-    def _look_around(self, _scheduler: object, _state: object) -> None:
+    def _look_around(self) -> None:
         """Be on the interfaces that there are now, and off those that are gone."""
-        self._look = None
         if self._closed:
             return
         found: dict[int, Nic] = {}
@@ -237,12 +217,11 @@ class Memberships:
         for event in events:
             _log.info("%s: %s %s %s", self._group, event.interface, event.change, event.address)
             self._changed(event)
-        self._refusals = {number: refusal for number, refusal in self._refusals.items() if number in found}
+        self._refusals.keep(found)
         if self._notices is None:
             self._look_in(_LOOK_AGAIN)
         elif self._refusals:
-            next_try = min(refusal.until for refusal in self._refusals.values())
-            self._look_in(max(_SETTLING, next_try - time.monotonic()))
+            self._look_in(max(_SETTLING, self._refusals.next_try() - time.monotonic()))
         elif len(self.nics) < len(found):
             self._look_in(_LOOK_AGAIN)
 
@@ -262,16 +241,15 @@ class Memberships:
 
     def _try_to_join(self, nic: Nic, events: list[NetworkEvent]) -> None:
         """Join, unless it refused a short while ago and did not change since."""
-        before = self._refusals.pop(nic.number, None)
-        if before is not None and before.nic == nic and time.monotonic() < before.until:
-            self._refusals[nic.number] = before
+        if not self._refusals.may_try(nic, time.monotonic()):
             return
         try:
             self._join(nic, events)
         except MulticastError as error:
             _log.debug("%s: cannot join on %s yet: %s", self._group, nic.name, error)
-            pause = _LOOK_AGAIN if before is None or before.nic != nic else min(2 * before.pause, _LONGEST_PAUSE)
-            self._refusals[nic.number] = _Refusal(nic, pause, time.monotonic() + pause)
+            self._refusals.add(nic, time.monotonic())
+        else:
+            self._refusals.forget(nic.number)
 
     def _join(self, nic: Nic, events: list[NetworkEvent]) -> None:
         listener = Listener(self._group, nic, self._receive_buffer, self._gro)

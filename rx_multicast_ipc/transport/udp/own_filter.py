@@ -13,8 +13,8 @@ import struct
 from collections.abc import Iterable
 from typing import Final
 
-from ...group import Ip
 from ...message import Address
+from ...validation.numeric_address import Ip
 from .platform import PLATFORM
 
 _SO_ATTACH_FILTER: Final = 26

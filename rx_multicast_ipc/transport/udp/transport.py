@@ -24,9 +24,11 @@ from ..threaded_end import ThreadedEnd
 from . import datagram_readers, host_addresses, kernel_features, reader_choice, socket_options
 from .error_advice import cannot_open, is_transient
 from .group_socket import Listener
-from .io_thread import IoThread, Reader
+from .io_loop import io_thread
+from .io_thread import NOTHING
 from .memberships import Memberships
 from .outlet import Outlet
+from .pollers import Reader
 
 _log = logging.getLogger("rx_multicast_ipc")
 
@@ -54,9 +56,9 @@ class UdpTransport(ThreadedEnd):
         self._to_group = group.address, group.port
         echoes = listen and options["echo"] and not self._from_group
         self._own = OwnMessages(self._to_group, receive_buffer) if echoes else None
-        super().__init__(
-            group, IoThread(f"rx_multicast_ipc {group}", self._own, self._deliver_own, self._fail, options["spin"])
-        )
+        name = f"rx_multicast_ipc {group}"
+        lazy = self._own or NOTHING
+        super().__init__(group, io_thread(options, name, lazy, self._deliver_own, self._fail, options["spin"]))
         self._is_loopback = group.is_loopback
         self._reader: datagram_readers.Reader = datagram_readers.PlainReader(group.family)
         self._direct_reader = self._reader

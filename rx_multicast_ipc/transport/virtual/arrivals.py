@@ -123,8 +123,8 @@ class Arrivals:
     def run(self) -> None:
         """Deliver what arrives at the next moment."""
         soon = self._soon
-        arrived = [soon.pop()]
-        at = arrived[0].at
+        first = soon.pop()
+        at, arrived = first.at, [first]
         while soon and soon[-1].at == at:
             arrived.append(soon.pop())
         if not soon and self._buckets:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import os
 from collections.abc import Callable, Sequence
+from random import Random
 
 from reactivex.scheduler import VirtualTimeScheduler
 
@@ -43,7 +44,7 @@ class VirtualHost:
     has_names = False
 
     def __init__(self, wire: Wire, address: str) -> None:
-        self.address = wire.add_host(address)
+        self.address = wire.hosts.add(address)
         self._wire = wire
 
     def __call__(self, group: Group, options: ChannelOptions, hears: Hears = Hears.ALL) -> MemoryTransport:
@@ -51,7 +52,7 @@ class VirtualHost:
             raise InvalidAddress(
                 f"host {self.address} cannot join an {group.family} group; name a host with an {group.family} address"
             )
-        interfaces = interfaces_of(group, self.address, self._wire.interface_name(self.address))
+        interfaces = interfaces_of(group, self.address, self._wire.hosts.interface_name(self.address))
         return MemoryTransport(self._wire, self.address, group, interfaces, options, hears)
 
 
@@ -66,6 +67,7 @@ class MemoryTransport:
         "_deliver",
         "_dropped",
         "_ended",
+        "_random",
         "_receive_buffer",
         "_received",
         "_received_bytes",
@@ -104,11 +106,12 @@ class MemoryTransport:
         self.interfaces = interfaces
         self.names_interfaces = group.has_several_interfaces
         self.is_bound_to_interface = not self.names_interfaces and group.interfaces != (DEFAULT_INTERFACE,)
-        port = wire.free_port(host)
+        port = wire.hosts.free_port(host)
         self.sender_address: Address = interfaces[0].address, port
         self.own_addresses = frozenset((interface.address, port) for interface in interfaces)
         self._wire = wire
         self.number = -1
+        self._random: Random | None = None
         self._deliver: Deliver | None = None
         self._ended: Ended | None = None
         self._changed: Changed | None = None
@@ -123,6 +126,13 @@ class MemoryTransport:
     @property
     def scheduler(self) -> VirtualTimeScheduler:
         return self._wire.scheduler
+
+    @property
+    def random(self) -> Random:
+        """See :func:`~..random_numbers.random_of`; made when it is first needed, for most ends draw nothing."""
+        if self._random is None:
+            self._random = self._wire.random_for(self)
+        return self._random
 
     @property
     def closed(self) -> bool:

@@ -5,8 +5,9 @@ from __future__ import annotations
 from typing import Final, NamedTuple
 
 from ...errors import InvalidInterface
-from ...group import ALL_INTERFACES, DEFAULT_INTERFACE, LOOPBACK, Group, Ip
+from ...group import ALL_INTERFACES, DEFAULT_INTERFACE, LOOPBACK, Group
 from ...message import Family
+from ...validation.numeric_address import Ip
 
 NETWORK_INTERFACE: Final = "eth0"
 """What a host's interface on the network is called, unless it was given a name."""

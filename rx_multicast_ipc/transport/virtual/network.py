@@ -1,111 +1,38 @@
-"""What joins the hosts of a virtual network: who hears a datagram."""
+"""What joins the hosts of a virtual network: who hears a datagram, and when."""
 
 from __future__ import annotations
 
 import errno
 import os
 from collections import defaultdict
-from collections.abc import Callable, Collection, Iterable
-from itertools import chain, count, takewhile
-from typing import Final, NamedTuple, Protocol
+from collections.abc import Callable, Collection, Iterable, Iterator
+from itertools import count
+from random import Random
+from weakref import WeakKeyDictionary
 
 import msgspec
 from reactivex.scheduler import VirtualTimeScheduler
 
 from ...channel_events import NetworkChange
-from ...errors import CannotOpen, InvalidAddress, InvalidInterface
-from ...group import Group, Ip
-from ...message import Address, Family, Message
-from ...validation.arguments import shown
+from ...group import Group
+from ...message import Address, Message
+from ...validation.numeric_address import Ip
 from ..base import Hears
 from .arrivals import Arrival, Arrivals, Carried
-from .host_interfaces import LOOPBACK_ADDRESSES, NETWORK_INTERFACE, Interface
+from .host_interfaces import LOOPBACK_ADDRESSES, Interface
+from .hosts import End, Hosts
 from .link import Link, LinkOptions, Links
 from .room import NOBODY, Hearers, Room
+from .traffic import Datagram, Traffic
 
-_EPHEMERAL_PORTS: Final = range(49_152, 65_536)
-"""The ports that a system gives out by itself (RFC 6335, section 6)."""
-
+_networks: WeakKeyDictionary[VirtualTimeScheduler, Iterator[int]] = WeakKeyDictionary()
+"""How many there were on a clock: a bridge may join those of one seed, and no two ends draw the same numbers."""
 
 _Place = tuple[str, int, bool]
 """A group's address and port, on loopback or not."""
 
 _Copy = tuple[Interface, "Hearers"]
 """One way that a datagram goes, and who hears it there."""
-
-
-class Datagram(NamedTuple):
-    """One datagram that a host sent.
-
-    Attributes:
-        sent_at: virtual seconds.
-        source: the sender's ``(address, port)``.
-        destination: the group's, or the one receiver's.
-        payload: its bytes.
-    """
-
-    sent_at: float
-    source: Address
-    destination: Address
-    payload: bytes
-
-
-class Traffic(msgspec.Struct, frozen=True):
-    """What became of the datagrams of a virtual network. A datagram to a group is a copy for each host that hears it.
-
-    Attributes:
-        sent: datagrams.
-        delivered: copies that reached a receive buffer; where several channels of a host hear the group, one for each.
-        lost: copies that links lost.
-        duplicated: copies that links made more of.
-        cut: copies that a partition, or an interface that was down, stopped.
-    """
-
-    sent: int = 0
-    delivered: int = 0
-    lost: int = 0
-    duplicated: int = 0
-    cut: int = 0
-
-
-class End(Protocol):
-    """What the wire needs to know of a transport."""
-
-    number: int
-    """On its network, where it is the only one that ever has it; the network sets it."""
-
-    @property
-    def group(self) -> Group: ...
-
-    @property
-    def host(self) -> str: ...
-
-    @property
-    def interfaces(self) -> tuple[Interface, ...]: ...
-
-    @property
-    def names_interfaces(self) -> bool:
-        """Whether its messages say which interface they came by."""
-        ...
-
-    @property
-    def is_bound_to_interface(self) -> bool:
-        """Whether what it sends to one address goes by its one interface, and not where the routes lead."""
-        ...
-
-    @property
-    def sender_address(self) -> Address: ...
-
-    @property
-    def hears_itself(self) -> bool: ...
-
-    def arrive(self, batch: list[Message]) -> None: ...
-
-    def resume(self) -> None: ...
-
-    def turn(self, change: NetworkChange) -> None: ...
-
-    def close(self) -> None: ...
 
 
 class Wire:
@@ -116,6 +43,10 @@ class Wire:
         link: what every link is like at first.
         seed: of everything that is drawn: the same seed and the same program give the same traffic.
         on_send: told of each datagram that was sent.
+
+    Attributes:
+        hosts: those that it joins.
+        paused: those whose reading is.
     """
 
     def __init__(
@@ -126,16 +57,15 @@ class Wire:
         on_send: Callable[[Datagram], object] | None = None,
     ) -> None:
         self.scheduler = scheduler
+        self._seed = f"{seed} {next(_networks.setdefault(scheduler, count()))}"
         self._on_send = on_send
         self._links = Links(link or Link(), seed)
-        self._hosts: dict[str, dict[int, End]] = {}
-        self._interface_names: dict[str, str] = {}
+        self.hosts = Hosts()
         self._rooms: defaultdict[_Place, Room] = defaultdict(Room)
         self._ends: dict[int, End] = {}
         self._naming: set[int] = set()
         """The numbers of those whose messages say which interface they came by."""
         self._numbers = count()
-        self._new_hosts = {"IPv4": count(1), "IPv6": count(1)}
         self.paused: set[str] = set()
         self._arrivals = Arrivals(scheduler, self._deliver)
         self._sent = self._delivered = 0
@@ -151,48 +81,16 @@ class Wire:
         links = self._links
         return Traffic(self._sent, self._delivered, links.lost, links.duplicated, links.cut)
 
-    def add_host(self, address: str, interface: str | None = None) -> str:
-        """The host of that address, from now on if there was none; and what its network interface is called."""
-        ip = Ip.parse(address) if isinstance(address, str) else None
-        if ip is None or ip.is_multicast or ip.is_loopback:
-            raise InvalidAddress(
-                f'a virtual host has a numeric address of its own such as "10.0.0.1", not {shown(address)}'
-            )
-        host = str(ip)
-        if interface is not None and (not isinstance(interface, str) or not interface or Ip.parse(interface)):
-            raise InvalidInterface(f'an interface has a name such as "eth0", not {shown(interface)}')
-        self._hosts.setdefault(host, {})
-        if interface is not None:
-            self._interface_names[host] = interface
-        return host
-
-    def interface_name(self, host: str) -> str:
-        """What the network interface of a host is called."""
-        return self._interface_names.get(host, NETWORK_INTERFACE)
-
-    def new_host(self, family: Family) -> str:
-        """A host that was not there before: 10.0.0.1, 10.0.0.2, ..."""
-        for number in takewhile(lambda number: number < 1 << 24, self._new_hosts[family]):
-            host = f"10.{number >> 16}.{number >> 8 & 255}.{number & 255}" if family == "IPv4" else f"fd00::{number:x}"
-            if host not in self._hosts:
-                return self.add_host(host)
-        raise CannotOpen("the virtual network has no address left")
-
-    def free_port(self, host: str) -> int:
-        """A port that no end on ``host`` has."""
-        taken = self._hosts[host]
-        newest = next(reversed(taken), _EPHEMERAL_PORTS[0] - 1)
-        for port in chain(range(newest + 1, _EPHEMERAL_PORTS[-1] + 1), _EPHEMERAL_PORTS):
-            if port not in taken:
-                return port
-        raise CannotOpen(f"host {host} has no port left; close channels that are no longer needed")
+    def random_for(self, end: End) -> Random:
+        """What an end draws from, beside what becomes of its datagrams."""
+        return Random(f"{self._seed} {end.number}")
 
     def attach(self, end: End, hears: Hears) -> None:
         end.number = next(self._numbers)
         self._ends[end.number] = end
         if end.names_interfaces:
             self._naming.add(end.number)
-        self._hosts[end.host][end.sender_address[1]] = end
+        self.hosts.open(end)
         if hears is Hears.ALL:
             for interface in end.interfaces:
                 self._rooms[_place(end.group, interface)].join(end.number, end.host, end.group.sources)
@@ -200,22 +98,22 @@ class Wire:
     def detach(self, end: End) -> None:
         del self._ends[end.number]
         self._naming.discard(end.number)
-        del self._hosts[end.host][end.sender_address[1]]
+        self.hosts.close(end)
         for interface in end.interfaces:
             self._rooms[_place(end.group, interface)].leave(end.number)
 
     def ends(self, host: str) -> list[End]:
         """What is open on ``host``, in the order in which it was opened."""
-        return list(self._hosts[host].values())
+        return list((self.hosts.ends(host) or {}).values())
 
     def set_link(self, hosts: Collection[str], one_way: bool, options: LinkOptions) -> None:
         """See :meth:`Links.change`."""
-        self._links.change([self._known(host) for host in hosts], one_way, options)
+        self._links.change([self.hosts.known(host) for host in hosts], one_way, options)
 
     def partition(self, sides: Iterable[str | Iterable[str]]) -> None:
         """See :meth:`Links.partition`; a side may be one host."""
         self._links.partition(
-            [[self._known(host) for host in ((side,) if isinstance(side, str) else side)] for side in sides]
+            [[self.hosts.known(host) for host in ((side,) if isinstance(side, str) else side)] for side in sides]
         )
 
     def heal(self) -> None:
@@ -224,19 +122,19 @@ class Wire:
 
     def take_down(self, host: str) -> None:
         """Cut one host off, so that it notices: its sends fail."""
-        if self._links.take_down(self._known(host)):
+        if self._links.take_down(self.hosts.known(host)):
             self._turn(host, NetworkChange.DOWN)
 
     def bring_up(self, host: str) -> None:
-        if self._links.bring_up(self._known(host)):
+        if self._links.bring_up(self.hosts.known(host)):
             self._turn(host, NetworkChange.UP)
 
     def pause(self, host: str) -> None:
         """Stop the reading on a host: what arrives waits in the receive buffers."""
-        self.paused.add(self._known(host))
+        self.paused.add(self.hosts.known(host))
 
     def resume(self, host: str) -> None:
-        self.paused.discard(self._known(host))
+        self.paused.discard(self.hosts.known(host))
         for end in self.ends(host):
             end.resume()
 
@@ -303,8 +201,8 @@ class Wire:
         elif self._links.is_down(sender.host):
             raise OSError(errno.ENETUNREACH, os.strerror(errno.ENETUNREACH))
         else:
-            way = Interface(self.interface_name(sender.host), sender.host, False)
-        ends = self._hosts.get(sender.host if local else address)
+            way = Interface(self.hosts.interface_name(sender.host), sender.host, False)
+        ends = self.hosts.ends(sender.host if local else address)
         if ends is None:
             raise OSError(errno.EHOSTUNREACH, os.strerror(errno.EHOSTUNREACH))
         end = ends.get(port)
@@ -324,6 +222,13 @@ class Wire:
 
     def _deliver(self, arrived: list[Arrival]) -> None:
         """What arrives at one moment: one batch for each end."""
+        if len(arrived) == 1:  # as nearly all do where there is jitter
+            (arrival,) = arrived
+            message = arrival.carried.message(arrival.at)
+            if arrival.end in self._naming:
+                message = self._named(message, arrival.carried, arrival.end)
+            self._hand_over(arrival.end, [message])
+            return
         batches: dict[int, list[Message]] = {}
         carried = message = None
         for arrival in arrived:
@@ -337,36 +242,34 @@ class Wire:
                 batches[number] = [heard]
             else:
                 batch.append(heard)
-        links = self._links
         for number, batch in batches.items():
-            end = self._ends.get(number)
-            if end is None:  # closed since
-                continue
-            if links.are_cut:  # what was on its way when the link broke
-                whole, batch = batch, [one for one in batch if not self._is_broken(one, end)]
-                links.cut += len(whole) - len(batch)
-            if batch:
-                self._delivered += len(batch)
-                end.arrive(batch)
+            self._hand_over(number, batch)
+
+    def _hand_over(self, number: int, batch: list[Message]) -> None:
+        """Bring a batch to the end of that number, if it is open and nothing cut it off meanwhile."""
+        end = self._ends.get(number)
+        if end is None:
+            return
+        links = self._links
+        if links.are_cut:
+            whole, batch = batch, [one for one in batch if not self._is_broken(one, end)]
+            links.cut += len(whole) - len(batch)
+        if batch:
+            self._delivered += len(batch)
+            end.arrive(batch)
 
     def _named(self, message: Message, carried: Carried, number: int) -> Message:
         """With the interface that it came by, for who asks for it."""
-        name = carried.interface or self.interface_name(self._ends[number].host)
+        name = carried.interface or self.hosts.interface_name(self._ends[number].host)
         return msgspec.structs.replace(message, interface=name)
 
     def _is_broken(self, message: Message, end: End) -> bool:
         source = message.address
-        return source != end.host and source in self._hosts and self._links.is_cut(source, end.host)
+        return source != end.host and source in self.hosts and self._links.is_cut(source, end.host)
 
     def _turn(self, host: str, change: NetworkChange) -> None:
         for end in self.ends(host):
             end.turn(change)
-
-    def _known(self, host: str) -> str:
-        if not isinstance(host, str) or host not in self._hosts:
-            known = ", ".join(list(self._hosts)[:10]) or "none yet"
-            raise InvalidAddress(f"there is no host {shown(host)} on this network; add it first, there are: {known}")
-        return host
 
 
 def _place(group: Group, interface: Interface) -> _Place:

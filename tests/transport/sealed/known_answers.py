@@ -84,7 +84,7 @@ def known_answers() -> dict[str, Any]:
     opened = challenge(none, none, 0, 0, b"", in_place=False)
     asked = challenge(one, none, 2_500_000, 0, place_text(PLACE), in_place=False)
     answered = challenge(other, one, 1_000_000, 3, place_text(OWN_PLACE), in_place=True)
-    passed_on = challenge(none, other, 0, 3, b"", in_place=False)
+    relayed = challenge(none, other, 0, 3, b"", in_place=False)
     return {
         "key_files": [
             {"key": KEY.hex(), "line": "rx-multicast-ipc-key-1:" + base64.urlsafe_b64encode(KEY + check).decode()}
@@ -121,7 +121,7 @@ def known_answers() -> dict[str, Any]:
                 destination=OWN_PLACE,
                 session=ours,
             ),
-            datagram("the answer to that, through a bridge", passed_on, 6, destination=PLACE, session=theirs),
+            datagram("the answer to that, through a bridge", relayed, 6, destination=PLACE, session=theirs),
         ],
     }
 

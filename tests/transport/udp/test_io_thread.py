@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 import rx_multicast_ipc as ipc
-from rx_multicast_ipc.transport.udp import io_thread
+from rx_multicast_ipc.transport.udp import io_thread, pollers
 
 from ...helpers import PATIENCE, Seen, run, wait_until
 
@@ -19,7 +19,7 @@ from ...helpers import PATIENCE, Seen, run, wait_until
 def sleeps(monkeypatch: pytest.MonkeyPatch) -> list[float | None]:
     """How long I/O threads waited for something to come, at most; each time that they did not merely look."""
     waits: list[float | None] = []
-    make: Any = io_thread._new_poller  # pyright: ignore[reportPrivateUsage]
+    make: Any = pollers.new_poller
 
     def watched() -> Any:
         poller = make()
@@ -33,7 +33,7 @@ def sleeps(monkeypatch: pytest.MonkeyPatch) -> list[float | None]:
         poller.wait = note
         return poller
 
-    monkeypatch.setattr(io_thread, "_new_poller", watched)
+    monkeypatch.setattr(pollers, "new_poller", watched)
     return waits
 
 

@@ -105,7 +105,7 @@ def counted(self, *rest):
     (again if opened.is_set() else opened).set()
 def told(self):
     read_notices(self)
-    print("looks soon:", self._look is not None)
+    print("looks soon:", self._look.due < float("inf"))
     read.release()
     return 0
 memberships.Memberships._look_around, memberships.Memberships._read_notices = counted, told
@@ -117,6 +117,7 @@ with ipc.open_channel(interface="lo") as channel:
     kernel.send(notice(ADD, FROM_A_GATEWAY))
     assert again.wait(15)
     print(looks)
+kernel.close()
 """
     assert said(code, "ip link set lo up") == "looks soon: False\n" * 3 + "looks soon: True\n2\n"
 
@@ -247,9 +248,9 @@ def test_an_interface_that_refuses_is_tried_again_after_growing_pauses_and_at_on
 import subprocess, threading
 import rx_multicast_ipc as ipc
 from rx_multicast_ipc.errors import CannotOpen
-from rx_multicast_ipc.transport.udp import memberships
+from rx_multicast_ipc.transport.udp import join_refusals, memberships
 Listener, tries = memberships.Listener, []
-memberships._LOOK_AGAIN, memberships._LONGEST_PAUSE = 0.01, 0.08
+join_refusals._FIRST_PAUSE, join_refusals._LONGEST_PAUSE = 0.01, 0.08
 enough, patient, willing = threading.Event(), threading.Event(), threading.Event()
 class Refusing(Listener):
     def __init__(self, group, nic, *rest):
@@ -259,7 +260,7 @@ class Refusing(Listener):
 memberships.Listener = Refusing
 look_in = memberships.Memberships._look_in
 def note(self, seconds):
-    refusals = [refusal.pause for refusal in self._refusals.values()]
+    refusals = [refusal.pause for refusal in self._refusals._all.values()]
     if refusals and refusals != tries[-1:]:
         tries.extend(refusals)
     if tries and tries[-1] == 0.08:
@@ -271,7 +272,7 @@ memberships.Memberships._look_in = note
 with ipc.open_channel(interface="all") as channel:
     assert enough.wait(15), tries
     print([each for number, each in enumerate(tries) if each not in tries[:number]])
-    memberships._LOOK_AGAIN = 1000.0
+    join_refusals._FIRST_PAUSE = 1000.0
     subprocess.run(["ip", "addr", "add", "203.0.113.5/24", "dev", "net1"], check=True)
     assert patient.wait(15)
     joined = threading.Event()

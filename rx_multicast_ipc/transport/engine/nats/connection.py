@@ -63,9 +63,9 @@ class NatsConnection(SharedConnection[NatsEnd]):
     """See :class:`rx_multicast_ipc.transport.engine.connection.Connection`.
 
     How this works. Ends that listen alike share a subscription, and the server does not send back what this connection
-    sends: it is handed to the other ends here. The way to the server is the *link*'s (``server_link.py``): who sends
-    writes there at once, and its thread hands what comes to the ends' queues. When it lost a server and found another
-    one, it asks for the :meth:`greeting`, which subscribes to everything again.
+    sends: it is handed to the other ends here. The socket is the *link*'s (``server_link.py``): senders write to it
+    themselves, and its thread hands what arrives to the ends' queues. When it lost a server and found another one, it
+    asks for the :meth:`greeting`, which subscribes to everything again.
 
     Args:
         engine: where to, and who we are.
@@ -299,7 +299,7 @@ class NatsConnection(SharedConnection[NatsEnd]):
     def _is_used(self) -> bool:
         return bool(self._ends or self._listeners)
 
-    def _say_last(self) -> None:
+    def _close_after_last_sends(self) -> None:
         with self._lock:
             if self.up:
                 self._link.ask(self.close)

@@ -18,13 +18,12 @@ from reactivex.disposable import SerialDisposable
 from ....errors import CannotOpen, ChannelClosed, MulticastError, SendFailed
 from ....group import Group
 from ....message import Address, Family, Message
-from ....option_values.engines import Nats
+from ....option_values.engines import Nats, Since
 from ....strangers.decoding import json_object_or_none, whole_or_none
 from ....strangers.printable_text import printable
 from ...latch import Latch
 from ...udp.io_thread import IoThread
 from .. import connections
-from ..history import Since
 from . import subjects, wire
 from .connection import NatsConnection
 from .wire import Delivered

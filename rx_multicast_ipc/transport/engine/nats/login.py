@@ -12,9 +12,9 @@ from pathlib import Path
 from typing import Any, Final, NamedTuple
 
 from ....errors import CannotOpen, InvalidOption, MissingExtra, NotAuthorized
-from ....group import Ip
 from ....option_values.engines import Nats
 from ....strangers.decoding import json_object_or_none
+from ....validation.numeric_address import Ip
 from .wire import NotNats, Parser, Said
 
 PATIENCE: Final = 3.0
@@ -58,21 +58,21 @@ def log_in(engine: Nats, server: tuple[str, int], seconds: float, known_as: str)
     opened = _connect(server, where, deadline)
     try:
         opened.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        talk = _Talk(opened, where, deadline)
-        info = talk.hear_info()
+        handshake = _Handshake(opened, where, deadline)
+        info = handshake.hear_info()
         if info.get("tls_required") or engine.tls:
-            talk.secure(engine, server[0] if server in engine.servers else known_as, info)
-        talk.say(b"CONNECT %b\r\nPING\r\n" % json.dumps(_who_we_are(engine, info)).encode())
-        talk.hear_pong()
-        talk.socket.setblocking(False)
-        return Login(talk.socket, info, talk.parser, server)
+            handshake.secure(engine, server[0] if server in engine.servers else known_as, info)
+        handshake.say(b"CONNECT %b\r\nPING\r\n" % json.dumps(_who_we_are(engine, info)).encode())
+        handshake.hear_pong()
+        handshake.socket.setblocking(False)
+        return Login(handshake.socket, info, handshake.parser, server)
     except BaseException:
         opened.close()
         raise
 
 
-class _Talk:
-    """The first words with a server, by a deadline."""
+class _Handshake:
+    """The handshake with a server, by a deadline."""
 
     def __init__(self, opened: socket.socket, where: str, deadline: float) -> None:
         self.socket = opened

@@ -1,4 +1,4 @@
-"""The way to a NATS server, or to one of a cluster: bytes out, messages in, and back to a server when it is lost."""
+"""The link to a NATS server, or to one of a cluster: bytes out, messages in, and back to a server when it is lost."""
 
 from __future__ import annotations
 
@@ -6,20 +6,19 @@ import logging
 import socket
 import ssl
 import threading
-import time
 from collections import deque
 from collections.abc import Callable
 from contextlib import suppress
-from random import Random
-from typing import Any, Final, Protocol, cast
+from typing import Any, Final, Protocol
 
-from ....errors import CannotOpen, MulticastError, SendFailed
+from ....errors import CannotOpen, SendFailed
 from ....option_values.engines import Nats
-from ....strangers.decoding import json_object_or_none, whole_or_none
+from ....strangers.decoding import json_object_or_none
 from ...base import WouldBlock
 from ...latch import Latch
 from ...udp.io_thread import IoThread
-from .login import PATIENCE, Login, log_in
+from .cluster import Cluster
+from .login import PATIENCE, Login
 from .socket_writer import SocketWriter
 from .wire import Delivered, NotNats, Said
 
@@ -28,24 +27,15 @@ _log = logging.getLogger("rx_multicast_ipc")
 _READ: Final = 65_536
 """Bytes of one read."""
 
-_jitter: Final = Random()  # of its own, so that nobody's seed is used up by a server that is away
-
 _PAYLOAD_LIMIT: Final = 1 << 20
 """Bytes that a server takes which does not say how many."""
-
-_MOST_SERVERS: Final = 256
-"""Servers of a cluster that are remembered."""
 
 _ALIVE: Final = 5.0
 """Seconds after which a silent server is asked whether it is there."""
 
-_FIRST_PAUSE: Final = 0.02
-_LONGEST_PAUSE: Final = 0.4
-"""Seconds between two attempts to get back to a server, the first of which comes at once."""
-
 
 class LinkOwner(Protocol):
-    """Who uses a link, and what the link asks of it, on the link's thread except where it says otherwise."""
+    """The user of a link, and what the link calls, on the link's thread except where it says otherwise."""
 
     def greeting(self) -> bytes:
         """What is to be said to a server first; with the lock held, on any thread."""
@@ -71,7 +61,7 @@ class LinkOwner(Protocol):
 class ServerLink:
     """Logged in from the start; it begins with :meth:`begin`.
 
-    How this works. Who sends writes to the socket itself, under the lock; what the socket does not take is written by
+    How this works. Senders write to the socket themselves, under the lock; what the socket does not take is written by
     the thread, and until then nobody else writes. The thread reads, and gets back to a server when it is lost.
 
     Args:
@@ -91,21 +81,19 @@ class ServerLink:
     """
 
     def __init__(self, engine: Nats, thread: IoThread, lock: threading.RLock, owner: LinkOwner) -> None:
-        self._engine = engine
         self._url = engine.url
         self._thread = thread
         self._lock = lock
         self._owner = owner
-        self._servers = list(engine.servers)
+        self._cluster = Cluster(engine)
         self._pongs: deque[Callable[[], None]] = deque()
         self._waiting: list[Callable[[], None]] = []
         self._closed = False
-        self._pause = 0.0
         self._silent = 0
         self.up = False
         self.where = self.why = ""
         self.payload_limit = 0
-        self._adopt(self._log_in())
+        self._adopt(self._cluster.log_in())
 
     def begin(self) -> None:
         """Greet the server, and read from now on; raises ``RuntimeError`` where no thread can be started."""
@@ -246,13 +234,9 @@ class ServerLink:
 
     def _know(self, info: dict[str, Any]) -> None:
         """Note what a server says of itself, and of the others of its cluster."""
-        limit, urls = info.get("max_payload"), info.get("connect_urls")
+        limit = info.get("max_payload")
         self.payload_limit = limit if isinstance(limit, int) and limit > 0 else self.payload_limit or _PAYLOAD_LIMIT
-        for text in cast("list[object]", urls) if isinstance(urls, list) else ():
-            host, _, port = str(text).rpartition(":")
-            server = host.strip("[]"), whole_or_none(port) or 0
-            if server not in self._servers and 0 < server[1] < 65_536 and len(self._servers) < _MOST_SERVERS:
-                self._servers.append(server)
+        self._cluster.learn(info)
 
     def _look_alive(self, _: object = None) -> None:
         with self._lock:
@@ -266,25 +250,11 @@ class ServerLink:
 
     # Away and back.
 
-    def _log_in(self) -> Login:
-        """Log in at the first server that lets us in; raises what the first one said that refused."""
-        first: MulticastError | None = None
-        deadline = time.monotonic() + PATIENCE
-        for place, server in enumerate(list(self._servers)):
-            left = (deadline - time.monotonic()) / (len(self._servers) - place)
-            try:
-                return log_in(self._engine, server, max(left, 0.1), self._engine.servers[0][0])
-            except MulticastError as error:
-                first = first or error
-        raise first or CannotOpen(f"{self._url} names no server")
-
     def _adopt(self, login: Login) -> None:
         """Use this server from now on."""
         self._socket, self._parser = login.socket, login.parser
         self._writer = SocketWriter(login.socket, self._thread, self._go_on_writing)
         self.where = f"{login.server[0]}:{login.server[1]}"
-        self._servers.remove(login.server)
-        self._servers.append(login.server)  # the last one to come back to
         self._know(login.info)
 
     def _greet(self) -> None:
@@ -312,7 +282,6 @@ class ServerLink:
             waiting, self._waiting = self._waiting, []
             pongs = list(self._pongs)
             self._pongs.clear()
-            self._pause = 0.0
         for action in (*waiting, *pongs):
             action()
         self._owner.lost()
@@ -324,14 +293,13 @@ class ServerLink:
             return
         self._socket.close()
         try:
-            login = self._log_in()
+            login = self._cluster.log_in()
         except Exception as error:
             why = f" ({error})"
             if why != self.why:
                 self.why = why
                 _log.info("%s is still away: %s", self._url, error)
-            self._pause = min(_LONGEST_PAUSE, max(_FIRST_PAUSE, 2 * self._pause))
-            self._thread.scheduler.schedule_relative(self._pause * _jitter.uniform(0.5, 1.0), self._come_back)
+            self._thread.scheduler.schedule_relative(self._cluster.next_pause(), self._come_back)
             return
         with self._lock:
             if self._closed:

@@ -16,8 +16,8 @@ from ..connections import open_end
 from ..sent_topics import Run
 from ..transport import EngineTransport
 from . import subjects
-from .acknowledged_send import Done, Identified, WaitingAcknowledgement
 from .connection import NatsConnection
+from .stream_acknowledgements import Done, Identified, WaitingAcknowledgement
 
 _MOST_REMEMBERED = 8192
 """Subjects whose senders are remembered."""

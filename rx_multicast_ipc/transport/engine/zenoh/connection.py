@@ -230,7 +230,7 @@ class ZenohConnection(SharedConnection[ZenohEnd]):
 
     # The end: see SharedConnection.
 
-    def _say_last(self) -> None:
+    def _close_after_last_sends(self) -> None:
         with suppress(CannotOpen):
             self.flush(_LAST_WORDS)
         self.close()

@@ -1,9 +1,9 @@
-"""The seal around whole packets: AES-256-GCM with a key, and so nonces, of one opening of a channel. Pure.
+"""Seals and opens whole packets: AES-256-GCM with a key, and so nonces, of one opening of a channel. Pure.
 
 The key of a salt is the keyed BLAKE2b of a label, the salt and the group's end; the nonce is the counter. Associated
-with each packet are the header, which stands in the clear, and its *target*, so that nobody can pass it on to another
-end: nothing for the group; for one end, the :attr:`Seal.prefix` of its session, which it takes along wherever it is
-heard, also behind a bridge; or its address, if nothing else is known of it. See :mod:`.wire_format`.
+data are the header, which is in the clear, and the *target*, so that nobody can redirect a packet to another end:
+nothing for the group; for one end, the :attr:`Sealer.prefix` of its session, which is the same wherever it is heard,
+also behind a bridge; or its address, if nothing else is known of it. See :mod:`.wire_format`.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ _LABEL: Final = b"rx_multicast_ipc session\0"
 _NONCE_START: Final = bytes(4)
 
 
-class Seal:
+class Sealer:
     """Seals packets, each with a nonce of its own.
 
     Args:
@@ -89,7 +89,7 @@ class Opener:
 
         Args:
             datagram: whole.
-            target: as for :meth:`Seal.seal`.
+            target: as for :meth:`Sealer.seal`.
         """
         header = datagram[:HEADER_SIZE]
         associated = header + target if target else header

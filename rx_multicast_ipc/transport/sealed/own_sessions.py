@@ -1,4 +1,4 @@
-"""The seals of this end: the one that it seals with, and former ones that others may still know it by. Pure."""
+"""The sessions of this end: the one that it seals with, and former ones that others may still know it by. Pure."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from typing import Final
 from ...message import Address
 from ...option_values.key import Key
 from ...strangers.bounded_map import BoundedMap
-from .envelope import Opener, Seal
+from .packet_cipher import Opener, Sealer
 from .session import Session
 from .wire_format import SALT_SIZE
 
@@ -23,31 +23,31 @@ _SAMPLE: Final = 0.01
 _SAMPLES: Final = 4096
 
 _REMEMBERED: Final = 4
-"""Seals: with these an end answers those who ask for them, and what was sealed for them alone opens."""
+"""Sessions: an end answers with that which it is asked for, and what was sealed for one of them alone opens."""
 
 
-class OwnSeal:
+class OwnSession:
     """One salt of this end.
 
     Attributes:
-        seal: with it.
-        session: what is known of what it has sealed, to know it for its own.
+        sealer: seals with it.
+        session: as others see it, so that what comes back is known for this end's own.
     """
 
-    __slots__ = ("_sample_at", "_samples", "seal", "session")
+    __slots__ = ("_sample_at", "_samples", "sealer", "session")
 
     def __init__(self, key: Key, group: Address, salt: bytes) -> None:
-        self.seal = Seal(key, group, salt)
-        self.session = Session(self.seal.prefix, Opener(key, group, self.seal.prefix))
+        self.sealer = Sealer(key, group, salt)
+        self.session = Session(self.sealer.prefix, Opener(key, group, self.sealer.prefix))
         self._samples: deque[tuple[float, int]] = deque(maxlen=_SAMPLES)
         self._sample_at = -math.inf
 
     def put(self, packet: bytes, target: bytes, now: float) -> bytes:
         """The datagram of a packet. Raises ``OverflowError`` when the salt is used up."""
-        datagram = self.seal.seal(packet, target)
+        datagram = self.sealer.seal(packet, target)
         if now >= self._sample_at:
             self._sample_at = now + _SAMPLE
-            self._samples.append((now, self.seal.last))
+            self._samples.append((now, self.sealer.last))
         return datagram
 
     def first_since(self, time: float) -> int:
@@ -59,11 +59,11 @@ class OwnSeal:
         sampled_at, counter = samples[place]
         if time < sampled_at + _SAMPLE:
             return counter
-        return samples[place + 1][1] if place + 1 < len(samples) else self.seal.last + 1
+        return samples[place + 1][1] if place + 1 < len(samples) else self.sealer.last + 1
 
 
-class OwnSeals:
-    """The seals of one end.
+class OwnSessions:
+    """The sessions of one end.
 
     Args:
         key: to begin with.
@@ -74,30 +74,30 @@ class OwnSeals:
     def __init__(self, key: Key, group: Address, random_bytes: Callable[[int], bytes]) -> None:
         self._group = group
         self._random_bytes = random_bytes
-        self._all: BoundedMap[bytes, OwnSeal] = BoundedMap(_REMEMBERED)
+        self._all: BoundedMap[bytes, OwnSession] = BoundedMap(_REMEMBERED)
         self.renew(key)
 
     def renew(self, key: Key) -> None:
         """Seal with this key, and a new salt, from now on."""
-        self._current = OwnSeal(key, self._group, self._random_bytes(SALT_SIZE))
-        self._all.use(self._current.seal.prefix, lambda _: self._current)
+        self._current = OwnSession(key, self._group, self._random_bytes(SALT_SIZE))
+        self._all.use(self._current.sealer.prefix, lambda _: self._current)
 
     def seal(self, packet: bytes, target: bytes, now: float) -> bytes:
-        """The datagram of a packet; see :meth:`Seal.seal`."""
+        """The datagram of a packet; see :meth:`Sealer.seal`."""
         try:
             return self._current.put(packet, target, now)
         except OverflowError:
-            self.renew(self._current.seal.key)
+            self.renew(self._current.sealer.key)
             return self._current.put(packet, target, now)
 
-    def seal_as(self, own: OwnSeal, packet: bytes, target: bytes, now: float) -> bytes:
-        """The same with a seal that may be a former one: who asked for it knows this end by it."""
+    def seal_as(self, own: OwnSession, packet: bytes, target: bytes, now: float) -> bytes:
+        """The same in a session that may be a former one, for an end that knows this one by it."""
         with suppress(OverflowError):
             return own.put(packet, target, now)
         return self.seal(packet, target, now)
 
-    def get(self, prefix: bytes) -> OwnSeal | None:
-        """The seal with a prefix, if it is one of this end's."""
+    def get(self, prefix: bytes) -> OwnSession | None:
+        """The session with a prefix, if it is one of this end's."""
         return self._all.get(prefix)
 
     @property

@@ -12,8 +12,8 @@ import pytest
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
 from rx_multicast_ipc import Key
-from rx_multicast_ipc.transport.sealed import challenge, envelope
-from rx_multicast_ipc.transport.sealed.envelope import Opener, Seal, end_text, session_key
+from rx_multicast_ipc.transport.sealed import challenge_packet, packet_cipher
+from rx_multicast_ipc.transport.sealed.packet_cipher import Opener, Sealer, end_text, session_key
 from rx_multicast_ipc.transport.sealed.replay_table import ReplayTable
 from rx_multicast_ipc.transport.sealed.wire_format import COUNTER_LIMIT, PREFIX_SIZE, hint_of, looks_sealed
 
@@ -43,8 +43,8 @@ def counting(numbers: Iterable[int]) -> Callable[[int], Iterator[int]]:
 class TestKnownAnswers:
     def test_sealing(self, vector: Any, monkeypatch: pytest.MonkeyPatch) -> None:
         key, group = Key(from_hex(vector["key"])), tuple(vector["group"])
-        monkeypatch.setattr(envelope, "count", counting([vector["counter"]]))
-        seal = Seal(key, group, from_hex(vector["salt"]))
+        monkeypatch.setattr(packet_cipher, "count", counting([vector["counter"]]))
+        seal = Sealer(key, group, from_hex(vector["salt"]))
         assert key.hint == vector["hint"]
         assert session_key(key, from_hex(vector["salt"]), group).hex() == vector["session_key"]
         assert seal.seal(from_hex(vector["packet"]), target_of(vector)).hex() == vector["datagram"]
@@ -69,10 +69,10 @@ def test_the_known_answers_are_what_the_guide_says() -> None:
 @pytest.mark.parametrize("vector", VECTORS["datagrams"], ids=lambda vector: vector["what"])
 def test_challenges_are_read_as_they_were_written(vector: Any) -> None:
     packet = from_hex(vector["packet"])
-    found = challenge.parse(packet)
-    assert (found is not None) == challenge.is_challenge(packet)
+    found = challenge_packet.parse(packet)
+    assert (found is not None) == challenge_packet.is_challenge(packet)
     if found is not None:
-        assert challenge.pack(found) == packet
+        assert challenge_packet.pack(found) == packet
 
 
 def test_known_answers_of_key_files_and_passphrases() -> None:
@@ -98,13 +98,13 @@ def test_what_an_end_is_called_does_not_depend_on_how_its_address_is_written() -
 )
 def test_what_is_sealed_for_one_group_and_key_opens_with_no_other(other: Any) -> None:
     key, group = other
-    datagram = Seal(Key(bytes(31) + b"\1"), GROUP, os.urandom(12)).seal(b"packet")
+    datagram = Sealer(Key(bytes(31) + b"\1"), GROUP, os.urandom(12)).seal(b"packet")
     assert Opener(Key(bytes(31) + b"\1"), GROUP, datagram[:PREFIX_SIZE]).open(datagram) == b"packet"
     assert Opener(key, group, datagram[:PREFIX_SIZE]).open(datagram) is None
 
 
 def test_a_packet_to_one_end_opens_as_no_other() -> None:
-    seal = Seal(Key.new(), GROUP, os.urandom(12))
+    seal = Sealer(Key.new(), GROUP, os.urandom(12))
     opener = Opener(seal.key, GROUP, seal.prefix)
     direct = seal.seal(b"for you", end_text(("192.0.2.7", 5)))
     for wrong in (b"", end_text(("192.0.2.7", 6)), end_text(("192.0.2.8", 5)), seal.prefix):
@@ -116,7 +116,7 @@ def test_a_packet_to_one_end_opens_as_no_other() -> None:
 
 
 def test_every_changed_bit_is_noticed() -> None:
-    seal = Seal(Key.new(), GROUP, os.urandom(12))
+    seal = Sealer(Key.new(), GROUP, os.urandom(12))
     opener = Opener(seal.key, GROUP, seal.prefix)
     datagram = seal.seal(b"0123456789")
     for place in range(8 * len(datagram)):
@@ -127,8 +127,8 @@ def test_every_changed_bit_is_noticed() -> None:
 
 
 def test_a_counter_that_is_used_up_ends_the_salt(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(envelope, "count", counting(range(COUNTER_LIMIT - 1, COUNTER_LIMIT + 5)))
-    seal = Seal(Key.new(), GROUP, os.urandom(12))
+    monkeypatch.setattr(packet_cipher, "count", counting(range(COUNTER_LIMIT - 1, COUNTER_LIMIT + 5)))
+    seal = Sealer(Key.new(), GROUP, os.urandom(12))
     seal.seal(b"the last one")
     with pytest.raises(OverflowError):
         seal.seal(b"one more")
@@ -176,9 +176,9 @@ class TestReplayTable:
 
 
 def test_challenges_come_back_as_they_went() -> None:
-    one = challenge.Challenge(bytes(range(16)), bytes(range(16, 32)), 1.5, 7, b"192.0.2.7 5", in_place=True)
-    assert challenge.parse(challenge.pack(one)) == one
-    assert challenge.is_challenge(challenge.pack(one))
-    packed = challenge.pack(one)
+    one = challenge_packet.Challenge(bytes(range(16)), bytes(range(16, 32)), 1.5, 7, b"192.0.2.7 5", is_there=True)
+    assert challenge_packet.parse(challenge_packet.pack(one)) == one
+    assert challenge_packet.is_challenge(challenge_packet.pack(one))
+    packed = challenge_packet.pack(one)
     for damaged in (packed[:63], packed + bytes(255), b"\xf5\x92" + packed[2:], packed[:2] + b"x" + packed[3:], b""):
-        assert challenge.parse(damaged) is None
+        assert challenge_packet.parse(damaged) is None

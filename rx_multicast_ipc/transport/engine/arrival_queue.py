@@ -13,7 +13,7 @@ _RECORD: Final = 256
 MOST_MESSAGES: Final = 262_144
 
 
-class Arrivals:
+class ArrivalQueue:
     """First in, first out; who uses it holds a lock. One message is held whatever its size.
 
     Args:

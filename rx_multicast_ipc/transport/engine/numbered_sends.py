@@ -29,7 +29,7 @@ Publish = Callable[[E_contra, Sequence[bytes], int, Address | None, Sequence[Run
 """See :meth:`.connection.Connection.publish`."""
 
 
-class Outgoing(Generic[E_contra]):
+class NumberedSends(Generic[E_contra]):
     """Sends by a connection. Numbers are given out under a lock in which it publishes too, so they go out in order.
 
     Args:

@@ -7,22 +7,22 @@ from collections.abc import Sequence
 
 from ...message import Address, Message
 from ...validation.topic_name import name_end
-from .arrivals import Arrivals
+from .arrival_queue import ArrivalQueue
 from .running_numbers import RunningNumbers
 
 
-class Incoming:
+class NumberedArrivals:
     """Takes messages on any thread, under one short lock, and gives them to the end's I/O thread.
 
     Args:
-        own: the end's own address: what it sent to the group comes from memory, and is passed over here.
+        own: the end's own address: what it sent to the group comes from memory, and is ignored here.
         sources: the only senders that are heard in the group; all if there are none.
         capacity: bytes that may wait.
         by_topic: whether what came to the group is numbered within its topic, for the others are not sent here.
 
     Attributes:
         lost: messages that others sent while it heard them, and that it does not get: those that the numbers say are
-            missing, and those that the queue dropped. One that comes late or twice is passed over.
+            missing, and those that the queue dropped. One that comes late or twice is ignored.
     """
 
     def __init__(self, own: Address, sources: Sequence[str], capacity: int, *, by_topic: bool = False) -> None:
@@ -30,7 +30,7 @@ class Incoming:
         self._own = own
         self._sources = sources
         self._lock = threading.RLock()
-        self._arrivals = Arrivals(capacity)
+        self._arrivals = ArrivalQueue(capacity)
         self._numbers = RunningNumbers()
         self.lost = 0
 
