@@ -80,6 +80,23 @@ class Channel:
         self._transport = self._inbox.transport
         self._payload_limit = self._transport.payload_limit
 
+    @classmethod
+    def made_in(
+        cls,
+        made: list[Channel],
+        group: Group,
+        open_transport: OpenTransport = open_current,
+        options: ChannelOptions | None = None,
+    ) -> Channel:
+        """A channel that is in ``made`` before it opens anything.
+
+        So whoever is interrupted, as it is made or before it is kept anywhere, still finds it: see :func:`close_all`.
+        """
+        channel = cls.__new__(cls)
+        made.append(channel)
+        channel.__init__(group, open_transport, options)
+        return channel
+
     @property
     def messages(self) -> HotObservable[Message]:
         """Hot: every message of the group, and every direct one, from subscription on; completes on close.
@@ -517,6 +534,9 @@ class Channel:
         inbox: Inbox | None = getattr(self, "_inbox", None)
         if inbox is None or not inbox.is_open:
             return
+        if not hasattr(self, "_payload_limit"):  # it was interrupted while it was made, and nobody ever had it
+            inbox.transport.close(wait=False)
+            return
         if not isinstance(inbox.transport.scheduler, VirtualTimeScheduler):  # which has nothing that could leak
             warnings.warn(
                 f"{self!r} was forgotten without being closed, so it stays open to the end of the process; "
@@ -559,3 +579,11 @@ class Channel:
 def _of_others(transport: Transport, predicate: Predicate) -> Predicate:
     """Whether a message matches, and the channel did not send it itself."""
     return lambda message: message.sender not in transport.own_addresses and predicate(message)
+
+
+def close_all(made: list[Channel]) -> None:
+    """Close what :meth:`Channel.made_in` made, as far as it came, without waiting."""
+    for channel in made:
+        inbox = channel._inbox if hasattr(channel, "_inbox") else None  # pyright: ignore[reportPrivateUsage]
+        if inbox is not None and inbox.is_open:
+            inbox.transport.close(wait=False)
