@@ -122,3 +122,14 @@ def test_retries_without_number_end() -> None:
     told: list[str] = []
     owner.source.pipe(ops.retry()).subscribe(on_completed=lambda: told.append("completed"))
     assert told == ["completed"]
+
+
+def test_who_subscribed_before_the_end_completes_though_the_thread_comes_later() -> None:
+    owner = Owner()
+    seen: list[object] = []
+    owner.source.put(1)
+    owner.source.subscribe(seen.append, seen.append, lambda: seen.append("end"))
+    owner.refusal = ChannelClosed()
+    owner.source.end()
+    owner.turn()
+    assert seen == ["end"]

@@ -23,7 +23,7 @@ _FINE = 3e-3
 _LONGEST_WAIT = 3600.0
 """Seconds: the system calls that wait take no more than some weeks."""
 
-SOON = 1e-3
+_SOON = 1e-3
 """Seconds that lazy work may wait."""
 
 _OFTEN = 5e-3
@@ -54,9 +54,14 @@ class Lazy(Protocol):
         """Whether there is any."""
         ...
 
+    @property
+    def crowded(self) -> bool:
+        """Whether there is so much of it that it had better be done now."""
+        ...
+
 
 class _Nothing:
-    pending = False
+    pending = crowded = False
 
 
 NOTHING: Final[Lazy] = _Nothing()
@@ -251,7 +256,7 @@ class IoThread:
         due = 0.0 if self.posted else self.scheduler.until_next()
         pause = due
         if self._looks_by_itself:
-            pause = SOON if due is None else min(due, SOON)
+            pause = _SOON if due is None else min(due, _SOON)
         elif self._lazy.pending:
             pause = 0.0
         events: list[tuple[int, int]] = []
