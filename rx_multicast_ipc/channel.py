@@ -211,6 +211,8 @@ class Channel:
 
             payload, seconds = as_payload(data, self._payload_limit), check_timeout(timeout)
             return send_acknowledged(transport, payload, seconds, self._inbox.closing)
+        if type(data) is bytes and len(data) <= self._payload_limit:  # and no call for what is right already
+            return Send(transport, data)
         return Send(transport, as_payload(data, self._payload_limit))
 
     @overload

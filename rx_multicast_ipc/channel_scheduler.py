@@ -122,7 +122,7 @@ class TimerScheduler(MonotonicTime, PeriodicScheduler):
 
     def until_next(self) -> float | None:
         """Seconds until the next action is due, 0 or more; None if none is queued."""
-        due = self._next_due()
+        due = self.next_due()
         return None if due is None else max(0.0, due - time.monotonic())
 
     @property
@@ -137,7 +137,7 @@ class TimerScheduler(MonotonicTime, PeriodicScheduler):
 
     def run_due(self, now: float) -> None:
         """Run every action that is due by ``now`` (``time.monotonic`` seconds), but none that those schedule."""
-        due = self._next_due()
+        due = self.next_due()
         if due is None or due > now:
             return
         with self._lock:
@@ -151,7 +151,8 @@ class TimerScheduler(MonotonicTime, PeriodicScheduler):
                 timer.queued = False
             timer.run(self)
 
-    def _next_due(self) -> float | None:
+    def next_due(self) -> float | None:
+        """When the next action is due, in ``time.monotonic`` seconds; None if none is queued."""
         if not self._heap:  # without the lock: asked for at every turn of the owner's loop
             return None
         try:

@@ -32,6 +32,7 @@ class Pace:
     """
 
     counts = True
+    together = 0
 
     def __init__(self, transfer: Transfer, rate: float, scheduler: PeriodicScheduler) -> None:
         self._transfer = transfer

@@ -25,7 +25,8 @@ class OwnMessages:
 
     Args:
         group: where they are sent to.
-        capacity: bytes of payloads, and 256 for each, that wait.
+        capacity: bytes of payloads, and 256 for each, that wait. What is sent together is taken as long as half of them
+            are free.
         topic: the subject that they are sent by, on an engine, if it is one of others.
 
     Attributes:
@@ -44,6 +45,11 @@ class OwnMessages:
         self.pending = False
         self.dropped = 0
 
+    @property
+    def crowded(self) -> bool:
+        """Whether there may soon be too many."""
+        return 2 * self._size > self._capacity
+
     def start(self) -> None:
         """From now on somebody takes them."""
         self._wanted = True
@@ -54,10 +60,10 @@ class OwnMessages:
         self._wanted = False
         self.clear()
 
-    def put(self, payloads: Sequence[bytes], sender: Address, interface: str = "") -> None:
-        """Add what was sent, or is about to be, together."""
-        size = sum(map(len, payloads)) + _RECORD * len(payloads)
-        if self._size + size > self._capacity and self._sends:
+    def put(self, payloads: Sequence[bytes], size: int, sender: Address, interface: str = "") -> None:
+        """Add what was sent, or is about to be, together: so many bytes."""
+        size += _RECORD * len(payloads)
+        if self._size + size > self._capacity and self.crowded:
             self.dropped += len(payloads)
             return
         self._size += size

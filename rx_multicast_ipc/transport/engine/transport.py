@@ -286,6 +286,11 @@ class _Waiting:
         own = end._own  # pyright: ignore[reportPrivateUsage]
         return end._started and bool(end._incoming or (own is not None and own.pending))  # pyright: ignore[reportPrivateUsage]
 
+    @property
+    def crowded(self) -> bool:
+        own = self._end._own  # pyright: ignore[reportPrivateUsage]
+        return own is not None and own.crowded
+
 
 def _yes() -> bool:
     return True

@@ -10,17 +10,21 @@ import time
 import weakref
 from collections.abc import Callable
 from contextlib import suppress
+from functools import partial
 from typing import Final
 
 from ...channel_options import ChannelOptions
 from ...subscribing import deadlocks
 from ...subscribing.subscriber_errors import HERE, report
-from .io_thread import SOON, IoThread, Lazy
+from .io_thread import IoThread, Lazy
 
 _log = logging.getLogger("rx_multicast_ipc")
 
 _SAME: Final = 50e-6
 """Seconds between two times that are told apart: asyncio's timers are coarser."""
+
+_SOON: Final = 10e-3
+"""Seconds that lazy work may wait: an alarm, and a turn for it, cost more than a send."""
 
 Loop = asyncio.AbstractEventLoop
 
@@ -69,9 +73,9 @@ class IoLoop(IoThread):
 
     def _reset(self) -> None:
         super()._reset()
-        self._watch: weakref.ref[_Watch] | None = None
+        self._watch: weakref.ref[partial[None]] | None = None
         self._attached = False
-        self._in_turn = self._turn_follows = self._hurry = False
+        self._in_turn = self._turn_follows = self._hurry = self._looks_soon = False
         self._alarm: asyncio.TimerHandle | None = None
         self._alarm_due = 0.0
 
@@ -86,13 +90,21 @@ class IoLoop(IoThread):
         elif not self._loop.is_running():
             if self._attached:
                 super()._wake()  # for when it goes on
+        elif self._lazy.crowded and self.is_current and not self._in_turn:
+            self._take_turn()  # for who is on the loop and does not let it go on
         elif awaited():
             self._hurry = True
             self._wake()
         elif not self.is_current:
             super().run_soon(awaited)
         elif not self._in_turn and self._attached:
-            self._set_alarm(self.scheduler.until_next())
+            self._look_soon()
+
+    def call(self, action: Callable[[], None]) -> None:
+        super().call(action)
+        if self._lazy.pending and self.is_current:  # which may be what it begins to wait for
+            self._hurry = True
+            self._wake()
 
     def unwatch(self, watched: socket.socket) -> None:
         super().unwatch(watched)
@@ -121,8 +133,9 @@ class IoLoop(IoThread):
 
     def _look_at_timers(self) -> None:
         if self._attached and self.is_current:
-            if not self._in_turn:
-                self._set_alarm(self.scheduler.until_next())
+            due = self.scheduler.next_due()
+            if due is not None and not self._in_turn:
+                self._set_alarm(due)
         else:
             self._wake()
 
@@ -135,7 +148,7 @@ class IoLoop(IoThread):
         elif _running() is loop:
             self._attach()
         elif self._watch is None:
-            attach = _Watch(self._attach_later)
+            attach = partial(self._attach_later)
             self._watch = weakref.ref(attach, self._on_dropped)
             try:
                 loop.call_soon_threadsafe(attach)
@@ -154,7 +167,7 @@ class IoLoop(IoThread):
         loop, poller = self._loop, self._poller
         assert loop is not None
         assert poller is not None
-        watch = _Watch(self._take_turn)
+        watch = partial(self._take_turn)  # which the loop alone keeps
         try:
             loop.add_reader(poller.fileno(), watch)
         except NotImplementedError:
@@ -207,31 +220,38 @@ class IoLoop(IoThread):
         if poller is None or loop is None:
             return
         self._asleep = True  # before the last look at what there is to do
-        if self._posted or (self._hurry and self._lazy.pending):
+        if self.posted or (self._hurry and self._lazy.pending):
             self._take_turn_soon(loop)
             return
-        pause = self.scheduler.until_next()
-        if self._watched or pause is not None or not self._has_ended(poller):
-            self._set_alarm(pause)
-        elif self._attached:  # anew, for something that came this very moment
-            self._take_turn_soon(loop)
-
-    def _set_alarm(self, pause: float | None) -> None:
-        """Have a turn taken after ``pause`` seconds, and soon if there is something that may wait a moment only."""
+        due = self.scheduler.next_due()
+        if not self._watched and due is None and self._has_ended(poller):
+            if self._attached:  # anew, for something that came this very moment
+                self._take_turn_soon(loop)
+            return
+        if due is not None:
+            self._set_alarm(due)
         if self._looks_by_itself or self._lazy.pending:
-            pause = SOON if pause is None else min(pause, SOON)
-        if pause is None or self._loop is None:
+            self._look_soon()
+
+    def _look_soon(self) -> None:
+        """Have a turn taken before long, for what may wait a moment."""
+        if not self._looks_soon:
+            self._looks_soon = True
+            self._set_alarm(time.monotonic() + _SOON)
+
+    def _set_alarm(self, due: float) -> None:
+        """Have a turn taken at ``due``, ``time.monotonic`` seconds, or before."""
+        if self._loop is None:
             return
-        due = time.monotonic() + pause
         if self._alarm is not None:
             if self._alarm_due <= due + _SAME:
                 return
             self._alarm.cancel()
         self._alarm_due = due
-        self._alarm = self._loop.call_later(pause, self._on_alarm)
+        self._alarm = self._loop.call_later(max(0.0, due - time.monotonic()), self._on_alarm)
 
     def _on_alarm(self) -> None:
-        self._alarm = None
+        self._alarm, self._looks_soon = None, False
         if not self._lazy.pending:
             self._looks_by_itself = False
         self._take_turn()
@@ -240,6 +260,7 @@ class IoLoop(IoThread):
         """On the loop, if that watches the poller."""
         loop, poller, alarm = self._loop, self._poller, self._alarm
         self._watch = self._alarm = None
+        self._looks_soon = False
         if self._attached and loop is not None and poller is not None:
             self._attached = False
             deadlocks.loop_reads_no_more(loop)
@@ -250,7 +271,7 @@ class IoLoop(IoThread):
 
     # Off the loop
 
-    def _on_dropped(self, watch: weakref.ref[_Watch]) -> None:
+    def _on_dropped(self, watch: weakref.ref[partial[None]]) -> None:
         """The loop let go of what it watched, or was to call."""
         loop = self._loop
         if watch is self._watch and loop is not None:
@@ -282,18 +303,6 @@ class IoLoop(IoThread):
                 self._begin()
             else:
                 self._release()
-
-
-class _Watch:
-    """What a loop calls, kept by the loop alone."""
-
-    __slots__ = ("__weakref__", "_action")
-
-    def __init__(self, action: Callable[[], None]) -> None:
-        self._action = action
-
-    def __call__(self) -> None:
-        self._action()
 
 
 def _running() -> Loop | None:

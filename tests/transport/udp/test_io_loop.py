@@ -12,6 +12,7 @@ import threading
 import time
 import weakref
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
@@ -86,6 +87,33 @@ def test_coroutines_talk(port: int) -> None:
             assert (
                 await one.wait_for_message(lambda m: m.text == "49", timeout=PATIENCE)
             ).sender == other.sender_address
+
+    on_loop(main())
+
+
+def test_what_it_sends_itself_is_not_lost_though_the_loop_never_goes_on_meanwhile(port: int) -> None:
+    async def main() -> None:
+        async with ipc.open_channel(port, read_on="loop", receive_buffer=65_536) as channel:
+            seen = Seen(channel.messages)
+            for number in range(1000):
+                await channel.broadcast(b"%d" % number)  # which is done at once
+            await channel.broadcast_all([b"%d" % number for number in range(1000, 3000)])
+            for number in range(3000, 4000):
+                channel.broadcast(b"%d" % number).subscribe()
+            await soon(lambda: len(seen.values) == 4000)
+            assert [int(message.text) for message in seen.values] == list(range(4000))
+
+    on_loop(main())
+
+
+def test_a_wait_finds_at_once_what_the_channel_sent_itself_before(port: int) -> None:
+    async def main() -> None:
+        async with ipc.open_channel(port, read_on="loop") as channel:
+            for number in range(100):
+                await channel.broadcast(b"%d" % number)
+            for number in range(100):
+                assert (await channel.wait_for_message(timeout=PATIENCE)).text == f"{number}"
+                await channel.broadcast(b"%d" % (number + 100))
 
     on_loop(main())
 
@@ -405,7 +433,8 @@ CLOSERS: dict[str, Callable[[ipc.Channel], object]] = {
 def test_a_channel_can_be_closed_anywhere_and_leaves_nothing(port: int, closer: str) -> None:
     async def main() -> None:
         loop: Any = asyncio.get_running_loop()
-        await asyncio.to_thread(int)  # starts the loop's own threads
+        loop.set_default_executor(ThreadPoolExecutor(1))
+        await asyncio.to_thread(int)  # which starts its thread
         for _ in range(2):  # what is made once is made now
             with nothing_left_behind():
                 channel = ipc.open_channel(port, read_on="loop")
