@@ -261,7 +261,7 @@ def test_an_interface_that_is_named_by_its_address_is_found_wherever_that_goes(h
         host.change_address("eth1", "10.77.0.1/24")
         assert told(seen, 2)[1] == ("joined", "eth1", "10.77.0.1")
         ipc.run(channel.broadcast("x"))
-        assert ipc.run(channel.wait_for_message(timeout=5)).address == "10.77.0.1"
+        assert ipc.run(channel.wait_for_message(timeout=PATIENCE)).address == "10.77.0.1"
 
 
 def test_a_subscriber_to_events_may_close_the_channel(host: Host) -> None:
