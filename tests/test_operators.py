@@ -3,6 +3,7 @@ from __future__ import annotations
 import dataclasses
 import gc
 import threading
+from collections.abc import Callable
 from random import Random
 from typing import Annotated, Any, Literal
 
@@ -21,7 +22,7 @@ import rx_multicast_ipc as ipc
 from rx_multicast_ipc.operators import Format, backpressure_buffer
 from rx_multicast_ipc.receiving.overflow import OverflowName
 from rx_multicast_ipc.testing import Marbles, VirtualClock
-from rx_multicast_ipc.transport.delivered_batch import deliver_together
+from rx_multicast_ipc.transport.delivered_batch import DeliveredBatch
 
 from .helpers import Seen, divide_by_zero, nothing_left_behind, wait_until
 from .interposed_lock import InterposedLock, Moment
@@ -431,6 +432,15 @@ class TestOnBackpressureBuffer:
     def test_a_capacity_that_is_none_is_refused(self, capacity: int) -> None:
         with pytest.raises(ipc.InvalidOption, match="1 or more"):
             ipc.operators.on_backpressure_buffer(capacity)
+
+
+def deliver_together(deliver: Callable[[], None]) -> None:
+    """Call what delivers a batch of several messages."""
+    batch = DeliveredBatch()
+    try:
+        deliver()
+    finally:
+        batch.end()
 
 
 def always_draw(number: float, monkeypatch: pytest.MonkeyPatch) -> None:

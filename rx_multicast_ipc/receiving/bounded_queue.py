@@ -250,21 +250,16 @@ class BoundedQueue(Generic[_T]):
         message: Any = item
         size, gone = len(message.data), 0
         with self._lock:
-            is_full = self._messages >= self.capacity
-            if is_full and (self._weights[0][0] > 1 or self.capacity < 1):
-                return False
             if self._bytes + size > self._capacity_bytes:
                 return False
-            if is_full:
-                self._items.popleft()
-                self._bytes -= self._weights.popleft()[1]
+            if self._messages >= self.capacity:
+                oldest = self._runs[0] if self._runs else None
+                if oldest is None or (isinstance(oldest, tuple) and oldest[0] > 1):
+                    return False
+                self.take()
                 self._discarded += 1
                 gone = 1
-            else:
-                self._messages += 1
-            self._items.append(message)
-            self._weights.append((1, size))
-            self._bytes += size
+            self._append(message, 1, size)
         if gone:
             for count in self.counts:
                 count(gone)

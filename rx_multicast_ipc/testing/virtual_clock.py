@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from datetime import datetime, timedelta
 from heapq import heapify, heappop, heappush
-from math import inf
 from operator import attrgetter
 from typing import Any, Final, Protocol, TypeVar
 
@@ -47,11 +46,11 @@ class Agenda(Protocol):
     """What has many things to do, and keeps them in order itself.
 
     Attributes:
-        due: when the next ones are, in virtual microseconds; infinity while there are none.
+        due: when the next ones are, in virtual microseconds; -1 while there are none.
         last: when the last ones are.
     """
 
-    due: float
+    due: int
 
     @property
     def last(self) -> int: ...
@@ -96,7 +95,7 @@ class VirtualClock(VirtualTimeScheduler):
     def busy_until(self) -> float | None:
         """When the last of what is scheduled so far is due, in virtual seconds; None if nothing is."""
         due = [due for due, _, action in self._heap if not action.cancelled]
-        due += [agenda.last for agenda in self._agendas if agenda.due != inf]
+        due += [agenda.last for agenda in self._agendas if agenda.due >= 0]
         return max(due) / 1_000_000 if due else None
 
     def schedule(self, action: ScheduledAction[_TState], state: _TState | None = None) -> DisposableBase:
@@ -202,7 +201,7 @@ class VirtualClock(VirtualTimeScheduler):
                     try:
                         agenda.run()
                     finally:
-                        if agenda.due == inf:
+                        if agenda.due < 0:
                             agendas.remove(agenda)
             if self._running and until is not None:
                 self._now = max(until, self._now)

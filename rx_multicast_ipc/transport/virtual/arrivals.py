@@ -5,7 +5,6 @@ from __future__ import annotations
 from bisect import bisect_left
 from collections.abc import Callable, Sequence
 from heapq import heappop, heappush
-from math import inf
 from operator import attrgetter
 from typing import Any, Final
 
@@ -85,7 +84,7 @@ class Arrivals:
         deliver_one: takes what arrives at one moment alone, as nearly all does where there is jitter.
 
     Attributes:
-        due: when the next ones arrive, in virtual microseconds; infinity while there are none.
+        due: when the next ones arrive, in virtual microseconds; -1 while there are none.
     """
 
     def __init__(
@@ -94,7 +93,7 @@ class Arrivals:
         deliver: Callable[[list[Arrival]], object],
         deliver_one: Callable[[Arrival], object],
     ) -> None:
-        self.due = inf
+        self.due = -1
         self._scheduler = scheduler
         self._serve: Callable[[Arrivals], None] | None = getattr(scheduler, "serve", None)
         self._moments: set[int] = set()
@@ -142,7 +141,7 @@ class Arrivals:
             soon.extend(self._later.pop(bucket))
             soon.reverse()
             soon.sort(key=_at, reverse=True)  # which keeps equal ones as they are: the last one first
-        self.due = soon[-1].at if soon else inf
+        self.due = soon[-1].at if soon else -1
         self._deliver(arrived)
 
     def _add(self, arrivals: Sequence[Arrival]) -> None:
