@@ -39,7 +39,11 @@ def last_words_at_exit_are_heard(rig: Rig) -> None:
         end.send_many([b"%d" % number for number in range(50, 100)])
         """
     with _elsewhere(rig, program) as process:
-        rig.until("another process's last words are heard", lambda: b"99" in end.payloads or process.poll())
+        rig.until(
+            "another process's last words are heard, or it ends",
+            lambda: b"99" in end.payloads or process.poll() is not None,
+            seconds=PATIENCE,
+        )
         expect("how it ended", process.wait(PATIENCE), 0)
     rig.hear(100, end)
     expect("what was heard", end.payloads, [b"%d" % number for number in range(100)])
@@ -68,7 +72,11 @@ def a_stopped_peer_delays_nobody(rig: Rig) -> None:
         raise SkipTest("this platform cannot stop a process")
     end, other = rig.start(), rig.start()
     with _elsewhere(rig, 'end.send(b"here"); import time; time.sleep(1000)') as process:
-        rig.until("the other process is there", lambda: b"here" in end.payloads and b"here" in other.payloads)
+        rig.until(
+            "the other process is there",
+            lambda: b"here" in end.payloads and b"here" in other.payloads,
+            seconds=PATIENCE,
+        )
         process.send_signal(signal.SIGSTOP)
         for number in range(1, 201):
             other.transport.send(b"%d" % number)

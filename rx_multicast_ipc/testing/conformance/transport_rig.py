@@ -84,13 +84,19 @@ class Rig:
         """Start an end that was opened before."""
         return End(transport)
 
-    def until(self, what: str, condition: Callable[[], object]) -> None:
-        """Let time pass until ``condition`` holds; raises ``BrokenPromise``, saying ``what``, if it never does."""
-        for _ in range(_TURNS):
-            if condition():
-                return
+    def until(self, what: str, condition: Callable[[], object], *, seconds: float = 0.0) -> None:
+        """Let time pass until ``condition`` holds; raises ``BrokenPromise``, saying ``what``, if it never does.
+
+        Args:
+            what, condition: what is waited for.
+            seconds: of real time that it may take at least, for what another process does.
+        """
+        turns, deadline = 0, time.monotonic() + seconds
+        while not condition():
+            turns += 1
+            if turns > _TURNS and time.monotonic() >= deadline:
+                raise BrokenPromise(f"this never happened: {what}")
             self._pass_time()
-        raise BrokenPromise(f"this never happened: {what}")
 
     def hear(self, count: int, *ends: End) -> None:
         """Let time pass until each end has heard that many messages."""
