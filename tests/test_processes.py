@@ -113,16 +113,16 @@ child = os.fork()
 if child == 0:
     def kind(use):
         try:
-            ipc.run(use(), timeout=5)
+            ipc.run(use(), timeout=60)
         except ipc.MulticastError as error:
             return type(error).__name__
         return "nothing raised"
     print(kind(lambda: channel.broadcast("x")), kind(channel.wait_for_message), kind(lambda: channel.messages))
     channel.close()
-    print(ipc.run(channel.unbind(), timeout=5))
+    print(ipc.run(channel.unbind(), timeout=60))
     with ipc.open_channel(port) as own:
         ipc.run(own.broadcast("from the child"))
-        print(ipc.run(own.wait_for_message(lambda m: m.text.startswith("from"), timeout=5)).text)
+        print(ipc.run(own.wait_for_message(lambda m: m.text.startswith("from"), timeout=60)).text)
     shared = []
     ipc.messages(port).pipe(ops.filter(lambda m: m.text == "shared"), ops.take(1)).subscribe(shared.append)
     ipc.run(ipc.broadcast("shared", port))
@@ -133,10 +133,10 @@ if child == 0:
     os._exit(0)
 heard = channel.messages.pipe(ops.filter(lambda m: m.text.isdigit()), ops.take(1000), ops.count())
 sending = channel.broadcast_all(map(str, range(1000)), rate=20_000).pipe(ops.ignore_elements())
-counted = ipc.run(heard.pipe(ops.merge(sending)), timeout=15)
+counted = ipc.run(heard.pipe(ops.merge(sending)), timeout=60)
 directs = channel.messages.pipe(ops.filter(lambda m: m.direct), ops.take(100), ops.count())
 replies = ipc.repeat_for(100, lambda: channel.send("x", channel.sender_address[1], "127.0.0.1"))
-counted_directs = ipc.run(directs.pipe(ops.merge(replies.pipe(ops.ignore_elements()))), timeout=15)
+counted_directs = ipc.run(directs.pipe(ops.merge(replies.pipe(ops.ignore_elements()))), timeout=60)
 os.write(writing, b"x")
 os.waitpid(child, 0)
 print("parent", counted, counted_directs, channel.statistics.dropped)

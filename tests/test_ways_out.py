@@ -347,7 +347,7 @@ def test_an_iterator_that_is_collected_anywhere_takes_no_lock(port: int) -> None
     with shared_channels._lock:  # pyright: ignore[reportPrivateUsage]
         collecting = threading.Thread(target=gc.collect)
         collecting.start()
-        collecting.join(5)
+        collecting.join(PATIENCE)
         assert not collecting.is_alive()
     ipc.run(ipc.broadcast("wakes it", port))
     wait_until(lambda: not any(key.group.port == port for key in shared_channels._channels))  # pyright: ignore[reportPrivateUsage]

@@ -8,8 +8,6 @@ from functools import partial
 from types import TracebackType
 from typing import Final, Self
 
-from reactivex.abc import DisposableBase, ObserverBase, SchedulerBase
-from reactivex.disposable import SerialDisposable
 from reactivex.scheduler import VirtualTimeScheduler
 
 from ..channel_events import ChannelEvent
@@ -17,8 +15,7 @@ from ..channel_scheduler import clock_of
 from ..errors import ChannelClosed, InvalidOption, SendFailed
 from ..message import Message
 from ..receiving.async_iteration import HotObservable
-from ..receiving.event_loop_delivery import on_its_loop
-from ..receiving.hot_source import HotSource
+from ..receiving.state_source import StateSource
 from ..transport.random_numbers import random_of
 from ..validation.arguments import check_count, check_seconds, shown
 from .carrier import Carrier
@@ -47,7 +44,6 @@ class Bridge:
         self._lock = threading.RLock()  # a signal handler may close it while its thread does something
         self._closed = False
         self._fault: Exception | None = None
-        self._roles: HotSource[BridgeRole] = HotSource(self._refusal, f"roles of a bridge from {local.group}")
         self._sides: list[BridgeSide] = []
         try:
             for opens in (local, wide):
@@ -62,6 +58,9 @@ class Bridge:
             self._now = clock_of(self._scheduler)
             ports = local.group.port, wide.group.port
             self._machine = BridgeMachine(ports, takeover, random_of(self._sides[0].control), self._now())
+            self._roles: StateSource[BridgeRole] = StateSource(
+                self._refusal, self._sides[0].control.call, f"roles of a bridge from {local.group}"
+            )
             self._carrier = Carrier(self._sides, self._machine, self._lock, self._now, self._say)
             self._start()
         except BaseException:
@@ -79,23 +78,7 @@ class Bridge:
     @property
     def roles(self) -> HotObservable[BridgeRole]:
         """What it does: the role that it has now, then each new one; completes on close."""
-
-        def subscribe(observer: ObserverBase[BridgeRole], scheduler: SchedulerBase | None = None) -> DisposableBase:
-            receiver = on_its_loop(scheduler, observer)
-            subscription = SerialDisposable()
-
-            def begin() -> None:
-                if not subscription.is_disposed:
-                    if not self._closed:
-                        receiver.on_next(self.role)
-                    subscription.disposable = self._roles.subscribe(
-                        receiver.on_next, receiver.on_error, receiver.on_completed
-                    )
-
-            self._sides[0].control.call(begin)
-            return subscription
-
-        return HotObservable(subscribe)
+        return self._roles
 
     @property
     def statistics(self) -> BridgeStatistics:
@@ -159,6 +142,7 @@ class Bridge:
 
     def _start(self) -> None:
         self._roles_told = self.role
+        self._roles.put(self._roles_told)
         for number, side in enumerate(self._sides):
             self._machine.has_end(number, side.shared, side.shared.transport.own_addresses, (self._machine.number,))
             on_control = partial(self._hear_control, number)
@@ -212,7 +196,7 @@ class Bridge:
             _log.warning("%s and %s are one and the same segment, so there is nothing to carry", local, wide)
         else:
             _log.info("the bridge of %s and %s is %s", local, wide, role)
-        self._roles.emit((role,))
+        self._roles.put(role)
 
     # What happens to its listeners.
 

@@ -216,13 +216,44 @@ class BoundedQueue(Generic[_T]):
             if surplus > 0:
                 self._discarded += surplus
             queued.extend(items)  # lets the oldest go by itself
-        elif self.overflow is not Overflow.DROP_OLDEST or not self._extend_at_once(items):
-            for item in items:
-                self.put(item)
+            return
+        if self.overflow is Overflow.DROP_OLDEST and self._weight is weigh:
+            done = self._put_message(items[0]) if len(items) == 1 else self._extend_at_once(items)
+            if done:
+                return
+        for item in items:
+            self.put(item)
+
+    def _put_message(self, item: Any) -> bool:
+        """Queue one message in place of the oldest one, in as few calls as can be; False where that is not enough."""
+        if type(item) is not Message:
+            return False
+        message: Any = item
+        size, gone = len(message.data), 0
+        with self._lock:
+            is_full = self._messages >= self.capacity
+            if is_full and (self._weights[0][0] > 1 or self.capacity < 1):
+                return False
+            if self._bytes + size > self._capacity_bytes:
+                return False
+            if is_full:
+                self._items.popleft()
+                self._bytes -= self._weights.popleft()[1]
+                self._discarded += 1
+                gone = 1
+            else:
+                self._messages += 1
+            self._items.append(message)
+            self._weights.append((1, size))
+            self._bytes += size
+        if gone:
+            for count in self.counts:
+                count(gone)
+        return True
 
     def _extend_at_once(self, items: Sequence[Any]) -> bool:
         """Queue messages together, at a part of the cost, and let the oldest go; False where that cannot be done."""
-        if self._weight is not weigh or set(map(type, items)) != {Message}:
+        if set(map(type, items)) != {Message}:
             return False
         surplus = max(0, len(items) - self.capacity)  # of them, which would only come to go
         sizes = [len(item.data) for item in items[surplus:]]

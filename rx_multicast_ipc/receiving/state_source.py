@@ -73,19 +73,26 @@ class StateSource(EndsRetries, HotObservable[_T], Generic[_T]):
             return Disposable()
         receiver = on_its_loop(scheduler, observer)
         subscription = SerialDisposable()
+        begun = False
+
+        def on_next(value: _T) -> None:
+            if begun:
+                receiver.on_next(value)
 
         def begin() -> None:
-            if subscription.is_disposed:
+            nonlocal begun
+            if subscription.is_disposed or self._stopped:
                 return
-            if self._value is not _NOTHING and not self._stopped:
+            begun = True
+            if self._value is not _NOTHING:
                 try:
                     receiver.on_next(self._value)
                 except BaseException as error:
+                    subscription.dispose()
                     detach(receiver.on_error, error)
-                    return
-            if not subscription.is_disposed:
-                subscription.disposable = self._changes.subscribe(receiver)
 
+        # At once, so that it completes if the end comes before the thread does.
+        subscription.disposable = self._changes.subscribe(on_next, receiver.on_error, receiver.on_completed)
         self._call(lambda: self._act(begin))
         return subscription
 

@@ -32,20 +32,25 @@ class NextTimer:
     def __init__(self, scheduler: PeriodicScheduler, action: Callable[[], None]) -> None:
         self.due = math.inf
         self._scheduler = scheduler
-        self._schedule_far = (
+        self._schedule_coarsely = (
             scheduler.schedule_coarsely if isinstance(scheduler, TimerScheduler) else scheduler.schedule_relative
         )
         self._action = action
         self._timer: DisposableBase | None = None
 
-    def call_at(self, due: float, now: float) -> None:
-        """Call at ``due``, seconds on the clock that says ``now``, or sooner if told so before; never, if infinite."""
+    def call_at(self, due: float, now: float, *, exact: bool = True) -> None:
+        """Call at ``due``, or sooner if told so before; never, if infinite.
+
+        Args:
+            due, now: seconds, on the same clock.
+            exact: whether it may not be late as if ``due`` were far off.
+        """
         if due < self.due:
             if self._timer is not None:
                 self._timer.dispose()
             self.due = due
             pause = max(0.0, due - now) + _LEAST_PAUSE
-            schedule = self._schedule_far if pause > COARSE else self._scheduler.schedule_relative
+            schedule = self._scheduler.schedule_relative if exact and pause <= COARSE else self._schedule_coarsely
             self._timer = schedule(pause, self._on_timer)
 
     def stop(self) -> None:

@@ -50,7 +50,7 @@ def test_a_raw_listener_says_once_that_others_are_reliable(listen: Listen, port:
 
 
 def test_a_reliable_listener_says_that_others_are_raw(listen: Listen, channel: ipc.Channel) -> None:
-    process = listen("--reliable", "--timeout", 0.5)
+    process = listen("--reliable", "--timeout", 2)
     for _ in range(5):
         ipc.run(channel.broadcast("raw"))
     code, out, err = end(process)

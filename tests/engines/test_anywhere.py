@@ -9,7 +9,7 @@ from collections.abc import Callable
 
 import pytest
 
-from ..helpers import PATIENCE, ROOT
+from ..helpers import PATIENCE, ROOT, thorough
 from ..hosts import hosts
 from ..transport_rigs import nats_server, zenoh_router
 
@@ -69,6 +69,7 @@ def test_between_hosts() -> None:
         meet(lambda place, started: each[place].start(*started, RX_MULTICAST_IPC_INTERFACE="eth0"))
 
 
+@thorough
 @pytest.mark.parametrize("where", ["nats", "zenoh"])
 def test_the_arena_is_the_same_on_engines(where: str) -> None:
     urls = {"nats": lambda: nats_server().url, "zenoh": lambda: zenoh_router().url}

@@ -155,6 +155,8 @@ def test_values_are_typed(network: VirtualNetwork, clock: VirtualClock) -> None:
     assert seen == [Pose(1.5, 2.0)]
     with pytest.raises(ipc.InvalidPayload, match="carries Pose, not 7"):
         pose.set(7)  # pyright: ignore[reportArgumentType]
+    with pytest.raises(ipc.InvalidPayload, match=r"name its type: channel.latest\(name, int\)"):
+        one.latest("raw").set(7)  # pyright: ignore[reportArgumentType]
 
 
 def test_a_topic_has_a_latest_value_of_its_own(network: VirtualNetwork, clock: VirtualClock) -> None:

@@ -104,8 +104,8 @@ def test_after_stop_nothing_is_delivered_and_the_end_is_told() -> None:
 def test_who_comes_after_the_end_or_while_it_ends_is_told_why() -> None:
     owner = Owner()
     errors: list[Exception] = []
-    owner.source.subscribe(on_error=errors.append)
     owner.source.stop()
+    owner.source.subscribe(on_error=errors.append)
     owner.source.end()
     owner.turn()
     owner.source.subscribe(on_error=errors.append)
@@ -122,3 +122,14 @@ def test_retries_without_number_end() -> None:
     told: list[str] = []
     owner.source.pipe(ops.retry()).subscribe(on_completed=lambda: told.append("completed"))
     assert told == ["completed"]
+
+
+def test_who_subscribed_before_the_end_completes_though_the_thread_comes_later() -> None:
+    owner = Owner()
+    seen: list[object] = []
+    owner.source.put(1)
+    owner.source.subscribe(seen.append, seen.append, lambda: seen.append("end"))
+    owner.refusal = ChannelClosed()
+    owner.source.end()
+    owner.turn()
+    assert seen == ["end"]

@@ -13,7 +13,7 @@ from unittest import SkipTest
 import pytest
 
 from rx_multicast_ipc import CannotOpen, ChannelOptions, Group
-from rx_multicast_ipc.testing.conformance import RULES, BrokenPromise, Rig, Rule, process_rules
+from rx_multicast_ipc.testing.conformance import RULES, BrokenPromise, Rig, Rule, process_rules, transport_rig
 from rx_multicast_ipc.testing.conformance.broken_promise import expect, raises
 from rx_multicast_ipc.transport import Hears, Transport
 
@@ -161,15 +161,23 @@ def test_a_transport_that_breaks_the_promise_is_found_out(rule: Rule, breakage: 
         rule(virtual(breakage))
 
 
+@pytest.fixture
+def little_patience(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What is broken is waited for in vain."""
+    monkeypatch.setattr(transport_rig, "PATIENCE", 2.0)
+    monkeypatch.setattr(process_rules, "PATIENCE", 2.0)
+
+
+@pytest.mark.usefixtures("little_patience")
 @pytest.mark.parametrize(("rule", "breakage"), cases(LIVE_BREAKAGES))
 def test_a_live_transport_that_breaks_the_promise_is_found_out(rule: Rule, breakage: Wrap) -> None:
     with pytest.raises(BrokenPromise):
         rule(udp(breakage))
 
 
+@pytest.mark.usefixtures("little_patience")
 @pytest.mark.parametrize("name", PROCESS_BREAKAGES)
-def test_a_promise_that_another_process_breaks_is_found_out(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(process_rules, "PATIENCE", 2.0)
+def test_a_promise_that_another_process_breaks_is_found_out(name: str) -> None:
     rig = udp()
     rig.wrap_elsewhere(PROCESS_BREAKAGES[name])
     with pytest.raises(BrokenPromise):

@@ -9,7 +9,7 @@ from typing import Any, Final, Generic, NamedTuple, TypeVar
 from reactivex import Observable
 from reactivex.abc import DisposableBase, ObserverBase, SchedulerBase
 
-from ...errors import DecodeFailed
+from ...errors import DecodeFailed, InvalidPayload
 from ...message import Message
 from ...payload_format import Codec, Format, PayloadFormat
 from ...receiving.async_iteration import HotObservable
@@ -21,7 +21,10 @@ _T = TypeVar("_T")
 
 
 def _raw(value: Any) -> bytes:
-    return as_payload(value, sys.maxsize)
+    try:
+        return as_payload(value, sys.maxsize)
+    except InvalidPayload as error:
+        raise InvalidPayload(f"{error}; or name its type: channel.latest(name, {type(value).__name__})") from error
 
 
 _RAW: Final = PayloadFormat(_raw, bytes)

@@ -42,7 +42,6 @@ def last_words_at_exit_are_heard(rig: Rig) -> None:
         rig.until(
             "another process's last words are heard, or it ends",
             lambda: b"99" in end.payloads or process.poll() is not None,
-            seconds=PATIENCE,
         )
         expect("how it ended", process.wait(PATIENCE), 0)
     rig.hear(100, end)
@@ -72,11 +71,7 @@ def a_stopped_peer_delays_nobody(rig: Rig) -> None:
         raise SkipTest("this platform cannot stop a process")
     end, other = rig.start(), rig.start()
     with _elsewhere(rig, 'end.send(b"here"); import time; time.sleep(1000)') as process:
-        rig.until(
-            "the other process is there",
-            lambda: b"here" in end.payloads and b"here" in other.payloads,
-            seconds=PATIENCE,
-        )
+        rig.until("the other process is there", lambda: b"here" in end.payloads and b"here" in other.payloads)
         process.send_signal(signal.SIGSTOP)
         for number in range(1, 201):
             other.transport.send(b"%d" % number)

@@ -5,7 +5,9 @@ from __future__ import annotations
 import socket
 import threading
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
+from functools import partial
+from itertools import repeat
 from unittest import SkipTest
 
 from ...channel_events import ChannelEvent
@@ -18,8 +20,13 @@ from .broken_promise import BrokenPromise
 RECEIVE_BUFFER = 1 << 20
 """Bytes that ends ask for. Systems may grant 208 KiB: no rule has more on the way."""
 
+PATIENCE = 30.0
+"""Seconds of real time after which what should have happened will not, however busy the machine is."""
+
+_wait_a_little = partial(time.sleep, 0.002)
+
 _TURNS = 4000
-"""Turns of passing time after which what should have happened will not."""
+"""The same where time is virtual: how often it is passed."""
 
 
 class Rig:
@@ -45,7 +52,7 @@ class Rig:
         open_transport: OpenTransport,
         *,
         group: Group | None = None,
-        pass_time: Callable[[], object] = lambda: time.sleep(0.002),
+        pass_time: Callable[[], object] | None = None,
         concurrent: bool = True,
         cannot_open: Group | None = None,
         break_down: Callable[[Transport], object] | None = None,
@@ -84,19 +91,22 @@ class Rig:
         """Start an end that was opened before."""
         return End(transport)
 
-    def until(self, what: str, condition: Callable[[], object], *, seconds: float = 0.0) -> None:
-        """Let time pass until ``condition`` holds; raises ``BrokenPromise``, saying ``what``, if it never does.
+    def until(self, what: str, condition: Callable[[], object]) -> None:
+        """Let time pass until ``condition`` holds; raises ``BrokenPromise``, saying ``what``, if it never does."""
+        for pass_time in self._moments():
+            if condition():
+                return
+            pass_time()
+        raise BrokenPromise(f"this never happened: {what}")
 
-        Args:
-            what, condition: what is waited for.
-            seconds: of real time that it may take at least, for what another process does.
-        """
-        turns, deadline = 0, time.monotonic() + seconds
-        while not condition():
-            turns += 1
-            if turns > _TURNS and time.monotonic() >= deadline:
-                raise BrokenPromise(f"this never happened: {what}")
-            self._pass_time()
+    def _moments(self) -> Iterator[Callable[[], object]]:
+        """What lets a little time pass, for as long as may be waited."""
+        if self._pass_time is not None:
+            yield from repeat(self._pass_time, _TURNS)
+            return
+        end = time.monotonic() + PATIENCE
+        while time.monotonic() < end:
+            yield _wait_a_little
 
     def hear(self, count: int, *ends: End) -> None:
         """Let time pass until each end has heard that many messages."""

@@ -55,6 +55,9 @@ _STRIFE: Final = 100
 _BURST: Final = 10
 """Packets that may go out at once, however slow the link (RFC 6928)."""
 
+_SHORTEST_ACCRUAL: Final = 0.0005
+"""Seconds that the right to send accrues for at a time, as long as there is some."""
+
 _BURST_TIME: Final = 0.002
 """Seconds of sending that may go out at once: timers are not finer."""
 
@@ -201,8 +204,8 @@ class Congestion:
         return pace if self._rate is None else min(pace, self._rate)
 
     def _accrue(self, now: float) -> None:
-        if now == self._credited_at:
-            return
+        if now - self._credited_at < _SHORTEST_ACCRUAL and self._credit > 0:
+            return  # later, all at once
         pace = self._pace()
         most = max(_BURST * self._packet_size, pace * _BURST_TIME)
         if pace == math.inf:

@@ -44,6 +44,8 @@ class DeliveryQueue:
 
     Attributes:
         received, received_bytes: messages delivered, and their payloads.
+        ready: what waits.
+        is_draining: whether something is delivered right now.
         is_stopped: whether it delivers nothing more.
     """
 
@@ -63,12 +65,12 @@ class DeliveryQueue:
         self._is_virtual = is_virtual
         self._on_taken = on_taken
         self._called = called
-        self._ready: deque[tuple[list[Message] | ChannelEvent, int]] = deque()
+        self.ready: deque[tuple[list[Message] | ChannelEvent, int]] = deque()
         self._own_size = 0
         self._deliver: Deliver | None = None
         self._changed: Changed | None = None
         self._awaited: Callable[[], bool] = _always
-        self._draining = self._posted = self.is_stopped = False
+        self.is_draining = self._posted = self.is_stopped = False
 
     def start(self, deliver: Deliver, changed: Changed | None) -> None:
         """Deliver from now on; with the lock."""
@@ -82,7 +84,7 @@ class DeliveryQueue:
 
     def clear(self) -> None:
         """Let go of what waits; on the I/O thread."""
-        self._ready.clear()
+        self.ready.clear()
         self._own_size = 0
 
     @property
@@ -92,7 +94,7 @@ class DeliveryQueue:
 
     def holds_more_than(self, most: int) -> bool:
         """Whether more than so many bytes of messages wait."""
-        return sum(len(m.data) + _RECORD for what, _ in self._ready if isinstance(what, list) for m in what) > most
+        return sum(len(m.data) + _RECORD for what, _ in self.ready if isinstance(what, list) for m in what) > most
 
     def put_own(self, payloads: Sequence[bytes], sender: Address, *, direct: bool = False) -> None:
         """Add what this end sent, as if it had arrived, before anybody can answer it."""
@@ -100,22 +102,22 @@ class DeliveryQueue:
         family = "IPv6" if ":" in address else "IPv4"
         fields = (address, port, family, self._clock(), direct)
         size = sum(map(len, payloads)) + _RECORD * len(payloads)
-        self._ready.append(([*map(Message, payloads, *map(repeat, fields))], size))
+        self.ready.append(([*map(Message, payloads, *map(repeat, fields))], size))
         self._own_size += size
 
     def put(self, messages: list[Message]) -> None:
         """Add what came from others."""
-        self._ready.append((messages, 0))
+        self.ready.append((messages, 0))
 
     def put_event(self, event: ChannelEvent) -> None:
-        self._ready.append((event, 0))
+        self.ready.append((event, 0))
 
     def put_arrived(self, events: list[Event]) -> None:
         """Add what came from others; holes become :class:`Gap`."""
         if len(events) == 1:
             what = events[0].what
             if not isinstance(what, Hole):
-                self._ready.append((_messages(what), 0))
+                self.ready.append((_messages(what), 0))
                 return
         for is_hole, group in groupby(events, lambda event: isinstance(event.what, Hole)):
             if is_hole:
@@ -125,38 +127,39 @@ class DeliveryQueue:
                         self.put_event(Gap(sender, what.packets, what.reason, at))
             else:
                 some = [message for _, what in group if not isinstance(what, Hole) for message in _messages(what)]
-                self._ready.append((some, 0))
+                self.ready.append((some, 0))
 
     def post(self) -> None:
         """Have what is ready delivered on the I/O thread soon; with the lock."""
-        if self._ready and self._deliver is not None and not self._posted and not self._draining:
+        if self.ready and self._deliver is not None and not self._posted and not self.is_draining:
             self._posted = True
             delay = _OWN_DELAY if self._awaited() else _OWN_DELAY_UNAWAITED
             self._scheduler.schedule_relative(0.0 if self._is_virtual else delay, self._on_posted)
 
-    @property
-    def is_busy(self) -> bool:
-        """Whether something waits, or is delivered right now."""
-        return self._draining or bool(self._ready)
+    def deliver(self, messages: list[Message], size: int) -> None:
+        """Deliver messages of others, ``size`` bytes of payloads, where nothing waits or is delivered.
 
-    def deliver(self, messages: list[Message]) -> None:
-        """Deliver messages of others where it is not :attr:`is_busy`; on the I/O thread, without the lock."""
-        if self._deliver is None or self.is_stopped:
-            return
-        self._draining = True
+        On the I/O thread, without the lock.
+        """
+        self.is_draining = True
         try:
-            self._hand_over(messages)
+            self.received += len(messages)
+            self.received_bytes += size
+            if self._deliver is not None:
+                self._deliver(messages)
+        except Exception as error:
+            report(error)
         finally:
-            self._draining = False
-            if self._ready:  # what was added meanwhile
+            self.is_draining = False
+            if self.ready:  # what was added meanwhile
                 self.drain()
 
     def drain(self) -> None:
         """Deliver what is ready; on the I/O thread, without the lock."""
-        ready = self._ready
-        if self._draining or not ready:  # whoever adds something while it is empty, posts or drains
+        ready = self.ready
+        if self.is_draining or not ready:  # whoever adds something while it is empty, posts or drains
             return
-        self._draining = True
+        self.is_draining = True
         try:
             while not self.is_stopped and self._deliver is not None and ready:
                 what, own_size = ready.popleft()
@@ -170,7 +173,7 @@ class DeliveryQueue:
                             break
                 self._hand_over(what)
         finally:
-            self._draining = False
+            self.is_draining = False
             if self.is_stopped:
                 self.clear()
             elif ready:  # another thread added something, and left it to the loop above

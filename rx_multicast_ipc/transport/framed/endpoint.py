@@ -8,7 +8,7 @@ is there. After any call, :meth:`Endpoint.datagrams` gives what is to be sent, `
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Hashable, Sequence
+from collections.abc import Hashable, Sequence
 from random import Random
 from typing import Any, Final, NamedTuple
 
@@ -60,8 +60,10 @@ class Endpoint:
 
     Attributes:
         events: what is to be delivered, in order; whoever takes them empties the list.
-        packet_of: see :meth:`Outgoing.packet_of`, of the stream to the group; then :meth:`note_sent` is to be called.
-        take_next: see :meth:`Senders.take_next`; once that is delivered, :meth:`look_for_status` where it is owed.
+        packet_of: see :meth:`Outgoing.packet_of`, of the stream to the group.
+        beats: of the stream to the group; once one is due before :attr:`due`, :meth:`note_sent` is to be called.
+        stream_of: the stream that is heard of a :class:`Key`, or of a plain tuple of the same. What its
+            :meth:`Incoming.take_next` takes is to be delivered; then :meth:`look_for_status` is called if that is owed.
         acknowledgements: who has what was sent to the group.
         due: when one of the streams has something to send, if nothing happens before.
     """
@@ -73,7 +75,8 @@ class Endpoint:
         self._senders = Senders(self.events, options, room, random, now)
         # Not wrapped: between a message and its answer each call counts.
         self.packet_of = self._to_group.packet_of
-        self.take_next: Callable[[bytes, Hashable, bool, float], Incoming | None] = self._senders.take_next
+        self.beats = self._to_group.beats
+        self.stream_of = self._senders.get
         self._announcements = Announcements(random)
         self.acknowledgements = Acknowledgements(self._to_group, now)
         self._opened_at = now
@@ -133,12 +136,9 @@ class Endpoint:
         self._touched[stream] = None
         return stream.offer(messages, all_of_them=all_of_them)
 
-    def note_sent(self) -> float:
-        """A packet that :attr:`packet_of` gave went out; returns :attr:`due`."""
-        due = self._to_group.beats.at
-        if due < self.due:
-            self.due = due
-        return self.due
+    def note_sent(self) -> None:
+        """A packet that :attr:`packet_of` gave went out."""
+        self.due = min(self.due, self.beats.at)
 
     @property
     def drained(self) -> bool:
@@ -178,7 +178,7 @@ class Endpoint:
             self._on_stream(packet, sender or source, source, direct, origin, now)
 
     def look_for_status(self, stream: Incoming, now: float) -> None:
-        """A message that :attr:`take_next` took was delivered, and the status of its stream owes a look."""
+        """A message that a stream took was delivered, and its status owes a look."""
         due = stream.status.look(now)
         if due < self.due:
             self.due = due
@@ -188,7 +188,6 @@ class Endpoint:
     def end(self, now: float) -> None:
         """Send what waits, wait for acknowledgements for a second at most, say goodbye; then ``ended``."""
         self._ending = True
-        self.take_next = _take_nothing  # who leaves hears nothing more
         for stream in self._senders.streams():
             self._parting += self._statuses(stream, stream.last_status(now))
         self._announcements.say_goodbye(now)
@@ -227,6 +226,13 @@ class Endpoint:
                 elif not self._ending:
                     self._poll_incoming(stream, now, ready)
         return ready
+
+    @property
+    def hurries(self) -> bool:
+        """Whether :meth:`timer` is to be kept to the millisecond. A beat or an acknowledgement may be a little late."""
+        return any(stream.hurries for stream in self._outgoing.all()) or any(
+            stream.hurries for stream in self._senders.streams()
+        )
 
     def timer(self) -> float:
         """When :meth:`datagrams` is to be called again if nothing happens before, or sooner; infinity for never."""
@@ -297,7 +303,3 @@ class Endpoint:
             stream.on_bye(packet.number, now)
         if stream.buffered:
             self._touched |= dict.fromkeys(senders.keep_bounded(now))
-
-
-def _take_nothing(_datagram: bytes, _sender: Hashable, _direct: bool, _now: float) -> None:
-    return None

@@ -86,15 +86,16 @@ class EndpointDriver:
         due = endpoint.timer()
         if self.awaiting:
             due = min(due, self.awaiting.look(now))
-        self.timer.call_at(due, now)
+        if due < self.timer.due:
+            self.timer.call_at(due, now, exact=endpoint.hurries)
 
     def keep_time(self, now: float) -> None:
-        """Go on when the endpoint is due, where that has become sooner."""
+        """Go on when an acknowledgement or a beat is due, where that has become sooner."""
         due = self.endpoint.due
         if due <= now:
             self.go_on()
         elif due < self.timer.due:
-            self.timer.call_at(due, now)
+            self.timer.call_at(due, now, exact=False)
 
     def forget(self) -> None:
         """Let go of everything, in a forked child."""

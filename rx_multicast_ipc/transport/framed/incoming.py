@@ -117,6 +117,11 @@ class Incoming:
         """Whether nothing that is known to be sent is missing."""
         return self.number > 0 and self.number > self._known and self._messages.parts is None
 
+    @property
+    def hurries(self) -> bool:
+        """Whether :meth:`timer` is to be kept to the millisecond: something is missing, or not known."""
+        return bool(self._missing) or self._challenge.at < math.inf
+
     def settle(self, number: int, now: float) -> None:
         """The stream begins here."""
         self.number = number
@@ -130,9 +135,9 @@ class Incoming:
         self._list_missing(now)
 
     def take_next(self, number: int, size: int, now: float) -> bool:
-        """Whether this is a packet that holds just the next message, and nothing is missing: it is to be delivered.
+        """Whether a packet that holds one message is the next one, and nothing is missing: it is to be delivered.
 
-        Once it is, the status is to be looked at, if it owes that.
+        Once it is, the status is to be looked at, if it owes that. Nothing else is called: an answer waits for this.
         """
         if number != self.number or self._known >= number or self._messages.parts is not None:
             return False
@@ -141,7 +146,11 @@ class Incoming:
         self._known_at = self.heard_at = now
         self._missing.in_vain = 0
         self.left = False
-        self.status.count(size)
+        status = self.status
+        status.packets += 1
+        status.bytes += size
+        if status.packets >= status.look_after:
+            status.owes_a_look = True
         return True
 
     def on_data(self, data: Data, origin: Any, now: float) -> None:
@@ -232,7 +241,7 @@ class Incoming:
 
     def last_status(self, now: float) -> list[Status]:
         """What is to be told to the sender by a receiver that leaves: what it has, if that was not told yet."""
-        if not self.status.has_news or not self.settled:
+        if not self.status.packets or not self.settled:
             return []
         self.status.on_told()
         ago = now - self._known_at

@@ -29,18 +29,23 @@ class MessageQueue:
 
     Attributes:
         taken: messages that came in so far.
-        gone_out: messages that went out whole so far.
         waiting: messages that wait, the first one maybe in part.
     """
 
     def __init__(self, body_size: int) -> None:
-        self.taken = self.gone_out = self.waiting = 0
+        self.taken: int = 0
+        self.waiting: int = 0
         self._body_size = body_size
         self._messages: list[bytes] = []
         self._at = 0  # the first that waits: a list, as slices of it cost less than to pop each
         self._size = 0
         self._part_at = 0
         self._each = 0  # bytes of each that waits, if they are all alike: then they need not be looked at one by one
+
+    @property
+    def gone_out(self) -> int:
+        """Messages that went out whole so far."""
+        return self.taken - self.waiting
 
     @property
     def has_room(self) -> bool:
@@ -82,7 +87,6 @@ class MessageQueue:
         some = self._messages[at : at + count]
         self._at = at = at + count
         self.waiting -= count
-        self.gone_out += count
         if not self.waiting:
             self._messages.clear()
             self._at = 0

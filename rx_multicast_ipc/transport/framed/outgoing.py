@@ -88,6 +88,11 @@ class Outgoing:
         return not self._queue.waiting and not self.unacknowledged
 
     @property
+    def hurries(self) -> bool:
+        """Whether :meth:`timer` is to be kept to the millisecond: something waits to go out, or it ends."""
+        return self._queue.waiting > 0 or bool(self._repairs) or self._lingering.begun
+
+    @property
     def unacknowledged(self) -> int:
         """Packets that went out and that some receiver has not acknowledged; or that nobody did, if all left."""
         if len(self.members):
@@ -168,9 +173,8 @@ class Outgoing:
             while self._queue.waiting and self._window.may_send(self.number, now):
                 ready.append(self._packet(*self._queue.next_body(), now))
             if self.number > before:
-                self._slow.on_progress(now)
                 self.beats.on_packet(now)
-            elif self._window.is_full and self._slow.leave_behind(now):
+            elif self._slow.leave_behind(self._window.full_since, now):
                 return ready + self.packets(now)
         if now >= self.beats.at:
             self._go_on_beating(now)
@@ -185,7 +189,8 @@ class Outgoing:
         queue, window, number = self._queue, self._window, self.number
         if queue.waiting or self._repairs.numbers or len(message) > self._size_limit or self._lingering.begun:
             return None
-        if window.places <= 0 or self._congestion.holds or number == 1:
+        congestion = self._congestion
+        if window.places <= 0 or number == 1 or (congestion.holds and congestion.wait(now)):
             if not window.may_send(number, now):
                 return None
             packet = self._packet(WHOLE, 1, message, now)
@@ -194,9 +199,9 @@ class Outgoing:
             packet = START.pack(WHOLE_START, self.session, number) + message
             self._sent.add(number, packet, now)
             window.places -= 1
+            if congestion.holds:
+                congestion.on_sent(len(packet), now)
         queue.taken += 1
-        queue.gone_out += 1
-        self._slow.on_progress(now)
         self.beats.on_packet(now)
         return packet
 
@@ -206,8 +211,8 @@ class Outgoing:
             return math.inf
         due, window = self.beats.at, self._window
         if self._queue.waiting:
-            if window.is_full:
-                due = min(due, self._slow.due)
+            if window.full_since < math.inf:
+                due = min(due, self._slow.due(window.full_since))
                 if not len(self.members):
                     due = min(due, window.alone_at)
             if window.paced_until:

@@ -87,13 +87,13 @@ class SendCalls:
 
     def _send_at_once(self, payload: bytes) -> bool:
         """Send a message to the group, if nothing is in its way; with the lock."""
-        outlet, queue, driver = self._outlet, self._queue, self._driver
+        outlet, queue, driver, endpoint = self._outlet, self._queue, self._driver, self._endpoint
         if outlet.packets or outlet.is_sending or queue.is_stopped or len(payload) > self._limit:
             return False
         if self._echo and not queue.has_room:
             return False
         now = driver.now()
-        packet = self._endpoint.packet_of(payload, now)
+        packet = endpoint.packet_of(payload, now)
         if packet is None:
             return False
         outlet.send_now(packet)
@@ -103,9 +103,9 @@ class SendCalls:
         if self._echo:
             queue.put_own((payload,), self._transport.sender_address)
             queue.post()
-        due = self._endpoint.note_sent()
-        if due < driver.timer.due:
-            driver.timer.call_at(due, now)
+        if endpoint.beats.at < endpoint.due:
+            endpoint.note_sent()
+            driver.keep_time(now)
         return True
 
     def _offer(self, payloads: Sequence[bytes], destination: Address | None) -> int:

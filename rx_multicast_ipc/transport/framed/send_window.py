@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Final
 
 from ...option_values.reliable import Reliable
@@ -39,7 +40,7 @@ class SendWindow:
 
     Attributes:
         places: packets for which there is place, before it is to be looked again.
-        is_full: whether there was none when it was looked last.
+        full_since: since when there has been none; infinity if there was when it was looked last.
         paced_until: when the pace lets the next one go out; 0 if it has not kept any.
         began_at: when the first one went out.
     """
@@ -56,7 +57,7 @@ class SendWindow:
         now: float,
     ) -> None:
         self.places = 0
-        self.is_full = False
+        self.full_since = math.inf
         self.paced_until = 0.0
         self.began_at = now
         self._packets, self._bytes = options.window, options.keep
@@ -71,11 +72,10 @@ class SendWindow:
     def may_send(self, number: int, now: float) -> bool:
         """Whether the packet of this number may go out; then ``places`` is to be counted down."""
         self.paced_until = 0.0
-        if self.places <= 0:
-            self.is_full = True
-            if not self._find_places(number, now):
-                return False
-        self.is_full = False
+        if self.places <= 0 and not self._find_places(number, now):
+            self.full_since = min(self.full_since, now)
+            return False
+        self.full_since = math.inf
         wait = self._congestion.wait(now) if self._congestion.holds else 0.0
         if wait:
             self.paced_until = now + wait

@@ -10,8 +10,6 @@ from typing import Final, NamedTuple
 from ...message import Address
 from ...option_values.reliable import Reliable
 from .incoming import Incoming
-from .packet_codec import START, WHOLE_START
-from .packets import HEADER_SIZE
 from .reassembly import Event
 
 MOST_STREAMS: Final = 64
@@ -76,16 +74,6 @@ class Senders:
 
     def __len__(self) -> int:
         return len(self._streams)
-
-    def take_next(self, datagram: bytes, sender: Hashable, direct: bool, now: float) -> Incoming | None:
-        """The stream of a datagram that holds just its next message, for which it may be taken; None for any other."""
-        if len(datagram) < HEADER_SIZE:
-            return None
-        start, session, number = START.unpack_from(datagram)
-        if start != WHOLE_START:
-            return None
-        stream = self._streams.get((sender, session, direct))
-        return stream if stream is not None and stream.take_next(number, len(datagram), now) else None
 
     def streams(self) -> ValuesView[Incoming]:
         return self._streams.values()

@@ -19,13 +19,16 @@ class SlowReceivers:
         self._patience = patience
         self._progress_at = now
 
-    @property
-    def due(self) -> float:
-        """When patience ends, if nothing goes on until then."""
-        return self._progress_at + self._patience
+    def due(self, full_since: float) -> float:
+        """When patience ends, if nothing goes on until then.
+
+        Args:
+            full_since: since when there has been no place for another packet; infinity if there is.
+        """
+        return max(self._progress_at, full_since) + self._patience
 
     def on_progress(self, now: float) -> None:
-        """A packet went out, or a receiver has more than before."""
+        """A receiver has more than before."""
         self._progress_at = now
 
     def judge(self, receiver: Member, oldest: int, caught_up: int) -> None:
@@ -41,9 +44,9 @@ class SlowReceivers:
         elif receiver.behind and receiver.highest >= caught_up:
             self._receivers.wait_for(receiver, True)
 
-    def leave_behind(self, now: float) -> bool:
+    def leave_behind(self, full_since: float, now: float) -> bool:
         """Wait no more for those that hold the stream up, if patience has ended; whether there were any."""
-        if now < self.due:
+        if now < self.due(full_since):
             return False
         receivers = self._receivers
         left = 0 if receivers.floor is None else receivers.leave_behind(receivers.floor, receivers.seen)

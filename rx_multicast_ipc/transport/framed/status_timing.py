@@ -11,8 +11,9 @@ from .repair_requests import SMALL_GROUP, MissingPackets
 _EVERY: Final = 8
 """Packets, if they are of a size that fills a window soon."""
 
+_EVERY_SMALL: Final = 64
 _SMALL_PACKETS: Final = 4096
-"""Bytes of packets: fewer are acknowledged only after four times as many packets, or when the sender asks."""
+"""Packets, if eight have fewer bytes than that: the sender asks if that is too late for it."""
 
 _DELAY: Final = 0.01
 """Seconds at most from a packet to its acknowledgement; more in a large group."""
@@ -29,6 +30,8 @@ class StatusTiming:
 
     Attributes:
         at: when; infinity for not before another packet comes.
+        packets, bytes: that came and were not told of.
+        look_after: packets, after which to look whether to tell of them.
         owes_a_look: whether :meth:`look` is to be called.
     """
 
@@ -37,34 +40,23 @@ class StatusTiming:
         self.owes_a_look = False
         self._missing = missing
         self._random = random
-        self._packets = self._bytes = 0
-        self._look_after = 1
-
-    @property
-    def has_news(self) -> bool:
-        """Whether packets came that were not told of."""
-        return self._packets > 0
-
-    def count(self, size: int) -> None:
-        """A packet came; see :attr:`owes_a_look`."""
-        self._packets += 1
-        self._bytes += size
-        if self._packets >= self._look_after:
-            self.owes_a_look = True
+        self.packets = self.bytes = 0
+        self.look_after = 1
 
     def on_packet(self, size: int, now: float) -> None:
         """A packet came."""
-        self.count(size)
-        if self.owes_a_look or self._bytes >= _SMALL_PACKETS:
+        self.packets += 1
+        self.bytes += size
+        if self.packets >= self.look_after or self.bytes >= _SMALL_PACKETS:
             self.look(now)
 
     def look(self, now: float) -> float:
         """Decide when to tell of what came; returns :attr:`at`."""
         self.owes_a_look = False
         missing = self._missing
-        every = _EVERY if self._bytes >= _SMALL_PACKETS else 4 * _EVERY
-        self._look_after = every if missing.in_small_group else every * missing.members // SMALL_GROUP
-        if self._packets >= self._look_after:
+        every = _EVERY if self.bytes >= _SMALL_PACKETS else _EVERY_SMALL
+        self.look_after = every if missing.in_small_group else every * missing.members // SMALL_GROUP
+        if self.packets >= self.look_after:
             self.at = now
         elif self.at == math.inf:
             self.at = now + self._delay * (1.0 if missing.in_small_group else 0.5 + self._random.random())
@@ -82,8 +74,8 @@ class StatusTiming:
     def on_told(self) -> None:
         """The sender is told of everything that came."""
         self.at = math.inf
-        self._packets = self._bytes = 0
-        self._look_after = 1
+        self.packets = self.bytes = 0
+        self.look_after = 1
 
     @property
     def _delay(self) -> float:

@@ -7,6 +7,7 @@ import pytest
 from rx_multicast_ipc import Reliable
 from rx_multicast_ipc.transport.framed.packets import Beat
 
+from ...helpers import thorough
 from .simulation import Node, Simulation
 
 
@@ -337,7 +338,9 @@ def only_goodbyes(_source: Node, _target: Node, packet: bytes) -> bool:
     return packet[1] >> 4 != 4
 
 
-@pytest.mark.parametrize(("receivers", "packets"), [(1, 1000), (10, 1000), (100, 100), (1000, 40)])
+@pytest.mark.parametrize(
+    ("receivers", "packets"), [(1, 1000), (10, 1000), (100, 100), pytest.param(1000, 40, marks=thorough)]
+)
 def test_one_loss_is_asked_for_by_few(receivers: int, packets: int) -> None:
     """A loss that all share: by a link near the sender."""
     network = Simulation(seed=20, latency=0.005)

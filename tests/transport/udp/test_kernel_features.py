@@ -16,8 +16,9 @@ from rx_multicast_ipc.transport.udp import kernel_features
 from rx_multicast_ipc.transport.udp.kernel_features import KernelFeatures
 
 from ...helpers import PATIENCE, ROOT, needs_linux, needs_namespaces
+from .own_network import LINK
 from .sandbox import needs_seccomp, sandboxed
-from .test_transport import FOREIGN_JOIN, LINK
+from .test_transport import FOREIGN_JOIN
 
 pytestmark = needs_linux
 

@@ -19,8 +19,7 @@ from rx_multicast_ipc.transport.udp.links_windows import Adapter, Unicast
 from rx_multicast_ipc.transport.udp.platform import Platform
 
 from ...helpers import needs_linux, needs_namespaces
-from .test_shared_port import said
-from .test_transport import LINK
+from .own_network import LINK, told_apart
 
 GROUP = Group.of(interface="default")
 
@@ -39,7 +38,7 @@ print(net0.addresses[:2], net0.broadcasts)
     # Duplicate address detection takes a second, in which rtnetlink tells what getifaddrs does not.
     at_once = "echo 0 > /proc/sys/net/ipv6/conf/default/accept_dad"
     script = f"{at_once} && " + LINK.replace("192.0.2.77/24 dev", "192.0.2.77/24 brd + dev")
-    assert said(code, script) == "('192.0.2.77', '2001:db8::77') ('192.0.2.255',)\n"
+    assert told_apart(code, script) == "('192.0.2.77', '2001:db8::77') ('192.0.2.255',)\n"
 
 
 def test_a_link_local_address_of_bsd_does_not_keep_its_index() -> None:
@@ -119,7 +118,7 @@ with kernel, ipc.open_channel(interface="lo") as channel:
     print(looks)
 kernel.close()
 """
-    assert said(code, "ip link set lo up") == "looks soon: False\n" * 3 + "looks soon: True\n2\n"
+    assert told_apart(code, "ip link set lo up") == "looks soon: False\n" * 3 + "looks soon: True\n2\n"
 
 
 class Adapters:
@@ -282,4 +281,4 @@ with ipc.open_channel(interface="all") as channel:
     print(joined.wait(15))
 """
     script = f"{LINK} && ip addr add 203.0.113.4/24 dev net1"
-    assert said(code, script) == "[0.01, 0.02, 0.04, 0.08]\nTrue\n"
+    assert told_apart(code, script) == "[0.01, 0.02, 0.04, 0.08]\nTrue\n"

@@ -5,13 +5,16 @@ from __future__ import annotations
 import struct
 import subprocess
 import sys
+from collections.abc import Callable
+from typing import Any
 
 import pytest
 
 from rx_multicast_ipc.transport.udp.platform import platform_of
 
-from ...helpers import PATIENCE, ROOT, in_namespace, needs_linux, needs_namespaces
-from .test_transport import LINK
+from ...helpers import PATIENCE, ROOT, in_namespace, ipc, needs_linux, needs_namespaces, nothing_left_behind
+from ...hosts.namespace import Namespace
+from .own_network import LINK
 
 pytestmark = needs_linux
 
@@ -55,58 +58,82 @@ def told(code: str, script: str = "") -> str:
 
 
 @pytest.mark.parametrize("interface", ["loopback", "lo", "127.0.0.1", "default", "all"])
-@pytest.mark.parametrize("spare", range(5))
-def test_without_descriptors_no_interface_is_said_to_be_missing(interface: str, spare: int) -> None:
+def test_without_descriptors_no_interface_is_said_to_be_missing(interface: str) -> None:
     code = (
         WARM
         + f"""
 soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-resource.setrlimit(resource.RLIMIT_NOFILE, (max(map(int, os.listdir("/proc/self/fd"))) + {spare}, hard))
-tell(lambda: opening(interface={interface!r}))
-resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
-settled(before)
+for spare in range(5):
+    resource.setrlimit(resource.RLIMIT_NOFILE, (max(map(int, os.listdir("/proc/self/fd"))) + spare, hard))
+    tell(lambda: opening(interface={interface!r}))
+    resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+    settled(before)
 """
     )
-    said = told(code, f"{LINK} && ip route add 224.0.0.0/4 dev net0" if _namespaced(interface) else "")
-    assert said.startswith("CannotOpen: "), said
-    assert "ulimit -n" in said
+    said = told(code, f"{LINK} && ip route add 224.0.0.0/4 dev net0" if _namespaced(interface) else "").splitlines()
+    assert len(said) == 5
+    for line in said:
+        assert line.startswith("CannotOpen: "), line
+        assert "ulimit -n" in line
 
 
 def _namespaced(interface: str) -> bool:
     return interface in ("default", "all")
 
 
+def refused(script: str, action: Callable[[], object]) -> str:
+    """What an action raises in a network that the script made, and that it leaves nothing behind."""
+    namespace = Namespace()
+    try:
+        namespace.run("sh", "-c", f"ip link set lo up && {script}")
+        with namespace.entered(), nothing_left_behind(), pytest.raises(ipc.MulticastError) as caught:
+            action()
+    finally:
+        namespace.close()
+    return f"{type(caught.value).__name__}: {caught.value}"
+
+
 @needs_namespaces
 @pytest.mark.parametrize(
-    ("script", "arguments", "error", "advice"),
+    ("script", "options", "error", "advice"),
     [
-        ("echo 0 > /proc/sys/net/ipv4/igmp_max_memberships", "", "CannotOpen", "net.ipv4.igmp_max_memberships"),
+        ("echo 0 > /proc/sys/net/ipv4/igmp_max_memberships", {}, "CannotOpen", "net.ipv4.igmp_max_memberships"),
         (
             "echo 1 > /proc/sys/net/ipv4/igmp_max_msf",
-            "sources=['127.0.0.1', '127.0.0.2']",
+            {"sources": ["127.0.0.1", "127.0.0.2"]},
             "CannotOpen",
             "net.ipv4.igmp_max_msf",
         ),
-        (f"{LINK} && ip route add blackhole 224.0.0.0/4", "interface='default'", "NoRoute", "name the interface"),
-        (f"{LINK} && ip route add unreachable 224.0.0.0/4", "interface='default'", "NoRoute", "name the interface"),
-        (f"{LINK} && ip route add prohibit 224.0.0.0/4", "interface='default'", "NoRoute", "name the interface"),
-        (f"{LINK} && ip route add throw 224.0.0.0/4", "interface='default'", "NoRoute", "name the interface"),
+        (f"{LINK} && ip route add blackhole 224.0.0.0/4", {"interface": "default"}, "NoRoute", "name the interface"),
+        (f"{LINK} && ip route add unreachable 224.0.0.0/4", {"interface": "default"}, "NoRoute", "name the interface"),
+        (f"{LINK} && ip route add prohibit 224.0.0.0/4", {"interface": "default"}, "NoRoute", "name the interface"),
+        (f"{LINK} && ip route add throw 224.0.0.0/4", {"interface": "default"}, "NoRoute", "name the interface"),
         (
             f"{LINK} && ip -6 route add blackhole ff05::/16 table local",
-            "61088, 'ff05::1:7', interface='default'",
+            {"group": "ff05::1:7", "interface": "default"},
             "NoRoute",
             "name the interface",
         ),
-        ("true", "61088, 'ff02::1:7', interface='lo'", "NoRoute", "IPv4 group"),
-        ("true", "61088, 'ff05::1:7', interface='::1'", "NoRoute", "ip -6 route add ff00::/8 dev lo"),
-        (LINK, "interface='::ffff:192.0.2.77'", "InvalidInterface", "write it as 192.0.2.77"),
-        (LINK, "61088, 'ff05::1:7', interface='::ffff:192.0.2.77'", "InvalidInterface", "write it as 192.0.2.77"),
-        (LINK, "61088, 'ff02::1:7', interface='fe80::9%nosuch'", "InvalidInterface", '"net0"'),
-        (LINK, "61088, 'ff02::1:7', interface='net0', sources=['::ffff:10.0.0.1']", "InvalidAddress", "10.0.0.1"),
+        ("true", {"group": "ff02::1:7", "interface": "lo"}, "NoRoute", "IPv4 group"),
+        ("true", {"group": "ff05::1:7", "interface": "::1"}, "NoRoute", "ip -6 route add ff00::/8 dev lo"),
+        (LINK, {"interface": "::ffff:192.0.2.77"}, "InvalidInterface", "write it as 192.0.2.77"),
+        (
+            LINK,
+            {"group": "ff05::1:7", "interface": "::ffff:192.0.2.77"},
+            "InvalidInterface",
+            "write it as 192.0.2.77",
+        ),
+        (LINK, {"group": "ff02::1:7", "interface": "fe80::9%nosuch"}, "InvalidInterface", '"net0"'),
+        (
+            LINK,
+            {"group": "ff02::1:7", "interface": "net0", "sources": ["::ffff:10.0.0.1"]},
+            "InvalidAddress",
+            "10.0.0.1",
+        ),
     ],
 )
-def test_what_cannot_be_opened_says_what_to_do(script: str, arguments: str, error: str, advice: str) -> None:
-    said = told(f"before = held()\ntell(lambda: opening({arguments}))\nsettled(before)\n", script)
+def test_what_cannot_be_opened_says_what_to_do(script: str, options: dict[str, Any], error: str, advice: str) -> None:
+    said = refused(script, lambda: ipc.open_channel(**options))
     assert said.startswith(f"{error}: "), said
     assert advice in said
 
@@ -126,11 +153,11 @@ def test_what_cannot_be_opened_says_what_to_do(script: str, arguments: str, erro
     ],
 )
 def test_what_cannot_be_sent_says_what_to_do(script: str, group: str, address: str, error: str, advice: str) -> None:
-    code = f"""
-with ipc.open_channel(61088, {group!r}, interface="default") as channel:
-    tell(lambda: ipc.run(channel.send("x", 7, {address!r})))
-"""
-    said = told(code, f"{LINK} && ip route add 224.0.0.0/4 dev net0 && {script}")
+    def send() -> None:
+        with ipc.open_channel(group=group, interface="default") as channel:
+            ipc.run(channel.send("x", 7, address))
+
+    said = refused(f"{LINK} && ip route add 224.0.0.0/4 dev net0 && {script}", send)
     assert said.startswith(f"{error}: "), said
     assert advice in said
 

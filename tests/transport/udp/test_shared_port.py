@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import subprocess
-import sys
-
 import pytest
 from reactivex.testing import TestScheduler
 
@@ -12,17 +9,10 @@ import rx_multicast_ipc as ipc
 from rx_multicast_ipc.group import Group
 from rx_multicast_ipc.testing import VirtualNetwork
 
-from ...helpers import PATIENCE, ROOT, in_namespace, needs_linux, needs_namespaces, run
-from .test_transport import LINK
+from ...helpers import needs_linux, needs_namespaces, run
+from .own_network import LINK, told
 
 pytestmark = needs_linux
-
-
-def said(code: str, script: str) -> str:
-    command = in_namespace(f'{script} && exec "$@"', sys.executable, "-X", "dev", "-c", code)
-    out = subprocess.run(command, capture_output=True, text=True, timeout=PATIENCE, cwd=ROOT, check=False)
-    assert (out.returncode, out.stderr) == (0, ""), out.stdout + out.stderr
-    return out.stdout
 
 
 @pytest.mark.parametrize("echo", [True, False])
@@ -110,7 +100,7 @@ def test_a_broadcast_address_is_as_good_as_a_group(group: str, interface: str) -
     code = BROADCAST.replace("GROUP", repr(group)).replace("INTERFACE", repr(interface))
     script = LINK + " && ip route add default dev net0"
     heard = "Art-Net Art-Poll !"
-    assert said(code, script) == f"{heard}\n{heard} {{(True, False)}}\n{heard}\ntheirs\nalone 0\n"
+    assert told(code, script) == f"{heard}\n{heard} {{(True, False)}}\n{heard}\ntheirs\nalone 0\n"
 
 
 @needs_namespaces
@@ -128,7 +118,7 @@ with ipc.open_channel(6454, "255.255.255.255", interface="net0") as here:
 """
     far = "ip link add far0 type veth peer name far1 && ip link set far0 up && ip link set far1 up"
     script = f"{LINK} && {far} && ip addr add 198.51.100.1/24 dev far0"
-    assert said(code, script) == "here 1\n"
+    assert told(code, script) == "here 1\n"
 
 
 @needs_namespaces
@@ -152,9 +142,9 @@ except ipc.MulticastError as error:
     print(type(error).__name__, error)
 """
     script = LINK
-    told = said(code, script)
-    assert told.startswith(error + " ")
-    assert advice in told
+    said = told(code, script)
+    assert said.startswith(error + " ")
+    assert advice in said
 
 
 @pytest.mark.parametrize(
@@ -184,4 +174,4 @@ with ipc.open_channel(interface="net0") as channel:
     except ipc.SendFailed as error:
         print("opened with it as its group" in str(error))
 """
-    assert said(code, LINK) == "True\n"
+    assert told(code, LINK) == "True\n"

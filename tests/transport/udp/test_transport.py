@@ -27,6 +27,7 @@ from ...helpers import (
     raw_sender,
     wait_until,
 )
+from .own_network import LINK, told, told_apart
 
 
 @needs_linux
@@ -187,9 +188,7 @@ with ipc.open_channel(interface="all") as channel:
     looked.wait(10)
     print(channel)
 """
-    command = in_namespace(f'{LINK} && exec "$@"', sys.executable, "-c", code)
-    out = subprocess.run(command, capture_output=True, text=True, timeout=PATIENCE, cwd=ROOT, check=False)
-    assert out.stdout.startswith("<Channel"), out.stderr
+    assert told_apart(code, LINK).startswith("<Channel")
 
 
 @needs_linux
@@ -248,12 +247,6 @@ for spare in range(1, 8):
     assert (outcomes[0], outcomes[-1]) == ("CannotOpen", "sent")
 
 
-LINK = (
-    "ip link add net0 type veth peer name net1 && ip link set net0 up && ip link set net1 up && "
-    "ip addr add 192.0.2.77/24 dev net0 && ip -6 addr add 2001:db8::77/64 dev net0 nodad"
-)
-"""A network interface with addresses of its own."""
-
 FOREIGN_JOIN = """
 import socket, struct, sys
 import rx_multicast_ipc as ipc
@@ -272,16 +265,14 @@ with ipc.open_channel(port, group, backlog=4096) as channel:
             sender.sendto(b"over there", (group, port))
             assert foreign.recv(100) == b"over there"
     ipc.run(channel.broadcast("here"))
-    print(ipc.run(channel.wait_for_message(timeout=5)).text, channel.statistics.received)
+    print(ipc.run(channel.wait_for_message(timeout=20)).text, channel.statistics.received)
 foreign.close()
 """
 
 
 @needs_namespaces
 def test_what_another_program_joined_on_another_interface_is_not_heard() -> None:
-    command = in_namespace(f'{LINK} && exec "$@"', sys.executable, "-c", FOREIGN_JOIN)
-    out = subprocess.run(command, capture_output=True, text=True, timeout=PATIENCE, cwd=ROOT, check=False)
-    assert (out.stdout, out.stderr) == ("here 1\n", "")
+    assert told(FOREIGN_JOIN, LINK) == "here 1\n"
 
 
 NETWORK = """
@@ -289,10 +280,10 @@ import rx_multicast_ipc as ipc
 for options in OPTIONS:
     with ipc.open_channel(**options) as one, ipc.open_channel(**options) as two:
         ipc.run(one.broadcast("hello"))
-        message = ipc.run(two.wait_for_message(timeout=5))
+        message = ipc.run(two.wait_for_message(timeout=20))
         assert message.sender == one.sender_address, (message, one)
         ipc.run(two.reply(message, "welcome"))
-        answer = ipc.run(one.wait_for_message(lambda m: m.direct, timeout=5))
+        answer = ipc.run(one.wait_for_message(lambda m: m.direct, timeout=20))
         print(message.address.partition("%")[0], message.family, answer.text)
 """
 
@@ -309,10 +300,8 @@ for options in OPTIONS:
     ],
 )
 def test_a_channel_on_a_network_interface_talks_over_it(options: dict[str, object], address: str) -> None:
-    script = f'{LINK} && ip route add 224.0.0.0/4 dev net0 && exec "$@"'
-    command = in_namespace(script, sys.executable, "-c", NETWORK.replace("OPTIONS", repr([options])))
-    out = subprocess.run(command, capture_output=True, text=True, timeout=PATIENCE, cwd=ROOT, check=False)
-    assert (out.stdout, out.stderr) == (f"{address} welcome\n", "")
+    script = f"{LINK} && ip route add 224.0.0.0/4 dev net0"
+    assert told(NETWORK.replace("OPTIONS", repr([options])), script) == f"{address} welcome\n"
 
 
 @needs_namespaces
@@ -330,10 +319,8 @@ with ipc.open_channel(**{**link, "interface": "net0"}) as bot, ipc.open_channel(
     print(*[m.text for m in heard])
 """
     # Duplicate address detection takes a second, in which a link-local address cannot be sent from.
-    script = f'echo 0 > /proc/sys/net/ipv6/conf/default/accept_dad && {LINK} && exec "$@"'
-    command = in_namespace(script, sys.executable, "-c", code)
-    out = subprocess.run(command, capture_output=True, text=True, timeout=PATIENCE, cwd=ROOT, check=False)
-    assert (out.stdout, out.stderr) == ("welcome True net1 net1\nwelcome\n", "")
+    script = f"echo 0 > /proc/sys/net/ipv6/conf/default/accept_dad && {LINK}"
+    assert told(code, script) == "welcome True net1 net1\nwelcome\n"
 
 
 @needs_namespaces
@@ -350,9 +337,7 @@ try:
 except ipc.MulticastError as error:
     print(type(error).__name__, "loopback" in str(error))
 """
-    command = in_namespace('exec "$@"', sys.executable, "-c", code)
-    out = subprocess.run(command, capture_output=True, text=True, timeout=PATIENCE, cwd=ROOT, check=False)
-    assert (out.stdout, out.stderr) == (f"{error} True\n", "")
+    assert told(code) == f"{error} True\n"
 
 
 @needs_namespaces
@@ -365,9 +350,7 @@ with ipc.open_channel() as channel:
     except ipc.SendFailed as error:
         print(error)
 """
-    command = in_namespace('ip link set lo down && exec "$@"', sys.executable, "-c", code)
-    out = subprocess.run(command, capture_output=True, text=True, timeout=PATIENCE, cwd=ROOT, check=False)
-    assert "the interface is down" in out.stdout, out.stderr
+    assert "the interface is down" in told(code, "ip link set lo down")
 
 
 @needs_namespaces
