@@ -82,7 +82,7 @@ class Congestion:
         self.window = _START * packet_size
         self.round_trip = 0.0
         self._doubling = True
-        self._was_long = False
+        self._queue_before = 0.0
         self._limited = False
         self._lost = False
         self._shrinking = 0  # round trips
@@ -139,11 +139,10 @@ class Congestion:
         queue, trip = max(self._queues.values()), max(self._trips.values())
         self.round_trip = trip if not self.round_trip else 0.75 * self.round_trip + 0.25 * trip
         self.holds = self._rate is not None or self.round_trip > _SHORTEST_ROUND
-        is_long = queue > _TARGET / 2
-        if is_long and self._was_long:
+        standing, self._queue_before = min(queue, self._queue_before), queue
+        if standing > _TARGET / 2:
             self._doubling = False
-        self._was_long = is_long
-        if self._lost and queue > _TARGET / 4:
+        if self._lost and (queue if self._doubling else standing) > _TARGET / 4:
             self._give_way(max(_CUT if self._gave_way or self._strife else _CUT_FIRST, 1 - queue / trip), now)
         elif self._strife:
             self._longest_trip = max(self._longest_trip, trip)
@@ -154,11 +153,11 @@ class Congestion:
                 self._is_newcomer = False  # it has its share
                 self._most, self._gave_way_at = float(self.window), now
             self._grow_beside_others(now)
-        elif queue > _TARGET:
+        elif standing > _TARGET:
             self._shrink(queue, rate, now)
         else:
             self._shrinking, self._is_newcomer = 0, True
-            if self._limited and not (self._doubling and is_long):
+            if self._limited and queue < (_TARGET / 2 if self._doubling else _TARGET):
                 self._grow(queue)
         self.window = min(max(self.window, _LEAST * self._packet_size), _MOST)
         self._limited = False
