@@ -43,7 +43,7 @@ from .shared_arguments import (
 _RECEIVE_BUFFER: Final = 64 << 20
 """Bytes: a disk may take its time."""
 
-_CATCH_UP: Final = 2.0
+_CATCH_UP: Final = 10.0
 """Seconds that what had arrived by the end is given to be read."""
 
 
