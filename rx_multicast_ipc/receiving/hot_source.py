@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from threading import RLock
 from typing import Any, Final, Generic, TypeVar
@@ -74,22 +74,21 @@ class HotSource(EndsRetries, HotObservable[_T]):
         subscribers = self._subscribers
         return self._list_subscribers() if subscribers is None else subscribers
 
-    def emit(self, items: Iterable[_T]) -> None:
+    def emit(self, items: Sequence[_T]) -> None:
         """Deliver ``items`` in order to everybody; on the delivering thread only."""
         remaining = iter(items)
         for item in remaining:
             subscribers = self._subscribers
             if subscribers is None:
                 subscribers = self._list_subscribers()
-            if len(subscribers) == 1 and not subscribers[0].stopped:
-                self._emit_to_one(subscribers, item, remaining)
-                continue
             for subscriber in subscribers:
                 if not subscriber.stopped:
                     try:
                         subscriber.on_next(item)
                     except BaseException as error:
                         self.detach(subscriber, error)
+            if len(subscribers) == 1 and len(items) > 1:
+                self._emit_to_one(subscribers, remaining)
 
     def detach(self, subscriber: Subscriber[_T], error: BaseException) -> None:
         """Deliver nothing more to a subscriber, who raised ``error``; on the delivering thread only."""
@@ -192,17 +191,17 @@ class HotSource(EndsRetries, HotObservable[_T]):
                 self._subscribers = tuple(self._all)
             return self._subscribers
 
-    def _emit_to_one(self, subscribers: tuple[Subscriber[_T], ...], item: _T, remaining: Iterator[_T]) -> None:
-        """Deliver ``item``, and what remains as long as nobody comes or goes."""
+    def _emit_to_one(self, subscribers: tuple[Subscriber[_T], ...], remaining: Iterator[_T]) -> None:
+        """Deliver what remains as long as nobody comes or goes."""
+        if self._subscribers is not subscribers:
+            return
         (subscriber,) = subscribers
         on_next = subscriber.on_next
         try:
-            on_next(item)
-            if self._subscribers is subscribers:
-                for item in remaining:
-                    on_next(item)
-                    if self._subscribers is not subscribers:
-                        return
+            for item in remaining:
+                on_next(item)
+                if self._subscribers is not subscribers:
+                    return
         except BaseException as error:
             self.detach(subscriber, error)
 

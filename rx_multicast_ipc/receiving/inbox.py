@@ -14,7 +14,7 @@ from ..message import Message
 from ..subscribing.deadlocks import deadlock
 from ..subscribing.subscriber_errors import tell_all
 from ..transport import OpenTransport, Transport
-from ..transport.delivered_batch import deliver_together
+from ..transport.delivered_batch import DeliveredBatch
 from ..transport.sealed.sealed_traffic_notice import SealedTrafficNotice
 from ..transport.sealed.wire_format import MAGIC
 from .closed_notice import ClosedNotice, anew
@@ -134,29 +134,26 @@ class _Delivery:
         self.choose: Callable[[list[Message]], list[Message]] | None = None
 
     def __call__(self, batch: list[Message]) -> None:
-        if batch[0].data[:1] == MAGIC:
-            self._notice.look(batch[0])
+        # Few steps before the subscribers, for an answer may be waited for.
+        first = batch[0]
         if self.sift is not None:
             batch = self.sift(batch)
-            if not batch:
-                return
         if self.choose is not None:
             batch = self.choose(batch)
-            if not batch:
-                return
-        if len(batch) > 1:
-            deliver_together(partial(self._deliver, batch))
-        else:
-            self._deliver(batch)
-
-    def _deliver(self, batch: list[Message]) -> None:
-        if self._batches.observed:
-            self._batches.emit((batch,))
-        if self._messages.observed:
-            self._messages.emit(batch)
-        if self._deliveries.observed:
-            self._deliveries.emit(batch)
-        self._backlog.put(batch)
+        together = DeliveredBatch() if len(batch) > 1 else None
+        try:
+            if self._batches.observed and batch:
+                self._batches.emit((batch,))
+            if self._messages.observed:
+                self._messages.emit(batch)
+            if self._deliveries.observed:
+                self._deliveries.emit(batch)
+            self._backlog.put(batch)
+        finally:
+            if together is not None:
+                together.end()
+        if first.data[:1] == MAGIC:
+            self._notice.look(first)
 
     def awaited(self) -> bool:
         """Whether anybody is subscribed or waits."""

@@ -119,11 +119,9 @@ class Send(_ColdSend):
         self._subscribed = True
         if on_next is None and on_error is None and on_completed is None:
             try:
-                if (
-                    HERE.batch is not None  # else not a call more: this is what an answer's time is made of
-                    and self._destination is None
-                    and (gatherer := gathers(self._sender)) is not None
-                ):
+                if HERE.batch is None:  # not a call more: this is what an answer's time is made of
+                    self._sender.send(self._payload, self._destination)
+                elif self._destination is None and (gatherer := gathers(self._sender)) is not None:
                     gatherer.send_soon(self._payload)  # for nobody looks when it is out
                 else:
                     self._sender.send(self._payload, self._destination)

@@ -24,6 +24,7 @@ class Linger:
     """
 
     counts = False
+    together = _TOGETHER
 
     def __init__(self, transfer: Transfer, seconds: float, scheduler: PeriodicScheduler) -> None:
         self._transfer = transfer

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from contextlib import suppress
 from functools import partial
 from itertools import islice
 from threading import Lock
@@ -30,10 +29,12 @@ class Timing(Protocol):
     Attributes:
         timer: until then; disposed of with the transfer.
         counts: whether it also says how many.
+        together: how many payloads wait for no more, if it lets them wait for each other; else 0.
     """
 
     timer: SerialDisposable
     counts: bool
+    together: int
 
     def wake(self) -> None:
         """Something arrived, or the source ended; on any thread."""
@@ -96,7 +97,7 @@ class Transfer(DisposableBase):
     @property
     def arrived(self) -> int:
         """Payloads that wait to be sent."""
-        return len(self._arrived)
+        return len(self._arrived) + len(self._unsent)
 
     @property
     def ends(self) -> bool:
@@ -110,21 +111,15 @@ class Transfer(DisposableBase):
 
     def push(self, data: Payload) -> None:
         """Send one, in its turn."""
-        if self.over:
+        if self._over.locked():
             return  # a source that does not listen when it is told to stop
-        if self.timing is None and self._turn.acquire(blocking=False):
-            waits, first = False, not self._unsent and not self._arrived
-            try:
-                if first:
-                    waits = self._send_soon(as_payload(data, self._limit))
-            except Exception as error:
-                self.fail(error)
-            finally:
-                if not waits:
-                    self._turn.release()
-            if first:
-                self.go_on()  # with what came since it was looked at
+        timing = self.timing
+        if timing is None:
+            if self._push_out(data):
                 return
+        elif timing.together and self._push_in(data, timing.together):
+            timing.wake()
+            return
         if self._arrived.put(data):
             self.fail(
                 SendFailed(
@@ -134,6 +129,41 @@ class Transfer(DisposableBase):
             )
             return
         self._begin()
+
+    def _push_out(self, data: Payload) -> bool:
+        """Whether it went at once: nothing is before it, and nobody has the turn."""
+        if not self._turn.acquire(blocking=False):
+            return False
+        waits, first = False, not self._unsent and not self._arrived
+        try:
+            if first:
+                waits = self._send_soon(as_payload(data, self._limit))
+        except Exception as error:
+            self.fail(error)
+        finally:
+            if not waits:
+                self._turn.release()
+        if first:
+            self.go_on()  # with what came since it was looked at
+        return first
+
+    def _push_in(self, data: Payload, most: int) -> bool:
+        """Whether it now waits among those that leave next: they have space, and nobody has the turn.
+
+        The way of a payload that lingers, which is to cost little.
+        """
+        if not self._turn.acquire(blocking=False):
+            return False
+        fits = len(self._unsent) < most and not self._arrived and self._end is None
+        try:
+            if fits:
+                limit = self._limit
+                self._unsent.append(data if type(data) is bytes and len(data) <= limit else as_payload(data, limit))
+        except Exception as error:
+            self._end = partial(self.fail, error)  # after what was pushed before it
+        finally:
+            self._turn.release()
+        return fits
 
     def pull(self, payloads: Iterator[Payload], chunk: int) -> None:
         """Send all that the iterator gives, so many at a time."""
@@ -257,11 +287,10 @@ class Transfer(DisposableBase):
         payloads = self._payloads
         try:
             # Keeps what came before a bad one.
-            given = self._take_arrived() if payloads is None else payloads
+            given = self._arrived.take_some(most) if payloads is None else islice(payloads, most)
             limit = self._limit  # and no call for what is right already
             some.extend(
-                data if type(data) is bytes and len(data) <= limit else as_payload(data, limit)
-                for data in islice(given, most)
+                data if type(data) is bytes and len(data) <= limit else as_payload(data, limit) for data in given
             )
         except Exception as error:
             self._payloads = None
@@ -272,11 +301,6 @@ class Transfer(DisposableBase):
                 self._payloads = None
                 self._end = self._complete
         return some
-
-    def _take_arrived(self) -> Iterator[Any]:
-        with suppress(IndexError):
-            while True:
-                yield self._arrived.take()
 
     def _has_space(self) -> None:
         self.waiting = False

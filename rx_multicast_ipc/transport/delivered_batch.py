@@ -59,6 +59,8 @@ NOBODY_LOOKS: Final[Gathered] = _NobodyLooks()
 class DeliveredBatch:
     """Lets what quick subscribers send one after the other wait for each other, to the end of the batch at most.
 
+    From when it is made until :meth:`end` it is the one that this thread delivers.
+
     The first send, and each one that comes a while after the one before, leaves at once: so a subscriber that sends and
     then takes its time, or waits for what comes of it, holds back nothing.
     """
@@ -66,6 +68,7 @@ class DeliveredBatch:
     def __init__(self) -> None:
         self._last_send = float("-inf")
         self._at_end: dict[Callable[[], None], None] = {}
+        self._outer, HERE.batch = HERE.batch, self
 
     def is_quick(self) -> bool:
         """Whether a send follows the last one closely."""
@@ -81,6 +84,7 @@ class DeliveredBatch:
 
     def end(self) -> None:
         """Run what is to be run now; for who delivered the batch."""
+        HERE.batch = self._outer
         tell_all(self._at_end)
 
     def forget(self) -> None:
@@ -104,17 +108,6 @@ HERE: Final = _Here()
 def gathers(sender: object) -> Gathers | None:
     """``sender``, if it can let what this thread sends right now wait for more."""
     return cast("Gathers", sender) if HERE.batch is not None and hasattr(sender, "send_soon") else None
-
-
-def deliver_together(deliver: Callable[[], None]) -> None:
-    """Call ``deliver``, which delivers a batch of several messages on this thread."""
-    batch = DeliveredBatch()
-    outer, HERE.batch = HERE.batch, batch
-    try:
-        deliver()
-    finally:
-        HERE.batch = outer
-        batch.end()
 
 
 def _forget() -> None:

@@ -60,9 +60,9 @@ class OwnMessages:
         self._wanted = False
         self.clear()
 
-    def put(self, payloads: Sequence[bytes], sender: Address, interface: str = "") -> None:
-        """Add what was sent, or is about to be, together."""
-        size = sum(map(len, payloads)) + _RECORD * len(payloads)
+    def put(self, payloads: Sequence[bytes], size: int, sender: Address, interface: str = "") -> None:
+        """Add what was sent, or is about to be, together: so many bytes."""
+        size += _RECORD * len(payloads)
         if self._size + size > self._capacity and self.crowded:
             self.dropped += len(payloads)
             return

@@ -329,6 +329,37 @@ def test_the_last_ones_wait_for_no_more_and_the_end_comes_after_them(end: str) -
     assert transport.sends == [[b"1", b"2"]]
 
 
+def test_a_bad_payload_errs_after_those_that_linger_before_it() -> None:
+    transport, source, _, sending = lingering()
+    source.on_next(b"1")
+    source.on_next("2")
+    source.on_next(3)
+    assert isinstance(sending.error, ipc.InvalidPayload)
+    assert transport.sends == [[b"1", b"2"]]
+    assert not source.observers
+
+
+def test_what_comes_while_others_are_sent_follows_them() -> None:
+    transport, source, scheduler, _ = lingering()
+    send_many = transport.send_many
+
+    def send_more(payloads: Sequence[bytes]) -> None:
+        if not transport.sends:
+            for number in range(70):
+                source.on_next(b"%d" % number)
+        send_many(payloads)
+
+    transport.send_many = send_more
+    for _ in range(64):
+        source.on_next(b"first")
+    scheduler.advance_to(1.0)
+    source.on_completed()
+    assert [payload for some in transport.sends for payload in some] == [
+        *[b"first"] * 64,
+        *(b"%d" % number for number in range(70)),
+    ]
+
+
 def test_linger_on_a_channel(channel: ipc.Channel) -> None:
     source: Subject[Any] = Subject()
     sending = Seen(channel.broadcast_all(source, linger=0.001))

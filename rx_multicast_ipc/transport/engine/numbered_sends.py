@@ -152,7 +152,7 @@ class NumberedSends(Generic[E_contra]):
             return
         self.next = first + len(payloads)
         if self._own is not None:
-            self._own.put(payloads, self._sender)
+            self._own.put(payloads, sum(map(len, payloads)), self._sender)
 
     def _too_large(self, size: int, limit: int, sent: int) -> SendFailed:
         refused = SendFailed(

@@ -20,7 +20,7 @@ import time
 from collections.abc import Sequence
 from functools import lru_cache
 from itertools import repeat
-from typing import Final
+from typing import Any, Final
 
 from ...message import Address, Family, Message
 from . import host_addresses, kernel_features
@@ -42,7 +42,7 @@ _GRO_OFFSET: Final = 16  # behind struct cmsghdr
 _LONE_READS: Final = 2
 """Reads in a row that brought one datagram, after which recvmsg reads the next: ctypes and recvmmsg cost 10 µs more."""
 
-_BURST: Final = 50e-6
+_BURST: Final = 20e-6
 """Seconds between two datagrams that are worth a recvmmsg."""
 
 _SENDERS: Final = 1024
@@ -85,10 +85,31 @@ class BatchReader(MessageReader):
         self._senders: dict[bytes, Address] = {}
 
     def read(self, opened: socket.socket, reception: Reception) -> list[Message]:
+        # One datagram: the way of an answer, in few calls. Several at a time again as soon as they come quickly.
+        if self._lone < _LONE_READS:
+            return self._read_many(opened, reception)
+        try:
+            size, ancillary, _, sender = opened.recvmsg_into(self._into, CONTROL_SPACE)
+        except BlockingIOError:
+            return []
+        except OSError as error:
+            if error.errno not in REFUSED:
+                raise
+            self._large = self._refused = True
+            self._lone = 0
+            return self._read_large(opened, reception)
+        now = time.time()
+        if ancillary or now - self._read_at < _BURST:
+            self._lone = 0
+        self._read_at = now
+        self.bytes_read += size
+        if ancillary or size > _LARGE or len(sender) != 2:
+            return self._read_unlike(size, ancillary, sender, now, reception)
+        return [Message(self._arena[:size], sender[0], sender[1], "IPv4", now, *reception)]
+
+    def _read_many(self, opened: socket.socket, reception: Reception) -> list[Message]:
         if self._large:
             return self._read_large(opened, reception)
-        if self._lone >= _LONE_READS:
-            return self._read_one(opened, reception)
         self._headers[: self._used] = self._fresh[: self._used]
         count = recvmmsg(opened.fileno(), self._at, self._slots, DONTWAIT, None)
         self._used = MMSGHDR.size * count
@@ -127,29 +148,15 @@ class BatchReader(MessageReader):
             for data, (address, port) in zip(payloads, senders, strict=True)
         ]
 
-    def _read_one(self, opened: socket.socket, reception: Reception) -> list[Message]:
-        """One datagram, or one GSO batch; several at a time again as soon as they come quickly."""
-        try:
-            size, ancillary, _, sender = opened.recvmsg_into(self._into, CONTROL_SPACE)
-        except BlockingIOError:
-            return []
-        except OSError as error:
-            if error.errno not in REFUSED:
-                raise
-            self._large = self._refused = True
-            return self._read_large(opened, reception)
-        now = time.time()
-        if ancillary or now - self._read_at < _BURST:
+    def _read_unlike(
+        self, size: int, ancillary: list[tuple[int, int, bytes]], sender: Any, now: float, reception: Reception
+    ) -> list[Message]:
+        """What one recvmsg brought that is no small datagram of IPv4: a GSO batch, or large."""
+        each = GRO_SIZE.unpack_from(ancillary[0][2])[0] if ancillary else size
+        if each > _LARGE:
+            self._large = True
             self._lone = 0
-        self._read_at = now
-        self.bytes_read += size
-        address = host(sender)
-        if not ancillary:
-            self._large = size > _LARGE
-            return [Message(self._arena[:size], address, sender[1], self._family, now, *reception)]
-        (each,) = GRO_SIZE.unpack_from(ancillary[0][2])
-        self._large = each > _LARGE
-        fields = (address, sender[1], self._family, now, *reception)
+        fields = (host(sender), sender[1], self._family, now, *reception)
         return list(map(Message, packed(each, size).unpack_from(self._arena), *map(repeat, fields)))
 
     def _payloads(self, sizes: list[int]) -> tuple[Sequence[bytes], list[int] | None]:

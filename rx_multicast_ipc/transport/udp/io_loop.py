@@ -220,7 +220,7 @@ class IoLoop(IoThread):
         if poller is None or loop is None:
             return
         self._asleep = True  # before the last look at what there is to do
-        if self._posted or (self._hurry and self._lazy.pending):
+        if self.posted or (self._hurry and self._lazy.pending):
             self._take_turn_soon(loop)
             return
         due = self.scheduler.next_due()

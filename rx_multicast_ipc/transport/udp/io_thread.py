@@ -115,7 +115,7 @@ class IoThread:
         self._last_lazy = 0.0
         self._read_lately = False
         self._watched: set[socket.socket] = set()
-        self._posted: deque[Callable[[], object]] = deque()
+        self.posted: deque[Callable[[], object]] = deque()
 
     @property
     def is_current(self) -> bool:
@@ -153,7 +153,7 @@ class IoThread:
 
     def post(self, action: Callable[[], object]) -> None:
         """Run ``action`` on this thread as soon as it is free, but not within what it does now."""
-        self._posted.append(action)
+        self.posted.append(action)
         self._wake()
 
     def run_soon(self, awaited: Callable[[], bool]) -> None:
@@ -175,15 +175,15 @@ class IoThread:
             now = time.monotonic()
             self._looks_by_itself = now - self._last_lazy < _OFTEN
             self._last_lazy = now
-        if self._posted:
+        if self.posted:
             self.run_posted()
 
     def run_posted(self) -> None:
         """Run what other threads posted so far; on this thread only."""
-        for _ in range(len(self._posted)):
-            if not self._posted:  # an action that delivers catches up itself
+        for _ in range(len(self.posted)):
+            if not self.posted:  # an action that delivers catches up itself
                 return
-            action = self._posted.popleft()
+            action = self.posted.popleft()
             try:
                 action()
             except BaseException as error:
@@ -253,7 +253,7 @@ class IoThread:
     def _turn(self, poller: Poller) -> bool:
         """Wait, read, and run what is due; whether this thread is still the one that does."""
         self._asleep = True  # before the last look at what there is to do
-        due = 0.0 if self._posted else self.scheduler.until_next()
+        due = 0.0 if self.posted else self.scheduler.until_next()
         pause = due
         if self._looks_by_itself:
             pause = _SOON if due is None else min(due, _SOON)
@@ -347,7 +347,7 @@ class IoThread:
 
     @property
     def _has_work(self) -> bool:
-        return bool(self._posted) or self.scheduler.until_next() is not None
+        return bool(self.posted) or self.scheduler.until_next() is not None
 
     def _release(self) -> None:
         poller, waker = self._poller, self._waker

@@ -63,6 +63,23 @@ class Outlet(SendingSocket):
         """See :meth:`rx_multicast_ipc.transport.Transport.send`."""
         if destination is not None and self.is_group(destination):
             destination = None
+        if destination is None:  # the way of an answer, in few calls
+            is_out = False
+            with self.lock:
+                if self.one_nic and not (self._shut or self._gathered.waiting or self._full_buffer.in_use):
+                    try:
+                        self.to_group(payload)
+                        is_out = True
+                    except BlockingIOError:
+                        pass
+            if is_out:
+                if self._own.pending:
+                    self._hear_own()
+                return
+        self._send_when_possible(payload, destination)
+
+    def _send_when_possible(self, payload: bytes, destination: Address | None) -> None:
+        """By several interfaces, to one address, behind what waits, or when the buffer has space."""
         deadline = 0.0
         copies: Copies | None = None
         while True:

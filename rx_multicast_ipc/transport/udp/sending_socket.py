@@ -50,7 +50,8 @@ class SendingSocket:
         self.refused: int = 0
         self._echo = own is not None
         self._own = own or OwnMessages(self._destination, 0)
-        self._datagrams_to_group = self._packets_to_group = 0
+        self._more_to_group = 0  # than ``sent``, which also counts what goes to one address
+        self._merged = 0  # into GSO batches
         self.socket = socket_options.open_socket(
             group,
             socket_plans.send_plan(group, next(iter(nics.values()), None), receive_buffer, from_group=from_group),
@@ -75,7 +76,8 @@ class SendingSocket:
         self.one_nic = len(nics) == 1
         self.name = self._nics[0].name if self.one_nic and self._group.has_several_interfaces else ""
         self.address: Address = addresses[0] if addresses else ("::" if self._is_ipv6 else "0.0.0.0", self._port)
-        self._echoed = self._senders_echoed(by_name)
+        self._echoed_by = self._senders_echoed(by_name)
+        self._echoed = self._echoed_by.get(self.name)
         self.addresses = frozenset((*addresses, *crossed))
         if self.one_nic:
             with suppress(OSError):  # an interface that just went away: the notice of it is on its way
@@ -84,7 +86,8 @@ class SendingSocket:
     @property
     def sent_to_group(self) -> OwnSends:
         """Datagrams sent to the group, so far, and as how many packets."""
-        return OwnSends(self._datagrams_to_group, self._packets_to_group)
+        datagrams = self.sent + self._more_to_group
+        return OwnSends(datagrams, datagrams - self._merged)
 
     @property
     def copies(self) -> Copies:
@@ -95,15 +98,21 @@ class SendingSocket:
 
     def to_group(self, payload: bytes) -> None:
         """Send a datagram to the group, by the one interface."""
+        # The way of an answer: few calls, few counts.
+        size, sender, payloads = len(payload), self._echoed, (payload,)
+        if sender is not None:
+            self._own.put(payloads, size, sender, self.name)
         try:
-            self._to_group(payload, self.name)
-        except BlockingIOError:
-            raise
-        except OSError as error:
+            self.socket.sendto(payload, self._destination)
+        except BaseException as error:
+            if sender is not None:
+                self._own.put_back(payloads)
+            if isinstance(error, BlockingIOError) or not isinstance(error, OSError):
+                raise
             self.refused += 1
             raise send_failed(self._group, None, error) from error
         self.sent += 1
-        self.sent_bytes += len(payload)
+        self.sent_bytes += size
 
     def to_one(self, payload: bytes, destination: Address) -> None:
         """Send a datagram to one address."""
@@ -115,6 +124,7 @@ class SendingSocket:
             self.refused += 1
             raise send_failed(self._group, destination, error) from error
         self.sent += 1
+        self._more_to_group -= 1
         self.sent_bytes += len(payload)
 
     def to_each(self, payload: bytes, copies: Copies) -> None:
@@ -126,7 +136,7 @@ class SendingSocket:
             nic = copies.left[0]
             try:
                 socket_options.apply(self.socket, socket_plans.outgoing(self._group, nic))
-                self._to_group(payload, nic.name)
+                self._copy(payload, nic.name)
             except BlockingIOError:
                 raise
             except OSError as error:
@@ -150,20 +160,21 @@ class SendingSocket:
 
         Returns how many went: all, or those before one that did not, which is then to be sent alone. Raises neither.
         """
-        own, sender = self._own, self._echoed.get(self.name)
+        own, sender, size = self._own, self._echoed, sum(map(len, payloads))
         if sender is not None:
-            own.put(payloads, sender, self.name)
+            own.put(payloads, size, sender, self.name)
         done = 0
         try:
             done, packets = batch_sending.send_many(self.socket, payloads, self._destination)
         finally:
-            if sender is not None and done < len(payloads):
-                own.put_back(payloads)
-                own.put(payloads[:done], sender, self.name)
-        self._datagrams_to_group += done
-        self._packets_to_group += packets
+            if done < len(payloads):
+                size -= sum(map(len, payloads[done:]))
+                if sender is not None:
+                    own.put_back(payloads)
+                    own.put(payloads[:done], size, sender, self.name)
+        self._merged += done - packets
         self.sent += done
-        self.sent_bytes += sum(map(len, payloads[:done] if done < len(payloads) else payloads))
+        self.sent_bytes += size
         return done
 
     def count_copies(self, payload: bytes, copies: Copies) -> None:
@@ -171,26 +182,24 @@ class SendingSocket:
         if not copies.counted:
             copies.counted = True
             self.sent += 1
+            self._more_to_group -= 1
             self.sent_bytes += len(payload)
 
     def is_group(self, destination: Address) -> bool:
         """Whether an address is the group's."""
         return destination[1] == self._group.port and destination[0].partition("%")[0] == self._group.address
 
-    def _to_group(self, payload: bytes, interface: str) -> None:
-        sender = self._echoed.get(interface)
-        if sender is None:
+    def _copy(self, payload: bytes, interface: str) -> None:
+        sender, payloads = self._echoed_by.get(interface), (payload,)
+        if sender is not None:
+            self._own.put(payloads, len(payload), sender, interface)
+        try:
             self.socket.sendto(payload, self._destination)
-        else:
-            payloads = (payload,)
-            self._own.put(payloads, sender, interface)
-            try:
-                self.socket.sendto(payload, self._destination)
-            except BaseException:
+        except BaseException:
+            if sender is not None:
                 self._own.put_back(payloads)
-                raise
-        self._datagrams_to_group += 1
-        self._packets_to_group += 1
+            raise
+        self._more_to_group += 1
 
     def _senders_echoed(self, by_name: Mapping[str, str]) -> dict[str, Address]:
         """By interface, or ``""`` where there is but one: the address that its own messages come from, if heard.

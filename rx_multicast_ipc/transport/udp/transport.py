@@ -57,8 +57,8 @@ class UdpTransport(ThreadedEnd):
         echoes = listen and options["echo"] and not self._from_group
         self._own = OwnMessages(self._to_group, receive_buffer) if echoes else None
         name = f"rx_multicast_ipc {group}"
-        lazy = self._own or NOTHING
-        super().__init__(group, io_thread(options, name, lazy, self._deliver_own, self._fail, options["spin"]))
+        self._lazy = self._own or NOTHING
+        super().__init__(group, io_thread(options, name, self._lazy, self._deliver_own, self._fail, options["spin"]))
         self._is_loopback = group.is_loopback
         self._reader: datagram_readers.Reader = datagram_readers.PlainReader(group.family)
         self._direct_reader = self._reader
@@ -239,10 +239,10 @@ class UdpTransport(ThreadedEnd):
         """Deliver what one turn of reading brings, and return how many messages that was; on the I/O thread."""
         if self.closed:
             return 0  # closed by what the other socket just brought
-        batch: list[Message] = []
         try:
             batch = reader.read(opened, reception)
         except OSError as error:
+            batch = []
             if not is_transient(error):
                 self._fault = ChannelClosed(f"{self.group} cannot be read any more: {error}; open another channel")
                 self._fault.__cause__ = error
@@ -253,7 +253,8 @@ class UdpTransport(ThreadedEnd):
             self._received += len(batch)
             if self._drop_check is None:
                 self._drop_check = self.scheduler.schedule_relative(_DROP_CHECK, self._check_drops)
-            self._thread.catch_up()  # with its own messages, too, which this may be the answer to
+            if self._lazy.pending or self._thread.posted:
+                self._thread.catch_up()  # with its own messages, too, which this may be the answer to
             if not self.closed and self._deliver is not None:
                 self._deliver(batch)
         if self._fault is not None:
