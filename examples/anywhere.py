@@ -46,6 +46,8 @@ def meet(channel: ipc.Channel, name: str, others: int) -> Observable[None]:
 
 
 if __name__ == "__main__":
+    if len(sys.argv) != 3:
+        sys.exit(__doc__)
     _, who, count = sys.argv
     with suppress(KeyboardInterrupt):
         ipc.run(ipc.with_socket(lambda channel: meet(channel, who, int(count))))

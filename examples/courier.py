@@ -26,6 +26,8 @@ def receive(channel: ipc.Channel, path: Path) -> None:
 
 
 if __name__ == "__main__":
+    if len(sys.argv) != 3:
+        sys.exit(__doc__)
     role, name = sys.argv[1:]
     with ipc.open_channel(PORT, reliable=True) as channel:
         (send if role == "send" else receive)(channel, Path(name))

@@ -34,7 +34,7 @@ from .subscribing.cold_observable import ColdObservable
 from .transport import OpenTransport, Transport
 from .transport.opening import as_options_say
 from .transport.opening import open_transport as open_current
-from .validation.arguments import check_flag, check_predicate, check_seconds, check_timeout, shown
+from .validation.arguments import check_callable, check_flag, check_predicate, check_seconds, check_timeout, shown
 from .validation.payload import Payload, as_payload
 from .validation.topic_name import check_pattern
 
@@ -69,7 +69,8 @@ class Channel:
     ) -> None:
         if not isinstance(group, Group):
             raise InvalidOption(f"a Channel is made by open_channel(port, group), not of {shown(group)}")
-        checked = complete(options or {})
+        check_callable("open_transport", open_transport, ("a group", "options"), "or leave it out: open_channel(port)")
+        checked = complete({} if options is None else options)
         self.opened_by: OpenTransport = open_transport
         """What opened its transport, without layers, and opens further ends beside it."""
         self._inbox = Inbox(group)
@@ -78,6 +79,23 @@ class Channel:
         self._state.begin()
         self._transport = self._inbox.transport
         self._payload_limit = self._transport.payload_limit
+
+    @classmethod
+    def made_in(
+        cls,
+        made: list[Channel],
+        group: Group,
+        open_transport: OpenTransport = open_current,
+        options: ChannelOptions | None = None,
+    ) -> Channel:
+        """A channel that is in ``made`` before it opens anything.
+
+        So whoever is interrupted, as it is made or before it is kept anywhere, still finds it: see :func:`close_all`.
+        """
+        channel = cls.__new__(cls)
+        made.append(channel)
+        channel.__init__(group, open_transport, options)
+        return channel
 
     @property
     def messages(self) -> HotObservable[Message]:
@@ -186,7 +204,7 @@ class Channel:
         transport = self._transport
         if transport.closed:
             raise ChannelClosed
-        if acknowledged or timeout is not None:
+        if acknowledged is not False or timeout is not None:
             if not check_flag("acknowledged", acknowledged):
                 raise InvalidOption("timeout= limits the wait for acknowledgements; pass acknowledged=True with it")
             from .sending.acknowledged_send import send_acknowledged
@@ -518,6 +536,9 @@ class Channel:
         inbox: Inbox | None = getattr(self, "_inbox", None)
         if inbox is None or not inbox.is_open:
             return
+        if not hasattr(self, "_payload_limit"):  # it was interrupted while it was made, and nobody ever had it
+            inbox.transport.close(wait=False)
+            return
         if not isinstance(inbox.transport.scheduler, VirtualTimeScheduler):  # which has nothing that could leak
             warnings.warn(
                 f"{self!r} was forgotten without being closed, so it stays open to the end of the process; "
@@ -560,3 +581,11 @@ class Channel:
 def _of_others(transport: Transport, predicate: Predicate) -> Predicate:
     """Whether a message matches, and the channel did not send it itself."""
     return lambda message: message.sender not in transport.own_addresses and predicate(message)
+
+
+def close_all(made: list[Channel]) -> None:
+    """Close what :meth:`Channel.made_in` made, as far as it came, without waiting."""
+    for channel in made:
+        inbox = channel._inbox if hasattr(channel, "_inbox") else None  # pyright: ignore[reportPrivateUsage]
+        if inbox is not None and inbox.is_open:
+            inbox.transport.close(wait=False)

@@ -9,7 +9,7 @@ from reactivex import Observable
 from reactivex.abc import DisposableBase, ObserverBase, SchedulerBase
 from reactivex.disposable import Disposable, SerialDisposable
 
-from .channel import Channel
+from .channel import Channel, close_all
 from .channel_options import ChannelOptions, complete, group_of, takes_channel_options
 from .receiving.event_loop_delivery import loop_of
 from .subscribing.cold_observable import ColdObservable
@@ -44,16 +44,12 @@ def open_channel(
     """
     checked = complete(options)
     joined = group_of(port, group, checked)
-    channel = Channel.__new__(Channel)
-    try:  # so that an interrupt, wherever it comes, finds what is to be closed
-        channel.__init__(joined, options=checked)
-    except BaseException:
-        inbox = channel._inbox if hasattr(channel, "_inbox") else None  # pyright: ignore[reportPrivateUsage]
-        if inbox is not None and inbox.is_open:
-            inbox.transport.close(wait=False)
+    made: list[Channel] = []
+    try:
+        return Channel.made_in(made, joined, options=checked)
+    except BaseException:  # Ctrl-C, too
+        close_all(made)
         raise
-    else:
-        return channel
 
 
 @takes_channel_options
@@ -80,7 +76,16 @@ def with_socket(
     joined = group_of(port, group, checked)
 
     def subscribe(observer: ObserverBase[_T | None], scheduler: SchedulerBase | None = None) -> DisposableBase:
-        channel = Channel(joined, options=checked)
+        made: list[Channel] = []
+        try:
+            return converse(Channel.made_in(made, joined, options=checked), observer, scheduler)
+        except BaseException:  # Ctrl-C while it is being set up
+            close_all(made)
+            raise
+
+    def converse(
+        channel: Channel, observer: ObserverBase[_T | None], scheduler: SchedulerBase | None
+    ) -> DisposableBase:
         on_loop = loop_of(scheduler) is not None
         home = scheduler if on_loop else channel.scheduler
         result: _T | None = None
@@ -112,9 +117,6 @@ def with_socket(
             inner.disposable = conversation.subscribe(on_next, on_error, lambda: finish(complete), scheduler=home)
         except Exception as error:
             on_error(error)
-        except BaseException:  # Ctrl-C while it is being set up
-            channel.close(wait=False)
-            raise
         return Disposable(dispose)
 
     return ColdObservable(subscribe, "with_socket")

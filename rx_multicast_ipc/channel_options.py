@@ -2,7 +2,7 @@
 
 import asyncio
 import inspect
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Annotated, Any, Final, Literal, NamedTuple, TypedDict, TypeVar, get_type_hints
 
 from .errors import InvalidOption, UnknownOption
@@ -17,6 +17,7 @@ from .validation.arguments import (
     check_receive_buffer,
     check_send_from,
     check_spin,
+    shown,
 )
 from .validation.topic_name import check_topics
 
@@ -108,12 +109,14 @@ def complete(options: ChannelOptions) -> ChannelOptions:
         UnknownOption: no option has that name.
         InvalidOption: a value out of its range or of the wrong type.
     """
+    if not isinstance(options, Mapping):
+        raise InvalidOption(f"options are names and values, such as reliable=True, not {shown(options)}")
     given: dict[str, Any] = dict(options)
     for name in given:
         if name not in _OPTIONS:
             from difflib import get_close_matches  # for a mistake alone
 
-            close = get_close_matches(name, _OPTIONS, 1)
+            close = get_close_matches(str(name), _OPTIONS, 1)
             raise UnknownOption(name, tuple(_OPTIONS), close[0] if close else "")
     completed: Any = {}
     for name, option in _OPTIONS.items():

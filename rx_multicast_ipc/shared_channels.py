@@ -14,7 +14,7 @@ from reactivex.abc import DisposableBase, ObserverBase, SchedulerBase
 from reactivex.disposable import CompositeDisposable, Disposable
 from reactivex.typing import Subscription
 
-from .channel import Channel
+from .channel import Channel, close_all
 from .channel_options import ChannelOptions, complete, group_of, takes_channel_options
 from .errors import ChannelClosed, InvalidOption
 from .group import Group, Interfaces
@@ -70,13 +70,15 @@ def messages(
 
     def subscribe(observer: ObserverBase[Message], scheduler: SchedulerBase | None = None) -> DisposableBase:
         key = _Key(joined, _apart_from_the_group(checked), current())
-        channel = _acquire(key, checked)
+        taken: list[Channel] = []
         try:
+            channel = _acquire(key, checked, taken)
             subscription = channel.messages.subscribe(observer, scheduler=scheduler)
-        except BaseException:
-            _release(key, channel)
+            return CompositeDisposable(subscription, Disposable(lambda: _release(key, channel)))
+        except BaseException:  # Ctrl-C, too
+            for channel in taken:
+                _release(key, channel)
             raise
-        return CompositeDisposable(subscription, Disposable(lambda: _release(key, channel)))
 
     return _Messages(subscribe, joined)
 
@@ -178,13 +180,20 @@ _channels: dict[_Key, _Shared] = {}
 _lock = RLock()  # a signal handler may subscribe while its thread does
 
 
-def _acquire(key: _Key, options: ChannelOptions) -> Channel:
+def _acquire(key: _Key, options: ChannelOptions, taken: list[Channel]) -> Channel:
+    """The channel for ``key``, which is in ``taken`` once it is to be released."""
+    made: list[Channel] = []
     with _lock:
-        shared = _channels.get(key)
-        if shared is None or shared.channel.closed:
-            shared = _Shared(Channel(key.group, key.opened_by, options))
-            _channels[key] = shared
+        try:
+            shared = _channels.get(key)
+            if shared is None or shared.channel.closed:
+                shared = _Shared(Channel.made_in(made, key.group, key.opened_by, options))
+                _channels[key] = shared
+        except BaseException:  # Ctrl-C, too
+            close_all(made)
+            raise
         shared.users += 1
+        taken.append(shared.channel)
         return shared.channel
 
 

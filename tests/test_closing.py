@@ -9,15 +9,19 @@ import sys
 import threading
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from itertools import count
 from typing import Any
 
 import pytest
+import reactivex as rx
+from reactivex.abc import DisposableBase
 
 import rx_multicast_ipc as ipc
+from rx_multicast_ipc import shared_channels
 from rx_multicast_ipc.transport.latch import Latch
 
-from .helpers import PATIENCE, THOROUGH, Seen, nothing_left_behind, run, wait_until
+from .helpers import PATIENCE, THOROUGH, Seen, is_observed, nothing_left_behind, run, wait_until
 from .interrupts import interrupted_at
 
 USES: dict[str, Callable[[ipc.Channel], object]] = {
@@ -56,6 +60,21 @@ def test_a_use_that_is_interrupted_anywhere_leaves_a_channel_that_works_and_clos
                 break
 
 
+def test_a_wait_that_is_interrupted_anywhere_takes_no_message(port: int) -> None:
+    for place in count(1):
+        with ipc.open_channel(port) as channel:
+
+            def wait(channel: ipc.Channel = channel) -> None:
+                with suppress(ipc.MessageTimeout):
+                    ipc.run(channel.wait_for_message(timeout=0.001))
+
+            reached = interrupted_at(place, wait)
+            run(channel.broadcast("next"))
+            assert run(channel.wait_for_message()).text == "next"
+        if not reached:
+            break
+
+
 @to_the_collector
 @pytest.mark.parametrize("wait", [True, False])
 def test_a_close_that_is_interrupted_anywhere_can_be_done_again(port: int, wait: bool) -> None:
@@ -84,6 +103,43 @@ def test_an_opening_that_is_interrupted_anywhere_leaves_nothing_behind(port: int
                 break
             if place % 50 == 1:
                 gc.collect()
+        gc.collect()
+
+
+@to_the_collector
+def test_a_conversation_that_is_interrupted_before_it_begins_leaves_nothing_behind(port: int) -> None:
+    begun: list[ipc.Channel] = []
+
+    def use(channel: ipc.Channel) -> rx.Observable[None]:
+        begun.append(channel)
+        return rx.just(None)
+
+    with nothing_left_behind():
+        for place in count(1, 1 if THOROUGH else 7):
+            interrupted_at(place, lambda: ipc.run(ipc.with_socket(use, port)))
+            if begun:
+                break
+        begun[0].close()
+        gc.collect()
+
+
+@to_the_collector
+def test_a_subscription_to_shared_messages_that_is_interrupted_leaves_nothing_behind(port: int) -> None:
+    def is_subscribed() -> bool:
+        return any(is_observed(shared.channel.messages) for shared in shared_channels._channels.values())  # pyright: ignore[reportPrivateUsage]
+
+    kept: list[DisposableBase] = []
+    with nothing_left_behind():
+        for place in count(1, 1 if THOROUGH else 7):
+            interrupted_at(place, lambda: kept.append(ipc.messages(port).subscribe(lambda _: None)))
+            if is_subscribed():
+                break
+            assert not shared_channels._channels  # pyright: ignore[reportPrivateUsage]
+        for shared in list(shared_channels._channels.values()):  # pyright: ignore[reportPrivateUsage]
+            shared.channel.close()
+        for subscription in kept:
+            subscription.dispose()
+        shared_channels._channels.clear()  # pyright: ignore[reportPrivateUsage]
         gc.collect()
 
 

@@ -13,6 +13,7 @@ import re
 import socket
 import sys
 from collections.abc import AsyncIterator, Callable, Iterator
+from pathlib import Path
 from typing import Any
 from unittest.mock import AsyncMock, Mock
 
@@ -27,6 +28,8 @@ from rx_multicast_ipc import capture
 from rx_multicast_ipc.notebook import collect, marbles, to_frame
 from rx_multicast_ipc.notebook.observable_argument import observable_of
 from rx_multicast_ipc.testing import FaultyNetwork, Marbles, VirtualClock, VirtualNetwork
+
+from .helpers import finish, needs_linux, python
 
 
 @pytest.mark.parametrize("port", [0, -1, 65_536, 70_000])
@@ -575,6 +578,10 @@ def test_a_key_file_has_a_path(path: Any) -> None:
     assert "secret" not in str(refused.value)
 
 
+def repr_or_kind(value: object) -> str:
+    return type(value).__name__
+
+
 class _Shy:
     """A value that cannot be shown."""
 
@@ -635,3 +642,132 @@ def test_whatever_is_given_for_a_number_or_a_name_the_error_is_clear_and_short(
     with pytest.raises(ipc.InvalidArgument) as refused:
         TAKES_NUMBERS[use](channel, value)
     assert 0 < len(str(refused.value)) < 700
+
+
+@pytest.mark.parametrize(
+    "stream",
+    [
+        lambda channel: channel.messages,
+        lambda channel: channel.batches,
+        lambda channel: channel.events,
+        lambda channel: channel.topics("*"),
+        lambda channel: channel.topic("x", int).stream,
+        lambda channel: channel.latest("x"),
+        lambda channel: channel.wait_for_message(),
+        lambda channel: channel.unbind(),
+    ],
+)
+def test_an_event_loop_is_no_scheduler(
+    channel: ipc.Channel, stream: Callable[[ipc.Channel], rx.Observable[Any]]
+) -> None:
+    """It would be served on the channel's thread, which is what the scheduler is to prevent."""
+    loop = asyncio.new_event_loop()
+    try:
+        with pytest.raises(ipc.InvalidOption, match=r"write AsyncIOScheduler\(loop\)"):
+            stream(channel).subscribe(lambda _: None, scheduler=loop)
+    finally:
+        loop.close()
+
+
+def _yields(*_: Any) -> Iterator[bool]:
+    yield True
+
+
+@pytest.mark.parametrize(
+    "use",
+    [
+        lambda channel: channel.messages.subscribe(_yields),
+        lambda channel: channel.wait_for_message(_yields),
+        lambda channel: channel.request("x", _yields),
+        lambda channel: channel.respond(_yields, bool),
+        lambda channel: channel.respond(bool, _yields),
+        lambda channel: channel.topic("x", int, on_error=_yields),
+        lambda _: ipc.with_socket(_yields),
+        lambda _: ipc.repeat_while(_yields, bool, 0),
+        lambda _: ipc.operators.decode(_yields),
+        lambda _: ipc.set_unhandled_error_hook(_yields),
+    ],
+)
+def test_a_generator_function_whose_body_would_never_run_is_refused(
+    channel: ipc.Channel, use: Callable[[Any], object]
+) -> None:
+    with pytest.raises(ipc.InvalidOption, match="has a yield in it"):
+        use(channel)
+
+
+OTHERS: dict[str, Callable[[ipc.Channel, Any], object]] = {
+    "with_message": lambda _, value: ipc.operators.decode(int, with_message=value),
+    "Writer": lambda _, value: capture.Writer("/nowhere/at/all", replace=value),
+    "write": lambda _, value: capture.write("/nowhere/at/all", replace=value),
+    "progress": lambda channel, value: collect(channel, 0, progress=value),
+    "acknowledged": lambda channel, value: channel.broadcast("x", acknowledged=value),
+    "one_way": lambda _, value: VirtualNetwork(VirtualClock()).set_link(one_way=value),
+    "tls": lambda _, value: ipc.Nats("nats://host", tls=value),
+    "Zenoh tls": lambda _, value: ipc.Zenoh("zenoh://host", tls=value),
+    "config": lambda _, value: ipc.Zenoh("zenoh://host", config=value),
+    "seed": lambda _, value: VirtualNetwork(VirtualClock(), seed=value),
+    "sends": lambda _, value: VirtualNetwork(VirtualClock()).sends(value),
+    "take_down": lambda _, value: VirtualNetwork(VirtualClock()).take_down(value),
+    "marbles": lambda _, value: Marbles().hot(value),
+    "advance_by": lambda _, value: VirtualClock().advance_by(value),
+    "advance_to": lambda _, value: VirtualClock().advance_to(value),
+    "sleep": lambda _, value: VirtualClock().sleep(value),
+    "Key.save": lambda _, value: ipc.Key.new().save(value),
+    "Key.parse": lambda _, value: ipc.Key.parse(value),
+    "Key.from_environment": lambda _, value: ipc.Key.from_environment(value),
+    "Channel": lambda _, value: ipc.Channel(ipc.Group.of(), options=value),
+    "Channel's opener": lambda _, value: ipc.Channel(ipc.Group.of(), value),
+}
+
+
+@pytest.mark.parametrize("value", [[], [1], {1: object()}, 1.5j, object(), _Shy()], ids=repr_or_kind)
+@pytest.mark.parametrize("use", OTHERS)
+def test_what_is_of_the_wrong_type_is_refused_at_once(channel: ipc.Channel, use: str, value: Any) -> None:
+    with pytest.raises(ipc.InvalidArgument) as refused:
+        OTHERS[use](channel, value)
+    assert 0 < len(str(refused.value)) < 700
+
+
+@pytest.mark.parametrize("time", [float("inf"), float("nan"), 1e300, 10**400])
+def test_virtual_time_stays_within_the_calendar(time: float) -> None:
+    clock = VirtualClock()
+    for move in (clock.advance_by, clock.advance_to, clock.sleep):
+        with pytest.raises(ipc.InvalidOption, match="virtual time"):
+            move(time)
+    assert clock.clock == 0
+
+
+def test_a_rate_beyond_all_counting_sends_as_fast_as_it_goes(channel: ipc.Channel) -> None:
+    assert ipc.run(channel.broadcast_all((b"x" for _ in range(100)), rate=1e308)) == 100
+
+
+def test_a_recording_is_not_told_twice_where_messages_were_sent(channel: ipc.Channel) -> None:
+    for twice in ({"port": 5}, {"group": "224.0.2.9"}):
+        with pytest.raises(ipc.InvalidOption, match="leave those out"):
+            capture.write("x.pcap", channel, **twice)
+
+
+@pytest.mark.parametrize(
+    ("messages", "destination"),
+    [("text", ("224.0.2.1", 5)), (5, ("224.0.2.1", 5)), ([b"x"], ("224.0.2.1", 5)), ([], "224.0.2.1"), ([], [1, 2])],
+)
+def test_a_writer_takes_messages_and_an_address(tmp_path: Path, messages: Any, destination: Any) -> None:
+    with capture.Writer(tmp_path / "x.pcap") as writer, pytest.raises(ipc.InvalidArgument):
+        writer.write(messages, destination)
+
+
+@needs_linux
+def test_a_key_that_the_disk_has_no_room_for_leaves_no_file(tmp_path: Path) -> None:
+    path = tmp_path / "group.key"
+    code = """
+import resource, signal, sys
+import rx_multicast_ipc as ipc
+signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+resource.setrlimit(resource.RLIMIT_FSIZE, (10, 10))
+try:
+    ipc.Key.new().save(sys.argv[1])
+except ipc.KeyUnreadable as error:
+    print(error)
+"""
+    assert "cannot be written" in finish(python(code, path))
+    assert not path.exists()

@@ -15,7 +15,7 @@ from ..channel import Channel
 from ..errors import InvalidGroup, InvalidOption
 from ..group import check_port, default_group, default_port
 from ..message import Address, Message
-from ..validation.arguments import check_observable, shown
+from ..validation.arguments import check_flag, check_observable, shown
 from ..validation.numeric_address import Ip
 from ..validation.stream import Stream
 from .reader import check_filter, check_path
@@ -53,6 +53,9 @@ def write(
         InvalidAddress, InvalidOption, PayloadTooLarge: from the Observable, for a message that no packet can carry.
     """
     path = check_path(path)
+    check_flag("replace", replace)
+    if channel is not None and (port is not None or group is not None):
+        raise InvalidOption("a channel says to which port and group; leave those out, or the channel")
     if channel is None:
         port = default_port() if port is None else check_port(port)
         _, packed = check_filter(None, default_group() if group is None else group)

@@ -12,6 +12,7 @@ from typing import Final, NamedTuple, Self
 from ..errors import CaptureFailed, InvalidAddress, InvalidOption, PayloadTooLarge
 from ..message import Address, Message
 from ..transport.ip_datagrams import PAYLOAD_LIMITS
+from ..validation.arguments import check_flag, shown
 from ..validation.numeric_address import Ip
 from .link_types import RAW
 from .packet_dissector import UDP
@@ -69,6 +70,7 @@ class Writer:
 
     def __init__(self, path: str | os.PathLike[str], *, replace: bool = True) -> None:
         self._path = check_path(path)
+        check_flag("replace", replace)
         self._lock = RLock()  # a signal handler may write while its thread does
         self._flows: dict[tuple[str, int, Address], _Flow] = {}
         self.written = 0
@@ -96,8 +98,16 @@ class Writer:
             InvalidAddress, InvalidOption, PayloadTooLarge: a message that no packet can carry. None of them is written.
             CaptureFailed: the file cannot be written, or was closed. All that was written before is in it, whole.
         """
+        if not isinstance(destination, tuple) or len(destination) != 2:
+            raise InvalidAddress(
+                f'destination is an address and a port, ("224.0.2.1", 61088), not {shown(destination)}'
+            )
+        if not isinstance(messages, Iterable):
+            raise InvalidOption(f"messages are several Messages, such as [message], not {shown(messages)}")
         parts: list[bytes] = []
         for message in messages:
+            if not isinstance(message, Message):
+                raise InvalidOption(f"a capture holds Messages, not {shown(message)}")
             parts += self._packet(message, destination)
         with self._lock:
             if self._file.closed:

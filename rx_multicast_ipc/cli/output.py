@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import select
 import sys
 import threading
@@ -9,6 +10,7 @@ import time
 from argparse import Namespace
 from collections.abc import Iterable
 from contextlib import suppress
+from functools import partial
 from typing import Any, Final, NamedTuple, Self, cast
 
 import msgspec
@@ -163,21 +165,23 @@ def reader_gone() -> Observable[Any]:
     def subscribe(observer: ObserverBase[Any], scheduler: SchedulerBase | None = None) -> DisposableBase:
         if not hasattr(select, "poll") or sys.stdout is None or sys.stdout.isatty():
             return Disposable()
-        import socket
-
-        stop, stopped = socket.socketpair()
+        stopped, stop = os.pipe()  # no sockets, which would complain where a signal comes in between
         poll = select.poll()
         poll.register(sys.stdout.fileno(), 0)  # errors and hang-ups are always told
         poll.register(stopped, select.POLLIN)
 
         def watch() -> None:
-            with stopped:
-                if stopped.fileno() not in dict(poll.poll()):
+            try:
+                if stopped not in dict(poll.poll()):
                     observer.on_error(BrokenPipeError())
+            finally:
+                os.close(stopped)
 
-        with suppress(RuntimeError):  # no thread can be started: the next line that is written tells
+        try:
             threading.Thread(target=watch, name="rx_multicast_ipc stdout", daemon=True).start()
-        return Disposable(stop.close)
+        except RuntimeError:  # no thread can be started: the next line that is written tells
+            os.close(stopped)
+        return Disposable(partial(os.close, stop))
 
     return Stream(subscribe)
 

@@ -23,6 +23,7 @@ from reactivex import operators as ops
 from reactivex.abc import DisposableBase
 
 from ..channel import Channel
+from ..channel_scheduler import clock_of
 from ..errors import InvalidArgument
 from ..message import Message
 from ..strangers.decoding import decode_or_none
@@ -86,8 +87,7 @@ def is_ping(data: bytes) -> bool:
 
 def answer_pings(channel: Channel, limit: AnswerLimit | None = None) -> DisposableBase:
     """Answer the pings that the channel hears, from now on, as many as ``limit`` allows."""
-    scheduler = channel.scheduler
-    allowed = AnswerLimit(lambda: scheduler.to_seconds(scheduler.now)) if limit is None else limit
+    allowed = AnswerLimit(clock_of(channel.scheduler)) if limit is None else limit
     failures = LogLimit(lambda line: _log.warning("%s", line))
 
     def answer(message: Message) -> None:

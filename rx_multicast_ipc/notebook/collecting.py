@@ -12,7 +12,7 @@ from ..blocking_run import run
 from ..channel import Channel
 from ..errors import InvalidOption
 from ..message import Message
-from ..validation.arguments import check_timeout
+from ..validation.arguments import check_flag, check_timeout
 from .cell_progress import Progress
 from .observable_argument import Source, observable_of
 
@@ -42,6 +42,7 @@ def collect(source: Source, seconds: float, *, progress: bool = True) -> list[An
         Exception: whatever ``source`` ended with.
     """
     observable = observable_of(source)
+    check_flag("progress", progress)
     duration = check_timeout(seconds)
     if duration is None:
         raise InvalidOption("seconds is a number of seconds; for ever would fill the memory: use live() to watch")

@@ -16,7 +16,7 @@ from ..channel import Channel
 from ..errors import Unsupported
 from ..message import Address
 from ..option_values.member import Member, names_by_sender
-from ..validation.arguments import check_callable
+from ..validation.arguments import InvalidOption, check_callable, shown
 from .cell_lifetime import Cells
 from .live_meter import Meter, Reading
 from .live_update import State, encode
@@ -67,6 +67,8 @@ def live(source: Source, *, title: str | None = None, value: Choose | None = Non
         MissingExtra: ``pip install 'rx-multicast-ipc[notebook]'`` was forgotten.
     """
     observable_of(source)
+    if title is not None and not isinstance(title, str):
+        raise InvalidOption(f"title is text, not {shown(title)}")
     for name, function in (("value", value), ("by", by)):
         if function is not None:
             check_callable(name, function, ("what is delivered",), 'for example value=lambda m: m.json()["celsius"]')

@@ -13,7 +13,7 @@ from ..errors import DecodeFailed
 from ..message import Message, Received
 from ..payload_format import Codec, Format, format_of
 from ..subscribing.decode_errors import OnDecodeError, decode_error_handler, flush_log
-from ..validation.arguments import check_callable, check_observable
+from ..validation.arguments import check_callable, check_flag, check_observable
 from ..validation.stream import Stream
 
 if TYPE_CHECKING:
@@ -69,6 +69,7 @@ def decode(
         InvalidOption: at once, for what is no type that msgspec knows and no function of bytes.
         DecodeFailed: from the Observable, with ``"raise"``.
     """
+    check_flag("with_message", with_message)
     decoder = _decoder(type, format)
     kind = f"cannot decode {_name_of(type)}"
     handle = decode_error_handler(on_error, kind)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, ClassVar, Final, cast
@@ -92,6 +93,12 @@ class Nats(Engine, frozen=True):
         for name in ("user", "password", "token", "nkey"):
             if not isinstance(getattr(self, name), str | None):
                 raise InvalidOption(f"{name} is text, not a {type(getattr(self, name)).__name__}")
+        if isinstance(self.tls, os.PathLike):
+            msgspec.structs.force_setattr(self, "tls", os.fspath(self.tls))
+        if not isinstance(self.tls, bool | str | None) and type(self.tls).__name__ != "SSLContext":
+            raise InvalidOption(
+                f"tls is True, the path of a file with certificates, or an ssl.SSLContext, not {shown(self.tls)}"
+            )
         if self.subject is not None:
             _check_subject(self.subject)
 
@@ -145,7 +152,11 @@ class Zenoh(Engine, frozen=True):
                 user, _, password = login.partition(":")
                 found |= {"user": _unquote(user), "password": _unquote(password)}
         if isinstance(self.config, dict):
-            found["config"] = msgspec.json.encode(self.config).decode()
+            try:
+                found["config"] = msgspec.json.encode(self.config).decode()
+            except Exception as error:
+                kind = type(error).__name__  # its text may hold what is secret
+                raise InvalidOption(f"config holds what JSON cannot say ({kind}); see Zenoh's documentation") from None
         elif not isinstance(self.config, str | None):
             raise InvalidOption(f"config is a file, a text or a dict, not a {type(self.config).__name__}")
         for name, value in found.items():
@@ -153,6 +164,8 @@ class Zenoh(Engine, frozen=True):
         for name in ("user", "password"):
             if not isinstance(getattr(self, name), str | None):
                 raise InvalidOption(f"{name} is text, not a {type(getattr(self, name)).__name__}")
+        if isinstance(self.tls, os.PathLike):
+            msgspec.structs.force_setattr(self, "tls", os.fspath(self.tls))
         if not isinstance(self.tls, bool | str | None) or not isinstance(self.block, bool):
             raise InvalidOption("tls is True or the path of a file with an authority, and block is True or False")
 
@@ -184,7 +197,7 @@ def engine_of(interface: object) -> Engine | None:
     make = ENGINES.get(scheme)
     if make is None or "://" not in interface:
         raise InvalidInterface(
-            f"{masked(interface)!r} names no engine; there are "
+            f"{shown(masked(interface))} names no engine; there are "
             + ", ".join(f'"{known}://host:port"' for known in ENGINES)
             + ', and the names of interfaces, such as "eth0"'
         )
@@ -214,7 +227,7 @@ def _split(url: object, schemes: tuple[str, ...], port: int) -> tuple[str, str]:
         logins.append(login)
         hosts.append(_with_port(host, port))
     if not slashes or scheme.lower() not in schemes or "" in hosts:
-        raise InvalidInterface(f'{masked(url)!r} is no URL such as "{schemes[0]}://host:{port}"')
+        raise InvalidInterface(f'{shown(masked(url))} is no URL such as "{schemes[0]}://host:{port}"')
     return next(filter(None, logins), ""), f"{scheme.lower()}://{','.join(hosts)}"
 
 

@@ -5,11 +5,13 @@ from __future__ import annotations
 import logging
 import os
 import stat
-from typing import Any, Final, Literal, NoReturn, TypeAlias
+from contextlib import suppress
+from typing import Any, Final, Literal, NoReturn, TypeAlias, cast
 
 from ..errors import InvalidKey, InvalidOption, KeyUnreadable, Unsupported
 from ..strangers.bounded_map import BoundedMap
 from ..validation import environment
+from ..validation.arguments import shown
 from . import key_text
 from .key_text import KEY_SIZE
 
@@ -70,8 +72,7 @@ class Key:
             KeyUnreadable: the file cannot be read; ``__cause__`` is the ``OSError``.
             InvalidKey: it holds no key, one that was cut short or changed, or several; or ``path`` is none.
         """
-        if not isinstance(path, str | bytes | os.PathLike):
-            raise InvalidKey(f"Key.from_file takes the path of a file that holds a key, not a {type(path).__name__}")
+        path = _check_path("from_file", path)
         try:
             with open(path, "rb") as file:
                 content = file.read(key_text.LARGEST_FILE + 1)
@@ -96,6 +97,8 @@ class Key:
             InvalidKey: it is not set, or as for :meth:`from_file`.
             KeyUnreadable: as for :meth:`from_file`.
         """
+        if not isinstance(variable, str) or not variable or set(variable) & set("=\0"):
+            raise InvalidKey(f"Key.from_environment takes the name of a variable, not {shown(variable)}")
         keys = _keys_of(variable)
         if len(keys) > 1:
             raise InvalidKey(f"the environment variable {variable} names {len(keys)} keys; leave key= out to use all")
@@ -136,11 +139,17 @@ class Key:
         Raises:
             KeyUnreadable: the file cannot be written, or is there already; ``__cause__`` is the ``OSError``.
         """
+        path = _check_path("save", path)
         flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_CLOEXEC", 0)
         try:
             descriptor = os.open(path, flags, 0o600)
-            with os.fdopen(descriptor, "w", encoding="ascii") as file:
-                file.write(self.reveal())
+            try:
+                with os.fdopen(descriptor, "w", encoding="ascii") as file:
+                    file.write(self.reveal())
+            except BaseException:  # the disk is full: half a key would only be in the way
+                with suppress(OSError):
+                    os.unlink(path)
+                raise
         except FileExistsError as error:
             raise KeyUnreadable(
                 f"the file {_named(path)} is there already, and a key that is lost cannot be made again; choose "
@@ -183,6 +192,8 @@ class Key:
         Raises:
             InvalidKey: as for :meth:`from_file`.
         """
+        if not isinstance(content, str | bytes):
+            raise InvalidKey(f"Key.parse takes the text of a key file, not a {type(content).__name__}")
         return cls(key_text.decode(content, where))
 
     def __eq__(self, other: object) -> bool:
@@ -255,6 +266,16 @@ def _keys_of(variable: str) -> Keys:
 
 def _key_of(text: str) -> Key:
     return Key.parse(text, "the text") if text.startswith(key_text.PREFIX) else Key.from_file(text)
+
+
+def _check_path(use: str, path: Any) -> str:
+    """``path`` as text; raises ``InvalidKey``, without what it is, which may be a secret."""
+    if not isinstance(path, str | bytes | os.PathLike):
+        raise InvalidKey(f"Key.{use} takes the path of a file that holds a key, not a {type(path).__name__}")
+    found = os.fsdecode(cast("str", path))
+    if "\0" in found:
+        raise InvalidKey(f"Key.{use} takes the path of a file that holds a key, and no path has a NUL in it")
+    return found
 
 
 def _named(path: str | bytes | os.PathLike[Any]) -> str:

@@ -15,7 +15,7 @@ from reactivex.disposable import SerialDisposable
 from reactivex.typing import OnCompleted, OnError, OnNext
 
 from ..channel_scheduler import LoopScheduler
-from ..validation.arguments import check_choice, check_count, check_observable, check_subscriber
+from ..validation.arguments import check_choice, check_count, check_observable, check_scheduler, check_subscriber
 from ..validation.stream import Stream
 from .bounded_queue import QUEUE_BYTES, BoundedQueue
 from .overflow import Overflow, OverflowName
@@ -68,6 +68,8 @@ class HotObservable(Stream[_T]):
         """As every Observable's; what is no plain function, such as a coroutine function, is refused."""
         if not hasattr(on_next, "on_next"):
             check_subscriber(on_next, on_error, on_completed)
+        if scheduler is not None:
+            check_scheduler(scheduler)
         return super().subscribe(on_next, on_error, on_completed, scheduler=scheduler)
 
     def __aiter__(self) -> AsyncIterator[_T]:

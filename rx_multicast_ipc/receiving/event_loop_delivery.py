@@ -11,6 +11,7 @@ from reactivex.abc import ObserverBase, SchedulerBase
 from reactivex.scheduler.eventloop import AsyncIOScheduler
 
 from ..subscribing.subscriber_errors import HERE, detach
+from ..validation.arguments import check_scheduler
 from .bounded_queue import QUEUE_BYTES, BoundedQueue
 
 _T = TypeVar("_T")
@@ -20,9 +21,11 @@ LOOP_CAPACITY: Final = 65_536
 
 
 def loop_of(scheduler: SchedulerBase | None) -> asyncio.AbstractEventLoop | None:
-    """The event loop of an asyncio scheduler; None for every other one."""
+    """The event loop of an asyncio scheduler; None for every other one. Raises ``InvalidOption`` for what is none."""
     if isinstance(scheduler, AsyncIOScheduler):
         return scheduler._loop  # pyright: ignore[reportPrivateUsage]
+    if scheduler is not None:
+        check_scheduler(scheduler)
     return None
 
 

@@ -210,16 +210,17 @@ class Backlog:
                         timeout, lambda _scheduler, _state, late=timeout: wait.time_out(late, waited_for)
                     )
 
-            blocked = deadlock(transport.scheduler)
-            if blocked is None or what is None:  # what is there already ends a wait at once, but not a request
-                self._beginning[wait] = None
-                try:
+            try:
+                blocked = deadlock(transport.scheduler)
+                if blocked is None or what is None:  # what is there already ends a wait at once, but not a request
+                    self._beginning[wait] = None
                     transport.call(begin_on_io_thread)
-                except BaseException:
-                    self._beginning.pop(wait, None)
-                    raise
-            if blocked is not None:
-                wait.fail(blocked)
+                if blocked is not None:
+                    wait.fail(blocked)
+            except BaseException:  # Ctrl-C, too: nobody has it, so it must not take a message
+                self._beginning.pop(wait, None)
+                wait.dispose()
+                raise
             return wait
 
         return subscribe

@@ -15,6 +15,9 @@ from .transfer import Transfer
 _SHORTEST_PAUSE: Final = 0.001
 """Seconds: a faster rate sends several datagrams after each pause."""
 
+_MOST_AT_ONCE: Final = 1 << 20
+"""Payloads in one turn, whatever the rate."""
+
 _MOST_CREDIT: Final = 0.01
 """Seconds of being late that a paced transfer catches up with; what is beyond is not made up for."""
 
@@ -63,7 +66,8 @@ class Pace:
             return
         now = self._now()
         since = max(self._next, now - _MOST_CREDIT)
-        due = max(1, 1 + int((now - since) * self._rate + 1e-6))  # virtual clocks count whole microseconds
+        # Virtual clocks count whole microseconds.
+        due = max(1, 1 + int(min((now - since) * self._rate + 1e-6, _MOST_AT_ONCE)))
         before = transfer.sent
         transfer.go_on(due)
         self._next = since + (transfer.sent - before) / self._rate

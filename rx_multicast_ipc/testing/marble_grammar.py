@@ -18,6 +18,7 @@ from collections.abc import Mapping
 from typing import Any, Final, NamedTuple
 
 from ..errors import InvalidOption
+from ..validation.arguments import shown
 from .recorded_events import Event, Kind, comparable
 
 __tracebackhide__ = True  # pytest shows the line of the test instead
@@ -139,6 +140,8 @@ def read(text: str, frame: float, signs: str = "|#") -> tuple[list[Mark], float]
         signs: what may stand there beside ``-``, brackets and times. With ``|#`` letters and digits may, too, and
             nothing after one of these two.
     """
+    if not isinstance(text, str):
+        raise InvalidOption(f'marbles are written as text, such as "a-b|", not {shown(text)}')
     marks: list[Mark] = []
     elapsed = group = 0.0  # in frames
     passed = 0.0  # in seconds that were written as such

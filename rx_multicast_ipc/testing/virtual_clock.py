@@ -20,6 +20,9 @@ __tracebackhide__ = True  # pytest shows the line of the test instead
 
 _TState = TypeVar("_TState")
 
+_LAST: Final = int((datetime.max - datetime(1970, 1, 1)).total_seconds()) * 1_000_000
+"""Microseconds from the Unix epoch, beyond which no datetime is."""
+
 _MICROSECOND: Final = timedelta(microseconds=1)
 
 _MOST_ROUNDS: Final = 500_000
@@ -132,20 +135,24 @@ class VirtualClock(VirtualTimeScheduler):
             InvalidOption: for a time in the past.
             WouldDeadlock, Unsupported, Exception: as :meth:`start`.
         """
-        until = _microseconds(time)
+        self._advance_to(_microseconds(time))
+
+    def _advance_to(self, until: int) -> None:
+        _check_is_date(until)
         if until < self._now:
             raise InvalidOption(f"virtual time goes forward: it is {self.clock:g} s, past {until / 1_000_000:g} s")
         self._run(until)
 
     def advance_by(self, time: RelativeTime) -> None:
         """Run what is due within ``time`` (seconds or a timedelta), and set the clock there. See :meth:`advance_to`."""
-        self.advance_to((self._now + _microseconds(time)) / 1_000_000)
+        self._advance_to(self._now + _microseconds(time))
 
     def sleep(self, time: RelativeTime) -> None:
         """Set the clock forward by ``time`` and run nothing; what became due runs late."""
         span = _microseconds(time)
         if span < 0:
             raise InvalidOption(f"virtual time goes forward, not by {span / 1_000_000:g} s")
+        _check_is_date(self._now + span)
         self._now += span
 
     def stop(self) -> None:
@@ -244,10 +251,20 @@ class _Action(DisposableBase):
                 result.dispose()
 
 
+def _check_is_date(microseconds: int) -> None:
+    if microseconds > _LAST:
+        raise InvalidOption("virtual time ends with the year 9999")
+
+
 def _microseconds(time: AbsoluteTime | RelativeTime) -> int:
-    if type(time) is float or isinstance(time, float | int):  # the first is much quicker
+    if type(time) is not float and not isinstance(time, float | int):  # the first is much quicker
+        if not isinstance(time, datetime | timedelta):
+            raise InvalidOption(f"virtual time is seconds, a datetime or a timedelta, not {shown(time)}")
+        return (time - UTC_ZERO if isinstance(time, datetime) else time) // _MICROSECOND
+    try:
         return round(time * 1_000_000)
-    return (time - UTC_ZERO if isinstance(time, datetime) else time) // _MICROSECOND
+    except (ValueError, OverflowError):
+        raise InvalidOption(f"virtual time is a finite number of seconds, not {shown(time)}") from None
 
 
 _due = attrgetter("due")

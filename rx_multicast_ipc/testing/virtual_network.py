@@ -14,6 +14,7 @@ from reactivex.scheduler import VirtualTimeScheduler
 
 from ..channel import Channel
 from ..channel_options import ChannelOptions, complete, group_of, takes_channel_options
+from ..errors import InvalidOption
 from ..group import DEFAULT_INTERFACE
 from ..receiving.hot_source import HotSource
 from ..transport.opening import opened_by
@@ -21,6 +22,7 @@ from ..transport.virtual.host import VirtualHost
 from ..transport.virtual.link import Link, LinkOptions
 from ..transport.virtual.network import Wire
 from ..transport.virtual.traffic import Datagram, Traffic
+from ..validation.arguments import check_flag, shown
 from ..validation.environment import INTERFACE as INTERFACE_VARIABLE
 from .virtual_clock import check_virtual_clock
 
@@ -61,6 +63,8 @@ class VirtualNetwork:
         self._to_tell: deque[Datagram] = deque()
         self._telling = False
         check_virtual_clock(scheduler)
+        if not isinstance(seed, int | str):
+            raise InvalidOption(f"seed is a whole number or a text, not {shown(seed)}")
         self._wire = Wire(scheduler, Link(**link), seed, self._sent)
 
     @property
@@ -75,6 +79,8 @@ class VirtualNetwork:
 
     def sends(self, channel: Channel) -> Observable[Datagram]:
         """Hot: the datagrams that one channel sends."""
+        if not isinstance(channel, Channel):
+            raise InvalidOption(f"sends() takes a channel of this network, not {shown(channel)}")
         source = channel.sender_address
         return self._datagrams.pipe(ops.filter(lambda datagram: datagram.source == source))
 
@@ -162,7 +168,7 @@ class VirtualNetwork:
             InvalidAddress: a host that is not there.
             InvalidOption: a value out of its range, or not two hosts.
         """
-        self._wire.set_link(hosts, one_way, link)
+        self._wire.set_link(hosts, check_flag("one_way", one_way), link)
 
     def partition(self, *sides: str | Iterable[str]) -> None:
         """Cut the network into sides that do not hear each other, instead of a partition before.

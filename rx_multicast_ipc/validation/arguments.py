@@ -11,6 +11,7 @@ from types import BuiltinFunctionType, FunctionType, MethodType
 from typing import Any, Literal, TypeGuard, TypeVar, cast
 
 from reactivex import Observable
+from reactivex.abc import SchedulerBase
 
 from ..errors import InvalidOption
 from ..strangers.printable_text import shown
@@ -21,8 +22,8 @@ _LARGEST_BUFFER = 2**31 - 1
 _LONGEST_SPIN = 1.0
 """Seconds of a core for nothing."""
 
-_ASYNC = inspect.CO_COROUTINE | inspect.CO_ASYNC_GENERATOR | inspect.CO_ITERABLE_COROUTINE
-"""Flags of code that answers only when it is awaited."""
+_NOT_AT_ONCE = inspect.CO_COROUTINE | inspect.CO_ASYNC_GENERATOR | inspect.CO_ITERABLE_COROUTINE | inspect.CO_GENERATOR
+"""Flags of code that does nothing when it is called, but only when it is awaited or looped over."""
 
 _SUBSCRIBE = "for example stream.subscribe(print)"
 
@@ -51,6 +52,11 @@ def check_callable(name: str, value: _Function, takes: tuple[str, ...], advice: 
             f"{name} is a plain function of {called_with}, and {_name(value)} is an async one, whose answer would come "
             "too late: decide without await; or pass it to operators.map_async in a pipe; or leave Rx, with async for "
             "over to_async_iterable(...), and await there"
+        )
+    if any(map(inspect.isgeneratorfunction, (value, value.__class__.__call__))):
+        raise InvalidOption(
+            f"{name} is a plain function of {called_with}, and {_name(value)} has a yield in it, so calling it does "
+            "nothing: return the answer instead"
         )
     if not _takes(value, len(takes)):
         npm = (
@@ -93,6 +99,17 @@ def check_subscriber(on_next: Any, on_error: Any = None, on_completed: Any = Non
         check_callable("on_error", on_error, ("an error",), _SUBSCRIBE)
     if on_completed is not None and not _surely_takes(on_completed, 0):
         check_callable("on_completed", on_completed, (), _SUBSCRIBE)
+
+
+def check_scheduler(scheduler: SchedulerBase | None) -> None:
+    """Raise ``InvalidOption`` unless it is a scheduler, or None."""
+    if scheduler is None or isinstance(scheduler, SchedulerBase):
+        return
+    is_loop = callable(getattr(scheduler, "call_soon_threadsafe", None))
+    hint = ", an event loop: write AsyncIOScheduler(loop)" if is_loop else ""
+    raise InvalidOption(
+        f"scheduler is one of reactivex's, such as AsyncIOScheduler(loop), not {shown(scheduler)}{hint}"
+    )
 
 
 def check_choice(name: str, value: object, choices: type[_Choice]) -> _Choice:
@@ -237,7 +254,7 @@ def _surely_takes(value: object, count: int) -> bool:
         return kind is BuiltinFunctionType
     code = function.__code__
     most = code.co_argcount
-    if code.co_flags & _ASYNC or code.co_kwonlyargcount or count > most:
+    if code.co_flags & _NOT_AT_ONCE or code.co_kwonlyargcount or count > most:
         return False
     return count == most or count >= most - len(function.__defaults__ or ())
 

@@ -22,6 +22,7 @@ from rx_multicast_ipc.subscribing.subscriber_errors import on_delivering_thread
 from rx_multicast_ipc.transport.udp import interface_watch, interfaces
 from rx_multicast_ipc.transport.udp.platform import Platform
 
+from ..event_loops import on_loop
 from ..helpers import PATIENCE, Seen, run, wait_until
 from ..hosts import Host, Network, hosts
 from .channels_on_hosts import channel_on
@@ -114,6 +115,26 @@ def test_what_a_vanished_ipv6_link_brought_is_still_delivered_and_the_channel_go
         assert told(events, 1)[0][0] == NetworkChange.LEFT
         assert [len(message.data) for message in seen.values] == [size]
         assert not channel.closed
+
+
+def test_an_event_loop_follows_the_interfaces_that_it_reads(host: Host) -> None:
+    async def main() -> None:
+        async with ipc.open_channel(interface=("eth0", "eth1"), read_on="loop") as channel:
+            events, heard = aiter(ipc.to_async_iterable(changes(channel))), aiter(channel.messages)
+            for name in ("eth0", "eth1"):
+                address = host.address(name)
+                host.recreate(name)
+                left, joined = await anext(events), await anext(events)
+                assert (left.change, left.interface) == (NetworkChange.LEFT, name)
+                assert (joined.change, joined.interface) == (NetworkChange.JOINED, name)
+                while joined.address != address:
+                    joined = await anext(events)
+            await channel.broadcast("x")
+            assert {(await anext(heard)).interface for _ in range(2)} == {"eth0", "eth1"}
+
+    host.add_interface("eth1", segment=1)
+    with host.entered():
+        on_loop(main())
 
 
 def test_an_address_that_changes(host: Host) -> None:

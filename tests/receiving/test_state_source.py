@@ -104,8 +104,8 @@ def test_after_stop_nothing_is_delivered_and_the_end_is_told() -> None:
 def test_who_comes_after_the_end_or_while_it_ends_is_told_why() -> None:
     owner = Owner()
     errors: list[Exception] = []
-    owner.source.subscribe(on_error=errors.append)
     owner.source.stop()
+    owner.source.subscribe(on_error=errors.append)
     owner.source.end()
     owner.turn()
     owner.source.subscribe(on_error=errors.append)

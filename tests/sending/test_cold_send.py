@@ -265,7 +265,7 @@ import rx_multicast_ipc as ipc
 channel = ipc.open_channel(int(sys.argv[1]))
 def leave(*_):
     channel.close()
-    print("closed", channel.closed, flush=True)
+    os.write(1, b"closed %r\\n" % channel.closed)  # for the signal may come within the print below
     sys.exit()
 signal.signal(signal.SIGUSR1, leave)
 send = channel.broadcast("x")  # one, for the signal may also come between the making of one and its subscription

@@ -25,6 +25,7 @@ from reactivex.abc import DisposableBase
 from reactivex.disposable import CompositeDisposable
 
 from ...channel import Channel
+from ...channel_scheduler import clock_of
 from ...group import Group
 from ...message import Address, Message
 from ...strangers.bounded_map import BoundedMap
@@ -185,6 +186,7 @@ class Exchange:
         self._interval = interval
         self._patience = PATIENCE * interval
         self._tell = tell
+        self._clock = clock_of(channel.scheduler)
         self._started = self._clock()
         self._limit = AnswerLimit(self._clock)
 
@@ -205,10 +207,6 @@ class Exchange:
     def elapsed(self) -> float:
         """Seconds since it began."""
         return self._clock() - self._started
-
-    def _clock(self) -> float:
-        scheduler = self._channel.scheduler
-        return scheduler.to_seconds(scheduler.now)
 
     def _tick(self, state: object) -> None:
         self.sent += 1

@@ -39,7 +39,10 @@ def last_words_at_exit_are_heard(rig: Rig) -> None:
         end.send_many([b"%d" % number for number in range(50, 100)])
         """
     with _elsewhere(rig, program) as process:
-        rig.until("another process's last words are heard", lambda: b"99" in end.payloads or process.poll())
+        rig.until(
+            "another process's last words are heard, or it ends",
+            lambda: b"99" in end.payloads or process.poll() is not None,
+        )
         expect("how it ended", process.wait(PATIENCE), 0)
     rig.hear(100, end)
     expect("what was heard", end.payloads, [b"%d" % number for number in range(100)])

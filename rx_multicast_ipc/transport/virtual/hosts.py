@@ -87,15 +87,15 @@ class Hosts:
         """A host that was not there before: 10.0.0.1, 10.0.0.2, ..."""
         for number in takewhile(lambda number: number < 1 << 24, self._new[family]):
             host = f"10.{number >> 16}.{number >> 8 & 255}.{number & 255}" if family == "IPv4" else f"fd00::{number:x}"
-            if host not in self._all:
+            if not isinstance(host, str) or host not in self._all:
                 return self.add(host)
         raise CannotOpen("the virtual network has no address left")
 
     def known(self, host: str) -> str:
         """``host``, if there is one of that address; raises ``InvalidAddress``."""
-        if host not in self._all:
+        if not isinstance(host, str) or host not in self._all:
             known = ", ".join(list(self._all)[:10]) or "none yet"
-            raise InvalidAddress(f"there is no host {host!r} on this network; add it first, there are: {known}")
+            raise InvalidAddress(f"there is no host {shown(host)} on this network; add it first, there are: {known}")
         return host
 
     def interface_name(self, host: str) -> str:

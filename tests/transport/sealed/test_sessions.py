@@ -514,6 +514,15 @@ def test_a_flood_of_old_recordings_neither_fills_the_memory_nor_keeps_a_new_end_
     assert net.rejected(two) == 3600
 
 
+def test_copies_that_come_over_several_interfaces_are_no_replays() -> None:
+    one = Sessions((KEY,), GROUP, frozenset, os.urandom, 0.0)
+    message = Message(one.seal(b"packet", None, 0.0), "10.0.0.1", 5)
+    for several, replayed in ((True, 0), (False, 1)):
+        two = Sessions((KEY,), GROUP, frozenset, os.urandom, 0.0, several=several)
+        two.open([message, message], 0.0)
+        assert two.rejections.total == replayed
+
+
 def test_what_waits_for_an_answer_is_bounded_and_what_is_over_is_told(net: Net) -> None:
     two = net.open(2)
     old = Sealer(KEY, GROUP, os.urandom(12))

@@ -108,7 +108,7 @@ def told(self):
     read.release()
     return 0
 memberships.Memberships._look_around, memberships.Memberships._read_notices = counted, told
-with ipc.open_channel(interface="lo") as channel:
+with kernel, ipc.open_channel(interface="lo") as channel:
     assert opened.wait(15)
     for _ in range(3):
         kernel.send(notice(MISS))

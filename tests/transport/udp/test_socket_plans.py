@@ -270,24 +270,31 @@ GROUPS = [
 ]
 
 
-@pytest.mark.parametrize("platform", ["linux", "darwin", "win32"])
-@pytest.mark.parametrize("group", GROUPS, ids=str)
-def test_every_name_in_every_plan_is_known_on_its_platform(platform: Platform, group: Group) -> None:
-    unknown: set[str] = set()
+def names_in_plans(platform: Platform, group: Group) -> set[str]:
+    """Levels and options of all that is done to a group's sockets."""
+    names: set[str] = set()
     for nic in (ETH0, Nic(), LO, BY_ADDRESS) if group.family == "IPv4" else (ETH0, Nic()):
         plans = [
             receive_plan(group, nic, 4096, platform, gro=platform == "linux", tells=True),
             send_plan(group, nic, 4096, platform),
             membership(group, nic, platform, leave=True),
         ]
-        steps = [step for plan in plans for step in plan if isinstance(step, Option)]
-        names = {name for step in steps for name in (step.level, step.name)}
-        unknown |= names - NAMES_OF_PYTHON[platform] - set(socket_plans.MISSING[platform])
-    assert not unknown
+        names |= {
+            name for plan in plans for step in plan if isinstance(step, Option) for name in (step.level, step.name)
+        }
+    return names
 
 
-def test_the_list_of_names_is_that_of_this_python() -> None:
-    assert {name for name in NAMES_OF_PYTHON[PLATFORM] if not hasattr(socket, name)} == set()
+@pytest.mark.parametrize("platform", ["linux", "darwin", "win32"])
+@pytest.mark.parametrize("group", GROUPS, ids=str)
+def test_every_name_in_every_plan_is_known_on_its_platform(platform: Platform, group: Group) -> None:
+    assert names_in_plans(platform, group) <= NAMES_OF_PYTHON[platform] | set(socket_plans.MISSING[platform])
+
+
+@pytest.mark.parametrize("group", GROUPS, ids=str)
+def test_this_python_knows_what_is_said_to_be_known_here(group: Group) -> None:
+    """Not all of the list: a Python that was built beside old headers lacks some names that no plan has."""
+    assert all(hasattr(socket, name) for name in names_in_plans(PLATFORM, group) & NAMES_OF_PYTHON[PLATFORM])
 
 
 def test_where_a_buffer_is_too_large_half_of_it_is_asked_for() -> None:
