@@ -39,8 +39,15 @@ def _places(code: CodeType) -> frozenset[int]:
     return frozenset(found)
 
 
-def interrupted_at(place: int, action: Callable[[], object]) -> bool:
-    """Run ``action`` and raise ``KeyboardInterrupt`` at the place of that number, from 1; whether it got there."""
+def _interrupt() -> None:
+    raise KeyboardInterrupt
+
+
+def interrupted_at(place: int, action: Callable[[], object], handler: Callable[[], object] = _interrupt) -> bool:
+    """Run ``action``, and call a signal handler at the place of that number, from 1; whether it got there.
+
+    By default the handler raises ``KeyboardInterrupt``.
+    """
     passed = 0
 
     def on_call(frame: FrameType, event: str, _: object) -> Any:
@@ -56,7 +63,7 @@ def interrupted_at(place: int, action: Callable[[], object]) -> bool:
             if passed == place:
                 sys.settrace(None)
                 frame.f_trace = None
-                raise KeyboardInterrupt
+                handler()
         return on_opcode
 
     before = sys.gettrace()

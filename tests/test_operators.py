@@ -3,6 +3,7 @@ from __future__ import annotations
 import dataclasses
 import gc
 import threading
+from collections.abc import Callable
 from random import Random
 from typing import Annotated, Any, Literal
 
@@ -21,6 +22,7 @@ import rx_multicast_ipc as ipc
 from rx_multicast_ipc.operators import Format, backpressure_buffer
 from rx_multicast_ipc.receiving.overflow import OverflowName
 from rx_multicast_ipc.testing import Marbles, VirtualClock
+from rx_multicast_ipc.transport.delivered_batch import DeliveredBatch
 
 from .helpers import Seen, divide_by_zero, nothing_left_behind, wait_until
 from .interposed_lock import InterposedLock, Moment
@@ -247,6 +249,67 @@ class TestOnBackpressureBuffer:
         assert len(heard) + len(dropped) == 101
         assert channel.statistics.discarded == len(dropped) >= 90
 
+    def test_behind_another_operator_it_queues_what_follows_closely_in_a_batch_at_the_end_of_it(
+        self, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        now, scheduler, values, heard = [1.0], TestScheduler(), Subject[int](), list[int]()
+        monkeypatch.setattr(backpressure_buffer, "monotonic", lambda: now[0])
+        buffer = ipc.operators.on_backpressure_buffer(1000, scheduler=scheduler)
+        values.pipe(ops.map(lambda value: value * 10), buffer).subscribe(heard.append)
+
+        def seen_after(pause: float, value: int) -> list[int]:
+            now[0] += pause
+            values.on_next(value)
+            scheduler.start()
+            return list(heard)
+
+        def deliver() -> None:
+            assert seen_after(1, 1) == [10]  # nothing came shortly before
+            assert seen_after(1e-6, 2) == [10]
+            assert seen_after(1e-6, 3) == [10]
+            assert seen_after(0.01, 4) == [10, 20, 30, 40]  # a neighbour took its time, so the next one may, too
+            assert seen_after(1e-6, 5) == [10, 20, 30, 40]
+
+        deliver_together(deliver)
+        scheduler.start()
+        assert heard == [10, 20, 30, 40, 50]
+        assert seen_after(1e-6, 6) == [*heard[:5], 60]  # in no batch
+
+    def test_what_waits_for_the_end_of_a_batch_keeps_its_place_before_what_other_threads_bring_and_before_the_end(
+        self, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(backpressure_buffer, "monotonic", lambda: 1.0)
+        scheduler, values, heard = TestScheduler(), Subject[int](), list[object]()
+        buffer = ipc.operators.on_backpressure_buffer(1000, scheduler=scheduler)
+        values.pipe(ops.map(lambda value: value), buffer).subscribe(heard.append, None, lambda: heard.append("end"))
+
+        def deliver() -> None:
+            for value in (1, 2, 3):
+                values.on_next(value)
+            other = threading.Thread(target=lambda: values.on_next(4))
+            other.start()
+            other.join()
+            values.on_completed()
+
+        deliver_together(deliver)
+        scheduler.start()
+        assert heard == [1, 2, 3, 4, "end"]
+
+    def test_of_what_waits_for_the_end_of_a_batch_who_left_gets_nothing(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(backpressure_buffer, "monotonic", lambda: 1.0)
+        scheduler, values, heard = TestScheduler(), Subject[int](), list[int]()
+        buffered = values.pipe(ipc.operators.on_backpressure_buffer(1000, scheduler=scheduler))
+        subscription = buffered.subscribe(heard.append)
+
+        def deliver() -> None:
+            values.on_next(1)
+            values.on_next(2)
+            subscription.dispose()
+
+        deliver_together(deliver)
+        scheduler.start()
+        assert heard == []
+
     def test_in_a_run_the_subscriber_has_the_calling_thread(self, channel: ipc.Channel) -> None:
         threads: set[int] = set()
         numbers = channel.messages.pipe(
@@ -369,6 +432,15 @@ class TestOnBackpressureBuffer:
     def test_a_capacity_that_is_none_is_refused(self, capacity: int) -> None:
         with pytest.raises(ipc.InvalidOption, match="1 or more"):
             ipc.operators.on_backpressure_buffer(capacity)
+
+
+def deliver_together(deliver: Callable[[], None]) -> None:
+    """Call what delivers a batch of several messages."""
+    batch = DeliveredBatch()
+    try:
+        deliver()
+    finally:
+        batch.end()
 
 
 def always_draw(number: float, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -20,7 +20,7 @@ from ..blocking_run import run as run_to_end
 from ..capture import write
 from ..channel import Channel
 from ..channel_options import ChannelOptions
-from ..errors import CaptureFailed, MessageTimeout
+from ..errors import CaptureFailed, InvalidInterface, MessageTimeout
 from ..message import Message
 from ..transport.udp.transport import UdpTransport
 from ..validation.stream import Stream
@@ -43,7 +43,7 @@ from .shared_arguments import (
 _RECEIVE_BUFFER: Final = 64 << 20
 """Bytes: a disk may take its time."""
 
-_CATCH_UP: Final = 2.0
+_CATCH_UP: Final = 10.0
 """Seconds that what had arrived by the end is given to be read."""
 
 
@@ -85,6 +85,12 @@ def run(options: Namespace, output: Output) -> int:
     if not options.force and not special and os.path.exists(path):
         tell(f"{path} exists; choose another name, or --force to replace it")
         return exit_codes.USAGE
+    group = group_of(options)
+    if group.engine is not None:
+        raise InvalidInterface(
+            f"a capture file holds IP addresses, which senders on {group.interface} do not have; a stream of NATS "
+            'keeps messages, and ipc.messages(since="all") reads them'
+        )
     open_transport = partial(UdpTransport, gro=False)  # so that the count of what was missed is exact
     settings: ChannelOptions = {
         "receive_buffer": options.receive_buffer,
@@ -93,7 +99,7 @@ def run(options: Namespace, output: Output) -> int:
         **options_of(options),
     }
     with (
-        Channel(group_of(options), open_transport, settings) as channel,
+        Channel(group, open_transport, settings) as channel,
         ReliableNotices(channel, options) as notices,
     ):
         missing = (lambda: notices.missing) if options.reliable else None

@@ -6,7 +6,8 @@ import threading
 import weakref
 from collections.abc import Callable, Sequence
 from queue import SimpleQueue
-from threading import Lock
+from threading import Lock, RLock
+from time import monotonic
 from typing import Any, Final, TypeVar
 
 from reactivex import Observable
@@ -15,6 +16,7 @@ from reactivex.disposable import SerialDisposable
 from reactivex.internal.exceptions import DisposedException
 
 from ..channel_scheduler import DeliveringScheduler
+from ..receiving.batch_end import at_end_of_batch
 from ..receiving.bounded_queue import QUEUE_BYTES, BoundedQueue
 from ..receiving.hot_source import HotSource
 from ..receiving.overflow import Overflow, OverflowName
@@ -24,8 +26,16 @@ from ..validation.stream import Stream
 
 _T = TypeVar("_T")
 
-_MOST_AT_ONCE: Final = 64
+_MOST_AT_ONCE: Final = 1024
 """Items that are taken out together, if that is a 64th of the capacity at most: they are on their way then."""
+
+_PART: Final = 64
+
+_QUICK: Final = 200e-6
+"""Seconds between two items of a batch that are queued together: so that none waits for a slow neighbour's call."""
+
+_MOST_GATHERED: Final = 256
+"""Items that are queued together."""
 
 
 def on_backpressure_buffer(
@@ -95,7 +105,10 @@ class _Buffer(DisposableBase):
         self._items = items
         self._on_overflow = on_overflow
         self._ends: list[Callable[[], None]] = []
-        self._most_at_once = max(1, min(_MOST_AT_ONCE, items.capacity // _MOST_AT_ONCE))
+        self._most_at_once = max(1, min(_MOST_AT_ONCE, items.capacity // _PART))
+        self._gate = RLock()  # a signal handler may be the source while its thread is
+        self._gathered: list[Any] = []
+        self._last_put = 0.0
         self._draining = Lock()  # acquired without waiting, for a signal handler may be the source
         self._disposed = False
         self.source = SerialDisposable()
@@ -103,12 +116,30 @@ class _Buffer(DisposableBase):
         self._scheduler = scheduler
 
     def put(self, item: Any) -> None:
-        if not self._ends and not self._disposed:
-            self._go_on(self._items.put(item))
+        """Queue ``item``, together with those that follow closely in the batch that is being delivered."""
+        if self._ends or self._disposed:
+            return
+        now = monotonic()
+        with self._gate:
+            gathered, before, self._last_put = self._gathered, self._last_put, now
+            gathered.append(item)
+            follows = now - before < _QUICK and len(gathered) < _MOST_GATHERED
+            if follows and (len(gathered) > 1 or at_end_of_batch(self._queue_gathered)):
+                return
+        self._queue_gathered()
 
     def put_all(self, items: Sequence[Any]) -> None:
         if not self._ends and not self._disposed:
             self._go_on(self._items.put_all(items))
+
+    def _queue_gathered(self) -> None:
+        with self._gate:  # and no longer: what is lost is told to the caller's function
+            gathered = self._gathered
+            if not gathered or self._disposed:
+                return
+            lost = self._items.put_all(gathered) if len(gathered) > 1 else self._items.put(gathered[0])
+            gathered.clear()
+        self._go_on(lost)
 
     def _go_on(self, lost: Sequence[Any]) -> None:
         if self._on_overflow is not None:
@@ -121,6 +152,7 @@ class _Buffer(DisposableBase):
             self._drain_later()
 
     def end(self, error: Exception | None = None) -> None:
+        self._queue_gathered()
         observer = self._observer
         self._ends.append(observer.on_completed if error is None else lambda: observer.on_error(error))
         self._drain_later()
@@ -129,6 +161,7 @@ class _Buffer(DisposableBase):
         self._disposed = True
         self.source.dispose()
         self._items.clear()
+        self._gathered.clear()
         if self._thread is not None:
             self._thread.end()
 

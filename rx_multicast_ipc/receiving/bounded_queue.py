@@ -7,7 +7,6 @@ import threading
 from collections import deque
 from collections.abc import Callable, Generator, Iterator, Sequence
 from contextlib import contextmanager
-from itertools import repeat
 from typing import Any, Final, Generic, TypeVar, cast
 
 from ..errors import BufferOverflow
@@ -33,10 +32,10 @@ def weigh(item: Any) -> Weight:
     return 1, sys.getsizeof(cast("object", item), 0)
 
 
-def weigh_all(items: Sequence[Any]) -> list[Weight]:
-    """Each one's :func:`weigh`."""
+def bytes_of_messages(items: Sequence[Any]) -> int | None:
+    """Of all payloads together; None if not every item is one message."""
     sizes = [len(item.data) for item in items if type(item) is Message]
-    return list(zip(repeat(1), sizes, strict=False)) if len(sizes) == len(items) else list(map(weigh, items))
+    return sum(sizes) if len(sizes) == len(items) else None
 
 
 class _Here(threading.local):
@@ -83,8 +82,8 @@ class BoundedQueue(Generic[_T]):
         "_items",
         "_lock",
         "_messages",
+        "_runs",
         "_weight",
-        "_weights",
         "capacity",
         "counts",
         "overflow",
@@ -104,7 +103,11 @@ class BoundedQueue(Generic[_T]):
         self._weight = weight
         self._lock = threading.RLock()  # a signal handler may put something in while its thread does
         self._items: deque[_T] = deque(maxlen=capacity if weight is None else None)
-        self._weights: deque[Weight] = deque()
+        self._runs: deque[Weight | list[int]] = deque()
+        """What they weigh: a pair for one item; a list, of how many and their bytes, for messages that came together.
+
+        Messages are weighed again when only some of those go, which costs less than to keep the weight of each.
+        """
         self._messages = 0
         self._bytes = 0
         self._discarded = 0
@@ -170,14 +173,14 @@ class BoundedQueue(Generic[_T]):
 
         This and :meth:`take_some` are for queues that weigh.
         """
-        weights = weigh_all(items) if self._weight is weigh else list(map(self._weight or weigh, items))
-        messages, size = sum([count for count, _ in weights]), sum([size for _, size in weights])
+        size = bytes_of_messages(items) if self._weight is weigh else None
         with self._lock:
-            if self._messages + messages <= self.capacity and self._bytes + size <= self._capacity_bytes:
-                self._items.extend(items)
-                self._weights.extend(weights)
-                self._messages += messages
-                self._bytes += size
+            if (
+                size is not None
+                and self._messages + len(items) <= self.capacity
+                and self._bytes + size <= self._capacity_bytes
+            ):
+                self._append_messages(items, size)
                 return ()
             lost: list[_T] = []
             for item in items:
@@ -189,12 +192,21 @@ class BoundedQueue(Generic[_T]):
     def take_some(self, most: int) -> list[_T]:
         """The oldest items, so many at most; none if there are none."""
         with self._lock:
-            taken = range(min(most, len(self._items)))
-            take, take_weight = self._items.popleft, self._weights.popleft
-            some = [take() for _ in taken]
-            weights = [take_weight() for _ in taken]
-            self._messages -= sum([count for count, _ in weights])
-            self._bytes -= sum([size for _, size in weights])
+            items, runs = self._items, self._runs
+            if len(items) <= most:
+                some = list(items)
+                self.clear()
+                return some
+            some: list[_T] = []
+            while len(some) < most:
+                run = runs[0]
+                if isinstance(run, list) and run[0] > most - len(some):
+                    some.append(self.take())
+                    continue
+                runs.popleft()
+                some += [items.popleft() for _ in range(run[0] if isinstance(run, list) else 1)]
+                self._messages -= run[0]
+                self._bytes -= run[1]
             return some
 
     def take(self) -> _T:
@@ -203,7 +215,14 @@ class BoundedQueue(Generic[_T]):
             return self._items.popleft()
         with self._lock:
             item = self._items.popleft()
-            messages, size = self._weights.popleft()
+            run = self._runs[0]
+            if isinstance(run, tuple) or run[0] == 1:
+                self._runs.popleft()
+                messages, size = run
+            else:
+                messages, size = self._weight(item)
+                run[0] -= messages
+                run[1] -= size
             self._messages -= messages
             self._bytes -= size
             return item
@@ -231,21 +250,16 @@ class BoundedQueue(Generic[_T]):
         message: Any = item
         size, gone = len(message.data), 0
         with self._lock:
-            is_full = self._messages >= self.capacity
-            if is_full and (self._weights[0][0] > 1 or self.capacity < 1):
-                return False
             if self._bytes + size > self._capacity_bytes:
                 return False
-            if is_full:
-                self._items.popleft()
-                self._bytes -= self._weights.popleft()[1]
+            if self._messages >= self.capacity:
+                oldest = self._runs[0] if self._runs else None
+                if oldest is None or (isinstance(oldest, tuple) and oldest[0] > 1):
+                    return False
+                self.take()
                 self._discarded += 1
                 gone = 1
-            else:
-                self._messages += 1
-            self._items.append(message)
-            self._weights.append((1, size))
-            self._bytes += size
+            self._append(message, 1, size)
         if gone:
             for count in self.counts:
                 count(gone)
@@ -265,10 +279,7 @@ class BoundedQueue(Generic[_T]):
             while self._messages > self.capacity - len(sizes) or self._bytes > self._capacity_bytes - size:
                 self.take()
             gone -= self._messages
-            self._items.extend(items[surplus:])
-            self._weights.extend([(1, each) for each in sizes])
-            self._messages += len(sizes)
-            self._bytes += size
+            self._append_messages(items[surplus:], size)
             self._discarded += gone
         if gone:
             for count in self.counts:
@@ -279,7 +290,7 @@ class BoundedQueue(Generic[_T]):
         """Let go of everything, which does not count as lost."""
         with self._lock:
             self._items.clear()
-            self._weights.clear()
+            self._runs.clear()
             self._messages = self._bytes = 0
 
     def overflow_error(self) -> BufferOverflow:
@@ -290,6 +301,13 @@ class BoundedQueue(Generic[_T]):
 
     def _append(self, item: _T, messages: int, size: int) -> None:
         self._items.append(item)
-        self._weights.append((messages, size))
+        self._runs.append((messages, size))
         self._messages += messages
         self._bytes += size
+
+    def _append_messages(self, items: Sequence[_T], size: int) -> None:
+        if items:
+            self._items.extend(items)
+            self._runs.append([len(items), size])
+            self._messages += len(items)
+            self._bytes += size

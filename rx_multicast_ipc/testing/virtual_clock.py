@@ -43,10 +43,10 @@ def check_virtual_clock(scheduler: VirtualTimeScheduler) -> VirtualTimeScheduler
 
 
 class Agenda(Protocol):
-    """What has many things to do, and keeps them in order itself; true while there are any.
+    """What has many things to do, and keeps them in order itself.
 
     Attributes:
-        due: when the next ones are, in virtual microseconds.
+        due: when the next ones are, in virtual microseconds; -1 while there are none.
         last: when the last ones are.
     """
 
@@ -54,8 +54,6 @@ class Agenda(Protocol):
 
     @property
     def last(self) -> int: ...
-
-    def __bool__(self) -> bool: ...
 
     def run(self) -> None:
         """Do what is due next, all that is due at that moment."""
@@ -97,7 +95,7 @@ class VirtualClock(VirtualTimeScheduler):
     def busy_until(self) -> float | None:
         """When the last of what is scheduled so far is due, in virtual seconds; None if nothing is."""
         due = [due for due, _, action in self._heap if not action.cancelled]
-        due += [agenda.last for agenda in self._agendas if agenda]
+        due += [agenda.last for agenda in self._agendas if agenda.due >= 0]
         return max(due) / 1_000_000 if due else None
 
     def schedule(self, action: ScheduledAction[_TState], state: _TState | None = None) -> DisposableBase:
@@ -203,7 +201,7 @@ class VirtualClock(VirtualTimeScheduler):
                     try:
                         agenda.run()
                     finally:
-                        if not agenda:
+                        if agenda.due < 0:
                             agendas.remove(agenda)
             if self._running and until is not None:
                 self._now = max(until, self._now)

@@ -205,3 +205,10 @@ def test_it_follows_no_symbolic_link_and_writes_for_its_owner_alone(path: Path, 
     assert not elsewhere.exists()
     assert command("record", elsewhere, "--port", port, "--duration", 0)[0] == 0
     assert elsewhere.stat().st_mode & 0o777 == 0o600
+
+
+def test_on_an_engine_it_is_refused_before_anything_is_made(path: Path) -> None:
+    code, out, err = command("record", path, "--interface", "nats://127.0.0.1:1")
+    assert (code, out) == (2, b"")
+    assert "since=" in err
+    assert not path.exists()

@@ -150,13 +150,18 @@ def test_what_is_put_and_taken_together_is_as_one_by_one() -> None:
         single: BoundedQueue[Any] = BoundedQueue(50, overflow, capacity_bytes=20_000)
         several: BoundedQueue[Any] = BoundedQueue(50, overflow, capacity_bytes=20_000)
         for _ in range(500):
-            items = [random.choice([message(random.randrange(900)), bytes(9)]) for _ in range(random.randrange(40))]
+            kinds = [ipc.Message] if random.random() < 0.7 else [ipc.Message, bytes]  # messages are weighed together
+            items = [random.choice(kinds)(bytes(random.randrange(900))) for _ in range(random.randrange(40))]
             lost: list[Any] = []
             for item in items:
                 lost += single.put(item)
                 if lost and overflow is ipc.Overflow.ERROR:  # which ends a stream
                     break
             assert list(several.put_all(items)) == lost
+            if random.random() < 0.2:
+                assert list(several.put(message(5))) == list(single.put(message(5)))
+            if len(single) and random.random() < 0.3:
+                assert several.take() == single.take()
             most = random.randrange(60)
             assert several.take_some(most) == [single.take() for _ in range(min(most, len(single)))]
             assert (list(several), several.discarded) == (list(single), single.discarded)

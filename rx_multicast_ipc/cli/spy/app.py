@@ -249,6 +249,8 @@ class SpyApp(App[int]):
             parts.append(f"{self.traffic.senders.forgotten:,} senders forgotten")
         lost = (statistics.dropped or 0) + statistics.discarded
         parts.append(f"[b white on $error]{lost:,} dropped[/]" if lost else "0 dropped")
+        if statistics.lost:
+            parts.append(f"[b white on $error]{statistics.lost:,} lost[/]")
         if statistics.repaired or statistics.gaps:
             parts.append(f"{statistics.repaired:,} repaired")
             parts.append(f"[b white on $error]{statistics.gaps:,} gaps[/]" if statistics.gaps else "0 gaps")

@@ -16,7 +16,7 @@ from .acknowledgement_marks import Mark, Marks
 from .congestion import Congestion
 from .heartbeats import Beats
 from .lingering import Lingering
-from .message_queue import MessageQueue
+from .message_queue import After, MessageQueue
 from .packet_codec import START, WHOLE_START, pack, pack_data
 from .packets import HEADER_SIZE, WHOLE, Beat, Bye, Status
 from .repairs import Repairs
@@ -171,7 +171,9 @@ class Outgoing:
         if self._queue.waiting:
             before = self.number
             while self._queue.waiting and self._window.may_send(self.number, now):
-                ready.append(self._packet(*self._queue.next_body(), now))
+                body, after = self._queue.next_body()
+                ready.append(self._packet(*body, now, after))
+            self._queue.tidy()
             if self.number > before:
                 self.beats.on_packet(now)
             elif self._slow.leave_behind(self._window.full_since, now):
@@ -195,9 +197,9 @@ class Outgoing:
                 return None
             packet = self._packet(WHOLE, 1, message, now)
         else:  # as it is most of the time: the same, in as few calls as can be
-            self.number = number + 1
             packet = START.pack(WHOLE_START, self.session, number) + message
             self._sent.add(number, packet, now)
+            self.number = number + 1  # last: a number that is taken by no packet would be waited for
             window.places -= 1
             if congestion.holds:
                 congestion.on_sent(len(packet), now)
@@ -235,19 +237,23 @@ class Outgoing:
         if seconds >= 0:
             self._congestion.on_round_trip(status.end, seconds, member.on_round_trip(seconds, now), sent.end, now)
 
-    def _packet(self, flags: int, count: int, body: bytes, now: float) -> bytes:
-        number = self.number
-        self.number = number + 1
+    def _packet(self, flags: int, count: int, body: bytes, now: float, after: After | None = None) -> bytes:
+        number, queue = self.number, self._queue
         packet = pack_data(self.session, number, flags, count, body)
         if number == 1:
             self._window.began_at = now
         self._sent.add(number, packet, now)
         if self.marks.waiting:
-            self.marks.on_gone_out(self._queue.gone_out, number)
+            self.marks.on_gone_out(queue.taken - (queue.waiting if after is None else after[1]), number)
         size = len(packet)
         if self._congestion.holds:
             self._congestion.on_sent(size, now)
         self._window.places -= 1
+        # Last, and without a call between, so that Ctrl-C, or a signal handler that raises, comes before or after: a
+        # number that is taken by no packet would be waited for, and a body that is taken from the queue be missing.
+        if after is not None:
+            queue.at, queue.waiting, queue.size, queue.part_at = after
+        self.number = number + 1
         return packet
 
     def _beat(self, now: float, answer: int = 0, *, ask: bool = False) -> Beat:

@@ -6,6 +6,7 @@ import errno
 import os
 import time
 from collections.abc import Sequence
+from functools import partial
 from typing import Final
 
 from ...errors import ChannelClosed, SendFailed
@@ -51,14 +52,43 @@ class SendCalls:
 
     def send(self, payload: bytes, destination: Address | None = None) -> None:
         """See :meth:`rx_multicast_ipc.transport.Transport.send`."""
+        if self.is_in_use_here:
+            self._send_later((payload,), destination)
+            return
         if destination is None:
             with self._driver.lock:
                 if self._send_at_once(payload):
                     return
-        self.send_many((payload,), destination)
+        self.send_all((payload,), destination)
 
     def send_many(self, payloads: Sequence[bytes], destination: Address | None = None) -> None:
         """See :meth:`rx_multicast_ipc.transport.Transport.send_many`."""
+        if self.is_in_use_here:
+            self._send_later(payloads, destination)
+        else:
+            self.send_all(payloads, destination)
+
+    @property
+    def is_in_use_here(self) -> bool:
+        """Whether the caller is a signal handler that interrupted a call of its own thread."""
+        return self._driver.lock._is_owned()  # pyright: ignore
+
+    def _send_later(self, payloads: Sequence[bytes], destination: Address | None) -> None:
+        """Send on the I/O thread, once the call that a signal handler interrupted is over."""
+
+        def send(rest: Sequence[bytes]) -> None:
+            try:
+                self.send_many(rest, destination)
+            except WouldBlock as error:
+                with self._driver.lock:
+                    self._driver.waiters.actions.append(partial(send, rest[error.sent :]))
+            except ChannelClosed:
+                pass  # as it would be for one that was sent a moment later
+
+        self._transport.call(partial(send, payloads))
+
+    def send_all(self, payloads: Sequence[bytes], destination: Address | None = None) -> None:
+        """As :meth:`send_many`, also with the lock held."""
         if destination == self._to_group:
             destination = None
         sent, deadline, driver = 0, 0.0, self._driver

@@ -13,7 +13,7 @@ from ...channel_events import ChannelEvent
 from ...channel_statistics import Statistics
 from ...message import Address, Message
 from ...option_values.reliable import Acknowledged, Reliable
-from ..base import Changed, Deliver, Ended, Hears, Transport
+from ..base import Changed, Deliver, Ended, Hears, Transport, WouldBlock
 from ..random_numbers import random_of
 from ..sealed.sealed_traffic_notice import SealedTrafficNotice
 from .acknowledgement_waiters import Acknowledgement
@@ -94,8 +94,12 @@ class FramedTransport(PacketTransport):
         Raises:
             WouldBlock, SendFailed, ChannelClosed: as for :meth:`send`.
         """
+        if self._sends.is_in_use_here:
+            raise WouldBlock(
+                "a signal handler interrupted a send of this channel; it goes on as soon as that has ended"
+            )
         with self._lock:
-            self._sends.send_many((payload,))
+            self._sends.send_all((payload,))
             waiting = self._driver.awaiting.wait(done, self._forget_acknowledgement)
             self._driver.go_on()
         return waiting

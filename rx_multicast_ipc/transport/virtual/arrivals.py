@@ -80,27 +80,31 @@ class Arrivals:
 
     Args:
         scheduler: the clock.
-        deliver: takes all that arrives at one moment.
+        deliver: takes all that arrives at one moment, if it is several.
+        deliver_one: takes what arrives at one moment alone, as nearly all does where there is jitter.
 
     Attributes:
-        due: when the next ones arrive, in virtual microseconds; of no meaning while there are none.
+        due: when the next ones arrive, in virtual microseconds; -1 while there are none.
     """
 
-    def __init__(self, scheduler: VirtualTimeScheduler, deliver: Callable[[list[Arrival]], None]) -> None:
-        self.due = 0
+    def __init__(
+        self,
+        scheduler: VirtualTimeScheduler,
+        deliver: Callable[[list[Arrival]], object],
+        deliver_one: Callable[[Arrival], object],
+    ) -> None:
+        self.due = -1
         self._scheduler = scheduler
         self._serve: Callable[[Arrivals], None] | None = getattr(scheduler, "serve", None)
         self._moments: set[int] = set()
         self._deliver = deliver
+        self._deliver_one = deliver_one
         self._soon: list[Arrival] = []
         """Those of the bucket whose turn it is, and of all before it, the latest first."""
         self._bucket = 0
         self._later: dict[int, list[Arrival]] = {}
         self._buckets: list[int] = []
         """A heap of the numbers of the later buckets."""
-
-    def __bool__(self) -> bool:
-        return bool(self._soon)
 
     @property
     def last(self) -> int:
@@ -123,8 +127,13 @@ class Arrivals:
     def run(self) -> None:
         """Deliver what arrives at the next moment."""
         soon = self._soon
-        first = soon.pop()
-        at, arrived = first.at, [first]
+        arrival = soon.pop()
+        at = arrival.at
+        if soon and (due := soon[-1].at) != at:
+            self.due = due
+            self._deliver_one(arrival)
+            return
+        arrived = [arrival]
         while soon and soon[-1].at == at:
             arrived.append(soon.pop())
         if not soon and self._buckets:
@@ -132,8 +141,7 @@ class Arrivals:
             soon.extend(self._later.pop(bucket))
             soon.reverse()
             soon.sort(key=_at, reverse=True)  # which keeps equal ones as they are: the last one first
-        if soon:
-            self.due = soon[-1].at
+        self.due = soon[-1].at if soon else -1
         self._deliver(arrived)
 
     def _add(self, arrivals: Sequence[Arrival]) -> None:

@@ -219,7 +219,7 @@ class MemoryTransport:
         """Take what the wire brings into the receive buffer, as far as it has room, and read it if anybody does."""
         if self._closed:
             return
-        if len(batch) == 1 and not self._waiting and self._is_read:
+        if len(batch) == 1 and not (self._waiting or self._wire.paused or self._deliver is None):
             self._read(batch)  # an empty buffer takes any datagram
             return
         room = 2 * self._receive_buffer  # socket(7): the kernel doubles what was asked
@@ -249,8 +249,7 @@ class MemoryTransport:
         deliver = self._deliver
         assert deliver is not None
         self._received += len(batch)
-        for message in batch:
-            self._received_bytes += len(message.data)
+        self._received_bytes += len(batch[0].data) if len(batch) == 1 else sum([len(each.data) for each in batch])
         try:
             if HERE.delivering:  # the clock said so for all that it runs
                 deliver(batch)

@@ -17,6 +17,12 @@ from rx_multicast_ipc.transport.virtual.arrivals import Arrival, Arrivals, Carri
 
 CARRIED = Carried(b"", "10.0.0.1", 1, "IPv4", False, ("224.0.2.1", 1), None)
 
+
+def calendar_of(clock: VirtualTimeScheduler, deliver: Callable[[list[Arrival]], object]) -> Arrivals:
+    """One whose owner makes no difference between one arrival and several."""
+    return Arrivals(clock, deliver, lambda arrival: deliver([arrival]))
+
+
 Schedulers = pytest.mark.parametrize("make", [VirtualClock, TestScheduler])
 
 
@@ -39,19 +45,19 @@ def test_what_arrives_comes_in_order_of_time_then_of_sending(
             if sent.at % 2:
                 break
 
-    arrivals = Arrivals(clock, deliver)
+    arrivals = calendar_of(clock, deliver)
     all_sent = [Arrival(at, number, CARRIED) for number, at in enumerate(times)]
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(calendar, "_MOST_MOVED", 3)
         arrivals.put(list(all_sent))
         clock.start()
     assert came == sorted((arrival.at, arrival.end) for arrival in all_sent)
-    assert not arrivals
+    assert arrivals.due == -1
     assert all(len(moments) == 1 for moments in calls)
 
 
 def test_the_clock_knows_the_last_arrival(clock: VirtualClock) -> None:
-    arrivals = Arrivals(clock, lambda arrived: None)
+    arrivals = calendar_of(clock, lambda arrived: None)
     arrivals.put([Arrival(at, 0, CARRIED) for at in (5_000_000, 1, 5_000_400)])
     assert clock.busy_until == 5.0004
     clock.advance_to(1.0)
@@ -63,8 +69,8 @@ def test_the_clock_knows_the_last_arrival(clock: VirtualClock) -> None:
 def test_what_arrives_comes_before_what_else_is_due_then(clock: VirtualClock) -> None:
     told: list[str] = []
     clock.schedule_relative(1.0, lambda _scheduler, _state: told.append("timer"))
-    first = Arrivals(clock, lambda arrived: told.append("first"))
-    second = Arrivals(clock, lambda arrived: told.append("second"))
+    first = calendar_of(clock, lambda arrived: told.append("first"))
+    second = calendar_of(clock, lambda arrived: told.append("second"))
     second.put([Arrival(2_000_000, 0, CARRIED), Arrival(500_000, 0, CARRIED)])
     first.put([Arrival(1_000_000, 0, CARRIED)])
     clock.start()
@@ -78,7 +84,7 @@ def test_a_delivery_that_raises_leaves_the_rest_on_its_way(clock: VirtualClock) 
             raise KeyboardInterrupt
 
     came: list[int] = []
-    arrivals = Arrivals(clock, deliver)
+    arrivals = calendar_of(clock, deliver)
     arrivals.put([Arrival(at, 0, CARRIED) for at in (1, 2, 3_000_000)])
     with pytest.raises(KeyboardInterrupt):
         clock.start()
@@ -87,7 +93,7 @@ def test_a_delivery_that_raises_leaves_the_rest_on_its_way(clock: VirtualClock) 
 
 
 def test_what_is_on_its_way_costs_the_collector_nothing(clock: VirtualClock) -> None:
-    arrivals = Arrivals(clock, lambda arrived: None)
+    arrivals = calendar_of(clock, lambda arrived: None)
     arrivals.put([Arrival(at, 0, CARRIED) for at in range(1000)])
     gc.collect()
     before = len(gc.get_objects())
