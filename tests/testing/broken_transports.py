@@ -403,16 +403,25 @@ class Times(TransportWrapper):
             def schedule_relative(self, duetime: float, action: Any, state: Any = None) -> Any:
                 return outer.schedule(duetime, action)
 
+            def schedule_absolute(self, duetime: Any, action: Any, state: Any = None) -> Any:
+                return outer.schedule_at(duetime, action)
+
         own: Any = Scheduler()
         return own
 
     def schedule(self, seconds: float, action: Any) -> Any:
         return self.inner.scheduler.schedule_relative(seconds, action)
 
+    def schedule_at(self, due: Any, action: Any) -> Any:
+        return self.inner.scheduler.schedule_absolute(due, action)
+
 
 class TimesAreAllTheSame(Times):
     def schedule(self, seconds: float, action: Any) -> Any:
         return super().schedule(0.01, action)
+
+    def schedule_at(self, due: Any, action: Any) -> Any:
+        return self.schedule(0.01, action)
 
 
 class TimersCannotBeDisposed(Times):

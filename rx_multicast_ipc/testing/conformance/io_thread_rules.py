@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import threading
+from datetime import timedelta
 from secrets import token_bytes
 
 from ...message import Message
@@ -144,8 +145,11 @@ def timers_run_in_the_order_of_their_times(rig: Rig) -> None:
     end = rig.start()
 
     def set_all() -> None:  # where none can run meanwhile, however long it takes
+        scheduler = end.transport.scheduler
+        now = scheduler.now
         for seconds in (0.03, 0.01, 0.02):
-            end.transport.scheduler.schedule_relative(seconds, lambda _scheduler, _state, s=seconds: ran.append(s))
+            due = now + timedelta(seconds=seconds)
+            scheduler.schedule_absolute(due, lambda _scheduler, _state, s=seconds: ran.append(s))
         if ran:
             ran.append(math.inf)
 
