@@ -80,23 +80,6 @@ class Channel:
         self._transport = self._inbox.transport
         self._payload_limit = self._transport.payload_limit
 
-    @classmethod
-    def made_in(
-        cls,
-        made: list[Channel],
-        group: Group,
-        open_transport: OpenTransport = open_current,
-        options: ChannelOptions | None = None,
-    ) -> Channel:
-        """A channel that is in ``made`` before it opens anything.
-
-        So whoever is interrupted, as it is made or before it is kept anywhere, still finds it: see :func:`close_all`.
-        """
-        channel = cls.__new__(cls)
-        made.append(channel)
-        channel.__init__(group, open_transport, options)
-        return channel
-
     @property
     def messages(self) -> HotObservable[Message]:
         """Hot: every message of the group, and every direct one, from subscription on; completes on close.
@@ -583,8 +566,24 @@ def _of_others(transport: Transport, predicate: Predicate) -> Predicate:
     return lambda message: message.sender not in transport.own_addresses and predicate(message)
 
 
+def make_channel_in(
+    made: list[Channel],
+    group: Group,
+    open_transport: OpenTransport = open_current,
+    options: ChannelOptions | None = None,
+) -> Channel:
+    """A channel that is in ``made`` before it opens anything.
+
+    So whoever is interrupted, as it is made or before it is kept anywhere, still finds it: see :func:`close_all`.
+    """
+    channel = Channel.__new__(Channel)
+    made.append(channel)
+    channel.__init__(group, open_transport, options)
+    return channel
+
+
 def close_all(made: list[Channel]) -> None:
-    """Close what :meth:`Channel.made_in` made, as far as it came, without waiting."""
+    """Close what :func:`make_channel_in` made, as far as it came, without waiting."""
     for channel in made:
         inbox = channel._inbox if hasattr(channel, "_inbox") else None  # pyright: ignore[reportPrivateUsage]
         if inbox is not None and inbox.is_open:

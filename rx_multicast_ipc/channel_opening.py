@@ -9,7 +9,7 @@ from reactivex import Observable
 from reactivex.abc import DisposableBase, ObserverBase, SchedulerBase
 from reactivex.disposable import Disposable, SerialDisposable
 
-from .channel import Channel, close_all
+from .channel import Channel, close_all, make_channel_in
 from .channel_options import ChannelOptions, complete, group_of, takes_channel_options
 from .receiving.event_loop_delivery import loop_of
 from .subscribing.cold_observable import ColdObservable
@@ -46,7 +46,7 @@ def open_channel(
     joined = group_of(port, group, checked)
     made: list[Channel] = []
     try:
-        return Channel.made_in(made, joined, options=checked)
+        return make_channel_in(made, joined, options=checked)
     except BaseException:  # Ctrl-C, too
         close_all(made)
         raise
@@ -78,7 +78,7 @@ def with_socket(
     def subscribe(observer: ObserverBase[_T | None], scheduler: SchedulerBase | None = None) -> DisposableBase:
         made: list[Channel] = []
         try:
-            return converse(Channel.made_in(made, joined, options=checked), observer, scheduler)
+            return converse(make_channel_in(made, joined, options=checked), observer, scheduler)
         except BaseException:  # Ctrl-C while it is being set up
             close_all(made)
             raise

@@ -14,7 +14,7 @@ from reactivex.abc import DisposableBase, ObserverBase, SchedulerBase
 from reactivex.disposable import CompositeDisposable, Disposable
 from reactivex.typing import Subscription
 
-from .channel import Channel, close_all
+from .channel import Channel, close_all, make_channel_in
 from .channel_options import ChannelOptions, complete, group_of, takes_channel_options
 from .errors import ChannelClosed, InvalidOption
 from .group import Group, Interfaces
@@ -187,7 +187,7 @@ def _acquire(key: _Key, options: ChannelOptions, taken: list[Channel]) -> Channe
         try:
             shared = _channels.get(key)
             if shared is None or shared.channel.closed:
-                shared = _Shared(Channel.made_in(made, key.group, key.opened_by, options))
+                shared = _Shared(make_channel_in(made, key.group, key.opened_by, options))
                 _channels[key] = shared
         except BaseException:  # Ctrl-C, too
             close_all(made)

@@ -82,6 +82,7 @@ class Congestion:
         self.window = _START * packet_size
         self.round_trip = 0.0
         self._doubling = True
+        self._queue_before = 0.0
         self._limited = False
         self._lost = False
         self._shrinking = 0  # round trips
@@ -138,9 +139,10 @@ class Congestion:
         queue, trip = max(self._queues.values()), max(self._trips.values())
         self.round_trip = trip if not self.round_trip else 0.75 * self.round_trip + 0.25 * trip
         self.holds = self._rate is not None or self.round_trip > _SHORTEST_ROUND
-        if queue > _TARGET / 2:
+        standing, self._queue_before = min(queue, self._queue_before), queue
+        if standing > _TARGET / 2:
             self._doubling = False
-        if self._lost and queue > _TARGET / 4:
+        if self._lost and (queue if self._doubling else standing) > _TARGET / 4:
             self._give_way(max(_CUT if self._gave_way or self._strife else _CUT_FIRST, 1 - queue / trip), now)
         elif self._strife:
             self._longest_trip = max(self._longest_trip, trip)
@@ -151,13 +153,12 @@ class Congestion:
                 self._is_newcomer = False  # it has its share
                 self._most, self._gave_way_at = float(self.window), now
             self._grow_beside_others(now)
-        elif queue > _TARGET:
+        elif standing > _TARGET:
             self._shrink(queue, rate, now)
         else:
             self._shrinking, self._is_newcomer = 0, True
-            if self._limited:
-                off = (_TARGET - queue) / _TARGET
-                self.window += self.window if self._doubling else int(2 * off * self._packet_size)
+            if self._limited and queue < (_TARGET / 2 if self._doubling else _TARGET):
+                self._grow(queue)
         self.window = min(max(self.window, _LEAST * self._packet_size), _MOST)
         self._limited = False
         self._lost = False
@@ -168,9 +169,18 @@ class Congestion:
     def _give_way(self, part: float, now: float) -> None:
         """The queue is full: keep a part of the window."""
         self._most, self._gave_way_at = float(self.window), now
-        self._is_newcomer, self._gave_way = False, True
+        self._is_newcomer, self._gave_way, self._doubling = False, True, False
         self.window = int(part * self.window)
         self._window_before = int(part * self._window_before)
+
+    def _grow(self, queue: float) -> None:
+        """The queue is shorter than it should be."""
+        if self._doubling:
+            self.window += self.window
+            return
+        self.window += int(2 * (_TARGET - queue) / _TARGET * self._packet_size)
+        if queue < _TARGET / 2:  # what made it shrink was no queue, but a receiver that came late to its packets
+            self.window = max(self.window, (self.window + self._window_before) // 2)
 
     def _shrink(self, queue: float, rate: float, now: float) -> None:
         """The queue is longer than it should be."""

@@ -12,6 +12,11 @@ from .sent_packets import SentPackets
 _LEAST_HOLD_OFF: Final = 0.001
 """Seconds between two repairs of one packet, at least."""
 
+_PROMPT: Final = 2
+"""Repairs of one packet that go out as soon as may be; before each further one, twice as long a wait."""
+
+_MOST_PATIENT: Final = 16
+
 _UNKNOWN_TRIP: Final = 0.05
 """Seconds that a round trip may take, before it was measured."""
 
@@ -59,7 +64,7 @@ class Repairs:
             if (
                 sent is not None
                 and number not in self._queued
-                and now - self._sent.again_at.get(number, -math.inf) >= hold_off
+                and now - self._sent.again_at.get(number, -math.inf) >= hold_off * self._patience_with(number)
             ):
                 self._queued.add(number)
                 if number not in self._sent.again_at:
@@ -88,11 +93,20 @@ class Repairs:
             if sent is None:
                 continue  # too late
             self._sent.again_at[number] = now
+            self._sent.times_again[number] = self._sent.times_again.get(number, 0) + 1
             self.repeated += 1
             self._credit -= len(sent.packet)
             congestion.on_sent(len(sent.packet), now)
             ready.append(sent.packet)
         return ready
+
+    def _patience_with(self, number: int) -> int:
+        """How many times longer than the first time to wait, before a packet goes out yet again.
+
+        Where repairs get lost again and again, the way is full, and the round trip longer than it was measured.
+        """
+        times = self._sent.times_again.get(number, 0)
+        return 1 if times <= _PROMPT else min(1 << times - _PROMPT, _MOST_PATIENT)
 
     def on_the_way(self, now: float) -> int:
         """Bytes of the repairs of the last round trip: they are in the queues as well."""

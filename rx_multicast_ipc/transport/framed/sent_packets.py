@@ -27,12 +27,14 @@ class SentPackets:
         end: bytes of the stream so far.
         size: bytes of those that are kept.
         again_at: by number, when those that were sent again went out last.
+        times_again: by number, how often they were sent again.
     """
 
     def __init__(self) -> None:
         self.oldest = 1
         self.end = self.size = 0
         self.again_at: dict[int, float] = {}
+        self.times_again: dict[int, int] = {}
         self._packets: dict[int, tuple[bytes, int, float]] = {}  # plain ones, for one is made at each send
 
     def __len__(self) -> int:
@@ -50,7 +52,8 @@ class SentPackets:
 
     def drop_oldest(self) -> None:
         self.size -= len(self._packets.pop(self.oldest)[0])
-        self.again_at.pop(self.oldest, None)
+        if self.again_at.pop(self.oldest, None) is not None:
+            del self.times_again[self.oldest]
         self.oldest += 1
 
     def bytes_after(self, number: int) -> int:

@@ -51,6 +51,20 @@ def test_who_comes_late_to_a_full_queue_repeats_little() -> None:
     assert sender.endpoint.counts.repeated < 0.2 * len(receiver.payloads)
 
 
+@pytest.mark.parametrize("latency", [0.0005, 0.02])
+def test_who_begins_in_a_queue_that_is_just_filling_repeats_little_and_gets_a_share(latency: float) -> None:
+    network, sender, receiver = busy(queue=100, latency=latency)
+    other = LossDrivenFlow(network, sender)
+    network.run(1.1)
+    feed(network, sender)
+    network.run(10.0)
+    before = len(receiver.payloads), other.arrived
+    network.run(20.0)
+    ours = (len(receiver.payloads) - before[0]) * len(BODY)
+    assert 0.3 < ours / (other.arrived - before[1]) < 3.0
+    assert sender.endpoint.counts.repeated < 0.3 * len(receiver.payloads)
+
+
 @pytest.mark.parametrize("queue", [25, 100, 1000])
 def test_alone_it_fills_the_link_and_not_its_queue(queue: int) -> None:
     network, sender, receiver = busy(queue=queue, latency=0.001)
