@@ -13,8 +13,8 @@ from reactivex.internal.exceptions import SequenceContainsNoElementsError
 
 from .channel_scheduler import TimerScheduler
 from .errors import MessageTimeout, WouldDeadlock
-from .subscribing.cold_observable import ColdObservable
 from .subscribing.deadlocks import Blocking, blocked_loop, on_reading_loop, stopped_clock
+from .subscribing.never_subscribed import ColdObservable
 from .subscribing.subscriber_errors import on_delivering_thread
 from .validation.arguments import check_observable, check_timeout
 

@@ -30,19 +30,19 @@ from .receiving.event_loop_delivery import on_its_loop
 from .receiving.inbox import Inbox
 from .receiving.pending_wait import Predicate
 from .sending.cold_send import Send, end_of, send_to, shown_payload
-from .subscribing.cold_observable import ColdObservable
+from .subscribing.never_subscribed import ColdObservable
 from .transport import OpenTransport, Transport
 from .transport.opening import as_options_say
 from .transport.opening import open_transport as open_current
 from .validation.arguments import check_callable, check_flag, check_predicate, check_seconds, check_timeout, shown
 from .validation.payload import Payload, as_payload
-from .validation.topic_name import check_pattern
+from .validation.topic_pattern import check_pattern
 
 if TYPE_CHECKING:
     from typing_extensions import TypeForm  # what checkers bring with them; nothing is imported at run time
 
     from .group_state.latest.value import LatestValue
-    from .payload_format import Codec, Format
+    from .payload_codecs import Codec, Format
     from .sending.paced_send_all import Payloads
     from .subscribing.decode_errors import OnDecodeError
     from .topics.topic import Topic

@@ -12,7 +12,7 @@ from reactivex.disposable import Disposable, SerialDisposable
 from .channel import Channel, close_all, make_channel_in
 from .channel_options import ChannelOptions, complete, group_of, takes_channel_options
 from .receiving.event_loop_delivery import loop_of
-from .subscribing.cold_observable import ColdObservable
+from .subscribing.never_subscribed import ColdObservable
 from .validation.arguments import check_callable, check_observable
 
 _T = TypeVar("_T")

@@ -19,7 +19,7 @@ from .validation.arguments import (
     check_spin,
     shown,
 )
-from .validation.topic_name import check_topics
+from .validation.topic_pattern import check_topics
 
 _F = TypeVar("_F", bound=Callable[..., Any])
 

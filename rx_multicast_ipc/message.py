@@ -8,7 +8,7 @@ import msgspec
 
 from ._html import html_table
 from .errors import DecodeFailed
-from .payload_format import Codec, Format, format_of
+from .payload_codecs import Codec, Format, format_of
 
 if TYPE_CHECKING:
     from typing_extensions import TypeForm  # what checkers bring with them; nothing is imported at run time

@@ -25,7 +25,7 @@ PACKAGE = ROOT / "rx_multicast_ipc"
 LAYERS = (
     {"_html", "strangers"},
     {"errors"},
-    {"payload_format"},
+    {"payload_codecs"},
     {"message", "channel_statistics"},
     {"validation"},
     {"option_values"},
@@ -58,7 +58,7 @@ NARROW = {
             "channel_scheduler",
             "errors",
             "message",
-            "payload_format",
+            "payload_codecs",
             "receiving",
             "strangers",
             "subscribing",
@@ -72,7 +72,7 @@ NARROW = {
         *("option_values", "strangers", "subscribing", "validation"),
     },
     "notebook": {
-        *("blocking_run", "capture", "channel", "errors", "message", "option_values", "payload_format", "receiving"),
+        *("blocking_run", "capture", "channel", "errors", "message", "option_values", "payload_codecs", "receiving"),
         *("strangers", "subscribing", "testing", "topics", "validation"),
     },
     "testing": {

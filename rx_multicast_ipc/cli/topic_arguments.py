@@ -8,7 +8,8 @@ from typing import Any
 from ..errors import InvalidTopic
 from ..message import Message
 from ..topics.topic_message import TopicMessage
-from ..validation.topic_name import PatternTree, check_name, check_pattern, name_end, read_name
+from ..validation.topic_name import check_name, name_end, read_name
+from ..validation.topic_pattern import PatternTree, check_pattern
 
 
 class TopicPattern:

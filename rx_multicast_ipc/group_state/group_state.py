@@ -10,7 +10,7 @@ from ..errors import ChannelClosed, Unsupported
 from ..message import Message
 from ..option_values.member import Member
 from ..option_values.presence import Presence
-from ..payload_format import Codec, Format
+from ..payload_codecs import Codec, Format
 from ..receiving.inbox import Inbox
 from ..receiving.state_source import StateSource
 from ..subscribing.decode_errors import OnDecodeError

@@ -20,7 +20,7 @@ from ..channel import Channel
 from ..errors import InvalidOption, MissingExtra
 from ..message import Address, Message, Received
 from ..option_values.member import Member, names_by_sender
-from ..payload_format import Codec, Format, format_of
+from ..payload_codecs import Codec, Format, format_of
 from ..topics.topic_message import TopicMessage
 from ..validation.arguments import shown
 

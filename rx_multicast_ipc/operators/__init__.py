@@ -1,6 +1,6 @@
 """Operators on streams of messages: what they need that ``reactivex.operators`` has not."""
 
-from ..payload_format import Codec, Format
+from ..payload_codecs import Codec, Format
 from .backpressure_buffer import on_backpressure_buffer
 from .codec import OnDecodeError, decode, encode
 from .fail_on_gap import fail_on_gap

@@ -11,7 +11,7 @@ from reactivex.disposable import CompositeDisposable, Disposable
 
 from ..errors import DecodeFailed
 from ..message import Message, Received
-from ..payload_format import Codec, Format, format_of
+from ..payload_codecs import Codec, Format, format_of
 from ..subscribing.decode_errors import OnDecodeError, decode_error_handler, flush_log
 from ..validation.arguments import check_callable, check_flag, check_observable
 from ..validation.stream import Stream

@@ -12,7 +12,8 @@ from ..message import Message
 from ..topics.topic_message import TopicMessage
 from ..validation.arguments import check_observable
 from ..validation.stream import Stream
-from ..validation.topic_name import REST, PatternTree, check_pattern, name_end, read_name
+from ..validation.topic_name import REST, name_end, read_name
+from ..validation.topic_pattern import PatternTree, check_pattern
 
 _EXAMPLE: Final = 'capture.read("today.pcap").pipe(topics("robot/*"))'
 

@@ -13,7 +13,7 @@ from reactivex.internal import default_error, noop
 from reactivex.typing import OnCompleted, OnError, OnNext
 
 from ..errors import ChannelClosed
-from ..subscribing.cold_observable import EndsRetries
+from ..subscribing.ended_retries import EndsRetries
 from ..subscribing.subscriber_errors import detach, report, tell_all
 from ..validation.arguments import check_subscriber
 from .async_iteration import HotObservable

@@ -10,7 +10,7 @@ from reactivex.abc import DisposableBase, ObserverBase, SchedulerBase
 from reactivex.disposable import Disposable, SerialDisposable
 
 from ..errors import ChannelClosed
-from ..subscribing.cold_observable import EndsRetries
+from ..subscribing.ended_retries import EndsRetries
 from ..subscribing.subscriber_errors import detach
 from .async_iteration import HotObservable
 from .event_loop_delivery import on_its_loop

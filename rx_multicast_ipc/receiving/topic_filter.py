@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import Final
 
 from ..message import Message
-from ..validation.topic_name import PatternTree, check_pattern, name_end, read_name
+from ..validation.topic_name import name_end, read_name
+from ..validation.topic_pattern import PatternTree, check_pattern
 
 _MOST_NAMES: Final = 8192
 """Names that are remembered: strangers may make up any number of them."""

@@ -15,8 +15,8 @@ from reactivex.typing import Subscription
 
 from ..errors import ChannelClosed
 from ..message import Message
-from ..subscribing.cold_observable import ColdObservable
 from ..subscribing.deadlocks import deadlock
+from ..subscribing.never_subscribed import ColdObservable
 from ..subscribing.subscriber_errors import tell_all
 from ..transport import Transport, WouldBlock
 from .bounded_queue import QUEUE_BYTES, BoundedQueue, weigh

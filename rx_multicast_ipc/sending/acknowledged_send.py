@@ -13,7 +13,7 @@ from ..message import Address
 from ..option_values.reliable import Acknowledged
 from ..receiving.closed_notice import ClosedNotice
 from ..receiving.event_loop_delivery import on_its_loop
-from ..subscribing.cold_observable import ColdObservable
+from ..subscribing.never_subscribed import ColdObservable
 from ..transport import Transport, WouldBlock
 from .cold_send import shown_payload
 

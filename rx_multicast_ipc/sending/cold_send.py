@@ -17,8 +17,8 @@ from ..errors import ChannelClosed, InvalidAddress, InvalidPort
 from ..group import check_port
 from ..message import Address
 from ..receiving.event_loop_delivery import on_its_loop
-from ..subscribing.cold_observable import ColdObservable
 from ..subscribing.deadlocks import deadlock
+from ..subscribing.never_subscribed import ColdObservable
 from ..transport import WouldBlock
 from ..transport.delivered_batch import HERE, gathers
 from ..validation.arguments import check_subscriber, shown

@@ -14,8 +14,8 @@ from ..receiving.bounded_queue import QUEUE_BYTES, BoundedQueue
 from ..receiving.closed_notice import ClosedNotice
 from ..receiving.event_loop_delivery import on_its_loop
 from ..receiving.overflow import Overflow
-from ..subscribing.cold_observable import ColdObservable
 from ..subscribing.deadlocks import deadlock
+from ..subscribing.never_subscribed import ColdObservable
 from ..transport import Transport
 from ..validation.arguments import check_rate, check_seconds
 from ..validation.payload import Payload, is_series

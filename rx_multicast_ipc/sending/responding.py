@@ -13,7 +13,7 @@ from reactivex.disposable import CompositeDisposable, SerialDisposable
 from ..errors import InvalidOption
 from ..message import Message
 from ..receiving.pending_wait import Predicate
-from ..subscribing.cold_observable import ColdObservable
+from ..subscribing.never_subscribed import ColdObservable
 from ..subscribing.subscriber_errors import report
 from ..validation.arguments import check_callable, check_predicate
 from ..validation.payload import Payload

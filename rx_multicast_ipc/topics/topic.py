@@ -10,7 +10,7 @@ from reactivex import Observable
 
 from ..errors import DecodeFailed
 from ..message import Message, Received
-from ..payload_format import Codec, Format
+from ..payload_codecs import Codec, Format
 from ..receiving.async_iteration import HotObservable
 from ..receiving.hot_source import Subscriber
 from ..subscribing.decode_errors import OnDecodeError, decode_error_handler

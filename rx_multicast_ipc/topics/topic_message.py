@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
 from ..errors import DecodeFailed
 from ..message import Message
-from ..payload_format import Codec, Format, format_of
+from ..payload_codecs import Codec, Format, format_of
 from ..validation.topic_name import name_end
 
 if TYPE_CHECKING:

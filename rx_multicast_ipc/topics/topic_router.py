@@ -14,7 +14,8 @@ from ..message import Message, Received
 from ..receiving.bounded_queue import counted_elsewhere
 from ..receiving.hot_source import HotSource, Subscriber
 from ..subscribing.subscriber_errors import tell_all
-from ..validation.topic_name import PatternTree, name_end, read_name
+from ..validation.topic_name import name_end, read_name
+from ..validation.topic_pattern import PatternTree
 from .topic_message import TopicMessage
 
 _T = TypeVar("_T")

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from ..errors import InvalidOption, InvalidPayload
-from ..payload_format import Codec, Format, PayloadFormat, format_of
+from ..payload_codecs import Codec, Format, PayloadFormat, format_of
 from ..strangers.printable_text import printable, shown, text_of
 
 

@@ -1,14 +1,12 @@
-"""Names of topics, patterns of names, and how a name stands in a datagram: ``name\\0payload``, the name as UTF-8."""
+"""Names of topics, and how a name stands in a datagram: ``name\\0payload``, the name as UTF-8."""
 
 from __future__ import annotations
 
 from functools import lru_cache
-from typing import Final, Generic, TypeVar
+from typing import Final
 
 from ..errors import InvalidTopic
 from ..validation.arguments import shown
-
-_T = TypeVar("_T")
 
 LONGEST_NAME: Final = 128
 """Bytes of UTF-8."""
@@ -21,34 +19,13 @@ _EXAMPLE: Final = 'a topic\'s name has levels between "/", such as "robot/pose"'
 
 def check_name(name: str) -> bytes:
     """``name`` as UTF-8; raises ``InvalidTopic`` for what is no topic's name."""
-    encoded = _check_levels(name)
+    encoded = check_levels(name)
     if ONE_LEVEL in name:
         raise InvalidTopic(
             f'"*" stands in patterns, and {name!r} is to be the name of one topic; '
             f"leave it out, or look at all topics that match with channel.topics({name!r})"
         )
     return encoded
-
-
-def check_pattern(pattern: str) -> tuple[str, ...]:
-    """The levels of ``pattern``; raises ``InvalidTopic``."""
-    _check_levels(pattern)
-    levels = tuple(pattern.split("/"))
-    for level in levels:
-        if ONE_LEVEL in level and level not in (ONE_LEVEL, REST):
-            raise InvalidTopic(
-                f'{level!r} in {pattern!r}: "*" stands for one whole level and "**" for the rest, '
-                'such as "robot/*/pose" or "robot/**"; choose among what they let through with ops.filter'
-            )
-    if REST in levels[:-1]:
-        raise InvalidTopic(f'"**" stands for the rest, so it must be the last level, unlike in {pattern!r}')
-    return levels
-
-
-def check_topics(_: str, pattern: str) -> str:
-    """``pattern``, if it is one; raises ``InvalidTopic``."""
-    check_pattern(pattern)
-    return pattern
 
 
 def name_end(data: bytes) -> int:
@@ -82,38 +59,8 @@ def _printable_name(name: bytes) -> str | None:
     return text if text is not None and text.isprintable() else None
 
 
-class PatternTree(Generic[_T]):
-    """Finds what belongs to the patterns that a name matches: at the cost of the name's levels, not of the patterns."""
-
-    def __init__(self) -> None:
-        self._below: dict[str, PatternTree[_T]] = {}
-        self._here: list[_T] = []
-        self._rest: list[_T] = []
-
-    def add(self, levels: tuple[str, ...], value: _T) -> None:
-        node = self
-        for level in levels:
-            if level == REST:
-                node._rest.append(value)
-                return
-            node = node._below.setdefault(level, PatternTree())
-        node._here.append(value)
-
-    def find(self, name: str) -> list[_T]:
-        """The values of all patterns that match, in no particular order."""
-        found: list[_T] = []
-        nodes = [self]
-        for level in name.split("/"):
-            for node in nodes:
-                found += node._rest
-            nodes = [below for node in nodes for key in (level, ONE_LEVEL) if (below := node._below.get(key))]
-        for node in nodes:
-            found += node._here
-            found += node._rest
-        return found
-
-
-def _check_levels(name: str) -> bytes:
+def check_levels(name: str) -> bytes:
+    """``name``, or a pattern, as UTF-8; raises ``InvalidTopic`` where its levels cannot be those of either."""
     if not isinstance(name, str):
         raise InvalidTopic(f"{_EXAMPLE}; {shown(name)} is no text")
     if not name:

@@ -8,7 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rx_multicast_ipc.validation.topic_name import PatternTree, check_name, check_pattern, name_end, read_name
+from rx_multicast_ipc.validation.topic_name import check_name, name_end, read_name
+from rx_multicast_ipc.validation.topic_pattern import PatternTree, check_pattern
 
 from ..helpers import ipc
 

@@ -20,7 +20,7 @@ from ...message import Message
 from ...receiving.state_source import StateSource
 from ...sending.cold_send import Send
 from ...strangers.rate_limit import AnswerLimit, RateLimit
-from ...subscribing.cold_observable import ColdObservable
+from ...subscribing.never_subscribed import ColdObservable
 from ...transport import Transport
 from ...transport.framed.packet_port import PacketPort
 from ...transport.framed.packets import NUMBER_LIMIT

@@ -11,7 +11,7 @@ from reactivex.abc import DisposableBase, ObserverBase, SchedulerBase
 
 from ...errors import DecodeFailed, InvalidPayload
 from ...message import Message
-from ...payload_format import Codec, Format, PayloadFormat
+from ...payload_codecs import Codec, Format, PayloadFormat
 from ...receiving.async_iteration import HotObservable
 from ...subscribing.decode_errors import OnDecodeError, decode_error_handler
 from ...topics.value_codec import ValueCodec

@@ -1,12 +1,10 @@
-"""What streams of a channel have in common: they warn when thrown away, and end who asks a closed channel for ever."""
+"""Cold streams that warn when they are thrown away and were never subscribed to."""
 
 from __future__ import annotations
 
-import threading
 import warnings
-import weakref
 from collections.abc import Generator
-from typing import Any, Final, TypeVar
+from typing import Any, TypeVar
 
 from reactivex.abc import DisposableBase, ObserverBase, SchedulerBase
 from reactivex.disposable import Disposable
@@ -14,31 +12,9 @@ from reactivex.typing import Subscription
 
 from ..errors import ChannelClosed, NeverSubscribedWarning
 from ..validation.stream import Stream
+from .ended_retries import EndsRetries
 
 _T = TypeVar("_T")
-
-_MOST_REFUSALS: Final = 1000
-"""How often in a row a stream of a closed channel errs to one who subscribes again at once."""
-
-
-class EndsRetries:
-    """Errs to who subscribes to a closed channel, and completes for who never stops: ``ops.retry()`` without a number.
-
-    It would subscribe again and again on the thread that closes the channel, which then never ended.
-    """
-
-    _refusals = 0
-    _refused: tuple[int, weakref.ref[SchedulerBase] | None] | None = None
-
-    def refuse(self, observer: ObserverBase[Any], error: Exception, scheduler: SchedulerBase | None = None) -> None:
-        """Tell a subscriber, which brought ``scheduler``, that it came too late."""
-        asking = threading.get_ident(), None if scheduler is None else weakref.ref(scheduler)
-        self._refusals = self._refusals + 1 if asking == self._refused else 1
-        self._refused = asking
-        if self._refusals > _MOST_REFUSALS:
-            observer.on_completed()
-        else:
-            observer.on_error(error)
 
 
 class ColdObservable(EndsRetries, Stream[_T]):
