@@ -17,7 +17,9 @@ from .contenders import raw
 
 PORT = 48_900
 PINGS = 200
-PAUSE = 0.005
+PAUSE = 0.012
+"""Seconds between two pings: who listens answers a host a hundred times a second."""
+
 COMMAND = [sys.executable, "-m", "rx_multicast_ipc"]
 GROUP = ["--group", raw.GROUP, "--port", str(PORT)]
 ENVIRONMENT = {**os.environ, "PYTHONDONTWRITEBYTECODE": ""}  # as installed: compiled once

@@ -17,7 +17,7 @@ from typing import Any
 
 from .workers import Worker, pin
 
-KINDS = ("raw", "ours", "ours_spin", "zeromq", "asyncio_endpoint", "asyncio_ours")
+KINDS = ("raw", "ours", "ours_spin", "zeromq", "asyncio_endpoint", "asyncio_ours", "asyncio_ours_loop")
 RATE = 1_000
 """Messages a second."""
 
@@ -164,7 +164,7 @@ def asyncio_endpoint(role: str, port: int, messages: int) -> Delays:
     return delays
 
 
-def asyncio_ours(role: str, port: int, messages: int) -> Delays:
+def asyncio_ours(role: str, port: int, messages: int, **options: Any) -> Delays:
     import asyncio
 
     import rx_multicast_ipc as ipc
@@ -172,7 +172,7 @@ def asyncio_ours(role: str, port: int, messages: int) -> Delays:
     delays = Delays()
 
     async def main() -> None:
-        async with ipc.open_channel(port, "224.0.2.9") as channel:
+        async with ipc.open_channel(port, "224.0.2.9", **options) as channel:
             if role == "send":
 
                 async def send(payload: Callable[[], bytes]) -> None:
@@ -190,6 +190,10 @@ def asyncio_ours(role: str, port: int, messages: int) -> Delays:
 
     asyncio.run(main())
     return delays
+
+
+def asyncio_ours_loop(role: str, port: int, messages: int) -> Delays:
+    return asyncio_ours(role, port, messages, read_on="loop")
 
 
 async def send_each_on_loop(messages: int, send: Callable[[Callable[[], bytes]], Any]) -> None:

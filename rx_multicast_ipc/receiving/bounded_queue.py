@@ -276,8 +276,11 @@ class BoundedQueue(Generic[_T]):
             return False
         with self._lock:
             gone = self._messages + surplus
-            while self._messages > self.capacity - len(sizes) or self._bytes > self._capacity_bytes - size:
-                self.take()
+            while (
+                over := self._messages + len(sizes) - self.capacity
+            ) > 0 or self._bytes > self._capacity_bytes - size:
+                oldest = self._runs[0]
+                self.take_some(max(1, min(oldest[0], over)) if isinstance(oldest, list) else 1)
             gone -= self._messages
             self._append_messages(items[surplus:], size)
             self._discarded += gone

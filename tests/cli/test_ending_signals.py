@@ -14,7 +14,7 @@ import rx_multicast_ipc as ipc
 from rx_multicast_ipc import capture
 from rx_multicast_ipc.cli.ending_signals import ENDING, ended_by_signals
 
-from ..helpers import PATIENCE, needs_posix, run
+from ..helpers import PATIENCE, needs_posix, run, wait_until
 from .helpers import PROGRAM, end, records, start, wait_until_listening
 
 CODES = {"SIGTERM": 143, "SIGHUP": 129}
@@ -42,6 +42,7 @@ def test_a_recording_is_whole_and_says_what_is_in_it(name: str, port: int, tmp_p
     wait_until_listening(process)
     with ipc.open_channel(port) as channel:
         run(channel.broadcast_all([b"%d" % number for number in range(100)]))
+    wait_until(lambda: path.stat().st_size > 100)  # it is past what it imports, where a signal leaves files open
     process.send_signal(getattr(signal, name))
     code, out, err = end(process)
     assert (code, err, records(out)[0]["written"]) == (CODES[name], "", 100)

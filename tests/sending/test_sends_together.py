@@ -128,6 +128,32 @@ def test_a_send_whose_end_is_looked_at_has_left_by_then_and_so_has_what_was_sent
     assert sent == [6]
 
 
+OBSERVED: dict[str, Callable[[Callable[[ipc.Message], rx.Observable[None]]], Any]] = {
+    "flat_map": ops.flat_map,
+    "concat_map": ops.concat_map,
+    "merge": lambda send: rx.compose(ops.map(send), ops.merge(max_concurrent=2)),
+}
+"""Operators that are told of each send's end."""
+
+
+@pytest.mark.parametrize("by", OBSERVED)
+def test_a_stream_that_is_told_of_each_end_sends_no_more_than_what_is_taken_of_it(
+    channel: ipc.Channel, out: ipc.Channel, calls: list[list[bytes]], by: str
+) -> None:
+    """Why it leaves one by one: what gathered would have left before anything behind it could say that it is enough."""
+
+    def send(message: ipc.Message) -> rx.Observable[None]:
+        return out.broadcast(message.data)
+
+    taken: Seen[None] = Seen(channel.messages.pipe(OBSERVED[by](send), ops.take(3)))
+    deliver(channel)
+    assert taken.wait_for_end().values == [None] * 3
+    run(channel.broadcast("the last one"))
+    heard(channel, COUNT + 1)
+    assert heard(out, 3) == NUMBERS[:3]
+    assert (out.statistics.sent, calls) == (3, [])
+
+
 @needs_linux  # which alone sends several datagrams with one call
 @pytest.mark.parametrize("by", ["same thread", "another thread"])
 def test_whatever_is_sent_later_leaves_later(

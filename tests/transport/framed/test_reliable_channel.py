@@ -403,5 +403,7 @@ def test_a_raw_channel_knows_no_acknowledgements() -> None:
 def test_a_live_acknowledged_broadcast_can_be_run() -> None:
     port = free_port()
     with ipc.open_channel(port, reliable=True) as sender, ipc.open_channel(port, reliable=True) as end:
+        ipc.run(end.broadcast("here"))  # a busy machine may be slower than those who are asked who is there
+        assert ipc.run(sender.wait_for_message(timeout=20)).text == "here"
         acknowledged = ipc.run(sender.broadcast("stop", acknowledged=True, timeout=20))
         assert acknowledged == ipc.Acknowledged((end.sender_address,))

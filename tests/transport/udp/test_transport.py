@@ -224,9 +224,12 @@ for spare in range(1, 8):
 @needs_linux
 def test_running_out_of_descriptors_is_told_to_who_sends_without_a_channel() -> None:
     code = """
-import os, resource
+import os, resource, time
 import rx_multicast_ipc as ipc
+before = len(os.listdir("/proc/self/fd"))
 ipc.open_channel().close()
+while len(os.listdir("/proc/self/fd")) > before:  # its thread ends a moment later
+    time.sleep(0.002)
 for spare in range(1, 8):
     before = len(os.listdir("/proc/self/fd"))
     resource.setrlimit(resource.RLIMIT_NOFILE, (max(map(int, os.listdir("/proc/self/fd"))) + spare, 4096))
