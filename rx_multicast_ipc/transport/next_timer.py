@@ -46,12 +46,13 @@ class NextTimer:
             exact: whether it may not be late as if ``due`` were far off.
         """
         if due < self.due:
-            if self._timer is not None:
-                self._timer.dispose()
-            self.due = due
             pause = max(0.0, due - now) + _LEAST_PAUSE
             schedule = self._scheduler.schedule_relative if exact and pause <= COARSE else self._schedule_coarsely
-            self._timer = schedule(pause, self._on_timer)
+            timer = schedule(pause, self._on_timer)
+            # An interrupt in between leaves one call too many, and never a time for which nobody calls.
+            before, self._timer, self.due = self._timer, timer, due
+            if before is not None:
+                before.dispose()
 
     def stop(self) -> None:
         """Call no more, whatever it is told; from any thread."""

@@ -190,8 +190,8 @@ class Members:
         return max((m.round_trip + 2 * m.deviation for m in self._members.values()), default=0.0)
 
     def _refresh(self) -> None:
-        self._stale = False
         waited = [member for member in self._members.values() if not member.behind]
         self._floor = min((member.number for member in waited), default=None)
         self._seen = min((member.highest for member in waited), default=0)
         self._room = min((member.room for member in waited if member.room), default=0)
+        self._stale = False  # last, for Ctrl-C may come amid it
