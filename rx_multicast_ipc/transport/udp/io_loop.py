@@ -85,9 +85,10 @@ class IoLoop(IoThread):
         return super().is_current if loop is None else _running() is loop
 
     def run_soon(self, awaited: Callable[[], bool]) -> None:
-        if self._loop is None:
+        loop = self._loop
+        if loop is None:
             super().run_soon(awaited)
-        elif not self._loop.is_running():
+        elif not loop.is_running():
             if self._attached:
                 super()._wake()  # for when it goes on
         elif self._lazy.crowded and self.is_current and not self._in_turn:
@@ -188,8 +189,8 @@ class IoLoop(IoThread):
         return True
 
     def _take_turn_soon(self, loop: Loop) -> None:
-        self._turn_follows = True
         loop.call_soon(self._take_turn)
+        self._turn_follows = True
 
     def _take_turn(self) -> None:
         """Read, and run what is due."""
@@ -236,19 +237,20 @@ class IoLoop(IoThread):
     def _look_soon(self) -> None:
         """Have a turn taken before long, for what may wait a moment."""
         if not self._looks_soon:
-            self._looks_soon = True
             self._set_alarm(time.monotonic() + _SOON)
+            self._looks_soon = True
 
     def _set_alarm(self, due: float) -> None:
         """Have a turn taken at ``due``, ``time.monotonic`` seconds, or before."""
         if self._loop is None:
             return
-        if self._alarm is not None:
-            if self._alarm_due <= due + _SAME:
-                return
-            self._alarm.cancel()
-        self._alarm_due = due
-        self._alarm = self._loop.call_later(max(0.0, due - time.monotonic()), self._on_alarm)
+        before = self._alarm
+        if before is not None and self._alarm_due <= due + _SAME:
+            return
+        alarm = self._loop.call_later(max(0.0, due - time.monotonic()), self._on_alarm)
+        self._alarm, self._alarm_due = alarm, due  # last, for Ctrl-C may come amid it
+        if before is not None:
+            before.cancel()
 
     def _on_alarm(self) -> None:
         self._alarm, self._looks_soon = None, False
