@@ -62,7 +62,8 @@ class DeliveredBatch:
     From when it is made until :meth:`end` it is the one that this thread delivers.
 
     The first send, and each one that comes a while after the one before, leaves at once: so a subscriber that sends and
-    then takes its time, or waits for what comes of it, holds back nothing.
+    then takes its time, or waits for what comes of it, holds back nothing. One that sends twice in quick succession and
+    takes its time then holds back the second.
     """
 
     def __init__(self) -> None:
