@@ -97,7 +97,8 @@ class RawClient:
 
 @contextmanager
 def hostile_server(said: bytes) -> Generator[str]:
-    """A server that lets everybody in, says ``said`` to the first, and one message to each of the later ones."""
+    """A server that lets everybody in, says ``said`` to the first that publishes, and then a message; later ones hear that
+    message as soon as they are subscribed."""
     accepted: list[socket.socket] = []
 
     def talk(one: socket.socket, number: int) -> None:
@@ -110,10 +111,11 @@ def hostile_server(said: bytes) -> Generator[str]:
                     sid = words[2] if not words[1].startswith((b"_rx.", b"rx.to.")) else sid
                 if words[:1] == [b"PING"]:
                     one.sendall(b"PONG\r\n")
-                    if sid and not is_open:
-                        is_open = True
-                        one.sendall(said if number == 0 else b"")
-                        one.sendall(b"MSG rx.224-0-2-1.61088.x.1 %b 15\r\nfrom the server\r\n" % sid)
+                is_asked = words[:1] == [b"PUB" if number == 0 else b"PING"]
+                if sid and is_asked and not is_open:
+                    is_open = True
+                    one.sendall(said if number == 0 else b"")
+                    one.sendall(b"MSG rx.224-0-2-1.61088.x.1 %b 15\r\nfrom the server\r\n" % sid)
 
     with socket.create_server(("127.0.0.1", 0)) as listener:
 
@@ -191,6 +193,7 @@ def test_nothing_that_is_sent_to_a_history_ends_it_or_is_sent_on(streams: NatsSe
 def test_nothing_that_a_server_says_ends_a_channel(said: bytes) -> None:
     with hostile_server(said) as url, ipc.open_channel(interface=url) as channel:
         seen = Seen(channel.messages)
+        run(channel.broadcast("now"))
         seen.wait_for(lambda seen: seen.values and seen.values[-1].data == b"from the server")
         assert 0 < channel.transport.payload_limit <= 64 << 20
         assert not channel.closed

@@ -302,7 +302,7 @@ class NatsConnection(SharedConnection[NatsEnd]):
     def _close_after_last_sends(self) -> None:
         with self._lock:
             if self.up:
-                self._link.ask(self.close)
+                self._link.ask(lambda _: self.close())
                 return
         self.close()
 

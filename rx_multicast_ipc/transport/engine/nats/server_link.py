@@ -86,7 +86,7 @@ class ServerLink:
         self._lock = lock
         self._owner = owner
         self._cluster = Cluster(engine)
-        self._pongs: deque[Callable[[], None]] = deque()
+        self._pongs: deque[Callable[[bool], None]] = deque()
         self._waiting: list[Callable[[], None]] = []
         self._closed = False
         self._silent = 0
@@ -131,20 +131,29 @@ class ServerLink:
                 except OSError as error:
                     self._lose(error)
 
-    def ask(self, answered: Callable[[], None]) -> None:
-        """Have ``answered`` called once the server has dealt with all that was written, or is lost; on any thread."""
+    def ask(self, told: Callable[[bool], None]) -> None:
+        """Have ``told`` called with True once the server has dealt with all that was written, or with False when it is
+        lost; on any thread."""
         with self._lock:
-            self._pongs.append(answered)
+            self._pongs.append(told)
             self.control(b"PING\r\n")
 
     def flush(self, seconds: float = PATIENCE) -> None:
-        """Wait until the server has dealt with all that was written before; raises ``CannotOpen`` if it is away."""
-        answered = Latch()
+        """Wait until the server has dealt with all that was written before; raises ``CannotOpen`` if it is away.
+
+        That it went away after it had answered is no failure of what it dealt with.
+        """
+        ended, answers = Latch(), list[bool]()
+
+        def hear(answered: bool) -> None:
+            answers.append(answered)
+            ended.set()
+
         with self._lock:
             if not self.up:
                 raise CannotOpen(f"{self._url} is away{self.why}; open the channel again when it is back")
-            self.ask(answered.set)
-        if not answered.wait(seconds) or not self.up:
+            self.ask(hear)
+        if not ended.wait(seconds) or not answers[0]:
             raise CannotOpen(f"{self._url} did not answer{self.why}; open the channel again when it is back")
 
     def when_writable(self, action: Callable[[], None]) -> None:
@@ -221,7 +230,7 @@ class ServerLink:
             self.control(b"PONG\r\n")
         elif said.what == b"PONG":
             with suppress(IndexError):
-                self._pongs.popleft()()
+                self._pongs.popleft()(True)
         elif said.what == b"INFO":
             self._know(json_object_or_none(said.text) or {})
         elif said.what == b"-ERR":
@@ -282,8 +291,10 @@ class ServerLink:
             waiting, self._waiting = self._waiting, []
             pongs = list(self._pongs)
             self._pongs.clear()
-        for action in (*waiting, *pongs):
+        for action in waiting:
             action()
+        for told in pongs:
+            told(False)
         self._owner.lost()
         if not self._closed:
             self._thread.post(self._come_back)
@@ -310,9 +321,9 @@ class ServerLink:
             if self.up:
                 self.ask(self._tell_back)
 
-    def _tell_back(self) -> None:
+    def _tell_back(self, answered: bool) -> None:
         """The server has heard the greeting, or was lost again meanwhile."""
-        if self.up:
+        if answered:
             self._owner.back()
 
     # The end.
@@ -343,5 +354,5 @@ class ServerLink:
             socket.close(self._socket.detach())
 
 
-def _nothing() -> None:
+def _nothing(_: bool) -> None:
     pass
