@@ -11,7 +11,7 @@ import weakref
 from collections.abc import Callable
 from contextlib import suppress
 from functools import partial
-from typing import Final
+from typing import Final, Literal
 
 from ...channel_options import ChannelOptions
 from ...subscribing import deadlocks
@@ -35,7 +35,7 @@ def io_thread(
     lazy: Lazy,
     run_lazy: Callable[[], object],
     failed: Callable[[BaseException], None],
-    spin: float = 0.0,
+    spin: float | Literal["auto"] = 0.0,
 ) -> IoThread:
     """The thread of a channel with these options, or what they ask for in its place. See :class:`IoThread`."""
     loop = options["read_on"]

@@ -10,12 +10,14 @@ from collections import deque
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from functools import partial
-from typing import Final, Protocol
+from typing import Final, Literal, Protocol
 
 from ...channel_scheduler import DeliveringScheduler
 from ...subscribing.subscriber_errors import DeliveringThread, is_for_the_caller, report
+from ..delivered_batch import HERE
 from . import pollers
 from .pollers import Poller, Reader, Waker
+from .polling import Polling
 
 _FINE = 3e-3
 """Seconds until a timer that are waited for to the microsecond: a paced transfer sends as much less at a time."""
@@ -83,7 +85,7 @@ class IoThread:
         name: the thread's name, for debuggers and profilers.
         lazy: whether there is work that may wait a moment, see :meth:`run_soon`.
         run_lazy: does it all, but first calls :meth:`run_posted`, so that nothing overtakes what was posted before.
-        spin: seconds to go on looking, after something was read, before it sleeps: what comes then finds it awake.
+        spin: how long to poll before it sleeps, see :class:`Polling`: what comes meanwhile finds it awake.
         failed: called on the thread, once, with what kept it from going on: an asynchronous exception, or a descriptor
             that somebody else closed. What reads, timers and actions raise is reported, and does not.
     """
@@ -94,7 +96,7 @@ class IoThread:
         lazy: Lazy = NOTHING,
         run_lazy: Callable[[], object] = _nobody,
         failed: Callable[[BaseException], None] = report,
-        spin: float = 0.0,
+        spin: float | Literal["auto"] = 0.0,
     ) -> None:
         self._name = name
         self._spin = spin
@@ -113,7 +115,7 @@ class IoThread:
         self._asleep = False
         self._looks_by_itself = False
         self._last_lazy = 0.0
-        self._read_lately = False
+        self._polling = Polling(self._spin)
         self._watched: set[socket.socket] = set()
         self.posted: deque[Callable[[], object]] = deque()
 
@@ -260,9 +262,11 @@ class IoThread:
         elif self._lazy.pending:
             pause = 0.0
         events: list[tuple[int, int]] = []
-        if self._spin and self._read_lately and pause != 0.0:
-            events = self._look(poller, pause)
-            pause = None if pause is None else max(0.0, pause - self._spin)
+        polling = self._polling
+        if polling.until > 0.0 and pause != 0.0:
+            began = time.perf_counter()
+            events = self._poll(poller, pause)
+            pause = None if pause is None else max(0.0, pause - (time.perf_counter() - began))
         if not events:
             if pause and due is not None and due < _FINE and not self.scheduler.next_is_coarse:
                 events = poller.wait_finely(pause)
@@ -271,8 +275,11 @@ class IoThread:
         self._asleep = False
         if not events and not self._lazy.pending:
             self._looks_by_itself = False
+        woke = time.perf_counter()
         read = self._work(poller, events)
-        self._read_lately = read > 0
+        if HERE.sent or polling.watches:
+            sent, HERE.sent = HERE.sent, False
+            polling.turned(woke, time.perf_counter(), read=read > 0, sent=sent)
         if 1 < read < _WORTH_IT:
             time.sleep(_GATHER)
         return self._poller is poller
@@ -307,15 +314,16 @@ class IoThread:
             raise error
         report(error)
 
-    def _look(self, poller: Poller, pause: float | None) -> list[tuple[int, int]]:
-        """What comes before it sleeps. Meanwhile it is woken as if it slept, which ends the look."""
-        now = time.monotonic()
-        until = now + (self._spin if pause is None else min(self._spin, pause))
+    def _poll(self, poller: Poller, pause: float | None) -> list[tuple[int, int]]:
+        """What comes before it sleeps. Meanwhile it is woken as if it slept, which ends this."""
+        now = time.perf_counter()  # monotonic() has steps of 15.6 ms on Windows up to Python 3.12
+        until = self._polling.until if pause is None else min(self._polling.until, now + pause)
         while now < until:
             if events := poller.wait(0.0):
                 return events
             _yield()  # to whoever is to send it and has no other core
-            now = time.monotonic()
+            now = time.perf_counter()
+        self._polling.missed()
         return []
 
     def _fail(self, poller: Poller, error: BaseException) -> None:
