@@ -161,11 +161,11 @@ def ratios(results: dict[str, Any], rates: dict[str, dict[str, float]]) -> list[
                 if kind in times and bare in times:
                     rows += [
                         Row(
-                            f"{what.format({"cpu": "CPU of one side"}.get(rank, rank), how)}, {names[kind]} over {names[bare]}",
+                            f"{what.format(told, how)}, {names[kind]} over {names[bare]}",
                             [one[rank] for one in times[kind]],
                             [one[rank] for one in times[bare]],
                         )
-                        for rank in ("p50", "p99", "cpu")
+                        for rank, told in (("p50", "p50"), ("p99", "p99"), ("cpu", "CPU of one side"))
                         if rank in times[kind][0]
                     ]
     if begin := results.get("startup"):
