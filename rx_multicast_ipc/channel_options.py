@@ -61,11 +61,11 @@ class ChannelOptions(TypedDict, total=False):
             and NTP. It is shared: what is sent to one machine there reaches one of the programs that have the port,
             most often the last to open it, so answer to the group. Nor can programs of one machine be told from each
             other by their address: ``echo=False`` and ``request`` leave out what any of them sends from that port.
-        spin: ``"auto"``: where a subscriber sends, the I/O thread polls for 0.1 ms for an answer before it sleeps, as long
-            as answers come within that time; so round trips take half as long. The default. Or seconds that it polls
-            after it read any message, 1 at most, such as 0.0003: that keeps a core busy, other Python threads of the
-            process wait for the interpreter more often, and on a machine with too few cores it is slower. 0: it never
-            polls. For UDP alone.
+        spin: ``"auto"``: where a subscriber sends, the I/O thread polls for an answer before it sleeps, for 0.1 ms, as
+            long as answers come within that time. So round trips take a third of the time and less of the processor.
+            The default. Or seconds that it polls after it read any message, 1 at most, such as 0.0003: that keeps a
+            core busy, other Python threads of the process wait for the interpreter more often, and on a machine with
+            too few cores it is slower. 0: it never polls. For UDP alone.
         read_on: ``"thread"``: one of the channel's own reads, delivers and runs timers; the default. ``"loop"``: the
             asyncio event loop that runs where this is called (or one that is given) does, without a hop between
             threads, so that round trips between coroutines are shorter. Subscribers are then called on the loop, and

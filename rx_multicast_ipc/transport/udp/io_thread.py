@@ -25,11 +25,11 @@ _FINE = 3e-3
 _LONGEST_WAIT = 3600.0
 """Seconds: the system calls that wait take no more than some weeks."""
 
-_SOON = 1e-3
-"""Seconds that lazy work may wait."""
+SOON: Final = 10e-3
+"""Seconds that lazy work may wait which nobody waits for: a turn for it costs more than a send, and delays answers."""
 
-_OFTEN = 5e-3
-"""Seconds between two turns of lazy work that are worth looking for more. (epoll takes 2 ms for one.)"""
+_OFTEN = 50e-3
+"""Seconds between two turns of lazy work that are worth looking for more."""
 
 _MOST_FAILURES = 10
 """Exceptions that may come while the failure of the thread is told."""
@@ -99,7 +99,7 @@ class IoThread:
         spin: float | Literal["auto"] = 0.0,
     ) -> None:
         self._name = name
-        self._spin = spin
+        self._spin: float | Literal["auto"] = spin
         self._lazy = lazy
         self._run_lazy = run_lazy
         self._failed = failed
@@ -161,10 +161,10 @@ class IoThread:
     def run_soon(self, awaited: Callable[[], bool]) -> None:
         """Have what may wait a moment done by then; from any thread.
 
-        Where this happens often and what comes of it is not awaited, the thread looks by itself once in a millisecond
-        or two, and is not woken each time.
+        Where this happens often and nobody awaits what comes of it, the thread looks by itself a hundred times a second
+        and is not woken each time.
         """
-        if not self._looks_by_itself or awaited():
+        if not self._looks_by_itself or awaited() or self._lazy.crowded:
             self._wake()
 
     def catch_up(self) -> None:
@@ -258,7 +258,7 @@ class IoThread:
         due = 0.0 if self.posted else self.scheduler.until_next()
         pause = due
         if self._looks_by_itself:
-            pause = _SOON if due is None else min(due, _SOON)
+            pause = SOON if due is None else min(due, SOON)
         elif self._lazy.pending:
             pause = 0.0
         events: list[tuple[int, int]] = []

@@ -26,7 +26,7 @@ class Polling:
     __slots__ = ("_answers_soon", "_seconds", "_sent", "until", "watches")
 
     def __init__(self, seconds: float | Literal["auto"]) -> None:
-        self._seconds = None if seconds == "auto" else seconds
+        self._seconds = None if isinstance(seconds, str) else seconds
         self.watches = bool(self._seconds)
         self.until = self._sent = -math.inf
         self._answers_soon = False
