@@ -32,6 +32,10 @@ _START: Final = datetime.now(UTC) - timedelta(seconds=time.monotonic())
 """When the monotonic clock was at 0, by the wall clock as it was at import."""
 
 
+def _nothing() -> None:
+    pass
+
+
 class MonotonicTime(Scheduler):
     """Reads the time off the monotonic clock, so that no step of the wall clock makes a pause longer or shorter.
 
@@ -55,11 +59,13 @@ class TimerScheduler(MonotonicTime, PeriodicScheduler):
 
     Args:
         wake: called after something became due earlier than the owner knows of, on the scheduling thread.
+        emptied: called after the last that was queued was disposed of, on the disposing thread.
     """
 
-    def __init__(self, wake: Callable[[], None]) -> None:
+    def __init__(self, wake: Callable[[], None], emptied: Callable[[], None] = _nothing) -> None:
         super().__init__()
         self._wake = wake
+        self._emptied = emptied
         self.forget()
 
     def forget(self) -> None:
@@ -195,6 +201,9 @@ class TimerScheduler(MonotonicTime, PeriodicScheduler):
                 self._heap[:] = [entry for entry in self._heap if not entry[2].cancelled]
                 heapq.heapify(self._heap)
                 self._cancelled = 0
+            emptied = self._cancelled == len(self._heap)
+        if emptied:
+            self._emptied()
 
 
 def clock_of(scheduler: SchedulerBase) -> Callable[[], float]:

@@ -63,6 +63,21 @@ def test_a_disposed_action_does_not_run(timers: TimerScheduler) -> None:
     assert timers.until_next() is None
 
 
+def test_the_owner_is_told_when_the_last_action_is_disposed_of(clock: list[float]) -> None:
+    """So that it waits for nothing, and may end."""
+    emptied: list[float | None] = []
+    timers = TimerScheduler(lambda: None, lambda: emptied.append(timers.until_next()))
+    first, second = (timers.schedule_relative(seconds, lambda *_: None) for seconds in (1.0, 2.0))
+    first.dispose()
+    assert emptied == []
+    second.dispose()
+    second.dispose()
+    assert emptied == [None]
+    timers.schedule_relative(1.0, lambda *_: None)
+    timers.run_due(clock[0] + 1)
+    assert emptied == [None]
+
+
 def test_disposing_of_an_action_that_ran_disposes_of_what_it_returned(timers: TimerScheduler) -> None:
     ran: list[str] = []
     inner: list[DisposableBase] = []

@@ -10,12 +10,15 @@ from collections.abc import Generator, Sequence
 from contextlib import contextmanager, suppress
 from functools import partial
 from importlib import import_module
-from typing import Final, Protocol, cast
+from typing import TYPE_CHECKING, Final, Protocol, cast
 
 from ..errors import InvalidArgument, MulticastError
-from . import exit_codes
+from . import PROGRAM, exit_codes
+from .closed_descriptors import occupy_closed
 from .ending_signals import ended_by_signals
-from .output import PROGRAM, Output, tell
+
+if TYPE_CHECKING:
+    from .output import Output
 
 COMMANDS: Final = {
     "listen": "print the messages of a group",
@@ -56,6 +59,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     Args:
         arguments: what follows the program's name; None takes them from ``sys.argv``.
     """
+    occupy_closed()
     with ended_by_signals() as signals:
         code = _code_of(sys.argv[1:] if arguments is None else arguments)
     return exit_codes.of_signal(signals[0]) if signals else code
@@ -97,6 +101,8 @@ def _run(arguments: Sequence[str]) -> int:
         options = parser.parse_args(arguments[1:])
     except SystemExit as end:  # argparse has said what it had to say
         return cast("int", end.code or 0)
+    from .output import Output
+
     with _log_to_stderr():
         return command.run(options, Output.of(options))
 
@@ -140,6 +146,8 @@ def _log_to_stderr() -> Generator[None]:
 
 
 def _fail(reason: object, code: int) -> int:
+    from .output import tell  # which loads reactivex: Ctrl-C meanwhile is to end a program that is well under way
+
     tell(reason)
     return code
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import threading
 import weakref
 from collections.abc import Callable, Sequence
 from queue import SimpleQueue
@@ -20,6 +19,7 @@ from ..receiving.batch_end import at_end_of_batch
 from ..receiving.bounded_queue import QUEUE_BYTES, BoundedQueue
 from ..receiving.hot_source import HotSource
 from ..receiving.overflow import Overflow, OverflowName
+from ..subscribing.start_thread import start_thread
 from ..subscribing.subscriber_errors import detach, report
 from ..validation.arguments import check_callable, check_choice, check_count, check_observable
 from ..validation.stream import Stream
@@ -211,9 +211,7 @@ class _DrainThread:
     def __init__(self, buffer: _Buffer) -> None:
         self._actions: SimpleQueue[Callable[[], None] | None] = SimpleQueue()
         weakref.finalize(buffer, self._actions.put, None).atexit = False
-        threading.Thread(
-            target=_run, args=(self._actions,), name="rx_multicast_ipc on_backpressure_buffer", daemon=True
-        ).start()
+        start_thread(_run, self._actions, name="on_backpressure_buffer")
 
     def run(self, action: Callable[[], None]) -> None:
         self._actions.put(action)

@@ -13,7 +13,7 @@ from ..errors import DecodeFailed
 from ..message import Message, Received
 from ..payload_codecs import Codec, Format, format_of
 from ..subscribing.decode_errors import OnDecodeError, decode_error_handler, flush_log
-from ..validation.arguments import check_callable, check_flag, check_observable
+from ..validation.arguments import check_callable, check_codec, check_flag, check_observable, no_message
 from ..validation.stream import Stream
 
 if TYPE_CHECKING:
@@ -82,6 +82,9 @@ def decode(
                 try:
                     value = decoder(message.data)
                 except Exception as error:
+                    if not isinstance(message, Message):
+                        observer.on_error(no_message("decode()", message))
+                        return
                     failure = DecodeFailed(message, error)
                     failure.__cause__ = error
                     try:
@@ -113,6 +116,7 @@ def encode(
     Raises:
         InvalidOption: at once, for an encoder that is no function of a value.
     """
+    check_codec(format)
     encode_value = format_of(Any, format).encode
     if encoder is not None:
         encode_value = check_callable(
@@ -139,6 +143,7 @@ def encode(
 
 
 def _decoder(type_: Any, format: Format | Codec[Any]) -> Callable[[bytes], Any]:
+    check_codec(format)
     known = isinstance(type_, type) or not callable(type_) or hasattr(type_, "__origin__")
     known = known or hasattr(type_, "__supertype__")  # NewType
     if known:

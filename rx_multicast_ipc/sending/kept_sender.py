@@ -14,6 +14,7 @@ from ..group import Group
 from ..option_values.key import Keys
 from ..transport import Hears, OpenTransport, Transport, WouldBlock
 from ..transport.opening import as_options_say, current, open_live
+from ..transport.turns import Turns
 
 _T = TypeVar("_T")
 
@@ -27,6 +28,7 @@ _SEALED_BUFFER: Final = 1 << 16
 """The same for one that others ask to prove that it is there."""
 
 _lock = RLock()  # a signal handler may send while its thread does
+_turns = Turns()
 
 
 class _Place(NamedTuple):
@@ -77,7 +79,10 @@ def _open(open_transport: OpenTransport, group: Group, keys: Keys | Literal[Fals
 
 def _keep(place: _Place) -> tuple[Transport, bool]:
     """The end for ``place``, and whether it was just opened."""
-    with _lock:
+    kept = _kept.get(place)
+    if kept is not None and not kept.closed:
+        return kept, False
+    with _turns.of(place):  # one opens it, and the others wait for it: to connect to an engine may take seconds
         kept = _kept.get(place)
         if kept is not None and not kept.closed:
             return kept, False
@@ -108,8 +113,8 @@ def _close_all() -> None:
 
 def _forget_all() -> None:
     """Leave the parent's ends alone in a forked child; the lock may have been held."""
-    global _lock
-    _lock = RLock()
+    global _lock, _turns
+    _lock, _turns = RLock(), Turns()
     for kept in _kept.values():
         transport: Any = kept
         transport.forget()

@@ -15,6 +15,8 @@ from ..receiving.async_iteration import HotObservable
 from ..receiving.hot_source import Subscriber
 from ..subscribing.decode_errors import OnDecodeError, decode_error_handler
 from ..subscribing.subscriber_errors import detach, tell_all
+from ..validation.not_copied import NotCopied
+from ..validation.stream import HasStreams
 from ..validation.topic_name import check_name
 from .topic_router import Hearing, RoutedSource, TopicRouter
 from .value_codec import ValueCodec
@@ -25,7 +27,7 @@ if TYPE_CHECKING:
 _T = TypeVar("_T")
 
 
-class Topic(Generic[_T]):
+class Topic(HasStreams, NotCopied, Generic[_T]):
     """What is published under one name, as values of one type. Made by :meth:`Channel.topic`.
 
     On the wire it is ``name\\0payload``, so that anything that speaks UDP can publish and listen. Whoever is in the
@@ -40,6 +42,8 @@ class Topic(Generic[_T]):
         broadcast: sends one.
         open_latest: opens the latest value of that name, type and format.
     """
+
+    meant = "stream"
 
     def __init__(
         self,

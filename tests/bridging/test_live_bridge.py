@@ -55,6 +55,17 @@ def test_a_process_ends_with_a_bridge_open() -> None:
     assert finish(python(code)) == "carrying\n"
 
 
+def test_one_that_is_forgotten_goes_on_and_says_so(port: int) -> None:
+    bridges = [ipc.bridge(ipc.Group.of(port), ipc.Group.of(wide_port(port), WIDE_GROUP))]
+    driver = bridges[0]._driver  # pyright: ignore[reportPrivateUsage]
+    try:
+        with pytest.warns(ResourceWarning, match="goes on to the end of the process; use it in a with block"):
+            bridges.clear()
+        assert not driver.closed
+    finally:
+        driver.close()
+
+
 def test_it_may_be_closed_by_one_of_its_own_subscribers(port: int) -> None:
     with nothing_left_behind():
         bridge = ipc.bridge(ipc.Group.of(port), ipc.Group.of(wide_port(port), WIDE_GROUP), takeover=0.2)

@@ -80,7 +80,10 @@ class PacketTransport(TransportWrapper):
             self._closed = True
             self._on_closed()
         if not self._released.is_set:
-            self.call(self._end)
+            try:
+                self.call(self._end)
+            except (RuntimeError, MemoryError, OSError):  # no thread can be started, so none is there
+                self._end()
         if wait and may_wait() and not self._over.wait(_CLOSE_WAIT):
             _log.warning(
                 "closing %s: a subscriber has kept the I/O thread busy for %g s; it closes when that ends",

@@ -140,6 +140,12 @@ class IoLoop(IoThread):
         else:
             self._wake()
 
+    def _look_whether_to_end(self) -> None:
+        if not self._attached:
+            super()._look_whether_to_end()
+        elif not self._watched:
+            self._wake()
+
     # On the loop
 
     def _begin(self) -> None:

@@ -101,7 +101,7 @@ class IoThread:
         self._lazy = lazy
         self._run_lazy = run_lazy
         self._failed = failed
-        self.scheduler = DeliveringScheduler(self._look_at_timers)
+        self.scheduler = DeliveringScheduler(self._look_at_timers, self._look_whether_to_end)
         self._reset()
 
     def _reset(self) -> None:
@@ -209,6 +209,12 @@ class IoThread:
     def _look_at_timers(self) -> None:
         """Have the thread wait no longer than until the next timer; from any thread."""
         self._wake()
+
+    def _look_whether_to_end(self) -> None:
+        """Have the thread end, instead of waiting for a timer that was the last and is cancelled; from any thread."""
+        waker = self._waker
+        if waker is not None and self._asleep and not self._watched:
+            waker.wake()
 
     def _start(self) -> Poller:
         """The poller, and somebody who uses it; with the lock held."""

@@ -22,6 +22,7 @@ from ....option_values.engines import Nats, Since
 from ....strangers.decoding import json_object_or_none, whole_or_none
 from ....strangers.printable_text import printable
 from ...latch import Latch
+from ...udp.error_advice import cannot_open
 from ...udp.io_thread import IoThread
 from .. import connections
 from . import subjects, wire
@@ -90,6 +91,7 @@ class NatsHistory:
         ended: Callable[[Exception | None], None],
     ) -> None:
         self._engine = msgspec.structs.replace(engine, subject=None)
+        self._group = group
         self._foreign = engine.subject
         self._filter = engine.subject or f"{subjects.of_group(group)}.>"
         self._family: Family = group.family
@@ -117,7 +119,10 @@ class NatsHistory:
 
     def start(self) -> None:
         """Begin, on its own thread; from any thread."""
-        self._thread.post(self._begin)
+        try:
+            self._thread.post(self._begin)
+        except (OSError, MemoryError, RuntimeError) as error:  # no thread can be started
+            raise cannot_open(self._group, error) from error
 
     def dispose(self) -> None:
         """End without a word; idempotent, from any thread."""
