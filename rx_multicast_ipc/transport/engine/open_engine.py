@@ -35,7 +35,7 @@ def open_history(
     deliver: Callable[[list[Message]], None],
     ended: Callable[[Exception | None], None],
 ) -> History:
-    """What the engine kept of a group. Arguments as for :class:`~rx_multicast_ipc.transport.engine.nats.stream_history`."""
+    """What the engine kept of a group. Arguments as for :class:`.nats.stream_history.NatsHistory`."""
     if isinstance(engine, Nats):
         from .nats.stream_history import NatsHistory
 
