@@ -8,7 +8,8 @@ from typing import Final
 from ..output import host_port
 from . import mends
 from .finding import Finding, Severity, fault, note, ok, warning
-from .peer_exchange import PATIENCE, Exchange, Peer, Silence
+from .peer import Peer
+from .peer_exchange import PATIENCE, Exchange, Silence
 
 _SNOOPING: Final = (
     "a switch on the way forgot who listens: one that snoops (IGMP) drops a group after about 260 s if nobody asks for "

@@ -9,7 +9,8 @@ from reactivex import operators as ops
 from reactivex.testing import TestScheduler
 
 from rx_multicast_ipc.cli.doctor.finding import Finding, Severity
-from rx_multicast_ipc.cli.doctor.peer_exchange import PATIENCE, Exchange, Peer, Silence
+from rx_multicast_ipc.cli.doctor.peer import Peer
+from rx_multicast_ipc.cli.doctor.peer_exchange import PATIENCE, Exchange, Silence
 from rx_multicast_ipc.cli.doctor.peer_findings import findings_of
 from rx_multicast_ipc.cli.ping_protocol import is_ping
 from rx_multicast_ipc.testing import VirtualNetwork
