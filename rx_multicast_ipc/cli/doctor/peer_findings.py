@@ -6,7 +6,7 @@ from collections.abc import Collection, Iterator
 from typing import Final
 
 from ..output import host_port
-from . import mends
+from . import firewalls
 from .finding import Finding, Severity, fault, note, ok, warning
 from .peer import Peer
 from .peer_exchange import PATIENCE, Exchange, Silence
@@ -85,7 +85,7 @@ def _of_ways(exchange: Exchange, peer: Peer, name: str, subject: str, *, silent:
             "alone: nothing arrives from here to there, or no replies arrive here",
             "a firewall drops them, here or there; one that admits the group's port alone drops replies, which go to a "
             "port that the system chooses",
-            *mends.let_replies_in(peer.address[0]),
+            *firewalls.let_replies_in(peer.address[0]),
             *_MEND_ONE_WAY,
         )
         return
