@@ -13,7 +13,7 @@ import errno
 
 from ...group import Group
 from ...transport.udp.platform import Platform
-from .mends import Mends, pick
+from .fixes import Fixes, pick
 
 
 def drops_what_goes_out(error: BaseException) -> bool:
@@ -22,7 +22,7 @@ def drops_what_goes_out(error: BaseException) -> bool:
     return isinstance(cause, OSError) and cause.errno in (errno.EPERM, errno.EACCES)
 
 
-def let_in(platform: Platform, group: Group) -> Mends:
+def let_in(platform: Platform, group: Group) -> Fixes:
     """For a firewall on this machine that drops what comes."""
     return pick(
         platform,
@@ -44,7 +44,7 @@ def let_in(platform: Platform, group: Group) -> Mends:
     )
 
 
-def let_replies_in(address: str) -> Mends:
+def let_replies_in(address: str) -> Fixes:
     """For a firewall that admits the group's port, but not what one machine sends to this end alone."""
     table = "ip6tables" if ":" in address else "iptables"
     return (
@@ -55,7 +55,7 @@ def let_replies_in(address: str) -> Mends:
     )
 
 
-def let_out(platform: Platform, group: Group) -> Mends:
+def let_out(platform: Platform, group: Group) -> Fixes:
     """For a firewall on this machine that drops what goes."""
     return pick(
         platform,
@@ -69,7 +69,7 @@ def let_out(platform: Platform, group: Group) -> Mends:
     )
 
 
-def _linux_firewall(group: Group, chain: str, hook: str) -> Mends:
+def _linux_firewall(group: Group, chain: str, hook: str) -> Fixes:
     table, family = ("iptables", "ip") if group.family == "IPv4" else ("ip6tables", "ip6")
     return (
         f"sudo {table} -I {chain} -p udp -d {group.address} --dport {group.port} -j ACCEPT",

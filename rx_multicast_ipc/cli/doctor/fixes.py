@@ -1,4 +1,4 @@
-"""What mends each fault, in the commands of each platform: sh on Linux and macOS, PowerShell and netsh on Windows.
+"""What fixes each fault, in the commands of each platform: sh on Linux and macOS, PowerShell and netsh on Windows.
 
 Sources: ip-link(8), ip-route(8), sysctl(8) on Linux; ifconfig(8), route(8), ipconfig(8) on macOS; the NetAdapter and
 NetTCPIP modules of PowerShell and netsh on Windows, where each of these takes a PowerShell that was started as
@@ -12,7 +12,7 @@ from typing import Final
 
 from ...transport.udp.platform import Platform
 
-Mends = tuple[str, ...]
+Fixes = tuple[str, ...]
 
 
 def list_interfaces(platform: Platform) -> str:
@@ -25,7 +25,7 @@ def list_interfaces(platform: Platform) -> str:
     )[0]
 
 
-def show_interface(platform: Platform, name: str) -> Mends:
+def show_interface(platform: Platform, name: str) -> Fixes:
     return pick(
         platform,
         linux=(f"ip address show dev {name}",),
@@ -34,7 +34,7 @@ def show_interface(platform: Platform, name: str) -> Mends:
     )
 
 
-def switch_on(platform: Platform, name: str) -> Mends:
+def switch_on(platform: Platform, name: str) -> Fixes:
     return pick(
         platform,
         linux=(f"sudo ip link set dev {name} up",),
@@ -46,7 +46,7 @@ def switch_on(platform: Platform, name: str) -> Mends:
     )
 
 
-def connect(platform: Platform, name: str) -> Mends:
+def connect(platform: Platform, name: str) -> Fixes:
     """For one that is on and has no carrier."""
     return pick(
         platform,
@@ -56,13 +56,13 @@ def connect(platform: Platform, name: str) -> Mends:
     )
 
 
-def let_multicast(platform: Platform, name: str) -> Mends:
+def let_multicast(platform: Platform, name: str) -> Fixes:
     """For one that is said to be unable to."""
     other = f"no command makes {name} able to: use another interface; `rx-multicast-ipc doctor` lists them"
     return pick(platform, linux=(f"sudo ip link set dev {name} multicast on",), darwin=(other,), win32=(other,))
 
 
-def give_address(platform: Platform, name: str, family: str) -> Mends:
+def give_address(platform: Platform, name: str, family: str) -> Fixes:
     if family == "IPv6":
         return pick(
             platform,
@@ -84,7 +84,7 @@ def give_address(platform: Platform, name: str, family: str) -> Mends:
     )
 
 
-def route(platform: Platform, name: str, group: str) -> Mends:
+def route(platform: Platform, name: str, group: str) -> Fixes:
     """What leads multicast that names no interface to this one."""
     if ":" in group:
         return pick(
@@ -104,7 +104,7 @@ def route(platform: Platform, name: str, group: str) -> Mends:
     )
 
 
-def avoid_vpn(platform: Platform, group: str) -> Mends:
+def avoid_vpn(platform: Platform, group: str) -> Fixes:
     variable = pick(
         platform,
         linux=("RX_MULTICAST_IPC_INTERFACE=NAME",),
@@ -117,9 +117,9 @@ def avoid_vpn(platform: Platform, group: str) -> Mends:
     )
 
 
-def free_port(platform: Platform, port: int) -> Mends:
+def free_port(platform: Platform, port: int) -> Fixes:
     """For a port that a program keeps to itself."""
-    mends = pick(
+    fixes = pick(
         platform,
         linux=(
             "stop that program, or have it set SO_REUSEADDR before it binds",
@@ -134,10 +134,10 @@ def free_port(platform: Platform, port: int) -> Mends:
             "netsh interface ipv4 show excludedportrange protocol=udp  # lists what Windows reserved",
         ),
     )
-    return (*mends, "choose another port: --port NUMBER")
+    return (*fixes, "choose another port: --port NUMBER")
 
 
-def raise_buffer_limit(platform: Platform, size: int) -> Mends:
+def raise_buffer_limit(platform: Platform, size: int) -> Fixes:
     return pick(
         platform,
         linux=(
@@ -150,12 +150,12 @@ def raise_buffer_limit(platform: Platform, size: int) -> Mends:
     )
 
 
-def more_memberships(platform: Platform) -> Mends:
+def more_memberships(platform: Platform) -> Fixes:
     fewer = "close channels, or other programs', that are no longer needed"
     return pick(platform, linux=("sudo sysctl -w net.ipv4.igmp_max_memberships=100",), darwin=(fewer,), win32=(fewer,))
 
 
-def more_descriptors(platform: Platform) -> Mends:
+def more_descriptors(platform: Platform) -> Fixes:
     return pick(
         platform,
         linux=("ulimit -n 4096",),
@@ -164,9 +164,9 @@ def more_descriptors(platform: Platform) -> Mends:
     )
 
 
-def pick(platform: Platform, *, linux: Mends, darwin: Mends, win32: Mends) -> Mends:
+def pick(platform: Platform, *, linux: Fixes, darwin: Fixes, win32: Fixes) -> Fixes:
     """Those of one platform."""
-    by_platform: Mapping[Platform, Mends] = {"linux": linux, "darwin": darwin, "win32": win32}
+    by_platform: Mapping[Platform, Fixes] = {"linux": linux, "darwin": darwin, "win32": win32}
     return by_platform.get(platform, linux)
 
 
