@@ -17,8 +17,8 @@ from ..subscribing.ended_retries import EndsRetries
 from ..subscribing.subscriber_errors import detach, report, tell_all
 from ..validation.arguments import check_subscriber
 from .async_iteration import HotObservable
-from .loss_counting import count_losses
 from .event_loop_delivery import LoopObserver, loop_of
+from .loss_counting import count_losses
 
 _T = TypeVar("_T")
 

@@ -31,8 +31,8 @@ from .delivery_check import check_delivery, check_loopback
 from .environment_checks import check_fast_path, check_surroundings
 from .finding import Finding, Severity, note, warning
 from .finding_printer import Printer
-from .interface_checks import check_interface, check_reverse_path, check_route, check_ttl
 from .fixes import list_interfaces
+from .interface_checks import check_interface, check_reverse_path, check_route, check_ttl
 from .peer_exchange import Exchange, Silence
 from .peer_findings import findings_of
 from .port_checks import check_port, check_receive_buffer
