@@ -21,7 +21,7 @@ _MOST_WAITING: Final = 128 << 20
 """Bytes that wait to be delivered: four times what a server sends before it waits for flow control."""
 
 _FLOW_CONTROL: Final = b"$JS.FC."
-"""What the subjects begin with that a server takes answers to its flow control on (nats-server, ``jsFlowControlPre``)."""
+"""What the subjects begin with on which a server takes answers to its flow control (``jsFlowControlPre`` there)."""
 
 _MOST_CONTROLS: Final = 1024
 """Answers to flow control that wait for their turn; a server asks for one at a time."""
