@@ -144,7 +144,7 @@ class UnknownOption(InvalidOption, TypeError):
 
 
 class CannotOpen(MulticastError):
-    """The operating system refused to set up the sockets; ``__cause__`` is its ``OSError``. Or an engine is not there."""
+    """The operating system refused to set up the sockets; ``__cause__`` is its ``OSError``. Or no engine is there."""
 
 
 class PortInUse(CannotOpen):
