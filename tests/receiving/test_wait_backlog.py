@@ -147,8 +147,9 @@ def test_retry_asks_again(channel: ipc.Channel, port: int) -> None:
             ops.filter(lambda m: m.text == "?"), ops.skip(2), ops.flat_map(lambda m: deaf_at_first.reply(m, "!"))
         )
         Seen(answers)
-        asked = channel.request("?", lambda m: m.text == "!", timeout=0.2).pipe(ops.retry(3))
-        assert ipc.run(asked).text == "!"
+        patience = iter((0.01, 0.01, PATIENCE))
+        asked = rx.defer(lambda _: channel.request("?", lambda m: m.text == "!", timeout=next(patience)))
+        assert ipc.run(asked.pipe(ops.retry(3))).text == "!"
 
 
 def test_waits_end_on_the_delivering_thread(channel: ipc.Channel) -> None:
