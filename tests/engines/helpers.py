@@ -10,6 +10,7 @@ import pytest
 
 import rx_multicast_ipc as ipc
 
+from ..helpers import PATIENCE as PATIENCE
 from ..helpers import wait_until as until
 
 
