@@ -198,7 +198,7 @@ def test_disposing_under_an_operators_lock_never_waits_for_the_thread_that_wants
     with raw_sender() as sender:
         for _ in range(200):
             sender.sendto(b"x", ("224.0.2.1", port))
-        assert busy.wait(5)
+        assert busy.wait(PATIENCE)
         started = time.monotonic()
         ending.on_next("end")
     assert seen.completed
