@@ -149,7 +149,7 @@ class Incoming:
         status = self.status
         status.packets += 1
         status.bytes += size
-        if status.packets >= status.look_after:
+        if status.packets >= status.look_after or status.bytes >= status.look_after_bytes:
             status.owes_a_look = True
         return True
 

@@ -9,11 +9,11 @@ from typing import Final
 from .repair_requests import SMALL_GROUP, MissingPackets
 
 _EVERY: Final = 8
-"""Packets, if they are of a size that fills a window soon."""
+"""Packets, if they fill a window soon."""
 
 _EVERY_SMALL: Final = 64
-_SMALL_PACKETS: Final = 4096
-"""Packets, if eight have fewer bytes than that: the sender asks if that is too late for it."""
+_FEW_BYTES: Final = 8192
+"""Packets, as long as they have fewer bytes than that, which is less than the least window of a sender."""
 
 _DELAY: Final = 0.01
 """Seconds at most from a packet to its acknowledgement; more in a large group."""
@@ -31,7 +31,7 @@ class StatusTiming:
     Attributes:
         at: when; infinity for not before another packet comes.
         packets, bytes: that came and were not told of.
-        look_after: packets, after which to look whether to tell of them.
+        look_after, look_after_bytes: packets, and bytes of them, after which to look whether to tell of them.
         owes_a_look: whether :meth:`look` is to be called.
     """
 
@@ -42,20 +42,23 @@ class StatusTiming:
         self._random = random
         self.packets = self.bytes = 0
         self.look_after = 1
+        self.look_after_bytes: float = _FEW_BYTES
 
     def on_packet(self, size: int, now: float) -> None:
         """A packet came."""
         self.packets += 1
         self.bytes += size
-        if self.packets >= self.look_after or self.bytes >= _SMALL_PACKETS:
+        if self.packets >= self.look_after or self.bytes >= self.look_after_bytes:
             self.look(now)
 
     def look(self, now: float) -> float:
         """Decide when to tell of what came; returns :attr:`at`."""
         self.owes_a_look = False
         missing = self._missing
-        every = _EVERY if self.bytes >= _SMALL_PACKETS else _EVERY_SMALL
+        are_few = self.bytes < _FEW_BYTES
+        every = _EVERY_SMALL if are_few else _EVERY
         self.look_after = every if missing.in_small_group else every * missing.members // SMALL_GROUP
+        self.look_after_bytes = _FEW_BYTES if are_few else math.inf
         if self.packets >= self.look_after:
             self.at = now
         elif self.at == math.inf:
@@ -75,7 +78,7 @@ class StatusTiming:
         """The sender is told of everything that came."""
         self.at = math.inf
         self.packets = self.bytes = 0
-        self.look_after = 1
+        self.look_after, self.look_after_bytes = 1, _FEW_BYTES
 
     @property
     def _delay(self) -> float:
