@@ -7,6 +7,6 @@ which bridges, and what nobody carried (``uncarried.py``); ``end_table.py`` know
 """
 
 from .bridge import Bridge, bridge
-from .values import BridgeRole, BridgeStatistics
+from .role_and_statistics import BridgeRole, BridgeStatistics
 
 __all__ = ["Bridge", "BridgeRole", "BridgeStatistics", "bridge"]

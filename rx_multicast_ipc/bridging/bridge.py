@@ -11,8 +11,8 @@ from ..receiving.async_iteration import HotObservable
 from ..validation.arguments import check_count, check_seconds, shown
 from ..validation.not_copied import NotCopied
 from .driver import BridgeDriver
+from .role_and_statistics import BridgeRole, BridgeStatistics
 from .segment import OpensEnds, Segment
-from .values import BridgeRole, BridgeStatistics
 
 _LEAST_TAKEOVER: Final = 0.1
 """Seconds: within less, a scheduler's pause looks like the end of a process."""

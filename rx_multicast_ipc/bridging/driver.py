@@ -19,9 +19,9 @@ from ..transport.random_numbers import random_of
 from .carrier import Carrier
 from .end_table import EndTable
 from .machine import BridgeMachine, ControlPackets
+from .role_and_statistics import BridgeRole, BridgeStatistics
 from .segment import OpensEnds
 from .side import BridgeSide
-from .values import BridgeRole, BridgeStatistics
 
 _log = logging.getLogger("rx_multicast_ipc")
 

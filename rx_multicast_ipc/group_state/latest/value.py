@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Final, Generic, NamedTuple, TypeVar
 from reactivex import Observable
 from reactivex.abc import DisposableBase, ObserverBase, SchedulerBase
 
-from ...errors import DecodeFailed, InvalidOption, InvalidPayload
+from ...errors import InvalidOption, InvalidPayload
 from ...message import Message
 from ...payload_codecs import Codec, Format, PayloadFormat
 from ...receiving.async_iteration import HotObservable
@@ -108,10 +108,8 @@ class LatestValue(HotObservable[_T], Generic[_T]):
             try:
                 value = self._codec.decode(held.data)
             except Exception as error:
-                failure = DecodeFailed(held, error)
-                failure.__cause__ = error
                 try:
-                    self._handle(failure)
+                    self._handle(held, error)
                 except Exception as raised:
                     observer.on_error(raised)
             else:
