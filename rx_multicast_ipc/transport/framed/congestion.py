@@ -8,8 +8,9 @@ full, and the window gives way as TCP's does, but never below what the link hold
 A queue of our own gets shorter as the window shrinks, and no less comes through. Where less does, and the queue stays,
 it is somebody else's: of traffic that fills it until it overflows, as most of TCP does. Who gave way to that would get
 nothing. So the window is then the one from before, and grows and gives way as such traffic does (CUBIC, RFC 9438);
-after a while it is tried anew whether the other one has gone. Traffic that fills no queue, as TCP with BBR, would then
-get nothing in a deep one: so the window gives way, too, where most of what the link carries is ours (:mod:`.link_share`).
+after a while it is tried anew whether the other one has gone. Traffic that fills no queue, as TCP with BBR, would
+then get nothing in a deep one: so the window gives way, too, where most of what the link carries is ours, as
+:mod:`.link_share` tells.
 
 With several receivers, the one with the longest queue before it decides. Packets go out evenly, a window over a round
 trip, so that short queues are enough.
