@@ -97,8 +97,8 @@ class RawClient:
 
 @contextmanager
 def hostile_server(said: bytes) -> Generator[str]:
-    """A server that lets everybody in, says ``said`` to the first that publishes, and then a message; later ones hear that
-    message as soon as they are subscribed."""
+    """A server that lets everybody in. The first hears ``said``, and then a message, once it publishes; later ones hear
+    that message as soon as they are subscribed."""
     accepted: list[socket.socket] = []
 
     def talk(one: socket.socket, number: int) -> None:

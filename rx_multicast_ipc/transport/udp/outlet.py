@@ -72,6 +72,7 @@ class Outlet(SendingSocket):
                     except BlockingIOError:
                         pass
             if is_out:
+                HERE.sent = True
                 if self._own.pending:
                     self.hear_own()
                 return
@@ -107,6 +108,7 @@ class Outlet(SendingSocket):
                     break
             deadline = deadline or time.monotonic() + _SEND_WAIT
             self._wait_until_writable(deadline, destination, full)
+        HERE.sent = True
         if self._own.pending:
             self.hear_own()
 
