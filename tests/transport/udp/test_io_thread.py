@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
+from datetime import timedelta
 from functools import partial
 from itertools import count
 from typing import Any
@@ -84,8 +85,15 @@ def test_a_thread_polls_as_long_as_what_it_sends_is_answered_soon(
 def test_a_thread_that_spins_runs_timers_and_what_others_ask_for(port: int) -> None:
     with ipc.open_channel(port, spin=1.0) as channel:
         ran: list[str] = []
-        for due, name in ((0.02, "second"), (0.01, "first"), (0.0, "at once")):
-            channel.scheduler.schedule_relative(due, lambda _scheduler, _state, name=name: ran.append(name))
+
+        def begin() -> None:  # on its thread, so that none is run before all are there
+            now = channel.scheduler.now
+            for due, name in ((0.02, "second"), (0.01, "first"), (0.0, "at once")):
+                channel.scheduler.schedule_absolute(
+                    now + timedelta(seconds=due), lambda _scheduler, _state, name=name: ran.append(name)
+                )
+
+        channel.transport.call(begin)
         wait_until(lambda: len(ran) == 3)
         assert ran == ["at once", "first", "second"]
         with pytest.raises(ipc.MessageTimeout):
