@@ -182,7 +182,11 @@ class TimerScheduler(MonotonicTime, PeriodicScheduler):
             heapq.heappush(self._heap, (due, number, timer))
             first_due, _, first = self._heap[0]
         if first is timer or (first.coarse and not coarse and due < first_due + COARSE):
-            self._wake()
+            try:
+                self._wake()
+            except BaseException:  # no descriptor or thread is left, or Ctrl-C: nobody else could dispose of it
+                self._cancel(timer)
+                raise
         return timer
 
     def _drop_cancelled_heads(self) -> list[tuple[float, int, _Timer]]:

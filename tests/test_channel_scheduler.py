@@ -63,17 +63,29 @@ def test_a_disposed_action_does_not_run(timers: TimerScheduler) -> None:
     assert timers.until_next() is None
 
 
+def test_what_could_not_be_scheduled_is_not_queued_either() -> None:
+    """Where nothing is left for a thread, who scheduled it has nothing to dispose of."""
+
+    def refuse() -> None:
+        raise OSError("too many open files")
+
+    timers = TimerScheduler(refuse)
+    with pytest.raises(OSError, match="too many"):
+        timers.schedule_relative(60.0, nothing)
+    assert timers.until_next() is None
+
+
 def test_the_owner_is_told_when_the_last_action_is_disposed_of(clock: list[float]) -> None:
     """So that it waits for nothing, and may end."""
     emptied: list[float | None] = []
     timers = TimerScheduler(lambda: None, lambda: emptied.append(timers.until_next()))
-    first, second = (timers.schedule_relative(seconds, lambda *_: None) for seconds in (1.0, 2.0))
+    first, second = (timers.schedule_relative(seconds, nothing) for seconds in (1.0, 2.0))
     first.dispose()
     assert emptied == []
     second.dispose()
     second.dispose()
     assert emptied == [None]
-    timers.schedule_relative(1.0, lambda *_: None)
+    timers.schedule_relative(1.0, nothing)
     timers.run_due(clock[0] + 1)
     assert emptied == [None]
 

@@ -138,9 +138,13 @@ def run(options: Namespace, output: Output) -> int:
 
 def _check_sender(options: Namespace, group: Group) -> None:
     """Raise ``InvalidOption`` for a sender that nothing can come from: on an engine, addresses are the engine's."""
-    if options.sender is not None and group.engine is None and Ip.parse(options.sender[0]) is None:
+    if options.sender is None or group.engine is not None:
+        return
+    ip = Ip.parse(options.sender[0])
+    if ip is None or ip.is_multicast or ip.family != group.family:
         raise InvalidOption(
-            f"--from takes a numeric address, such as 127.0.0.1, not {shown(options.sender[0])}; no name is looked up"
+            f"--from takes the numeric {group.family} address of a sender, not {shown(options.sender[0])}; no name is "
+            "looked up"
         )
 
 
