@@ -16,9 +16,9 @@ from .acknowledgement_marks import Mark, Marks
 from .congestion import Congestion
 from .heartbeats import Beats
 from .lingering import Lingering
-from .message_queue import After, MessageQueue
+from .message_queue import MessageQueue
 from .packet_codec import START, WHOLE_START, pack, pack_data
-from .packets import HEADER_SIZE, WHOLE, Beat, Bye, Status
+from .packets import HEADER_SIZE, Beat, Bye, Status
 from .repairs import Repairs
 from .send_window import SendWindow
 from .sent_packets import SentPackets
@@ -169,13 +169,12 @@ class Outgoing:
         self._looked_at = now
         ready = self._repairs.take(now) if self._repairs else []
         if self._queue.waiting:
-            before = self.number
-            while self._queue.waiting and self._window.may_send(self.number, now):
-                body, after = self._queue.next_body()
-                ready.append(self._packet(*body, now, after))
-            self._queue.tidy()
-            if self.number > before:
-                self.beats.on_packet(now)
+            if self._window.may_send(self.number, now):
+                self.beats.on_packet(now)  # before the first one, that it is not alone if Ctrl-C comes behind it
+                ready.append(self._next_packet(now))
+                while self._queue.waiting and self._window.may_send(self.number, now):
+                    ready.append(self._next_packet(now))
+                self._queue.tidy()
             elif self._slow.leave_behind(self._window.full_since, now):
                 return ready + self.packets(now)
         if now >= self.beats.at:
@@ -192,19 +191,25 @@ class Outgoing:
         if queue.waiting or self._repairs.numbers or len(message) > self._size_limit or self._lingering.begun:
             return None
         congestion = self._congestion
-        if window.places <= 0 or number == 1 or (congestion.holds and congestion.wait(now)):
-            if not window.may_send(number, now):
-                return None
-            packet = self._packet(WHOLE, 1, message, now)
-        else:  # as it is most of the time: the same, in as few calls as can be
-            packet = START.pack(WHOLE_START, self.session, number) + message
-            self._sent.add(number, packet, now)
-            self.number = number + 1  # last: a number that is taken by no packet would be waited for
-            window.places -= 1
-            if congestion.holds:
-                congestion.on_sent(len(packet), now)
-        queue.taken += 1
+        if (window.places <= 0 or number == 1 or (congestion.holds and congestion.wait(now))) and not window.may_send(
+            number, now
+        ):
+            return None
+        packet = START.pack(WHOLE_START, self.session, number) + message
+        if number == 1:
+            window.began_at = now
         self.beats.on_packet(now)
+        size, sent = len(packet), self._sent
+        if congestion.holds:
+            congestion.on_sent(size, now)
+        # No call from here on, as in `_next_packet`.
+        end = sent.end + size
+        sent.packets[number] = packet, end, now
+        sent.end = end
+        sent.size += size
+        window.places -= 1
+        queue.taken += 1
+        self.number = number + 1
         return packet
 
     def timer(self) -> float:
@@ -237,22 +242,26 @@ class Outgoing:
         if seconds >= 0:
             self._congestion.on_round_trip(status.end, seconds, member.on_round_trip(seconds, now), sent.end, now)
 
-    def _packet(self, flags: int, count: int, body: bytes, now: float, after: After | None = None) -> bytes:
-        number, queue = self.number, self._queue
+    def _next_packet(self, now: float) -> bytes:
+        """A packet of what waits longest, from now on one that has gone out."""
+        number, queue, sent, window = self.number, self._queue, self._sent, self._window
+        (flags, count, body), after = queue.next_body()
         packet = pack_data(self.session, number, flags, count, body)
         if number == 1:
-            self._window.began_at = now
-        self._sent.add(number, packet, now)
+            window.began_at = now
         if self.marks.waiting:
-            self.marks.on_gone_out(queue.taken - (queue.waiting if after is None else after[1]), number)
+            self.marks.on_gone_out(queue.taken - after[1], number)
         size = len(packet)
         if self._congestion.holds:
             self._congestion.on_sent(size, now)
-        self._window.places -= 1
-        # Last, and without a call between, so that Ctrl-C, or a signal handler that raises, comes before or after: a
+        # No call from here on, so that Ctrl-C, or a signal handler that raises, comes before all of it or after: a
         # number that is taken by no packet would be waited for, and a body that is taken from the queue be missing.
-        if after is not None:
-            queue.at, queue.waiting, queue.size, queue.part_at = after
+        end = sent.end + size
+        sent.packets[number] = packet, end, now
+        sent.end = end
+        sent.size += size
+        window.places -= 1
+        queue.at, queue.waiting, queue.size, queue.part_at = after
         self.number = number + 1
         return packet
 

@@ -24,6 +24,7 @@ class PacketArrivals:
         self._driver = driver
         self._endpoint = driver.endpoint
         self._stream_of = driver.endpoint.stream_of
+        self._events = driver.endpoint.events
         self._queue = driver.queue
         self._transport = transport
         self._port = transport.sender_address[1]
@@ -51,8 +52,9 @@ class PacketArrivals:
         owing: list[Incoming] = []
         size = 0
         with driver.lock:
-            if queue.is_stopped or queue.is_draining or queue.ready:
+            if queue.is_stopped or queue.is_draining or queue.ready or self._events:
                 return 0
+            queue.ready.append((taken, 0))  # before anything is, so that it is delivered also if Ctrl-C comes behind it
             for message in batch:
                 data = message.data
                 if len(data) < HEADER_SIZE:
@@ -62,17 +64,22 @@ class PacketArrivals:
                 if start != WHOLE_START or (sender[1] == port and sender in self._transport.own_addresses):
                     break
                 stream = stream_of((("", sender[1]) if several else sender, session, message.direct))
-                if stream is None or not stream.take_next(number, len(data), now):
+                if stream is None:
                     break
-                taken.append(replace(message, data=data[HEADER_SIZE:]))
+                if not stream.take_next(number, replace(message, data=data[HEADER_SIZE:]), len(data), now, taken):
+                    break
                 size += len(data) - HEADER_SIZE
                 if stream.status.owes_a_look and stream not in owing:
                     owing.append(stream)
-        if taken:
-            queue.deliver(taken, size)
-        if owing:
-            with driver.lock:
-                for stream in owing:
-                    self._endpoint.look_for_status(stream, now)
-                driver.keep_time(now)
+            if not taken:
+                queue.ready.pop()
+                return 0
+        try:
+            queue.deliver_first(size)
+        finally:
+            if owing:
+                with driver.lock:
+                    for stream in owing:
+                        self._endpoint.look_for_status(stream, now)
+                    driver.keep_time(now)
         return len(taken)

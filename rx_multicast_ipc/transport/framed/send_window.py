@@ -92,8 +92,8 @@ class SendWindow:
             return False
         kept = self._packets_to_keep(number)
         if kept <= 0 and self._asked_at != number:
-            self._asked_at = number
             self._beats.at = min(self._beats.at, now)
+            self._asked_at = number
         self.places = min(max(1, free // (self._packet_size + _HEADER_COST)), kept)
         return kept > 0
 

@@ -52,7 +52,6 @@ class StatusTiming:
 
     def look(self, now: float) -> float:
         """Decide when to tell of what came; returns :attr:`at`."""
-        self.owes_a_look = False
         missing = self._missing
         every = _EVERY if self.bytes >= _SMALL_PACKETS else _EVERY_SMALL
         self.look_after = every if missing.in_small_group else every * missing.members // SMALL_GROUP
@@ -60,6 +59,7 @@ class StatusTiming:
             self.at = now
         elif self.at == math.inf:
             self.at = now + self._delay * (1.0 if missing.in_small_group else 0.5 + self._random.random())
+        self.owes_a_look = False
         return self.at
 
     def hurry(self, now: float) -> None:
