@@ -212,7 +212,7 @@ class TestOnBackpressureBuffer:
 
         def work(_: ipc.Message) -> None:
             busy.set()
-            release.wait(10)
+            release.wait(60)
 
         buffer = ipc.operators.on_backpressure_buffer(10)
         slow = Seen(channel.messages.pipe(buffer, ops.do_action(work), ops.take(11)))
@@ -236,13 +236,13 @@ class TestOnBackpressureBuffer:
         release, dropped = threading.Event(), list[ipc.Message]()
 
         def work(_: ipc.Message) -> None:
-            release.wait(10)
+            release.wait(60)
 
         buffer: Any = ipc.operators.on_backpressure_buffer(10, "drop_latest", on_overflow=dropped.append)
         seen: Seen[Any] = Seen(channel.messages.pipe(buffer, ops.do_action(work)))
         ipc.run(channel.broadcast_all([b"%d" % number for number in range(100)]))
         ipc.run(channel.broadcast("end"))
-        ipc.run(channel.wait_for_message(lambda m: m.data == b"end", timeout=10))
+        ipc.run(channel.wait_for_message(lambda m: m.data == b"end", timeout=60))
         release.set()
         channel.close()
         heard = seen.wait_for_end().values
@@ -319,7 +319,7 @@ class TestOnBackpressureBuffer:
             ops.count(),
         )
         sending = channel.broadcast_all(map(str, range(20)), rate=5000).pipe(ops.ignore_elements())
-        assert ipc.run(rx.merge(numbers, sending), timeout=10) == 20
+        assert ipc.run(rx.merge(numbers, sending), timeout=60) == 20
         assert threads == {threading.get_ident()}
 
     def test_disposing_ends_its_thread(self, channel: ipc.Channel) -> None:

@@ -31,7 +31,7 @@ class RunsUntilDone(Protocol):
 class NextTimer:
     """Calls at the earliest of the times that it was given since the last call.
 
-    Where the time is further off than :data:`COARSE`, it may call so much later: the thread then waits more cheaply.
+    Where none of them is to be kept exactly, it may call :data:`COARSE` later: the thread then waits more cheaply.
     From any thread. Ctrl-C, or a signal handler that raises, leaves no time for which nobody calls, neither here nor in
     the action, which is called again then. The action asks what is due, with the lock of those who give it times.
 
@@ -42,12 +42,13 @@ class NextTimer:
 
     Attributes:
         due: when it calls; infinity for never, minus infinity for never again.
+        at_the_latest: the same, if what it waits for is kept as late as it may be.
     """
 
     def __init__(
         self, scheduler: PeriodicScheduler, action: Callable[[], None], least_pause: float = _LEAST_PAUSE
     ) -> None:
-        self.due = math.inf
+        self.due = self.at_the_latest = math.inf
         self._lock = threading.RLock()
         self._schedule_exactly = self._schedule_coarsely = scheduler.schedule_relative
         if isinstance(scheduler, RunsUntilDone):
@@ -62,21 +63,23 @@ class NextTimer:
 
         Args:
             due, now: seconds, on the same clock.
-            exact: whether it may not be late as if ``due`` were far off.
+            exact: whether that may not be late. Further off than :data:`COARSE` it may, in any case.
         """
         with self._lock:
-            if due < self.due:
-                pause = max(0.0, due - now) + self._least_pause
-                schedule = self._schedule_exactly if exact and pause <= COARSE else self._schedule_coarsely
-                timer = schedule(pause, self._on_timer)
+            at_the_latest = due if exact and due - now <= COARSE else due + COARSE
+            if due < self.due or at_the_latest < self.at_the_latest:
+                due, at_the_latest = min(due, self.due), min(at_the_latest, self.at_the_latest)
+                is_coarse = at_the_latest >= due + COARSE
+                schedule = self._schedule_coarsely if is_coarse else self._schedule_exactly
+                timer = schedule(max(0.0, due - now) + self._least_pause, self._on_timer)
                 # An interrupt in between leaves one call too many, and never a time for which nobody calls.
-                before, self._timer, self.due = self._timer, timer, due
+                before, self._timer, self.due, self.at_the_latest = self._timer, timer, due, at_the_latest
                 if before is not None:
                     before.dispose()
 
     def stop(self) -> None:
         """Call no more, whatever it is told; from any thread."""
-        self.due = -math.inf
+        self.due = self.at_the_latest = -math.inf
         if self._timer is not None:
             self._timer.dispose()
 
@@ -84,5 +87,5 @@ class NextTimer:
         with self._lock:  # which who scheduled it lets go of once that is noted
             if self.due == -math.inf:
                 return
-            self.due, self._timer = math.inf, None
+            self.due, self.at_the_latest, self._timer = math.inf, math.inf, None
         self._action()

@@ -63,7 +63,7 @@ class Endpoint:
         packet_of: see :meth:`Outgoing.packet_of`, of the stream to the group.
         beats: of the stream to the group; who sent a packet of ``packet_of`` sees to it that :attr:`due` is no later.
         stream_of: the stream that is heard of a :class:`Key`, or of a plain tuple of the same. What its
-            :meth:`Incoming.take_next` takes is to be delivered; then :meth:`look_for_status` is called if that is owed.
+            :meth:`Incoming.take_next` takes is to be delivered; :meth:`look_for_status` follows if it owes enough.
         acknowledgements: who has what was sent to the group.
         due: when one of the streams has something to send, if nothing happens before.
     """

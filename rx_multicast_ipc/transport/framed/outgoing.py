@@ -20,7 +20,7 @@ from .message_queue import MessageQueue
 from .packet_codec import START, WHOLE_START, pack, pack_data
 from .packets import HEADER_SIZE, Beat, Bye, Status
 from .repairs import Repairs
-from .send_window import SendWindow
+from .send_window import HEADER_COST, SendWindow
 from .sent_packets import SentPackets
 from .slow_receivers import SlowReceivers
 from .stream_receivers import Member, Members
@@ -59,8 +59,8 @@ class Outgoing:
         self.members = Members()
         self.marks = Marks(self.members)
         self.beats = Beats()
-        self._size_limit = packet_size - HEADER_SIZE
-        self._queue = MessageQueue(self._size_limit)
+        self._most_at_once = min(packet_size - HEADER_SIZE, options.largest)
+        self._queue = MessageQueue(packet_size - HEADER_SIZE)
         self._sent = SentPackets()
         self._congestion = Congestion(packet_size, options.rate, now)
         self._repairs = Repairs(self._sent, self._congestion)
@@ -128,7 +128,7 @@ class Outgoing:
 
     def on_hello(self, end: int, source: Address, now: float) -> None:
         """Somebody is there: since when, and what it has heard, its first STATUS will tell."""
-        self._window.places = 0
+        self._window.free = 0
         member = self.members.get(end)
         if member is None:
             self.members.add(end, source, self._sent.oldest, now)
@@ -148,7 +148,7 @@ class Outgoing:
         member = self.members.get(status.end) or self.members.add(status.end, source, status.number or oldest, now)
         if member is None:
             return
-        self._window.places = 0
+        self._window.free = 0
         member.address = source
         if status.highest > member.highest:
             self._measure(member, status, now)
@@ -177,7 +177,7 @@ class Outgoing:
                 self._queue.tidy()
             elif self._slow.leave_behind(self._window.full_since, now):
                 return ready + self.packets(now)
-        if now >= self.beats.at:
+        if self.beats.is_due(now):
             self._go_on_beating(now)
             ready.append(pack(self._beat(now, ask=not self.idle or self.beats.count < 2)))
         if self._lingering.begun and self._has_ended(now):
@@ -187,28 +187,21 @@ class Outgoing:
 
     def packet_of(self, message: bytes, now: float) -> bytes | None:
         """The packet of a small message, if nothing else is to go out and nothing holds it back; else None."""
-        queue, window, number = self._queue, self._window, self.number
-        if queue.waiting or self._repairs.numbers or len(message) > self._size_limit or self._lingering.begun:
-            return None
-        congestion = self._congestion
-        if (window.places <= 0 or number == 1 or (congestion.holds and congestion.wait(now))) and not window.may_send(
-            number, now
-        ):
+        window, beats, sent, number = self._window, self.beats, self._sent, self.number
+        is_plain = window.free > 0 and not (self._queue.waiting or self._congestion.holds)
+        if not (is_plain and len(message) <= self._most_at_once) and not self._may_go_at_once(message, now):
             return None
         packet = START.pack(WHOLE_START, self.session, number) + message
-        if number == 1:
-            window.began_at = now
-        self.beats.on_packet(now)
-        size, sent = len(packet), self._sent
-        if congestion.holds:
-            congestion.on_sent(size, now)
+        size = len(packet)
+        if beats.count:
+            beats.on_packet(now)
+        else:
+            beats.packet_at = now
         # No call from here on, as in `_next_packet`.
         end = sent.end + size
         sent.packets[number] = packet, end, now
         sent.end = end
-        sent.size += size
-        window.places -= 1
-        queue.taken += 1
+        window.free -= size + HEADER_COST
         self.number = number + 1
         return packet
 
@@ -242,6 +235,18 @@ class Outgoing:
         if seconds >= 0:
             self._congestion.on_round_trip(status.end, seconds, member.on_round_trip(seconds, now), sent.end, now)
 
+    def _may_go_at_once(self, message: bytes, now: float) -> bool:
+        """Whether a message may go out in a packet of its own, now that this is to be looked at."""
+        if self._queue.waiting or self._repairs or self._lingering.begun or len(message) > self._most_at_once:
+            return False
+        if not self._window.may_send(self.number, now):
+            return False
+        if self.number == 1:
+            self._window.began_at = now
+        if self._congestion.holds:
+            self._congestion.on_sent(HEADER_SIZE + len(message), now)
+        return True
+
     def _next_packet(self, now: float) -> bytes:
         """A packet of what waits longest, from now on one that has gone out."""
         number, queue, sent, window = self.number, self._queue, self._sent, self._window
@@ -259,8 +264,7 @@ class Outgoing:
         end = sent.end + size
         sent.packets[number] = packet, end, now
         sent.end = end
-        sent.size += size
-        window.places -= 1
+        window.free -= size + HEADER_COST
         queue.at, queue.waiting, queue.size, queue.part_at = after
         self.number = number + 1
         return packet

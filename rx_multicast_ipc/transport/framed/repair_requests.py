@@ -140,4 +140,4 @@ class MissingPackets:
         for number in numbers:
             self._numbers.pop(number, None)
         if not self._numbers:
-            self.at = math.inf
+            self.at, self.in_vain = math.inf, 0

@@ -22,25 +22,28 @@ class SentPacket(NamedTuple):
 class SentPackets:
     """The last packets of a stream, without a gap.
 
-    Who sends a packet adds it to ``packets``, ``end`` and ``size`` in statements without a call, together with all else
+    Who sends a packet adds it to ``packets`` and ``end`` in statements without a call, together with all else
     that is so once it has gone out: Ctrl-C, or a signal handler that raises, then comes before all of it or after.
 
     Attributes:
-        packets: by number: bytes, ``end`` and ``sent_at`` of a :class:`SentPacket`, plain ones, for one is made at each
-            send.
         oldest: the number of the first of them; the next one to be sent, if there is none.
         end: bytes of the stream so far.
-        size: bytes of those that are kept.
+        packets: by number, what :class:`SentPacket` says: plain tuples, for one is made at each send.
         again_at: by number, when those that were sent again went out last.
         times_again: by number, how often they were sent again.
     """
 
     def __init__(self) -> None:
         self.oldest = 1
-        self.end = self.size = 0
+        self.end = self._begin = 0
         self.again_at: dict[int, float] = {}
         self.times_again: dict[int, int] = {}
         self.packets: dict[int, tuple[bytes, int, float]] = {}
+
+    @property
+    def size(self) -> int:
+        """Bytes of those that are kept."""
+        return self.end - self._begin
 
     def get(self, number: int) -> SentPacket | None:
         packet = self.packets.get(number)
@@ -48,12 +51,12 @@ class SentPackets:
 
     def drop_oldest(self) -> None:
         oldest = self.oldest
-        size = len(self.packets[oldest][0])
+        begin = self.packets[oldest][1]
         if self.again_at:
             self.again_at.pop(oldest, None)
             self.times_again.pop(oldest, None)
         del self.packets[oldest]  # no call from here on
-        self.size -= size
+        self._begin = begin
         self.oldest = oldest + 1
 
     def bytes_after(self, number: int) -> int:

@@ -73,6 +73,7 @@ class Outlet(SendingSocket):
                     except BlockingIOError:
                         pass
             if is_out:
+                HERE.sent = True
                 if self._own.pending:
                     self._hear_own()
                 return
@@ -108,6 +109,7 @@ class Outlet(SendingSocket):
                     break
             deadline = deadline or time.monotonic() + _SEND_WAIT
             self._wait_until_writable(deadline, destination, full)
+        HERE.sent = True
         if self._own.pending:
             self._hear_own()
 

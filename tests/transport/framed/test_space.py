@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
+
 import pytest
 
 from rx_multicast_ipc import Reliable
@@ -18,8 +20,8 @@ def test_what_an_end_sends_to_itself_alone_is_bounded_and_who_waits_is_told(monk
     end = HeldEnd(network, Reliable())
     network.run(3.0)
     sent = 0
-    with without_waiting(), pytest.raises(WouldBlock):
-        for _ in range(100):
+    with without_waiting(), suppress(WouldBlock):
+        while sent < 100:
             end.transport.send(MESSAGE, end.transport.sender_address)
             sent += 1
     assert 20 <= sent <= 22

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import threading
 import time
+from datetime import timedelta
+from functools import partial
 from itertools import count
 from typing import Any
 
 import pytest
 
 import rx_multicast_ipc as ipc
-from rx_multicast_ipc.transport.udp import io_thread, pollers
+from rx_multicast_ipc.transport.udp import io_thread, pollers, polling
 
 from ...helpers import PATIENCE, Seen, run, wait_until
 
@@ -56,11 +58,42 @@ def test_a_thread_that_spins_does_not_sleep_between_messages(
         wait_until(lambda: sleeps)
 
 
+@pytest.mark.parametrize("within", [0.0, PATIENCE])
+def test_a_thread_polls_as_long_as_what_it_sends_is_answered_soon(
+    port: int, sleeps: list[float | None], monkeypatch: pytest.MonkeyPatch, within: float
+) -> None:
+    """Where an answer has no time to be soon, it sleeps; where it has much, it does not, from the third on."""
+    monkeypatch.setattr(polling, "ANSWERED", within)
+    over = threading.Event()
+    slept: list[int] = []
+    with ipc.open_channel(port, echo=False) as here, ipc.open_channel(port, echo=False) as there:
+
+        def answer(channel: ipc.Channel, message: ipc.Message) -> None:
+            slept.append(len(sleeps))
+            if len(slept) == 20:
+                over.set()
+            else:
+                channel.broadcast(message.data).subscribe()
+
+        there.messages.subscribe(partial(answer, there))
+        here.messages.subscribe(partial(answer, here))
+        run(here.broadcast(b"x"))
+        assert over.wait(PATIENCE)
+        assert (slept[-1] > slept[5]) == (within == 0.0)
+
+
 def test_a_thread_that_spins_runs_timers_and_what_others_ask_for(port: int) -> None:
     with ipc.open_channel(port, spin=1.0) as channel:
         ran: list[str] = []
-        for due, name in ((0.02, "second"), (0.01, "first"), (0.0, "at once")):
-            channel.scheduler.schedule_relative(due, lambda _scheduler, _state, name=name: ran.append(name))
+
+        def begin() -> None:  # on its thread, so that none is run before all are there
+            now = channel.scheduler.now
+            for due, name in ((0.02, "second"), (0.01, "first"), (0.0, "at once")):
+                channel.scheduler.schedule_absolute(
+                    now + timedelta(seconds=due), lambda _scheduler, _state, name=name: ran.append(name)
+                )
+
+        channel.transport.call(begin)
         wait_until(lambda: len(ran) == 3)
         assert ran == ["at once", "first", "second"]
         with pytest.raises(ipc.MessageTimeout):
