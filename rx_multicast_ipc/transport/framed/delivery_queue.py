@@ -145,12 +145,10 @@ class DeliveryQueue:
             delay = _OWN_DELAY if self._awaited() else _OWN_DELAY_UNAWAITED
             self._timer.call_at(0.0 if self._is_virtual else delay, 0.0)
 
-    def deliver_first(self, size: int) -> None:
-        """The same as :meth:`drain`, sooner, where messages of others come first: so many bytes of payloads."""
-        messages: Any = self.ready[0][0]
+    def deliver_first(self, messages: list[Message], size: int) -> None:
+        """As :meth:`drain`, in fewer calls, where these are ready first: of others, with ``size`` bytes of payloads."""
         count, deliver = len(messages), self._deliver
-        if deliver is None or self.is_stopped:
-            self.drain()
+        if deliver is None:
             return
         self.is_draining = True
         try:

@@ -78,7 +78,7 @@ class PacketArrivals:
                 queue.ready.pop()
                 return 0
         try:
-            queue.deliver_first(size)
+            queue.deliver_first(taken, size)
         finally:
             if owing:
                 with self._driver.lock:

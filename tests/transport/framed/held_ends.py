@@ -163,6 +163,7 @@ class HeldEnd:
         heard: payloads.
         events: all other.
         ends: how often it was told to have ended.
+        takes: what it was started with.
     """
 
     def __init__(
@@ -175,7 +176,8 @@ class HeldEnd:
         self.heard: list[bytes] = []
         self.events: list[Any] = []
         self.ends = 0
-        self.transport.start(self._hear, self._end, self.events.append)
+        self.takes = self._hear, self._end, self.events.append
+        self.transport.start(*self.takes)
 
     @property
     def gaps(self) -> list[Gap]:

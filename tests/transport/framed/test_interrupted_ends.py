@@ -45,6 +45,7 @@ class World:
         sent: what it sent, in order.
         unsure: what it sent and was interrupted at: that may have gone out, or not, but not twice.
         told: acknowledgements.
+        waiting: what is to be sent once there is space.
     """
 
     def __init__(self, patch: pytest.MonkeyPatch, kind: str) -> None:
@@ -54,7 +55,7 @@ class World:
         self.sent: list[bytes] = []
         self.unsure: set[bytes] = set()
         self.told: list[Any] = []
-        self._waiting: deque[bytes] = deque()
+        self.waiting: deque[bytes] = deque()
         self._numbers = count()
 
     @property
@@ -67,13 +68,13 @@ class World:
     def send(self, *sizes: int) -> None:
         """Send messages as soon as there is space, in order."""
         for size in sizes or (0,):
-            self._waiting.append(self.payload(size))
+            self.waiting.append(self.payload(size))
         self.go_on()
 
     def go_on(self) -> None:
         """Send what waits, as an application does it: when there is space."""
-        while self._waiting:
-            payload = self._waiting[0]
+        while self.waiting:
+            payload = self.waiting[0]
             try:
                 with without_waiting():
                     self.first.transport.send(payload)
@@ -81,9 +82,9 @@ class World:
                 self.first.transport.when_writable(self.go_on)
                 return
             except KeyboardInterrupt:
-                self.unsure.add(self._waiting.popleft())
+                self.unsure.add(self.waiting.popleft())
                 raise
-            self.sent.append(self._waiting.popleft())
+            self.sent.append(self.waiting.popleft())
 
     def interrupt(self, place: int, send: Send) -> bool:
         """Send a message, and interrupt that."""
@@ -106,7 +107,7 @@ class World:
             self.send()
             self.network.run(2.0)
         self.network.run(5.0)
-        assert not self._waiting
+        assert not self.waiting
         self._compare()
         for end in (self.first, self.second):
             assert end.gaps == []
@@ -221,7 +222,7 @@ def test_who_waits_for_space_goes_on(opened: Callable[[], World], kind: str) -> 
         world.send()
         world.network.run(0.5)
         world.send(*[60_000] * 30)
-        assert world._waiting
+        assert world.waiting
         reached = interrupted_at(place, partial(world.network.run, 0.0008))
         world.check()
         if not reached:
@@ -333,7 +334,7 @@ def test_an_interrupted_start_is_made_up_for(opened: Callable[[], World]) -> Non
     for place in count(1, STRIDE):
         world = opened()
         first = world.first
-        start = partial(first.transport.start, first._hear, first._end, first.events.append)
+        start = partial(first.transport.start, *first.takes)
         reached = interrupted_at(place, start)
         start()
         world.check()
