@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Final
 
-from .message_bodies import LENGTH_SIZE, MOST_IN_BUNDLE, first_fragment, whole_body
+from .bundles_and_fragments import LENGTH_SIZE, MOST_IN_BUNDLE, first_fragment, whole_body
 from .packets import BEGIN, END, EQUAL
 
 _CAPACITY: Final = 256 * 1024

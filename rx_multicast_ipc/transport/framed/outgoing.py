@@ -13,9 +13,9 @@ from collections.abc import Sequence
 from ...message import Address
 from ...option_values.reliable import Reliable
 from .acknowledgement_marks import Mark, Marks
+from .closing_linger import ClosingLinger
 from .congestion import Congestion
 from .heartbeats import Beats
-from .lingering import Lingering
 from .message_queue import MessageQueue
 from .packet_codec import START, WHOLE_START, pack, pack_data
 from .packets import HEADER_SIZE, Beat, Bye, Status
@@ -68,7 +68,7 @@ class Outgoing:
             options, packet_size, self.members, self._sent, self._repairs, self._congestion, self.beats, now
         )
         self._slow = SlowReceivers(self.members, options.patience, now)
-        self._lingering = Lingering(expects_somebody=destination is not None)
+        self._lingering = ClosingLinger(expects_somebody=destination is not None)
         self._catch_up_within = options.window // 2
         self._looked_at = now
 

@@ -46,7 +46,7 @@ class Key(NamedTuple):
     direct: bool
 
 
-class Senders:
+class IncomingStreams:
     """The streams that an end hears.
 
     Args:
