@@ -66,16 +66,26 @@ class OwnMessages:
         if self._size + size > self._capacity and self.crowded:
             self.dropped += len(payloads)
             return
+        send = payloads, size, sender, interface, time.time()
         self._size += size
-        self._sends.append((payloads, size, sender, interface, time.time()))
         self.pending = self._wanted
+        self._sends.append(send)
 
-    def put_back(self, payloads: Sequence[bytes]) -> None:
-        """Take away what was put last, if it is this, for it was not sent after all."""
-        if self._sends and self._sends[-1][0] is payloads:
-            self._size -= self._sends.pop()[1]
-            self.pending = self._wanted and bool(self._sends)
-        else:
+    def put_back(self, payloads: Sequence[bytes], *, was_put: bool = True) -> None:
+        """Take away what was put lately, for it was not sent after all.
+
+        Args:
+            payloads: these very ones.
+            was_put: whether :meth:`put` came to its end.
+        """
+        sends = self._sends
+        for place in range(len(sends) - 1, -1, -1):  # the last, unless a signal handler has sent since
+            if sends[place][0] is payloads:
+                self._size -= sends[place][1]
+                del sends[place]
+                self.pending = self._wanted and bool(sends)
+                return
+        if was_put:  # and dropped
             self.dropped -= len(payloads)
 
     def take(self) -> list[Message]:
