@@ -17,11 +17,11 @@ from reactivex.disposable import SerialDisposable
 from reactivex.internal.exceptions import DisposedException
 
 from ..channel_scheduler import DeliveringScheduler
+from ..receiving.batch_end import HERE, DeliveredBatch
 from ..receiving.bounded_queue import QUEUE_BYTES, BoundedQueue
 from ..receiving.hot_source import HotSource
 from ..receiving.overflow import Overflow, OverflowName
 from ..subscribing.subscriber_errors import detach, report
-from ..transport.delivered_batch import HERE, DeliveredBatch
 from ..validation.arguments import check_callable, check_choice, check_count, check_observable
 from ..validation.stream import Stream
 
