@@ -17,7 +17,7 @@ from reactivex.disposable import SerialDisposable
 from reactivex.internal.exceptions import DisposedException
 
 from ..channel_scheduler import DeliveringScheduler
-from ..receiving.batch_end import HERE, DeliveredBatch
+from ..receiving.batch_end import at_end_of_batch
 from ..receiving.bounded_queue import QUEUE_BYTES, BoundedQueue
 from ..receiving.hot_source import HotSource
 from ..receiving.overflow import Overflow, OverflowName
@@ -109,8 +109,8 @@ class _Buffer(DisposableBase):
         self._most_at_once = max(1, min(_MOST_AT_ONCE, items.capacity // _PART))
         self._gate = RLock()  # a signal handler may be the source while its thread is
         self._gathered: list[Any] = []
-        self._batch: DeliveredBatch | None = None
-        """The one at whose end that is queued."""
+        self._gathers = False
+        """Whether a batch is being delivered at whose end they are queued."""
         self._last_put = 0.0
         self._drain: object = None
         """The one that is to come or under way; None if there is none."""
@@ -123,17 +123,19 @@ class _Buffer(DisposableBase):
         """Queue ``item``, together with those that follow closely in the batch that is being delivered."""
         if self._ends or self._disposed:
             return
-        now, batch = monotonic(), HERE.batch
+        now = monotonic()
         with self._gate:
-            before, self._last_put = self._last_put, now
-            if batch is not None and now - before < _QUICK and len(self._gathered) < _MOST_GATHERED:
-                if batch is not self._batch:
-                    batch.at_end(self._queue_gathered)
-                    self._batch = batch
-                self._gathered.append(item)
+            gathered, before, self._last_put = self._gathered, self._last_put, now
+            if now - before < _QUICK and len(gathered) < _MOST_GATHERED and (self._gathers or self._gather()):
+                gathered.append(item)
                 return
-            self._gathered.append(item)
+            gathered.append(item)
         self._queue_gathered()
+
+    def _gather(self) -> bool:
+        """Have what is gathered queued at the end of the batch that is being delivered; False if none is."""
+        self._gathers = at_end_of_batch(self._queue_gathered)
+        return self._gathers
 
     def put_all(self, items: Sequence[Any]) -> None:
         if not self._ends and not self._disposed:
@@ -141,7 +143,7 @@ class _Buffer(DisposableBase):
 
     def _queue_gathered(self) -> None:
         with self._gate:  # and no longer: what is lost is told to the caller's function
-            gathered, self._gathered = self._gathered, []
+            gathered, self._gathered, self._gathers = self._gathered, [], False
             if not gathered or self._disposed:
                 return
             lost = self._items.put_all(gathered) if len(gathered) > 1 else self._items.put(gathered[0])

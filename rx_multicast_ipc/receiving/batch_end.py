@@ -1,5 +1,19 @@
-"""The batch that this thread delivers, and its end, for who would rather take many items than one after the other."""
+"""The end of the batch that is being delivered, for who would rather take many items than one after the other."""
 
-from ..transport.delivered_batch import HERE, DeliveredBatch
+from __future__ import annotations
 
-__all__ = ["HERE", "DeliveredBatch"]
+from collections.abc import Callable
+
+from ..transport.delivered_batch import HERE
+
+
+def at_end_of_batch(action: Callable[[], None]) -> bool:
+    """Run ``action`` once the batch of several messages is delivered that this thread delivers; False if it does not.
+
+    Asked for again, it is still run once.
+    """
+    batch = HERE.batch
+    if batch is None:
+        return False
+    batch.at_end(action)
+    return True
