@@ -105,7 +105,8 @@ RUNGS: dict[str, Callable[[str, int, int], list[float]]] = {
     "epoll first": lambda *where: _rung(*where, _epoll, on_thread=True),
     "UDP_GRO on": lambda *where: _rung(*where, _gro, on_thread=True),
     "the channel's reader": lambda *where: _rung(*where, _reader, on_thread=True),
-    "a channel without echo": roundtrip.ours_no_echo,
+    "a channel, echo=False, spin=0": lambda *where: roundtrip.ours(*where, echo=False, spin=0),
+    "a channel, spin=0": roundtrip.ours_never_polls,
     "a channel": roundtrip.ours,
     "a channel, spin=0.0003": roundtrip.ours_spin,
 }

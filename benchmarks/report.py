@@ -36,6 +36,7 @@ PEERS = (
 ROUND_TRIPS = {
     "ours": "raw",
     "ours_no_echo": "raw",
+    "ours_never_polls": "raw",
     "ours_spin": "raw",
     "before": "raw",
     "zeromq": "raw",
@@ -48,6 +49,7 @@ NAMES_OF_TRIPS = {
     "raw": "raw Python sockets",
     "ours": "channels",
     "ours_no_echo": "channels without echo",
+    "ours_never_polls": "channels with spin=0",
     "ours_spin": "channels with spin=0.0003",
     "before": "channels of the older checkout",
     "zeromq": "ZeroMQ, TCP",
@@ -159,11 +161,12 @@ def ratios(results: dict[str, Any], rates: dict[str, dict[str, float]]) -> list[
                 if kind in times and bare in times:
                     rows += [
                         Row(
-                            f"{what.format(rank, how)}, {names[kind]} over {names[bare]}",
+                            f"{what.format(told, how)}, {names[kind]} over {names[bare]}",
                             [one[rank] for one in times[kind]],
                             [one[rank] for one in times[bare]],
                         )
-                        for rank in ("p50", "p99")
+                        for rank, told in (("p50", "p50"), ("p99", "p99"), ("cpu", "CPU of one side"))
+                        if rank in times[kind][0]
                     ]
     if begin := results.get("startup"):
         for name, unit, what in (

@@ -15,7 +15,7 @@ from typing import Any
 from .workers import Worker, pin
 
 KINDS = (
-    *("raw", "ours", "ours_no_echo", "ours_spin"),
+    *("raw", "ours", "ours_no_echo", "ours_never_polls", "ours_spin"),
     *("asyncio_endpoint", "asyncio_ours", "asyncio_ours_loop", "zeromq"),
 )
 QUIT = b"quit"
@@ -87,6 +87,10 @@ def ours(role: str, port: int, trips: int, **options: Any) -> list[float]:
 
 def ours_no_echo(role: str, port: int, trips: int) -> list[float]:
     return ours(role, port, trips, echo=False)
+
+
+def ours_never_polls(role: str, port: int, trips: int) -> list[float]:
+    return ours(role, port, trips, spin=0)
 
 
 def ours_spin(role: str, port: int, trips: int) -> list[float]:
@@ -195,7 +199,8 @@ def asyncio_ours_loop(role: str, port: int, trips: int) -> list[float]:
 
 
 def measure(passes: int, trips: int, before: str | None) -> dict[str, dict[str, list[dict[str, float]]]]:
-    """Microseconds at the 50th, 99th and 99.9th percentile, pinned and not, by kind, one a pass."""
+    """Microseconds at the 50th, 99th and 99.9th percentile, and of the answering side's CPU a trip; pinned and not, by
+    kind, one a pass."""
     entries: list[tuple[str, str | None]] = [(kind, None) for kind in KINDS]
     if before:
         entries.append(("ours", before))
@@ -218,10 +223,12 @@ def turns(
             cores = (1, 0) if pinned else (None, None)
             try:
                 with (
-                    Worker(module, kind, "pong", port, trips, core=cores[0], path=path),
+                    Worker(module, kind, "pong", port, trips, core=cores[0], path=path) as pong,
                     Worker(module, kind, "ping", port, trips, core=cores[1], path=path) as ping,
                 ):
+                    begun = pong.cpu
                     times: dict[str, Any] = ping.answer()
+                    times["cpu"] = round((pong.cpu - begun) / trips * 1e6, 1)
             except (RuntimeError, EOFError) as error:
                 print(f"{label}: not run ({error})", flush=True)
                 continue

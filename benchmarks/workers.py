@@ -6,6 +6,7 @@ import json
 import os
 import subprocess
 import sys
+import time
 from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
@@ -39,6 +40,11 @@ class Worker:
         except EOFError as error:
             self.close()
             raise RuntimeError(f"{module} {arguments} cannot run here") from error
+
+    @property
+    def cpu(self) -> float:
+        """Seconds of processor that it used: see clock_getcpuclockid(3), whose answer on Linux this is."""
+        return time.clock_gettime((~self._process.pid << 3) | 2)
 
     def ask(self, **order: Any) -> dict[str, Any]:
         assert self._process.stdin is not None

@@ -15,7 +15,7 @@ from reactivex.abc import DisposableBase, SchedulerBase
 import rx_multicast_ipc as ipc
 from rx_multicast_ipc.channel_scheduler import TimerScheduler
 
-from .helpers import Seen, divide_by_zero
+from .helpers import PATIENCE, Seen, divide_by_zero, run
 from .wall_clock import WallClock
 
 
@@ -251,7 +251,7 @@ def test_no_timed_operator_in_run_notices_a_step(wall_clock: WallClock, step: fl
     ticks = rx.timer(0.0, 0.005).pipe(
         ops.delay(0.01), ops.do_action(lambda count: wall_clock.step(step) if count == 3 else None), ops.take(8)
     )
-    assert ipc.run(ticks, timeout=15) == 7
+    assert run(ticks) == 7
 
 
 @pytest.mark.parametrize("step", [-3600.0, 3600.0])
@@ -264,7 +264,7 @@ def test_no_timed_operator_in_an_async_for_notices_a_step(wall_clock: WallClock,
                 wall_clock.step(step)
         return seen
 
-    assert asyncio.run(asyncio.wait_for(main(), 15)) == list(range(8))
+    assert asyncio.run(asyncio.wait_for(main(), PATIENCE)) == list(range(8))
 
 
 def test_scheduling_from_many_threads_loses_nothing(timers: TimerScheduler) -> None:

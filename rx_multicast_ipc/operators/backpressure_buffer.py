@@ -8,7 +8,6 @@ from collections.abc import Callable, Sequence
 from functools import partial
 from queue import SimpleQueue
 from threading import RLock
-from time import monotonic
 from typing import Any, Final, TypeVar
 
 from reactivex import Observable
@@ -32,11 +31,8 @@ _MOST_AT_ONCE: Final = 1024
 
 _PART: Final = 64
 
-_QUICK: Final = 200e-6
-"""Seconds between two items of a batch that are queued together: so that none waits for a slow neighbour's call."""
-
 _MOST_GATHERED: Final = 256
-"""Items that are queued together."""
+"""Items that are queued together, or as many as the capacity, if that is less."""
 
 
 def on_backpressure_buffer(
@@ -93,7 +89,13 @@ def on_backpressure_buffer(
 
 
 class _Buffer(DisposableBase):
-    """Filled on the source's thread, emptied on a scheduler or a thread of its own, one drain at a time."""
+    """Filled on the source's thread, emptied on a scheduler or a thread of its own, one drain at a time.
+
+    How this works. While a drain is under way, the items of a batch are gathered: to queue many together costs less.
+    They are queued at the end of the batch, and a drain that has emptied the queue takes them from where they are, so
+    that none waits for a slow neighbour, who is called between two items. An item is gathered before it is looked
+    whether there is a drain, and a drain has ended before it looks for what was gathered; so none is overlooked.
+    """
 
     def __init__(
         self,
@@ -109,9 +111,7 @@ class _Buffer(DisposableBase):
         self._most_at_once = max(1, min(_MOST_AT_ONCE, items.capacity // _PART))
         self._gate = RLock()  # a signal handler may be the source while its thread is
         self._gathered: list[Any] = []
-        self._gathers = False
-        """Whether a batch is being delivered at whose end they are queued."""
-        self._last_put = 0.0
+        self._most_gathered = min(_MOST_GATHERED, items.capacity)
         self._drain: object = None
         """The one that is to come or under way; None if there is none."""
         self._disposed = False
@@ -120,22 +120,16 @@ class _Buffer(DisposableBase):
         self._scheduler = scheduler
 
     def put(self, item: Any) -> None:
-        """Queue ``item``, together with those that follow closely in the batch that is being delivered."""
+        """Queue ``item``, at once or together with those that follow in the batch that is being delivered."""
         if self._ends or self._disposed:
             return
-        now = monotonic()
         with self._gate:
-            gathered, before, self._last_put = self._gathered, self._last_put, now
-            if now - before < _QUICK and len(gathered) < _MOST_GATHERED and (self._gathers or self._gather()):
-                gathered.append(item)
-                return
+            gathered = self._gathered
             gathered.append(item)
+            waits = len(gathered) < self._most_gathered and self._drain is not None
+            if waits and (len(gathered) > 1 or at_end_of_batch(self._queue_gathered)):
+                return
         self._queue_gathered()
-
-    def _gather(self) -> bool:
-        """Have what is gathered queued at the end of the batch that is being delivered; False if none is."""
-        self._gathers = at_end_of_batch(self._queue_gathered)
-        return self._gathers
 
     def put_all(self, items: Sequence[Any]) -> None:
         if not self._ends and not self._disposed:
@@ -143,7 +137,7 @@ class _Buffer(DisposableBase):
 
     def _queue_gathered(self) -> None:
         with self._gate:  # and no longer: what is lost is told to the caller's function
-            gathered, self._gathered, self._gathers = self._gathered, [], False
+            gathered, self._gathered = self._gathered, []
             if not gathered or self._disposed:
                 return
             lost = self._items.put_all(gathered) if len(gathered) > 1 else self._items.put(gathered[0])
@@ -211,7 +205,7 @@ class _Buffer(DisposableBase):
         finally:
             if self._drain is runs:
                 self._drain = None
-        if self._items or self._ends:  # came since it was looked at
+        if self._items or self._gathered or self._ends:  # came since it was looked at
             self._drain_later()
 
     def _deliver(self) -> None:
@@ -219,7 +213,7 @@ class _Buffer(DisposableBase):
         while not self._disposed:
             ends = self._ends  # looked at first: what was queued before the end is queued by now
             ended = bool(ends)
-            some = items.take_some(self._most_at_once)
+            some = items.take_some(self._most_at_once) or self._take_gathered()
             if not some:
                 if ended:
                     self.dispose()
@@ -229,6 +223,17 @@ class _Buffer(DisposableBase):
                 if self._disposed:
                     return
                 on_next(item)
+
+    def _take_gathered(self) -> list[Any]:
+        """What follows an empty queue."""
+        if not self._gathered:
+            return []
+        with self._gate:
+            some = self._items.take_some(self._most_at_once)  # queued meanwhile
+            if not some:
+                some = self._gathered[: self._most_at_once]
+                del self._gathered[: self._most_at_once]
+            return some
 
 
 class _DrainThread:

@@ -99,13 +99,15 @@ class DeliveredBatch:
 
 
 class _Here(threading.local):
-    """What this thread delivers now.
+    """What this thread delivers now, and sends.
 
     Attributes:
         batch: of several messages; else None.
+        sent: whether anything was sent since somebody last looked.
     """
 
     batch: DeliveredBatch | None = None
+    sent = False
 
 
 HERE: Final = _Here()

@@ -183,12 +183,14 @@ def check_flag(name: str, value: bool) -> bool:
     return value
 
 
-def check_spin(name: str, seconds: float) -> float:
-    """``seconds``, if a thread may look for so long; raises ``InvalidOption``."""
+def check_spin(name: str, seconds: float | str) -> float | Literal["auto"]:
+    """``seconds``, if a thread may look for so long, or "auto"; raises ``InvalidOption``."""
+    if isinstance(seconds, str) and seconds == "auto":
+        return "auto"
     if not is_number(seconds) or not 0 <= seconds <= _LONGEST_SPIN:
         raise InvalidOption(
-            f"{name} is how many seconds to look for messages before sleeping, 0 to {_LONGEST_SPIN:g}, such as 0.0002; "
-            f"not {shown(seconds)}"
+            f"{name} is how many seconds to look for messages before sleeping, 0 to {_LONGEST_SPIN:g}, such as 0.0002, "
+            f'or "auto"; not {shown(seconds)}'
         )
     return float(seconds)
 

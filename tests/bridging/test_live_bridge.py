@@ -49,7 +49,7 @@ def test_a_process_ends_with_a_bridge_open() -> None:
         "import rx_multicast_ipc as ipc\n"
         "from reactivex import operators as ops\n"
         "bridge = ipc.bridge(ipc.Group.of(), ipc.Group.of(61088, '239.255.7.7'), takeover=0.2)\n"
-        "ipc.run(bridge.roles.pipe(ops.take(2)), timeout=30)\n"
+        "ipc.run(bridge.roles.pipe(ops.take(2)), timeout=60)\n"
         "print(bridge.role)"
     )
     assert finish(python(code)) == "carrying\n"

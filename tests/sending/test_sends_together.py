@@ -54,7 +54,7 @@ def deliver(channel: ipc.Channel, count: int = COUNT) -> None:
 
 
 def heard(channel: ipc.Channel, count: int) -> list[bytes]:
-    return [run(channel.wait_for_message(timeout=20)).data for _ in range(count)]
+    return [run(channel.wait_for_message()).data for _ in range(count)]
 
 
 def forward(messages: rx.Observable[ipc.Message], out: ipc.Channel) -> None:

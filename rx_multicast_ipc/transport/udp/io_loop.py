@@ -11,20 +11,17 @@ import weakref
 from collections.abc import Callable
 from contextlib import suppress
 from functools import partial
-from typing import Final
+from typing import Final, Literal
 
 from ...channel_options import ChannelOptions
 from ...subscribing import deadlocks
 from ...subscribing.subscriber_errors import HERE, report
-from .io_thread import IoThread, Lazy
+from .io_thread import SOON, IoThread, Lazy
 
 _log = logging.getLogger("rx_multicast_ipc")
 
 _SAME: Final = 50e-6
 """Seconds between two times that are told apart: asyncio's timers are coarser."""
-
-_SOON: Final = 10e-3
-"""Seconds that lazy work may wait: an alarm, and a turn for it, cost more than a send."""
 
 Loop = asyncio.AbstractEventLoop
 
@@ -35,7 +32,7 @@ def io_thread(
     lazy: Lazy,
     run_lazy: Callable[[], object],
     failed: Callable[[BaseException], None],
-    spin: float = 0.0,
+    spin: float | Literal["auto"] = 0.0,
 ) -> IoThread:
     """The thread of a channel with these options, or what they ask for in its place. See :class:`IoThread`."""
     loop = options["read_on"]
@@ -237,7 +234,7 @@ class IoLoop(IoThread):
     def _look_soon(self) -> None:
         """Have a turn taken before long, for what may wait a moment."""
         if not self._looks_soon:
-            self._set_alarm(time.monotonic() + _SOON)
+            self._set_alarm(time.monotonic() + SOON)
             self._looks_soon = True
 
     def _set_alarm(self, due: float) -> None:

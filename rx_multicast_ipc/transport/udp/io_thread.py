@@ -10,12 +10,14 @@ from collections import deque
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from functools import partial
-from typing import Final, Protocol
+from typing import Final, Literal, Protocol
 
 from ...channel_scheduler import DeliveringScheduler
 from ...subscribing.subscriber_errors import DeliveringThread, is_for_the_caller, report
+from ..delivered_batch import HERE
 from . import pollers
 from .pollers import Poller, Reader, Waker
+from .polling import Polling
 
 _FINE = 3e-3
 """Seconds until a timer that are waited for to the microsecond: a paced transfer sends as much less at a time."""
@@ -23,11 +25,11 @@ _FINE = 3e-3
 _LONGEST_WAIT = 3600.0
 """Seconds: the system calls that wait take no more than some weeks."""
 
-_SOON = 1e-3
-"""Seconds that lazy work may wait."""
+SOON: Final = 10e-3
+"""Seconds that lazy work may wait which nobody waits for: a turn for it costs more than a send, and delays answers."""
 
-_OFTEN = 5e-3
-"""Seconds between two turns of lazy work that are worth looking for more. (epoll takes 2 ms for one.)"""
+_OFTEN = 50e-3
+"""Seconds between two turns of lazy work that are worth looking for more."""
 
 _MOST_FAILURES = 10
 """Exceptions that may come while the failure of the thread is told."""
@@ -37,6 +39,9 @@ _WORTH_IT = 8
 
 _GATHER = 100e-6
 """Seconds to let those arrive: a wake-up costs more than a message, as for network cards' interrupts."""
+
+_BURST = 3
+"""Turns that other threads ask for one at the heels of the other, with nothing read between: more are on their way."""
 
 
 _yield: Callable[[], None] = getattr(os, "sched_yield", partial(time.sleep, 0))
@@ -83,7 +88,7 @@ class IoThread:
         name: the thread's name, for debuggers and profilers.
         lazy: whether there is work that may wait a moment, see :meth:`run_soon`.
         run_lazy: does it all, but first calls :meth:`run_posted`, so that nothing overtakes what was posted before.
-        spin: seconds to go on looking, after something was read, before it sleeps: what comes then finds it awake.
+        spin: how long to poll before it sleeps, see :class:`Polling`: what comes meanwhile finds it awake.
         failed: called on the thread, once, with what kept it from going on: an asynchronous exception, or a descriptor
             that somebody else closed. What reads, timers and actions raise is reported, and does not.
     """
@@ -94,10 +99,10 @@ class IoThread:
         lazy: Lazy = NOTHING,
         run_lazy: Callable[[], object] = _nobody,
         failed: Callable[[BaseException], None] = report,
-        spin: float = 0.0,
+        spin: float | Literal["auto"] = 0.0,
     ) -> None:
         self._name = name
-        self._spin = spin
+        self._spin: float | Literal["auto"] = spin
         self._lazy = lazy
         self._run_lazy = run_lazy
         self._failed = failed
@@ -113,7 +118,10 @@ class IoThread:
         self._asleep = False
         self._looks_by_itself = False
         self._last_lazy = 0.0
-        self._read_lately = False
+        self._asked = False
+        self._last_asked = 0.0
+        self._in_a_row = 0
+        self._polling = Polling(self._spin)
         self._watched: set[socket.socket] = set()
         self.posted: deque[Callable[[], object]] = deque()
 
@@ -159,10 +167,14 @@ class IoThread:
     def run_soon(self, awaited: Callable[[], bool]) -> None:
         """Have what may wait a moment done by then; from any thread.
 
-        Where this happens often and what comes of it is not awaited, the thread looks by itself once in a millisecond
-        or two, and is not woken each time.
+        Where this happens often and nobody awaits what comes of it, the thread looks by itself a hundred times a second
+        and is not woken each time. Where it is awaited and happens in bursts, the thread gathers as it does for what it
+        reads.
         """
-        if not self._looks_by_itself or awaited():
+        if not self._looks_by_itself or self._lazy.crowded:
+            self._wake()
+        elif not self._asked and not self.is_current and awaited():
+            self._asked = True
             self._wake()
 
     def catch_up(self) -> None:
@@ -171,10 +183,10 @@ class IoThread:
         Between reading and delivering, so that a message never overtakes what was asked for before it was sent.
         """
         if self._lazy.pending:
-            self._run_lazy()  # and what was posted before it
             now = time.monotonic()
-            self._looks_by_itself = now - self._last_lazy < _OFTEN
+            self._looks_by_itself = now - self._last_lazy < _OFTEN  # first, so that who asks meanwhile knows
             self._last_lazy = now
+            self._run_lazy()  # and what was posted before it
         if self.posted:
             self.run_posted()
 
@@ -255,14 +267,17 @@ class IoThread:
         self._asleep = True  # before the last look at what there is to do
         due = 0.0 if self.posted else self.scheduler.until_next()
         pause = due
-        if self._looks_by_itself:
-            pause = _SOON if due is None else min(due, _SOON)
-        elif self._lazy.pending:
+        asked, self._asked = self._asked, False
+        if self._lazy.pending and (asked or not self._looks_by_itself):
             pause = 0.0
+        elif self._looks_by_itself:
+            pause = SOON if due is None else min(due, SOON)
         events: list[tuple[int, int]] = []
-        if self._spin and self._read_lately and pause != 0.0:
-            events = self._look(poller, pause)
-            pause = None if pause is None else max(0.0, pause - self._spin)
+        polling = self._polling
+        if polling.until > 0.0 and pause != 0.0:
+            began = time.perf_counter()
+            events = self._poll(poller, pause)
+            pause = None if pause is None else max(0.0, pause - (time.perf_counter() - began))
         if not events:
             if pause and due is not None and due < _FINE and not self.scheduler.next_is_coarse:
                 events = poller.wait_finely(pause)
@@ -271,11 +286,25 @@ class IoThread:
         self._asleep = False
         if not events and not self._lazy.pending:
             self._looks_by_itself = False
+        woke = time.perf_counter()
         read = self._work(poller, events)
-        self._read_lately = read > 0
+        if HERE.sent or polling.watches:
+            sent, HERE.sent = HERE.sent, False
+            polling.turned(woke, time.perf_counter(), read=read > 0, sent=sent)
         if 1 < read < _WORTH_IT:
             time.sleep(_GATHER)
+        if read:
+            self._in_a_row = 0
+        elif asked or self._asked:
+            self._gather_asked(woke)
         return self._poller is poller
+
+    def _gather_asked(self, woke: float) -> None:
+        """Let what other threads ask for gather, if they ask for one turn after the other; told when this one began."""
+        self._in_a_row = self._in_a_row + 1 if woke - self._last_asked < _GATHER else 0
+        if self._in_a_row >= _BURST:
+            time.sleep(_GATHER)
+        self._last_asked = time.perf_counter()
 
     def _work(self, poller: Poller, events: list[tuple[int, int]]) -> int:
         """Read, and run what is due; how many messages that was."""
@@ -307,15 +336,16 @@ class IoThread:
             raise error
         report(error)
 
-    def _look(self, poller: Poller, pause: float | None) -> list[tuple[int, int]]:
-        """What comes before it sleeps. Meanwhile it is woken as if it slept, which ends the look."""
-        now = time.monotonic()
-        until = now + (self._spin if pause is None else min(self._spin, pause))
+    def _poll(self, poller: Poller, pause: float | None) -> list[tuple[int, int]]:
+        """What comes before it sleeps. Meanwhile it is woken as if it slept, which ends this."""
+        now = time.perf_counter()  # monotonic() has steps of 15.6 ms on Windows up to Python 3.12
+        until = self._polling.until if pause is None else min(self._polling.until, now + pause)
         while now < until:
             if events := poller.wait(0.0):
                 return events
             _yield()  # to whoever is to send it and has no other core
-            now = time.monotonic()
+            now = time.perf_counter()
+        self._polling.missed()
         return []
 
     def _fail(self, poller: Poller, error: BaseException) -> None:

@@ -35,10 +35,10 @@ class Outlet(SendingSocket):
     Args:
         group, nics, receive_buffer, own, from_group: as for :class:`SendingSocket`.
         thread: runs what waited for a full buffer.
-        hear_own: called, on the sending thread, once something was put there.
 
     Attributes:
         lock: held while the socket is in use, so that it is not closed, and its number reused, under a call.
+        hear_own: called, on the sending thread, when something waits in ``own``.
     """
 
     def __init__(
@@ -48,7 +48,6 @@ class Outlet(SendingSocket):
         receive_buffer: int,
         thread: IoThread,
         own: OwnMessages | None = None,
-        hear_own: Callable[[], None] = lambda: None,
         *,
         from_group: bool = False,
     ) -> None:
@@ -58,7 +57,7 @@ class Outlet(SendingSocket):
         self._shut = False
         self._gathered = GatheredSends()
         self._gathered_later = False
-        self._hear_own = hear_own
+        self.hear_own: Callable[[], None] = _nobody
 
     def send(self, payload: bytes, destination: Address | None = None) -> None:
         """See :meth:`rx_multicast_ipc.transport.Transport.send`."""
@@ -74,8 +73,9 @@ class Outlet(SendingSocket):
                     except BlockingIOError:
                         pass
             if is_out:
+                HERE.sent = True
                 if self._own.pending:
-                    self._hear_own()
+                    self.hear_own()
                 return
         self._send_when_possible(payload, destination)
 
@@ -109,8 +109,9 @@ class Outlet(SendingSocket):
                     break
             deadline = deadline or time.monotonic() + _SEND_WAIT
             self._wait_until_writable(deadline, destination, full)
+        HERE.sent = True
         if self._own.pending:
-            self._hear_own()
+            self.hear_own()
 
     def send_many(self, payloads: Sequence[bytes]) -> None:
         """See :meth:`rx_multicast_ipc.transport.Transport.send_many`."""
@@ -132,7 +133,7 @@ class Outlet(SendingSocket):
                         sent += 1
             finally:
                 if self._own.pending:
-                    self._hear_own()
+                    self.hear_own()
         except BaseException as error:
             note_sent(error, sent + together.payloads)
             raise
@@ -160,7 +161,7 @@ class Outlet(SendingSocket):
         """See :meth:`rx_multicast_ipc.transport.delivered_batch.Gathers.send_gathered`."""
         told = self._send_gathered()
         if self._own.pending:
-            self._hear_own()
+            self.hear_own()
         tell(told)
 
     def gathers_for(self, whose: Gathered) -> bool:
@@ -233,7 +234,7 @@ class Outlet(SendingSocket):
             except BlockingIOError:
                 self.when_writable(partial(self._send_rest, payload, copies))
         if self._own.pending:
-            self._hear_own()
+            self.hear_own()
 
     def _wait_until_writable(self, deadline: float, destination: Address | None, full: OSError) -> None:
         waits = may_wait()
@@ -244,3 +245,6 @@ class Outlet(SendingSocket):
             self.refused += 1
             raise send_failed(self._group, destination, full) from full
         wait_until_writable(self.socket, remaining)
+
+
+def _nobody() -> None: ...
