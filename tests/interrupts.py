@@ -77,29 +77,30 @@ def interrupted_at(place: int, action: Callable[[], object], handler: Callable[[
     """By the caller: where in it a Python function was called last, by its own name."""
 
     def on_call(frame: FrameType, event: str, _: object) -> Any:
-        caller, name = frame.f_back, frame.f_code.co_name
+        code, caller = frame.f_code, frame.f_back
         if (
             caller is not None
             and caller.f_code.co_filename.startswith(_PACKAGE)
-            and not name.startswith("__")
-            and _called_name(caller.f_code, caller.f_lasti) == name
+            and not code.co_name.startswith("__")
+            and _called_name(caller.f_code, caller.f_lasti) == code.co_name
         ):
             called[caller] = caller.f_lasti
-        if not frame.f_code.co_filename.startswith(_PACKAGE):
+        if not code.co_filename.startswith(_PACKAGE):
             return None
         frame.f_trace_opcodes = True
-        return on_opcode
+        places = _places(code)
 
-    def on_opcode(frame: FrameType, event: str, _: object) -> Any:
-        nonlocal passed
-        if event == "opcode":
-            call = _places(frame.f_code).get(frame.f_lasti)
+        def on_opcode(frame: FrameType, event: str, _: object) -> Any:
+            nonlocal passed
+            call = places.get(frame.f_lasti) if event == "opcode" else None
             if call is not None and (call < 0 or not call <= called.pop(frame, -1) < frame.f_lasti):
                 passed += 1
                 if passed == place:
                     sys.settrace(None)
                     frame.f_trace = None
                     handler()
+            return on_opcode
+
         return on_opcode
 
     before, collects = sys.gettrace(), gc.isenabled()
@@ -114,3 +115,14 @@ def interrupted_at(place: int, action: Callable[[], object], handler: Callable[[
         if collects:
             gc.enable()
     return passed >= place
+
+
+def interrupted_often(first: int, pause: int, action: Callable[[], object]) -> int:
+    """Run ``action`` with Ctrl-C at that place, and again with Ctrl-C after ``pause`` places, until it ends by itself.
+
+    Returns how often it was interrupted.
+    """
+    times, place = 0, first
+    while interrupted_at(place, action):
+        times, place = times + 1, pause
+    return times

@@ -66,10 +66,11 @@ class OwnMessages:
         if self._size + size > self._capacity and self.crowded:
             self.dropped += len(payloads)
             return
-        send = payloads, size, sender, interface, time.time()
+        put = (payloads, size, sender, interface, time.time())
+        # No call from here on, so that Ctrl-C, or a signal handler that raises, comes before all of it or after.
+        self._sends += (put,)
         self._size += size
         self.pending = self._wanted
-        self._sends.append(send)
 
     def put_back(self, payloads: Sequence[bytes], *, was_put: bool = True) -> None:
         """Take away what was put lately, for it was not sent after all.
@@ -79,13 +80,16 @@ class OwnMessages:
             was_put: whether :meth:`put` came to its end.
         """
         sends = self._sends
-        for place in range(len(sends) - 1, -1, -1):  # the last, unless a signal handler has sent since
-            if sends[place][0] is payloads:
-                self._size -= sends[place][1]
-                del sends[place]
-                self.pending = self._wanted and bool(sends)
-                return
-        if was_put:  # and dropped
+        place = len(sends) - 1
+        while place >= 0 and sends[place][0] is not payloads:  # a signal handler has sent since
+            place -= 1
+        if place >= 0:
+            size = sends[place][1]
+            del sends[place]  # no call from here on
+            self._size -= size
+            if not sends:
+                self.pending = False
+        elif was_put:  # and dropped
             self.dropped -= len(payloads)
 
     def take(self) -> list[Message]:
