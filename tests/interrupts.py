@@ -51,19 +51,22 @@ def interrupted_at(place: int, action: Callable[[], object], handler: Callable[[
     passed = 0
 
     def on_call(frame: FrameType, event: str, _: object) -> Any:
-        if not frame.f_code.co_filename.startswith(_PACKAGE):
+        code = frame.f_code
+        if not code.co_filename.startswith(_PACKAGE):
             return None
         frame.f_trace_opcodes = True
-        return on_opcode
+        places = _places(code)
 
-    def on_opcode(frame: FrameType, event: str, _: object) -> Any:
-        nonlocal passed
-        if event == "opcode" and frame.f_lasti in _places(frame.f_code):
-            passed += 1
-            if passed == place:
-                sys.settrace(None)
-                frame.f_trace = None
-                handler()
+        def on_opcode(frame: FrameType, event: str, _: object) -> Any:
+            nonlocal passed
+            if event == "opcode" and frame.f_lasti in places:
+                passed += 1
+                if passed == place:
+                    sys.settrace(None)
+                    frame.f_trace = None
+                    handler()
+            return on_opcode
+
         return on_opcode
 
     before = sys.gettrace()
@@ -75,3 +78,14 @@ def interrupted_at(place: int, action: Callable[[], object], handler: Callable[[
     finally:
         sys.settrace(before)
     return passed >= place
+
+
+def interrupted_often(first: int, pause: int, action: Callable[[], object]) -> int:
+    """Run ``action`` with Ctrl-C at that place, and again with Ctrl-C after ``pause`` places, until it ends by itself.
+
+    Returns how often it was interrupted.
+    """
+    times, place = 0, first
+    while interrupted_at(place, action):
+        times, place = times + 1, pause
+    return times

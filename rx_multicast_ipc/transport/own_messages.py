@@ -66,15 +66,20 @@ class OwnMessages:
         if self._size + size > self._capacity and self.crowded:
             self.dropped += len(payloads)
             return
+        put = (payloads, size, sender, interface, time.time())
+        # No call from here on, so that Ctrl-C, or a signal handler that raises, comes before all of it or after.
+        self._sends += (put,)
         self._size += size
-        self._sends.append((payloads, size, sender, interface, time.time()))
         self.pending = self._wanted
 
     def put_back(self, payloads: Sequence[bytes]) -> None:
         """Take away what was put last, if it is this, for it was not sent after all."""
         if self._sends and self._sends[-1][0] is payloads:
-            self._size -= self._sends.pop()[1]
-            self.pending = self._wanted and bool(self._sends)
+            size = self._sends[-1][1]
+            del self._sends[-1]  # no call from here on
+            self._size -= size
+            if not self._sends:
+                self.pending = False
         else:
             self.dropped -= len(payloads)
 

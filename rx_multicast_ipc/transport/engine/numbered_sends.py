@@ -105,6 +105,10 @@ class NumberedSends(Generic[E_contra]):
         A message that was refused takes no number.
         """
         if self.is_in_use_here:
+            if publish is not None:
+                raise WouldBlock(
+                    "a signal handler interrupted a send of this channel; it goes on as soon as that has ended"
+                )
             self._post(partial(self.send, payloads, destination))
             return
         limit = self._connection.payload_limit
