@@ -55,10 +55,10 @@ _T = TypeVar("_T")
 class Channel:
     """One process's end of a multicast group: what it hears, and ways to speak. Made by :func:`open_channel`.
 
-    Everything is delivered on one thread, the channel's I/O thread, serially. Messages to the group keep their order of
-    arrival, and so do direct ones; the two kinds come by different sockets. Subscribers that bring an asyncio
-    scheduler (``await`` does) are served on their loop instead. A channel is a context manager, ``with`` and
-    ``async with``, that closes it at the end.
+    Everything is delivered on one thread, serially: the channel's I/O thread, or with ``read_on="loop"`` that of an
+    event loop. Messages to the group keep their order of arrival, and so do direct ones; the two kinds come by
+    different sockets. Subscribers that bring an asyncio scheduler (``await`` does) are served on their loop. A channel
+    is a context manager, ``with`` and ``async with``, that closes it at the end.
     """
 
     def __init__(

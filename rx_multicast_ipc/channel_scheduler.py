@@ -131,7 +131,10 @@ class TimerScheduler(MonotonicTime, PeriodicScheduler):
         heap = self._heap
         try:
             due, _, timer = heap[0]
-            return timer.coarse and all(another[0] > due + COARSE for another in heap[1:3])  # no others come second
+            latest = due + COARSE
+            return (  # looked at before each wait: no others than these come second
+                timer.coarse and (len(heap) < 2 or heap[1][0] > latest) and (len(heap) < 3 or heap[2][0] > latest)
+            )
         except IndexError:  # another thread cancelled it
             return False
 

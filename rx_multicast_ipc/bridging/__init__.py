@@ -6,6 +6,6 @@
 """
 
 from .bridge import Bridge, bridge
-from .values import BridgeRole, BridgeStatistics
+from .role_and_statistics import BridgeRole, BridgeStatistics
 
 __all__ = ["Bridge", "BridgeRole", "BridgeStatistics", "bridge"]

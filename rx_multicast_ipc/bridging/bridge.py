@@ -21,9 +21,9 @@ from ..validation.arguments import check_count, check_seconds, shown
 from .carrier import Carrier
 from .end_table import EndTable
 from .machine import BridgeMachine, ControlPackets
+from .role_and_statistics import BridgeRole, BridgeStatistics
 from .segment import OpensEnds, Segment
 from .side import BridgeSide
-from .values import BridgeRole, BridgeStatistics
 
 _log = logging.getLogger("rx_multicast_ipc")
 

@@ -7,7 +7,6 @@ import weakref
 from collections.abc import Callable, Sequence
 from queue import SimpleQueue
 from threading import Lock, RLock
-from time import monotonic
 from typing import Any, Final, TypeVar
 
 from reactivex import Observable
@@ -31,11 +30,8 @@ _MOST_AT_ONCE: Final = 1024
 
 _PART: Final = 64
 
-_QUICK: Final = 200e-6
-"""Seconds between two items of a batch that are queued together: so that none waits for a slow neighbour's call."""
-
 _MOST_GATHERED: Final = 256
-"""Items that are queued together."""
+"""Items that are queued together, or as many as the capacity, if that is less."""
 
 
 def on_backpressure_buffer(
@@ -92,7 +88,13 @@ def on_backpressure_buffer(
 
 
 class _Buffer(DisposableBase):
-    """Filled on the source's thread, emptied on a scheduler or a thread of its own, one drain at a time."""
+    """Filled on the source's thread, emptied on a scheduler or a thread of its own, one drain at a time.
+
+    How this works. While a drain is under way, the items of a batch are gathered: to queue many together costs less.
+    They are queued at the end of the batch, and a drain that has emptied the queue takes them from where they are, so
+    that none waits for a slow neighbour, who is called between two items. An item is gathered before it is looked
+    whether there is a drain, and a drain has ended before it looks for what was gathered; so none is overlooked.
+    """
 
     def __init__(
         self,
@@ -108,7 +110,7 @@ class _Buffer(DisposableBase):
         self._most_at_once = max(1, min(_MOST_AT_ONCE, items.capacity // _PART))
         self._gate = RLock()  # a signal handler may be the source while its thread is
         self._gathered: list[Any] = []
-        self._last_put = 0.0
+        self._most_gathered = min(_MOST_GATHERED, items.capacity)
         self._draining = Lock()  # acquired without waiting, for a signal handler may be the source
         self._disposed = False
         self.source = SerialDisposable()
@@ -116,15 +118,14 @@ class _Buffer(DisposableBase):
         self._scheduler = scheduler
 
     def put(self, item: Any) -> None:
-        """Queue ``item``, together with those that follow closely in the batch that is being delivered."""
+        """Queue ``item``, at once or together with those that follow in the batch that is being delivered."""
         if self._ends or self._disposed:
             return
-        now = monotonic()
         with self._gate:
-            gathered, before, self._last_put = self._gathered, self._last_put, now
+            gathered = self._gathered
             gathered.append(item)
-            follows = now - before < _QUICK and len(gathered) < _MOST_GATHERED
-            if follows and (len(gathered) > 1 or at_end_of_batch(self._queue_gathered)):
+            waits = len(gathered) < self._most_gathered and self._draining.locked()
+            if waits and (len(gathered) > 1 or at_end_of_batch(self._queue_gathered)):
                 return
         self._queue_gathered()
 
@@ -180,7 +181,7 @@ class _Buffer(DisposableBase):
             self._deliver()
         finally:
             self._draining.release()
-        if self._items or self._ends:  # came since it was looked at
+        if self._items or self._gathered or self._ends:  # came since it was looked at
             self._drain_later()
 
     def _deliver(self) -> None:
@@ -188,7 +189,7 @@ class _Buffer(DisposableBase):
         while not self._disposed:
             ends = self._ends  # looked at first: what was queued before the end is queued by now
             ended = bool(ends)
-            some = items.take_some(self._most_at_once)
+            some = items.take_some(self._most_at_once) or self._take_gathered()
             if not some:
                 if ended:
                     self.dispose()
@@ -203,6 +204,17 @@ class _Buffer(DisposableBase):
                 self.dispose()
                 detach(self._observer.on_error, error)
                 return
+
+    def _take_gathered(self) -> list[Any]:
+        """What follows an empty queue."""
+        if not self._gathered:
+            return []
+        with self._gate:
+            some = self._items.take_some(self._most_at_once)  # queued meanwhile
+            if not some:
+                some = self._gathered[: self._most_at_once]
+                del self._gathered[: self._most_at_once]
+            return some
 
 
 class _DrainThread:

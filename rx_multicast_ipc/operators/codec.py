@@ -9,7 +9,6 @@ from reactivex import Observable
 from reactivex.abc import DisposableBase, ObserverBase, SchedulerBase
 from reactivex.disposable import CompositeDisposable, Disposable
 
-from ..errors import DecodeFailed
 from ..message import Message, Received
 from ..payload_codecs import Codec, Format, format_of
 from ..subscribing.decode_errors import OnDecodeError, decode_error_handler, flush_log
@@ -82,10 +81,8 @@ def decode(
                 try:
                     value = decoder(message.data)
                 except Exception as error:
-                    failure = DecodeFailed(message, error)
-                    failure.__cause__ = error
                     try:
-                        handle(failure)
+                        handle(message, error)
                     except Exception as raised:
                         observer.on_error(raised)
                 else:

@@ -5,12 +5,13 @@ from __future__ import annotations
 import sys
 import threading
 from collections import deque
-from collections.abc import Callable, Generator, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager
 from typing import Any, Final, Generic, TypeVar, cast
 
 from ..errors import BufferOverflow
 from ..message import Message
+from .loss_counting import Count, counted_by_sources
 from .overflow import Overflow
 
 _T = TypeVar("_T")
@@ -36,30 +37,6 @@ def bytes_of_messages(items: Sequence[Any]) -> int | None:
     """Of all payloads together; None if not every item is one message."""
     sizes = [len(item.data) for item in items if type(item) is Message]
     return sum(sizes) if len(sizes) == len(items) else None
-
-
-class _Here(threading.local):
-    queue: BoundedQueue[Any] | None = None
-    """The queue that is being subscribed on this thread."""
-
-
-_here = _Here()
-
-
-def count_losses_of(count: Callable[[int], None]) -> None:
-    """Have ``count`` told how many messages the queue loses that is being subscribed right now, if one is."""
-    if _here.queue is not None:
-        _here.queue.counts.append(count)
-
-
-@contextmanager
-def counted_elsewhere() -> Generator[None]:
-    """What is subscribed to within the block counts none of the losses of the queue that is being subscribed."""
-    outer, _here.queue = _here.queue, None
-    try:
-        yield
-    finally:
-        _here.queue = outer
 
 
 class BoundedQueue(Generic[_T]):
@@ -111,20 +88,11 @@ class BoundedQueue(Generic[_T]):
         self._messages = 0
         self._bytes = 0
         self._discarded = 0
-        self.counts: list[Callable[[int], None]] = []
-        """Told of each loss: how many messages."""
+        self.counts: list[Count] = []
 
-    @contextmanager
-    def counted_by_source(self) -> Generator[None]:
-        """What is subscribed to within the block also counts what this queue loses from then on.
-
-        So that losses behind operators are in the statistics of the channel that the messages came from.
-        """
-        outer, _here.queue = _here.queue, self
-        try:
-            yield
-        finally:
-            _here.queue = outer
+    def counted_by_source(self) -> AbstractContextManager[None]:
+        """What is subscribed to within the block also counts what this queue loses from then on."""
+        return counted_by_sources(self.counts)
 
     @property
     def discarded(self) -> int:

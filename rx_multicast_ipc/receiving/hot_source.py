@@ -17,8 +17,8 @@ from ..subscribing.ended_retries import EndsRetries
 from ..subscribing.subscriber_errors import detach, report, tell_all
 from ..validation.arguments import check_subscriber
 from .async_iteration import HotObservable
-from .bounded_queue import count_losses_of
 from .event_loop_delivery import LoopObserver, loop_of
+from .loss_counting import count_losses
 
 _T = TypeVar("_T")
 
@@ -167,7 +167,7 @@ class HotSource(EndsRetries, HotObservable[_T]):
                     self._all[subscriber] = None
                     self.observed = True
                     self._subscribers = None
-                    count_losses_of(self._count_discarded)
+                    count_losses(self._count_discarded)
                     return Disposable(lambda: self._remove(subscriber))
         self.refuse(observer, refusal or self._refusal() or ChannelClosed(), scheduler)
         return Disposable()

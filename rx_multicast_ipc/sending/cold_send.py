@@ -197,7 +197,8 @@ def end_of(port: int | Address, address: str | None) -> tuple[int, str]:
     if isinstance(port, tuple):
         if address is not None or len(port) != 2:
             raise InvalidAddress(
-                f"an end is one address and one port, (address, port) or port, address; not {shown(port)}"
+                "name one address and one port: send(data, message.sender), or send(data, port, address); not "
+                f"{shown(port)}"
             )
         address, port = port
     if isinstance(port, str) and isinstance(address, int):

@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from reactivex import Observable
 
-from ..errors import DecodeFailed
 from ..message import Message, Received
 from ..payload_codecs import Codec, Format
 from ..receiving.async_iteration import HotObservable
@@ -125,10 +124,8 @@ class Topic(Generic[_T]):
         if not isinstance(error, Exception):  # sys.exit() in a codec costs other topics nothing
             detach(self._end_subscribers, error)
             return
-        failure = DecodeFailed(message, error)
-        failure.__cause__ = error
         try:
-            self._handle(failure)
+            self._handle(message, error)
         except Exception as raised:
             self._end_subscribers(raised)
         except BaseException as raised:

@@ -100,7 +100,7 @@ def test_a_time_out_without_a_message_is_code_1(port: int) -> None:
 
 
 def test_a_time_out_after_messages_is_code_0_unless_more_were_asked_for(listen: Listen, channel: ipc.Channel) -> None:
-    enough = listen("--timeout", 3)
+    enough = listen("--timeout", PATIENCE / 7)
     say(channel, "one")
     assert end(enough)[0] == 0
     missing = listen("--timeout", 1, "--count", 2)

@@ -14,7 +14,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from reactivex.testing import TestScheduler
 
-from rx_multicast_ipc.cli.doctor.peer_exchange import Exchange, Numbers, Silence
+from rx_multicast_ipc.cli.doctor.peer import Numbers
+from rx_multicast_ipc.cli.doctor.peer_exchange import Exchange, Silence
 from rx_multicast_ipc.cli.doctor.peer_findings import findings_of
 from rx_multicast_ipc.cli.doctor.system_facts import System
 from rx_multicast_ipc.cli.ping_figures import Figures

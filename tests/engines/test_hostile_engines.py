@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from reactivex import operators as ops
 
 import rx_multicast_ipc as ipc
 from rx_multicast_ipc.transport.engine.nats import subjects, wire
@@ -27,12 +28,14 @@ NESTED = b"[" * 100_000
 REPLIES = [
     *(b"", b"x", b"_rxn.", b"_rxn.\xc2\xb2", b"_rxn." + NINES, b"_rxn.-.5", b"_rxn.1.2.3", b"_rxn.a.b.c.d.e"),
     *(b"_rx.x.ack.1.2", b"$JS.ACK.a.b.1.2.3.4.5", b"$JS.ACK.a.b.1." + b".".join([NINES] * 4), b"$JS.FC.x"),
+    b"spoken.$JS.FC.x",
 ]
 
 HEADERS = [
     *(b"", b"NATS/1.0\r\n\r\n", b"NATS/1.0 100\r\n\r\n", b"NATS/1.0 \xb2\xb2\xb2\r\n\r\n", b"NATS/1.0 100", b"x" * 50),
     *(b"NATS/1.0 100\r\nNats-Last-Consumer: %b\r\n\r\n" % last for last in (b"9" * 5000, b"-1", b"\xc2\xb2", b"x")),
     *(b"NATS/1.0 100\r\nNats-Consumer-Stalled: %b\r\n\r\n" % to for to in (b"spoken.to", b"spoken.to 6\nab")),
+    b"NATS/1.0 100\r\nNats-Consumer-Stalled: spoken.$JS.FC.x\r\n\r\n",
     b"NATS/1.0 100\r\nNats-Consumer-Stalled: $JS.FC.x 0\tspoken.to\r\n\r\n",
 ]
 
@@ -189,6 +192,17 @@ def test_nothing_that_is_sent_to_a_history_ends_it_or_is_sent_on(streams: NatsSe
         seen.subscription.dispose()
         raw.publish(b"spoken.by.nobody.else")
         assert ear.next()[0] == b"spoken.by.nobody.else"
+
+
+def test_a_history_answers_the_flow_control_of_its_server(streams: NatsServer, port: int) -> None:
+    make_stream(streams.url, "HISTORY", "rx.>")
+    with ipc.open_channel(port, interface=streams.url) as channel, RawClient(streams) as ear:
+        run(channel.broadcast_all([bytes(1 << 17)] * 64))  # several times what a server sends before it asks
+        run(channel.broadcast("end", acknowledged=True))
+        ear.subscribe(b"$JS.FC.>")
+        assert run(ipc.messages(port, interface=streams.url, since="all", until_now=True).pipe(ops.count())) == 65
+        subject, _, payload = ear.next()
+        assert (subject[:15], payload) == (b"$JS.FC.HISTORY.", b"")
 
 
 @pytest.mark.parametrize("said", SAID, ids=lambda said: ascii(said[:40]))

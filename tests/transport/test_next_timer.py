@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import time
 from itertools import count
 
+from rx_multicast_ipc.channel_scheduler import COARSE, TimerScheduler
 from rx_multicast_ipc.testing import VirtualClock
 from rx_multicast_ipc.transport.next_timer import NextTimer
 
@@ -22,3 +24,52 @@ def test_what_is_told_again_after_ctrl_c_is_called() -> None:
         assert called, f"interrupted at place {place}, nobody calls"
         if not reached:
             break
+
+
+class Waiting:
+    """A timer, and how its thread waits for it."""
+
+    def __init__(self) -> None:
+        self.now = time.monotonic()
+        self.scheduler = TimerScheduler(lambda: None)
+        self.timer = NextTimer(self.scheduler, lambda: None)
+
+    def call_at(self, pause: float, *, exact: bool) -> None:
+        self.timer.call_at(self.now + pause, self.now, exact=exact)
+
+    @property
+    def is_coarse(self) -> bool:
+        self.scheduler.next_due()  # which lets go of timers that were cancelled
+        return self.scheduler.next_is_coarse
+
+    @property
+    def pause(self) -> float:
+        return self.timer.due - self.now
+
+
+def test_a_time_that_is_to_be_kept_soon_after_one_that_may_be_late_is_kept() -> None:
+    waiting = Waiting()
+    waiting.call_at(0.002, exact=False)
+    assert waiting.is_coarse
+    waiting.call_at(0.003, exact=True)
+    assert not waiting.is_coarse
+    assert waiting.pause <= 0.003
+
+
+def test_a_time_that_may_be_late_makes_none_late_that_is_to_be_kept() -> None:
+    waiting = Waiting()
+    waiting.call_at(0.003, exact=True)
+    waiting.call_at(0.002, exact=False)
+    assert not waiting.is_coarse
+    assert waiting.pause <= 0.003
+
+
+def test_a_time_that_is_far_off_may_be_late_until_it_is_near() -> None:
+    waiting = Waiting()
+    waiting.call_at(0.01, exact=True)
+    assert waiting.is_coarse
+    waiting.call_at(0.01 + 2 * COARSE, exact=True)
+    assert waiting.is_coarse
+    waiting.now += 0.009
+    waiting.call_at(0.001, exact=True)
+    assert not waiting.is_coarse

@@ -68,5 +68,5 @@ def _lines(finding: Finding) -> Iterator[str]:
         yield from textwrap.wrap(
             f"means: {finding.means}", _WIDTH, initial_indent=_INDENT, subsequent_indent=f"{_INDENT}       "
         )
-    for step in finding.mend:  # unbroken, to be copied
-        yield f"{_INDENT}mend:  {step}"
+    for step in finding.fix:  # unbroken, to be copied
+        yield f"{_INDENT}fix:   {step}"

@@ -9,7 +9,7 @@ from typing import Any, Final, Generic, NamedTuple, TypeVar
 from reactivex import Observable
 from reactivex.abc import DisposableBase, ObserverBase, SchedulerBase
 
-from ...errors import DecodeFailed, InvalidPayload
+from ...errors import InvalidPayload
 from ...message import Message
 from ...payload_codecs import Codec, Format, PayloadFormat
 from ...receiving.async_iteration import HotObservable
@@ -99,10 +99,8 @@ class LatestValue(HotObservable[_T], Generic[_T]):
             try:
                 value = self._codec.decode(held.data)
             except Exception as error:
-                failure = DecodeFailed(held, error)
-                failure.__cause__ = error
                 try:
-                    self._handle(failure)
+                    self._handle(held, error)
                 except Exception as raised:
                     observer.on_error(raised)
             else:

@@ -14,7 +14,7 @@ from ...transport import Hears
 from .broken_promise import expect, raises
 from .process_rules import send_until_accepted, send_until_heard
 from .rule import rule
-from .transport_rig import End, Rig
+from .transport_rig import PATIENCE, End, Rig
 
 
 @rule
@@ -128,7 +128,7 @@ def close_waits_for_the_delivery_under_way(rig: Rig) -> None:
     def deliver_slowly(_: Message) -> None:
         delivering.set()
         if threading.get_ident() != main:
-            release.wait(5.0)
+            release.wait(PATIENCE)
             order.append("delivered")
 
     def close() -> None:

@@ -6,8 +6,10 @@ import socket
 import threading
 import time
 from collections.abc import Callable, Iterable, Iterator
+from contextlib import suppress
 from functools import partial
 from itertools import repeat
+from random import SystemRandom
 from unittest import SkipTest
 
 from ...channel_events import ChannelEvent
@@ -27,6 +29,10 @@ _wait_a_little = partial(time.sleep, 0.002)
 
 _TURNS = 4000
 """The same where time is virtual: how often it is passed."""
+
+_NAMED = range(10_000, 32_000)
+"""Ports below those that systems give to sockets which name none (from 32768 or 49152 on). Such a one could get the
+port between the look and its use, and on Windows would not share it with a group's."""
 
 
 class Rig:
@@ -236,8 +242,11 @@ class End:
         self.ends.append(fault)
 
 
-def free_port() -> int:
-    """A UDP port that nobody uses."""
-    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
+def free_port(*, other_than: int = 0) -> int:
+    """A UDP port that nobody uses, nor will without naming it."""
+    for port in SystemRandom().sample(_NAMED, 100):  # tests may seed the usual one
+        with suppress(OSError), socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
+            probe.bind(("", port))
+            if port != other_than:
+                return port
+    raise OSError("no UDP port was found that nobody uses")

@@ -17,12 +17,12 @@ from ...option_values.reliable import Reliable
 from .acknowledgements import Acknowledgements
 from .announcements import Announcements
 from .incoming import Incoming
+from .incoming_streams import IncomingStreams, Key
 from .outgoing import Outgoing
 from .outgoing_streams import OutgoingStreams
 from .packet_codec import pack, parse
 from .packets import Beat, Bye, Data, Datagram, MalformedPacket, Packet, Status
 from .reassembly import Event
-from .senders import Key, Senders
 
 _ALONE: Final = 0.5
 """Seconds without an answer to any of five announcements, after which nobody is there."""
@@ -63,7 +63,7 @@ class Endpoint:
         packet_of: see :meth:`Outgoing.packet_of`, of the stream to the group.
         beats: of the stream to the group; once one is due before :attr:`due`, :meth:`note_sent` is to be called.
         stream_of: the stream that is heard of a :class:`Key`, or of a plain tuple of the same. What its
-            :meth:`Incoming.take_next` takes is to be delivered; then :meth:`look_for_status` is called if that is owed.
+            :meth:`Incoming.take_next` takes is to be delivered; :meth:`look_for_status` follows if it owes enough.
         acknowledgements: who has what was sent to the group.
         due: when one of the streams has something to send, if nothing happens before.
     """
@@ -72,7 +72,7 @@ class Endpoint:
         self.events: list[Event] = []
         self._outgoing = OutgoingStreams(options, packet_size, random, now)
         self._to_group = self._outgoing.to_group
-        self._senders = Senders(self.events, options, room, random, now)
+        self._senders = IncomingStreams(self.events, options, room, random, now)
         # Not wrapped: between a message and its answer each call counts.
         self.packet_of = self._to_group.packet_of
         self.beats = self._to_group.beats

@@ -86,7 +86,7 @@ class EndpointDriver:
         due = endpoint.timer()
         if self.awaiting:
             due = min(due, self.awaiting.look(now))
-        if due < self.timer.due:
+        if due < self.timer.at_the_latest:
             self.timer.call_at(due, now, exact=endpoint.hurries)
 
     def keep_time(self, now: float) -> None:

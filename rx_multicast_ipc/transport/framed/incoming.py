@@ -18,7 +18,7 @@ from .early_packets import EarlyPackets
 from .packets import WINDOW_LIMIT, Beat, Data, Status
 from .reassembly import Event, Reassembly
 from .repair_requests import LONGEST_TRIP, MissingPackets
-from .status_timing import StatusTiming
+from .status_timing import AT_MOST, FOR_EACH, StatusTiming
 
 _DOUBTS_AFTER: Final = 4
 """Requests in a row without an answer, after which the sender has to confirm what it said."""
@@ -137,20 +137,14 @@ class Incoming:
     def take_next(self, number: int, size: int, now: float) -> bool:
         """Whether a packet that holds one message is the next one, and nothing is missing: it is to be delivered.
 
-        Once it is, the status is to be looked at, if it owes that. Nothing else is called: an answer waits for this.
+        Once it is, the status is to be looked at, if it owes enough. Nothing else is called: an answer waits for this.
         """
-        if number != self.number or self._known >= number or self._messages.parts is not None:
+        if number != self.number or self._known >= number or self._messages.parts is not None or self.left:
             return False
         self.number = number + 1
-        self._known = self._missing.listed = number  # so nothing is held, or missing, either
+        self._known = number  # so nothing is held, or missing, either
         self._known_at = self.heard_at = now
-        self._missing.in_vain = 0
-        self.left = False
-        status = self.status
-        status.packets += 1
-        status.bytes += size
-        if status.packets >= status.look_after:
-            status.owes_a_look = True
+        self.status.owed += size + FOR_EACH if size < AT_MOST - FOR_EACH else AT_MOST
         return True
 
     def on_data(self, data: Data, origin: Any, now: float) -> None:
@@ -241,7 +235,7 @@ class Incoming:
 
     def last_status(self, now: float) -> list[Status]:
         """What is to be told to the sender by a receiver that leaves: what it has, if that was not told yet."""
-        if not self.status.packets or not self.settled:
+        if not self.status.owed or not self.settled:
             return []
         self.status.on_told()
         ago = now - self._known_at

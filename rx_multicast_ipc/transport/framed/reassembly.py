@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any, Final, NamedTuple
 
 from ...message import Address
-from .message_bodies import LENGTH_SIZE, length_in, messages_of
+from .bundles_and_fragments import LENGTH_SIZE, length_in, messages_of
 from .packets import BEGIN, END, WHOLE, Data, MalformedPacket
 
 _BROKEN_OFF: Final = "the sender broke off"

@@ -131,4 +131,4 @@ class MissingPackets:
         for number in numbers:
             del self._numbers[number]
         if not self._numbers:
-            self.at = math.inf
+            self.at, self.in_vain = math.inf, 0

@@ -40,7 +40,10 @@ class SendCalls:
     ) -> None:
         self.sent = self.sent_bytes = self.refused = 0
         self._driver = driver
+        self._now = driver.now
         self._endpoint = driver.endpoint
+        self._packet_of = driver.endpoint.packet_of
+        self._beats = driver.endpoint.beats
         self._queue = driver.queue
         self._transport = transport
         self._group = transport.group
@@ -52,12 +55,26 @@ class SendCalls:
 
     def send(self, payload: bytes, destination: Address | None = None) -> None:
         """See :meth:`rx_multicast_ipc.transport.Transport.send`."""
-        if self.is_in_use_here:
+        lock, outlet, queue = self._driver.lock, self._outlet, self._queue
+        if lock._is_owned():  # pyright: ignore  # see `is_in_use_here`
             self._send_later((payload,), destination)
             return
-        if destination is None:
-            with self._driver.lock:
-                if self._send_at_once(payload):
+        if destination is None:  # at once, if nothing is in the way
+            with lock:
+                now, packet = self._now(), None
+                if not (outlet.packets or queue.is_stopped) and (not self._echo or queue.has_room):
+                    packet = self._packet_of(payload, now)
+                if packet is not None:
+                    outlet.send_now(packet)
+                    # The rest is done while it is on its way; nothing that answers is taken before the lock is free.
+                    self.sent += 1
+                    self.sent_bytes += len(payload)
+                    if self._echo:
+                        queue.put_own((payload,), self._transport.sender_address)
+                        queue.post()
+                    if self._beats.at < self._endpoint.due:
+                        self._endpoint.note_sent()
+                        self._driver.keep_time(now)
                     return
         self.send_all((payload,), destination)
 
@@ -114,29 +131,6 @@ class SendCalls:
                     self.refused += 1
                     raise _with_count(SendFailed(f"nothing can be sent to {self._group}: the window stays full"), sent)
                 driver.waiters.wait(min(0.1, deadline - time.monotonic()))
-
-    def _send_at_once(self, payload: bytes) -> bool:
-        """Send a message to the group, if nothing is in its way; with the lock."""
-        outlet, queue, driver, endpoint = self._outlet, self._queue, self._driver, self._endpoint
-        if outlet.packets or outlet.is_sending or queue.is_stopped or len(payload) > self._limit:
-            return False
-        if self._echo and not queue.has_room:
-            return False
-        now = driver.now()
-        packet = endpoint.packet_of(payload, now)
-        if packet is None:
-            return False
-        outlet.send_now(packet)
-        # What follows is done while the packet is on its way; nothing that answers it is taken before the lock is free.
-        self.sent += 1
-        self.sent_bytes += len(payload)
-        if self._echo:
-            queue.put_own((payload,), self._transport.sender_address)
-            queue.post()
-        if endpoint.beats.at < endpoint.due:
-            endpoint.note_sent()
-            driver.keep_time(now)
-        return True
 
     def _offer(self, payloads: Sequence[bytes], destination: Address | None) -> int:
         """Pass on what there is room for, up to one that is too large; returns how many."""

@@ -176,12 +176,13 @@ class FramedTransport(PacketTransport):
         if self._deliver is None:
             if self._queue.holds_more_than(self._buffer):  # as a full receive buffer
                 return
-        elif self._takes_at_once and not self.packets.shows_data and (taken := self._arrivals.take_at_once(batch)):
-            batch = batch[taken:]
-            if not batch:
+        elif self._takes_at_once and not self.packets.shows_data:
+            taken = self._arrivals.take_at_once(batch)
+            if taken == len(batch):
                 if self._closed:
                     self._go_on_ending()
                 return
+            batch = batch[taken:]
         if not self._notice.told:
             self._notice.look(batch[0])
         self.packets.arrive(batch, self._take)

@@ -34,10 +34,10 @@ class Outlet(SendingSocket):
     Args:
         group, nics, receive_buffer, own, from_group: as for :class:`SendingSocket`.
         thread: runs what waited for a full buffer.
-        hear_own: called, on the sending thread, once something was put there.
 
     Attributes:
         lock: held while the socket is in use, so that it is not closed, and its number reused, under a call.
+        hear_own: called, on the sending thread, when something waits in ``own``.
     """
 
     def __init__(
@@ -47,7 +47,6 @@ class Outlet(SendingSocket):
         receive_buffer: int,
         thread: IoThread,
         own: OwnMessages | None = None,
-        hear_own: Callable[[], None] = lambda: None,
         *,
         from_group: bool = False,
     ) -> None:
@@ -57,7 +56,7 @@ class Outlet(SendingSocket):
         self._shut = False
         self._gathered = GatheredSends()
         self._gathered_later = False
-        self._hear_own = hear_own
+        self.hear_own: Callable[[], None] = _nobody
 
     def send(self, payload: bytes, destination: Address | None = None) -> None:
         """See :meth:`rx_multicast_ipc.transport.Transport.send`."""
@@ -75,7 +74,7 @@ class Outlet(SendingSocket):
             if is_out:
                 HERE.sent = True
                 if self._own.pending:
-                    self._hear_own()
+                    self.hear_own()
                 return
         self._send_when_possible(payload, destination)
 
@@ -111,7 +110,7 @@ class Outlet(SendingSocket):
             self._wait_until_writable(deadline, destination, full)
         HERE.sent = True
         if self._own.pending:
-            self._hear_own()
+            self.hear_own()
 
     def send_many(self, payloads: Sequence[bytes]) -> None:
         """See :meth:`rx_multicast_ipc.transport.Transport.send_many`."""
@@ -134,7 +133,7 @@ class Outlet(SendingSocket):
             raise
         finally:
             if self._own.pending:
-                self._hear_own()
+                self.hear_own()
 
     def send_soon(self, payload: bytes, whose: Gathered = NOBODY_LOOKS) -> bool:
         """See :meth:`rx_multicast_ipc.transport.delivered_batch.Gathers.send_soon`."""
@@ -159,7 +158,7 @@ class Outlet(SendingSocket):
         """See :meth:`rx_multicast_ipc.transport.delivered_batch.Gathers.send_gathered`."""
         told = self._send_gathered()
         if self._own.pending:
-            self._hear_own()
+            self.hear_own()
         tell(told)
 
     def when_writable(self, action: Callable[[], None]) -> None:
@@ -226,7 +225,7 @@ class Outlet(SendingSocket):
             except BlockingIOError:
                 self.when_writable(partial(self._send_rest, payload, copies))
         if self._own.pending:
-            self._hear_own()
+            self.hear_own()
 
     def _wait_until_writable(self, deadline: float, destination: Address | None, full: OSError) -> None:
         waits = may_wait()
@@ -237,3 +236,6 @@ class Outlet(SendingSocket):
             self.refused += 1
             raise send_failed(self._group, destination, full) from full
         wait_until_writable(self.socket, remaining)
+
+
+def _nobody() -> None: ...

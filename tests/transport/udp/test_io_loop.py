@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import gc
 import os
+import selectors
 import signal
 import socket
 import sys
@@ -13,6 +14,7 @@ import time
 import weakref
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from datetime import timedelta
 from typing import Any
 
@@ -23,11 +25,12 @@ from reactivex.scheduler.eventloop import AsyncIOScheduler
 
 import rx_multicast_ipc as ipc
 from rx_multicast_ipc.transport import Transport
+from rx_multicast_ipc.transport.udp import pollers
 from rx_multicast_ipc.transport.udp.io_loop import IoLoop
 from rx_multicast_ipc.transport.udp.io_thread import NOTHING
 
 from ...event_loops import endless_loop, on_loop
-from ...helpers import PATIENCE, Seen, divide_by_zero, finish, nothing_left_behind, python, raw_sender, run
+from ...helpers import PATIENCE, Seen, divide_by_zero, finish, needs_linux, nothing_left_behind, python, raw_sender, run
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="no event loop there can watch several sockets as one")
 
@@ -329,27 +332,62 @@ def test_a_loop_does_not_spin(port: int) -> None:
     on_loop(main())
 
 
-class WithoutReaders(asyncio.SelectorEventLoop):
-    """A loop that cannot watch descriptors, as the default one of Windows."""
+class LikeKqueue(pollers.Selector):
+    """Stays ready for one look more than there is something to read.
 
-    def add_reader(self, fd: Any, callback: Any, *args: Any) -> None:
-        raise NotImplementedError
+    So does a kqueue(2) that another one watches: an event that stands for as long as a socket has something to read is
+    queued again as it is told, and found to be over by the next look alone (``knote_process`` in bsd/kern/kern_event.c
+    of the kernel of macOS).
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.looks = 0
+        self._told = os.eventfd(0, os.EFD_NONBLOCK)
+        self._selector.register(self._told, selectors.EVENT_READ)
+
+    def wait(self, seconds: float | None) -> list[tuple[int, int]]:
+        self.looks += 1
+        with suppress(BlockingIOError):
+            os.eventfd_read(self._told)
+        events = super().wait(seconds)
+        if events:
+            os.eventfd_write(self._told, 1)
+        return events
+
+    wait_finely = wait
+
+    def close(self) -> None:
+        super().close()
+        os.close(self._told)
 
 
-def test_where_the_loop_cannot_watch_sockets_a_thread_reads_and_that_is_said(
-    port: int, caplog: pytest.LogCaptureFixture
+@needs_linux
+def test_a_poller_that_is_ready_once_too_often_costs_a_look_and_no_more(
+    port: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    made: list[LikeKqueue] = []
+
+    def make() -> LikeKqueue:
+        made.append(LikeKqueue())
+        return made[-1]
+
     async def main() -> None:
         async with ipc.open_channel(port, read_on="loop") as channel:
-            seen = Seen(channel.messages)
-            await channel.broadcast("x")
-            await soon(lambda: seen.values)
-            assert threading.get_ident() not in seen.threads
-            assert (await channel.wait_for_message(timeout=PATIENCE)).text == "x"
+            seen, sender = Seen(channel.messages), other_program(port)
+            for number in range(20):
+                sender.send(b"%d" % number)
+                await soon(lambda number=number: len(seen.values) > number)
+            sender.close()
+            assert seen.threads == {threading.get_ident()}
+            for _ in range(1000):
+                await asyncio.sleep(0)
+            assert [int(message.text) for message in seen.values] == list(range(20))
+            assert made[-1].looks < 200
 
-    with asyncio.Runner(loop_factory=WithoutReaders) as runner:
-        runner.run(main())
-    assert "WithoutReaders cannot watch" in caplog.text
+    monkeypatch.setattr(pollers, "new_poller", make)
+    on_loop(main())
+    assert len(made) == 1
 
 
 # Exceptions

@@ -278,6 +278,17 @@ def test_what_another_program_joined_on_another_interface_is_not_heard() -> None
     assert told(FOREIGN_JOIN, LINK) == "here 1\n"
 
 
+@needs_namespaces
+def test_on_macos_the_group_of_all_hosts_is_heard_on_its_interface_alone() -> None:
+    """There the kernel gives it to every socket of the port; so does Linux where IP_MULTICAST_ALL stays as it was."""
+    as_macos = """
+from rx_multicast_ipc.transport.udp import group_socket, socket_plans
+group_socket.PLATFORM = "darwin"
+socket_plans.MULTICAST_ALL["IPv4"] = "IPPROTO_IP", "IP_MULTICAST_LOOP"  # which is nothing to who listens
+"""
+    assert told_apart(as_macos + FOREIGN_JOIN.replace("224.0.2.1", "224.0.0.1"), LINK) == "here 1\n"
+
+
 NETWORK = """
 import rx_multicast_ipc as ipc
 for options in OPTIONS:

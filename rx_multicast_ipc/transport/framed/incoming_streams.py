@@ -46,7 +46,7 @@ class Key(NamedTuple):
     direct: bool
 
 
-class Senders:
+class IncomingStreams:
     """The streams that an end hears.
 
     Args:
@@ -58,6 +58,7 @@ class Senders:
 
     Attributes:
         refused: packets of streams that there was no place for.
+        get: gives the stream of a :class:`Key`, or of a plain tuple of the same; None if it is not heard.
     """
 
     def __init__(self, events: list[Event], options: Reliable, room: int, random: Random, now: float) -> None:
@@ -68,6 +69,7 @@ class Senders:
         self._random = random
         self._opened_at = now
         self._streams: dict[tuple[Hashable, int, bool], Incoming] = {}
+        self.get = self._streams.get
         self._earlier: OrderedDict[tuple[Hashable, int, bool], int] = OrderedDict()
         self._asked = self._repaired = self._holes = 0
         self._most_bytes = 2 * options.largest + 2 * options.keep
@@ -77,10 +79,6 @@ class Senders:
 
     def streams(self) -> ValuesView[Incoming]:
         return self._streams.values()
-
-    def get(self, key: tuple[Hashable, int, bool]) -> Incoming | None:
-        """The stream of a :class:`Key`, or of a plain tuple of the same."""
-        return self._streams.get(key)
 
     @property
     def asked(self) -> int:
