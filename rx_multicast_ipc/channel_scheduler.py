@@ -69,6 +69,7 @@ class TimerScheduler(MonotonicTime, PeriodicScheduler):
         self._heap: list[tuple[float, int, _Timer]] = []
         self._count = 0
         self._cancelled = 0
+        self._wakes = False
 
     def schedule(self, action: ScheduledAction[_TState], state: _TState | None = None) -> DisposableBase:
         return self._add(time.monotonic(), action, state)
@@ -176,13 +177,19 @@ class TimerScheduler(MonotonicTime, PeriodicScheduler):
         self, due: float, action: ScheduledAction[Any], state: Any, *, coarse: bool = False, until_done: bool = False
     ) -> DisposableBase:
         timer = _Timer(self, action, state, coarse, until_done)
-        with self._lock:
-            self._count = number = self._count + 1
-            self._drop_dead_heads()
-            heapq.heappush(self._heap, (due, number, timer))
-            first_due, _, first = self._heap[0]
-        if first is timer or (first.coarse and not coarse and due < first_due + COARSE):
-            self._wake()
+        try:
+            with self._lock:
+                self._count = number = self._count + 1
+                self._drop_dead_heads()
+                heapq.heappush(self._heap, (due, number, timer))
+                first_due, _, first = self._heap[0]
+                is_first = first is timer or (first.coarse and not coarse and due < first_due + COARSE)
+                wakes, self._wakes = is_first or self._wakes, False
+            if wakes:
+                self._wake()
+        except BaseException:  # of a signal handler: the next one that is added wakes the owner
+            self._wakes = True
+            raise
         return timer
 
     def _drop_dead_heads(self) -> list[tuple[float, int, _Timer]]:

@@ -72,15 +72,24 @@ class OwnMessages:
         self._size += size
         self.pending = self._wanted
 
-    def put_back(self, payloads: Sequence[bytes]) -> None:
-        """Take away what was put last, if it is this, for it was not sent after all."""
-        if self._sends and self._sends[-1][0] is payloads:
-            size = self._sends[-1][1]
-            del self._sends[-1]  # no call from here on
+    def put_back(self, payloads: Sequence[bytes], *, was_put: bool = True) -> None:
+        """Take away what was put lately, for it was not sent after all.
+
+        Args:
+            payloads: these very ones.
+            was_put: whether :meth:`put` came to its end.
+        """
+        sends = self._sends
+        place = len(sends) - 1
+        while place >= 0 and sends[place][0] is not payloads:  # a signal handler has sent since
+            place -= 1
+        if place >= 0:
+            size = sends[place][1]
+            del sends[place]  # no call from here on
             self._size -= size
-            if not self._sends:
+            if not sends:
                 self.pending = False
-        else:
+        elif was_put:  # and dropped
             self.dropped -= len(payloads)
 
     def take(self) -> list[Message]:
