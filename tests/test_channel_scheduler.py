@@ -5,6 +5,7 @@ import threading
 import time
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
+from itertools import count as count_up
 from random import Random
 
 import pytest
@@ -16,6 +17,7 @@ import rx_multicast_ipc as ipc
 from rx_multicast_ipc.channel_scheduler import TimerScheduler
 
 from .helpers import PATIENCE, Seen, divide_by_zero, run
+from .interrupts import interrupted_at
 from .wall_clock import WallClock
 
 
@@ -282,3 +284,51 @@ def test_scheduling_from_many_threads_loses_nothing(timers: TimerScheduler) -> N
         thread.join()
     timers.run_due(1000)
     assert sum(ran) == 4000
+
+
+def test_ctrl_c_amid_running_what_is_due_loses_no_timer(clock: list[float]) -> None:
+    for place in count_up(1):
+        clock[0] = 1000.0
+        scheduler = TimerScheduler(lambda: None)
+        ran: list[int] = []
+        for number in range(3):
+            scheduler.schedule_relative(
+                number / 10, lambda _scheduler, _state, number=number, ran=ran: ran.append(number)
+            )
+        scheduler.schedule_relative(0.05, lambda _scheduler, _state, ran=ran: ran.append(9)).dispose()
+        clock[0] = 1001.0
+        reached = interrupted_at(place, lambda scheduler=scheduler: scheduler.run_due(1001.0))
+        scheduler.run_due(1001.0)
+        assert ran == [0, 1, 2], f"interrupted at place {place}"
+        assert scheduler.next_due() is None
+        if not reached:
+            assert place > 10
+            break
+
+
+def test_what_runs_until_it_is_done_runs_again_if_ctrl_c_comes_amid_it_and_only_then(clock: list[float]) -> None:
+    scheduler = TimerScheduler(lambda: None)
+    ran: list[str] = []
+
+    def interrupted(_scheduler: object, _state: object) -> None:
+        ran.append("interrupted")
+        if len(ran) == 1:
+            raise KeyboardInterrupt
+
+    def failing(_scheduler: object, _state: object) -> None:
+        ran.append("failed")
+        raise ValueError
+
+    reported: list[BaseException] = []
+    before = ipc.set_unhandled_error_hook(reported.append)
+    try:
+        scheduler.schedule_exactly(0.0, interrupted)
+        with pytest.raises(KeyboardInterrupt):
+            scheduler.run_due(1000.0)
+        scheduler.schedule_coarsely(0.0, failing)
+        for _ in range(3):
+            scheduler.run_due(1000.0)
+    finally:
+        ipc.set_unhandled_error_hook(before)
+    assert ran == ["interrupted", "interrupted", "failed"]
+    assert [type(error) for error in reported] == [ValueError]

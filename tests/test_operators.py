@@ -4,6 +4,7 @@ import dataclasses
 import gc
 import threading
 from collections.abc import Callable, Sequence
+from itertools import count
 from random import Random
 from typing import Annotated, Any, Literal
 
@@ -23,10 +24,10 @@ from rx_multicast_ipc.operators import Format, backpressure_buffer
 from rx_multicast_ipc.receiving.bounded_queue import BoundedQueue
 from rx_multicast_ipc.receiving.overflow import OverflowName
 from rx_multicast_ipc.testing import Marbles, VirtualClock
-from rx_multicast_ipc.transport.delivered_batch import DeliveredBatch
+from rx_multicast_ipc.transport.delivered_batch import HERE, DeliveredBatch
 
 from .helpers import Seen, divide_by_zero, nothing_left_behind, wait_until
-from .interposed_lock import InterposedLock, Moment
+from .interrupts import interrupted_at
 from .wall_clock import WallClock
 
 
@@ -433,31 +434,35 @@ class TestOnBackpressureBuffer:
         source.on_completed()
         assert sorted(seen.wait_for_end().values) == sorted([*range(2000)] * 4)
 
-    def test_what_comes_as_a_drain_ends_is_delivered(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        scheduler = TestScheduler()
-        source: Subject[int] = Subject()
-        reached = Moment(lambda: source.on_next(2))
-        monkeypatch.setattr(backpressure_buffer, "Lock", lambda: InterposedLock(reached, lambda: None))
-        seen = Seen(source.pipe(ipc.operators.on_backpressure_buffer(9, scheduler=scheduler)))
-        source.on_next(1)
-        reached.armed = True
-        scheduler.start()
-        assert seen.values == [1, 2]
-
-    def test_what_is_gathered_as_a_drain_ends_is_delivered(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        scheduler, values, heard = TestScheduler(), Subject[int](), list[int]()
-        reached = Moment(lambda: values.on_next(2))
-        monkeypatch.setattr(backpressure_buffer, "Lock", lambda: InterposedLock(reached, lambda: None))
-        buffer = ipc.operators.on_backpressure_buffer(1000, scheduler=scheduler)
-        values.pipe(ops.map(lambda value: value), buffer).subscribe(heard.append)
-
-        def deliver() -> None:
-            values.on_next(1)
-            reached.armed = True
+    def test_what_comes_anywhere_in_a_drain_is_delivered(self) -> None:
+        for place in count(1):
+            scheduler = TestScheduler()
+            source: Subject[int] = Subject()
+            seen = Seen(source.pipe(ipc.operators.on_backpressure_buffer(9, scheduler=scheduler)))
+            source.on_next(1)
+            reached = interrupted_at(place, scheduler.start, lambda source=source: source.on_next(2))
             scheduler.start()
-            assert heard == [1, 2]
+            assert seen.values == [1, 2][: 1 + reached]
+            if not reached:
+                break
 
-        deliver_together(deliver)
+    def test_what_is_gathered_anywhere_in_a_drain_is_delivered(self) -> None:
+        def reaches(place: int) -> bool:
+            scheduler, values, heard = TestScheduler(), Subject[int](), list[int]()
+            buffer = ipc.operators.on_backpressure_buffer(1000, scheduler=scheduler)
+            values.pipe(ops.map(lambda value: value), buffer).subscribe(heard.append)
+            reached: list[bool] = []
+
+            def deliver() -> None:
+                values.on_next(1)
+                reached.append(interrupted_at(place, scheduler.start, lambda: values.on_next(2)))
+                scheduler.start()
+                assert heard == [1, 2][: 1 + reached[0]]
+
+            deliver_together(deliver)
+            return reached[0]
+
+        assert next(place for place in count(1) if not reaches(place)) > 10
 
     def test_what_waits_is_bounded_in_bytes(self) -> None:
         scheduler = TestScheduler()
@@ -495,10 +500,11 @@ class TestOnBackpressureBuffer:
 
 def deliver_together(deliver: Callable[[], object]) -> None:
     """Call what delivers a batch of several messages."""
-    batch = DeliveredBatch()
+    HERE.batch = batch = DeliveredBatch()
     try:
         deliver()
     finally:
+        HERE.batch = None
         batch.end()
 
 

@@ -10,7 +10,7 @@ from collections.abc import Generator, Sequence
 from contextlib import contextmanager, suppress
 from functools import partial
 from importlib import import_module
-from typing import Final, Protocol, cast
+from typing import Final, Protocol, TextIO, cast
 
 from ..errors import InvalidArgument, MulticastError
 from . import exit_codes
@@ -58,6 +58,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """
     with ended_by_signals() as signals:
         code = _code_of(sys.argv[1:] if arguments is None else arguments)
+    try:
+        if sys.stderr:
+            sys.stderr.flush()
+    except OSError:  # with what could not be told before
+        _forget(sys.stderr)
     return exit_codes.of_signal(signals[0]) if signals else code
 
 
@@ -67,7 +72,7 @@ def _code_of(arguments: Sequence[str]) -> int:
         if sys.stdout:
             sys.stdout.flush()
     except BrokenPipeError:
-        _forget_output()
+        _forget(sys.stdout)
         return exit_codes.OK
     except KeyboardInterrupt:
         return exit_codes.INTERRUPTED
@@ -76,7 +81,7 @@ def _code_of(arguments: Sequence[str]) -> int:
     except MulticastError as error:
         return _fail(error, exit_codes.FAILED)
     except OSError as error:
-        _forget_output()  # it may be what refused
+        _forget(sys.stdout)  # it may be what refused
         reason = error.strerror or error
         return _fail(f"{error.filename}: {reason}" if error.filename else reason, exit_codes.FAILED)
     except MemoryError:
@@ -144,7 +149,7 @@ def _fail(reason: object, code: int) -> int:
     return code
 
 
-def _forget_output() -> None:
-    """Point standard output at nothing, so that the interpreter's flush at exit does not fail."""
-    with suppress(OSError, AttributeError), open(os.devnull, "wb") as nowhere:
-        os.dup2(nowhere.fileno(), sys.stdout.fileno())
+def _forget(stream: TextIO | None) -> None:
+    """Point standard output or error at nothing, so that the interpreter's flush at exit does not fail."""
+    with suppress(OSError, AttributeError, ValueError), open(os.devnull, "wb") as nowhere:
+        os.dup2(nowhere.fileno(), cast("TextIO", stream).fileno())

@@ -5,8 +5,9 @@ from __future__ import annotations
 import threading
 import weakref
 from collections.abc import Callable, Sequence
+from functools import partial
 from queue import SimpleQueue
-from threading import Lock, RLock
+from threading import RLock
 from typing import Any, Final, TypeVar
 
 from reactivex import Observable
@@ -111,7 +112,8 @@ class _Buffer(DisposableBase):
         self._gate = RLock()  # a signal handler may be the source while its thread is
         self._gathered: list[Any] = []
         self._most_gathered = min(_MOST_GATHERED, items.capacity)
-        self._draining = Lock()  # acquired without waiting, for a signal handler may be the source
+        self._drain: object = None
+        """The one that is to come or under way; None if there is none."""
         self._disposed = False
         self.source = SerialDisposable()
         self._thread = _DrainThread(self) if scheduler is None else None
@@ -124,7 +126,7 @@ class _Buffer(DisposableBase):
         with self._gate:
             gathered = self._gathered
             gathered.append(item)
-            waits = len(gathered) < self._most_gathered and self._draining.locked()
+            waits = len(gathered) < self._most_gathered and self._drain is not None
             if waits and (len(gathered) > 1 or at_end_of_batch(self._queue_gathered)):
                 return
         self._queue_gathered()
@@ -135,11 +137,10 @@ class _Buffer(DisposableBase):
 
     def _queue_gathered(self) -> None:
         with self._gate:  # and no longer: what is lost is told to the caller's function
-            gathered = self._gathered
+            gathered, self._gathered = self._gathered, []
             if not gathered or self._disposed:
                 return
             lost = self._items.put_all(gathered) if len(gathered) > 1 else self._items.put(gathered[0])
-            gathered.clear()
         self._go_on(lost)
 
     def _go_on(self, lost: Sequence[Any]) -> None:
@@ -167,20 +168,43 @@ class _Buffer(DisposableBase):
             self._thread.end()
 
     def _drain_later(self) -> None:
-        if not self._disposed and self._draining.acquire(blocking=False):
-            try:
-                if self._thread is not None:
-                    self._thread.run(self._drain)
-                elif self._scheduler is not None:
-                    self._scheduler.schedule(lambda _scheduler, _state: self._drain())
-            except DisposedException:  # a scheduler that is gone runs nothing more
-                self.dispose()
-
-    def _drain(self) -> None:
+        if self._drain is not None or self._disposed:
+            return
+        drain = object()
         try:
+            with self._gate:
+                if self._drain is None:
+                    self._drain = drain
+            if self._drain is drain:
+                self._schedule(partial(self._run, drain))
+        except DisposedException:  # a scheduler that is gone runs nothing more
+            self.dispose()
+        except BaseException:  # of a signal handler: the next item has another one come
+            if self._drain is drain:
+                self._drain = None
+            raise
+
+    def _schedule(self, action: Callable[[], None]) -> None:
+        if self._thread is not None:
+            self._thread.run(action)
+        elif self._scheduler is not None:
+            self._scheduler.schedule(lambda _scheduler, _state: action())
+
+    def _run(self, drain: object) -> None:
+        runs = object()
+        try:
+            with self._gate:
+                if self._drain is drain:
+                    self._drain = runs
+            if self._drain is not runs:
+                return  # a signal handler raised as it was scheduled, and another one is to come
             self._deliver()
+        except BaseException as error:
+            self.dispose()
+            detach(self._observer.on_error, error)
         finally:
-            self._draining.release()
+            if self._drain is runs:
+                self._drain = None
         if self._items or self._gathered or self._ends:  # came since it was looked at
             self._drain_later()
 
@@ -195,15 +219,10 @@ class _Buffer(DisposableBase):
                     self.dispose()
                     ends[0]()
                 return
-            try:
-                for item in some:
-                    if self._disposed:
-                        return
-                    on_next(item)
-            except BaseException as error:
-                self.dispose()
-                detach(self._observer.on_error, error)
-                return
+            for item in some:
+                if self._disposed:
+                    return
+                on_next(item)
 
     def _take_gathered(self) -> list[Any]:
         """What follows an empty queue."""

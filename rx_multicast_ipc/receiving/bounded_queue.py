@@ -7,6 +7,7 @@ import threading
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager
+from itertools import repeat, starmap
 from typing import Any, Final, Generic, TypeVar, cast
 
 from ..errors import BufferOverflow
@@ -18,6 +19,8 @@ _T = TypeVar("_T")
 
 QUEUE_BYTES: Final = 64 * 1024 * 1024
 """Bytes that a queue holds unless it is told otherwise."""
+
+_NOTHING: Final[Any] = object()
 
 Weight = tuple[int, int]
 """Messages and bytes of one item."""
@@ -159,41 +162,93 @@ class BoundedQueue(Generic[_T]):
 
     def take_some(self, most: int) -> list[_T]:
         """The oldest items, so many at most; none if there are none."""
+        some: list[_T] = []
+        self.move_some(most, some)
+        return some
+
+    def move_some(self, most: int, to: list[_T]) -> None:
+        """Move the oldest items, so many at most, to the end of a list.
+
+        A signal handler that raises meanwhile leaves each of them in one of both.
+        """
         with self._lock:
-            items, runs = self._items, self._runs
-            if len(items) <= most:
-                some = list(items)
-                self.clear()
-                return some
-            some: list[_T] = []
-            while len(some) < most:
-                run = runs[0]
-                if isinstance(run, list) and run[0] > most - len(some):
-                    some.append(self.take())
-                    continue
-                runs.popleft()
-                some += [items.popleft() for _ in range(run[0] if isinstance(run, list) else 1)]
-                self._messages -= run[0]
-                self._bytes -= run[1]
-            return some
+            items = self._items
+            count = min(most, len(items))
+            moved = starmap(items.popleft, repeat((), count))  # moves in one call, so that no signal comes amid it
+            if count == len(items):
+                self._runs.clear()
+                self._messages = self._bytes = 0
+                to.extend(moved)
+                return
+            try:
+                to.extend(moved)
+                self._take_weights(to[-count:])
+            except BaseException:
+                self._weigh_anew()
+                raise
+
+    def _take_weights(self, taken: Sequence[_T]) -> None:
+        """Of what was taken, the oldest first; with the lock held."""
+        runs, left = self._runs, len(taken)
+        while left and runs:
+            run = runs[0]
+            if isinstance(run, list) and run[0] > left:
+                size = sum([self._weigh(item)[1] for item in taken[-left:]])
+                run[0] -= left
+                run[1] -= size
+                self._messages -= left
+                self._bytes -= size
+                return
+            runs.popleft()
+            self._messages -= run[0]
+            self._bytes -= run[1]
+            left -= run[0] if isinstance(run, list) else 1
+        if not runs:  # for a signal handler raised as they were put in
+            self._weigh_anew()
 
     def take(self) -> _T:
-        """The oldest item; raises ``IndexError`` if there is none."""
+        """The oldest item; raises ``IndexError`` if there is none.
+
+        Where a signal handler raises meanwhile, it stays.
+        """
+        items = self._items
         if self._weight is None:
-            return self._items.popleft()
-        with self._lock:
-            item = self._items.popleft()
-            run = self._runs[0]
-            if isinstance(run, tuple) or run[0] == 1:
-                self._runs.popleft()
-                messages, size = run
-            else:
-                messages, size = self._weight(item)
-                run[0] -= messages
-                run[1] -= size
-            self._messages -= messages
-            self._bytes -= size
+            (item,) = starmap(items.popleft, ((),))  # called so, no signal comes between the call and what it returns
             return item
+        item: Any = _NOTHING
+        try:
+            with self._lock:
+                item = items[0]
+                del items[0]
+                if not items:
+                    self.clear()
+                    return item
+                try:
+                    run = self._runs[0]
+                except IndexError:
+                    self._weigh_anew()
+                    return item
+                if isinstance(run, tuple) or run[0] == 1:
+                    self._runs.popleft()
+                    messages, size = run
+                else:
+                    messages, size = self._weight(item)
+                    run[0] -= messages
+                    run[1] -= size
+                self._messages -= messages
+                self._bytes -= size
+                return item
+        except BaseException:
+            if item is not _NOTHING:
+                self.put_back(item)
+            raise
+
+    def put_back(self, item: _T) -> None:
+        """Make ``item``, which was taken, the oldest again."""
+        with self._lock:
+            self._items.appendleft(item)
+            if self._weight is not None:
+                self._weigh_anew()
 
     def extend(self, items: Sequence[_T]) -> None:
         """Queue ``items``, one after the other."""
@@ -247,6 +302,9 @@ class BoundedQueue(Generic[_T]):
             while (
                 over := self._messages + len(sizes) - self.capacity
             ) > 0 or self._bytes > self._capacity_bytes - size:
+                if not self._runs:
+                    self._weigh_anew()
+                    continue
                 oldest = self._runs[0]
                 self.take_some(max(1, min(oldest[0], over)) if isinstance(oldest, list) else 1)
             gone -= self._messages
@@ -260,15 +318,24 @@ class BoundedQueue(Generic[_T]):
     def clear(self) -> None:
         """Let go of everything, which does not count as lost."""
         with self._lock:
-            self._items.clear()
             self._runs.clear()
             self._messages = self._bytes = 0
+            self._items.clear()
 
     def overflow_error(self) -> BufferOverflow:
         """What ``Overflow.ERROR`` ends a stream with."""
         if self._messages < self.capacity and self._bytes:
             return BufferOverflow(self._capacity_bytes, "bytes")
         return BufferOverflow(self.capacity)
+
+    def _weigh(self, item: _T) -> Weight:
+        return (1, 0) if self._weight is None else self._weight(item)
+
+    def _weigh_anew(self) -> None:
+        """After a signal handler raised while something was put in or taken out; with the lock held."""
+        self._runs = deque(map(self._weigh, self._items))
+        self._messages = sum([messages for messages, _ in self._runs])
+        self._bytes = sum([size for _, size in self._runs])
 
     def _append(self, item: _T, messages: int, size: int) -> None:
         self._items.append(item)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import atexit
 import os
 from collections.abc import Callable
+from contextlib import suppress
 from threading import RLock
 from typing import Any, Final, Literal, NamedTuple, TypeVar
 
@@ -81,16 +82,19 @@ def _keep(place: _Place) -> tuple[Transport, bool]:
         kept = _kept.get(place)
         if kept is not None and not kept.closed:
             return kept, False
-        opened = _kept[place] = _open(open_live, *place)
-    try:
-        opened.scheduler.schedule_relative(_KEPT, lambda _scheduler, _state: _drop(place, opened))
-    except RuntimeError:  # no thread can be started: it is kept until the next one is dropped
-        pass
-    except OSError as error:  # no descriptor is left for what would close it in time
-        from ..transport.udp.error_advice import cannot_open
+        opened = _open(open_live, *place)
+        try:
+            with suppress(RuntimeError):  # no thread can be started: it is kept until the next one is dropped
+                opened.scheduler.schedule_relative(_KEPT, lambda _scheduler, _state: _drop(place, opened))
+            _kept[place] = opened  # last, so that none is kept that nobody drops
+        except OSError as error:  # no descriptor is left for what would close it in time
+            from ..transport.udp.error_advice import cannot_open
 
-        _drop(place, opened)
-        raise cannot_open(place.group, error) from error
+            opened.close(wait=False)
+            raise cannot_open(place.group, error) from error
+        except BaseException:
+            opened.close(wait=False)
+            raise
     return opened, True
 
 

@@ -185,12 +185,16 @@ class RoutedSource(HotSource[_T]):
         self._changed()
 
     def _add(self, subscriber: Any, observer: Any, scheduler: SchedulerBase | None) -> DisposableBase:
-        added = super()._add(subscriber, observer, scheduler)
-        self._changed()
+        try:
+            added = super()._add(subscriber, observer, scheduler)
+            self._changed()
+        except BaseException:  # of a signal handler: nobody has it, so it must not take part
+            self.remove(subscriber)
+            raise
         return added
 
-    def _remove(self, subscriber: Any) -> None:
-        super()._remove(subscriber)
+    def remove(self, subscriber: Any) -> None:
+        super().remove(subscriber)
         self._changed()
 
     def _count_discarded(self, messages: int) -> None:

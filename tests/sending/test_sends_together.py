@@ -30,9 +30,9 @@ def calls(monkeypatch: pytest.MonkeyPatch) -> list[list[bytes]]:
     made: list[list[bytes]] = []
     send_many = batch_sending.send_many
 
-    def note(opened: Any, payloads: Sequence[bytes], destination: Any) -> Any:
+    def note(opened: Any, payloads: Sequence[bytes], destination: Any, sent: batch_sending.SentMany) -> None:
         made.append(list(payloads))
-        return send_many(opened, payloads, destination)
+        send_many(opened, payloads, destination, sent)
 
     monkeypatch.setattr(batch_sending, "send_many", note)
     monkeypatch.setattr(delivered_batch, "_QUICK", float("inf"))
@@ -227,10 +227,9 @@ def test_a_stream_of_a_batch_into_broadcast_all_leaves_together_and_is_counted(
     assert calls == [NUMBERS[1:]]
 
 
-def one_by_one(opened: Any, payloads: Sequence[bytes], destination: Any) -> batch_sending.SentMany:
+def one_by_one(opened: Any, payloads: Sequence[bytes], destination: Any, sent: batch_sending.SentMany) -> None:
     """As where no system call sends many."""
-    done = batch_sending._send_each(opened, list(payloads), destination)  # pyright: ignore[reportPrivateUsage]
-    return batch_sending.SentMany(done, done)
+    batch_sending._send_each(opened, list(payloads), destination, sent)  # pyright: ignore[reportPrivateUsage]
 
 
 class Full:

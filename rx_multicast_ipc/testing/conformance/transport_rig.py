@@ -97,20 +97,20 @@ class Rig:
         """Start an end that was opened before."""
         return End(transport)
 
-    def until(self, what: str, condition: Callable[[], object]) -> None:
+    def until(self, what: str, condition: Callable[[], object], patience: float = PATIENCE) -> None:
         """Let time pass until ``condition`` holds; raises ``BrokenPromise``, saying ``what``, if it never does."""
-        for pass_time in self._moments():
+        for pass_time in self._moments(patience):
             if condition():
                 return
             pass_time()
         raise BrokenPromise(f"this never happened: {what}")
 
-    def _moments(self) -> Iterator[Callable[[], object]]:
+    def _moments(self, patience: float) -> Iterator[Callable[[], object]]:
         """What lets a little time pass, for as long as may be waited."""
         if self._pass_time is not None:
             yield from repeat(self._pass_time, _TURNS)
             return
-        end = time.monotonic() + PATIENCE
+        end = time.monotonic() + patience
         while time.monotonic() < end:
             yield _wait_a_little
 

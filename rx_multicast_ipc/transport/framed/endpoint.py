@@ -61,7 +61,7 @@ class Endpoint:
     Attributes:
         events: what is to be delivered, in order; whoever takes them empties the list.
         packet_of: see :meth:`Outgoing.packet_of`, of the stream to the group.
-        beats: of the stream to the group; once one is due before :attr:`due`, :meth:`note_sent` is to be called.
+        beats: of the stream to the group; who sent a packet of ``packet_of`` sees to it that :attr:`due` is no later.
         stream_of: the stream that is heard of a :class:`Key`, or of a plain tuple of the same. What its
             :meth:`Incoming.take_next` takes is to be delivered; :meth:`look_for_status` follows if it owes enough.
         acknowledgements: who has what was sent to the group.
@@ -136,10 +136,6 @@ class Endpoint:
         self._touched[stream] = None
         return stream.offer(messages, all_of_them=all_of_them)
 
-    def note_sent(self) -> None:
-        """A packet that :attr:`packet_of` gave went out."""
-        self.due = min(self.due, self.beats.at)
-
     @property
     def drained(self) -> bool:
         """Whether everything that was taken has gone out."""
@@ -188,13 +184,13 @@ class Endpoint:
     def end(self, now: float) -> None:
         """Send what waits, wait for acknowledgements for a second at most, say goodbye; then ``ended``."""
         self._ending = True
+        self.due = now
         for stream in self._senders.streams():
             self._parting += self._statuses(stream, stream.last_status(now))
         self._announcements.say_goodbye(now)
         alone = not self._announcements.peers and now - self._opened_at >= _ALONE
         for stream in self._outgoing.all():
             stream.end(now, alone=alone)
-        self.due = now
 
     @property
     def ended(self) -> bool:
@@ -206,25 +202,26 @@ class Endpoint:
 
         Only streams that something happened to are asked, until the time comes at which one of the others has more.
         """
-        ready, self._parting = self._parting, []
-        touched, self._touched = self._touched, {}
-        is_due = now >= self.due
+        ready, touched, due = [*self._parting], self._touched, self.due
+        is_due = now >= due
         if is_due:
-            self.due = math.inf
+            due = math.inf
             if not self._ending:
                 for stream in self._senders.streams():
-                    self._poll_incoming(stream, now, ready)
+                    due = min(due, self._poll_incoming(stream, now, ready))
         if self._announcements.at <= now:
             ready += self._announcements.take(now)
         if is_due:
             for stream in self._outgoing.all():
-                self._poll_outgoing(stream, now, ready)
+                due = min(due, self._poll_outgoing(stream, now, ready))
         else:
             for stream in touched:
                 if isinstance(stream, Outgoing):
-                    self._poll_outgoing(stream, now, ready)
+                    due = min(due, self._poll_outgoing(stream, now, ready))
                 elif not self._ending:
-                    self._poll_incoming(stream, now, ready)
+                    due = min(due, self._poll_incoming(stream, now, ready))
+        # Last, without a call between: where Ctrl-C comes before, all of them are asked once more.
+        self.due, self._touched, self._parting = due, {}, []
         return ready
 
     @property
@@ -238,26 +235,24 @@ class Endpoint:
         """When :meth:`datagrams` is to be called again if nothing happens before, or sooner; infinity for never."""
         return min(self.due, self._announcements.at)
 
-    def _poll_incoming(self, stream: Incoming, now: float, ready: list[Datagram]) -> None:
+    def _poll_incoming(self, stream: Incoming, now: float, ready: list[Datagram]) -> float:
+        """Add what a stream has to send; returns when to ask it again."""
         due = stream.timer()
-        if due <= now:
-            ready += self._statuses(stream, stream.statuses(now))
-            due = stream.timer()
-        if due < self.due:
-            self.due = due
+        if due > now:
+            return due
+        ready += self._statuses(stream, stream.statuses(now))
+        return stream.timer()
 
     def _statuses(self, stream: Incoming, statuses: list[Status]) -> list[Datagram]:
         return [(pack(status._replace(end=self._announcements.end)), stream.sender) for status in statuses]
 
-    def _poll_outgoing(self, stream: Outgoing, now: float, ready: list[Datagram]) -> None:
+    def _poll_outgoing(self, stream: Outgoing, now: float, ready: list[Datagram]) -> float:
         destination = stream.destination
         ready += [(packet, destination) for packet in stream.packets(now)]
         if stream.answers:
             ready += stream.answers
             stream.answers.clear()
-        due = stream.timer()
-        if due < self.due:
-            self.due = due
+        return stream.timer()
 
     def _on_status(self, status: Status, source: Address, direct: bool, now: float) -> None:
         if status.session == 0:

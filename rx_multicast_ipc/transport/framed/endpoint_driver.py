@@ -52,7 +52,7 @@ class EndpointDriver:
         self.queue = queue
         self.now = now
         self.is_virtual = is_virtual
-        self.waiters = SpaceWaiters(packets.lock)
+        self.waiters = SpaceWaiters()
         self.awaiting = AcknowledgementWaiters(endpoint.acknowledgements, transport.scheduler)
         self.timer = NextTimer(transport.scheduler, on_due)
         self._transport = transport
@@ -71,23 +71,33 @@ class EndpointDriver:
             ready = endpoint.datagrams(now)
             if ready:
                 outlet.put(ready)
-        events = endpoint.events
-        if events:
+        if endpoint.events:
             if self._delivers:
-                self.queue.put_arrived(events)
-            events.clear()
+                self.queue.put_arrived(endpoint.events)
+            else:
+                endpoint.events.clear()
         if outlet.packets:
             outlet.send()
-        if waiters.actions and self.has_space:
-            for action in waiters.take_actions():
-                self._transport.when_writable(action)
-        if waiters.threads and not endpoint.congested:
-            waiters.wake_threads()
+        if waiters.actions or waiters.threads:
+            self.look_for_space()
         due = endpoint.timer()
         if self.awaiting:
             due = min(due, self.awaiting.look(now))
         if due < self.timer.at_the_latest:
             self.timer.call_at(due, now, exact=endpoint.hurries)
+
+    def look_for_space(self) -> None:
+        """Let those go on who wait for space, if there is some."""
+        if self.has_space:
+            self.waiters.wake_threads()
+            self.waiters.pass_on(self._transport.when_writable)
+
+    def when_writable(self, action: Callable[[], None]) -> None:
+        """See :meth:`rx_multicast_ipc.transport.Transport.when_writable`."""
+        if self.has_space or self._transport.closed:
+            self._transport.when_writable(action)
+        else:
+            self.waiters.actions.append(action)
 
     def keep_time(self, now: float) -> None:
         """Go on when an acknowledgement or a beat is due, where that has become sooner."""
@@ -100,6 +110,6 @@ class EndpointDriver:
     def forget(self) -> None:
         """Let go of everything, in a forked child."""
         self.lock = self._packets.lock
-        self.waiters = SpaceWaiters(self.lock)
+        self.waiters = SpaceWaiters()
         self.queue.stop()
         self.queue.clear()

@@ -16,7 +16,7 @@ from .acknowledgement_marks import Mark, Marks
 from .closing_linger import ClosingLinger
 from .congestion import Congestion
 from .heartbeats import Beats
-from .message_queue import After, MessageQueue
+from .message_queue import MessageQueue
 from .packet_codec import START, WHOLE_START, pack, pack_data
 from .packets import HEADER_SIZE, Beat, Bye, Status
 from .repairs import Repairs
@@ -169,13 +169,12 @@ class Outgoing:
         self._looked_at = now
         ready = self._repairs.take(now) if self._repairs else []
         if self._queue.waiting:
-            before = self.number
-            while self._queue.waiting and self._window.may_send(self.number, now):
-                body, after = self._queue.next_body()
-                ready.append(self._packet(*body, now, after))
-            self._queue.tidy()
-            if self.number > before:
-                self.beats.on_packet(now)
+            if self._window.may_send(self.number, now):
+                self.beats.on_packet(now)  # before the first one, that it is not alone if Ctrl-C comes behind it
+                ready.append(self._next_packet(now))
+                while self._queue.waiting and self._window.may_send(self.number, now):
+                    ready.append(self._next_packet(now))
+                self._queue.tidy()
             elif self._slow.leave_behind(self._window.full_since, now):
                 return ready + self.packets(now)
         if self.beats.is_due(now):
@@ -198,7 +197,7 @@ class Outgoing:
             beats.on_packet(now)
         else:
             beats.packet_at = now
-        # No call from here on, as in `_packet`.
+        # No call from here on, as in `_next_packet`.
         end = sent.end + size
         sent.packets[number] = packet, end, now
         sent.end = end
@@ -248,20 +247,24 @@ class Outgoing:
             self._congestion.on_sent(HEADER_SIZE + len(message), now)
         return True
 
-    def _packet(self, flags: int, count: int, body: bytes, now: float, after: After) -> bytes:
-        number, queue = self.number, self._queue
+    def _next_packet(self, now: float) -> bytes:
+        """A packet of what waits longest, from now on one that has gone out."""
+        number, queue, sent, window = self.number, self._queue, self._sent, self._window
+        (flags, count, body), after = queue.next_body()
         packet = pack_data(self.session, number, flags, count, body)
         if number == 1:
-            self._window.began_at = now
-        self._sent.add(number, packet, now)
+            window.began_at = now
         if self.marks.waiting:
             self.marks.on_gone_out(queue.taken - after[1], number)
         size = len(packet)
         if self._congestion.holds:
             self._congestion.on_sent(size, now)
-        self._window.free -= size + HEADER_COST
-        # Last, and without a call between, so that Ctrl-C, or a signal handler that raises, comes before or after: a
+        # No call from here on, so that Ctrl-C, or a signal handler that raises, comes before all of it or after: a
         # number that is taken by no packet would be waited for, and a body that is taken from the queue be missing.
+        end = sent.end + size
+        sent.packets[number] = packet, end, now
+        sent.end = end
+        window.free -= size + HEADER_COST
         queue.at, queue.waiting, queue.size, queue.part_at = after
         self.number = number + 1
         return packet

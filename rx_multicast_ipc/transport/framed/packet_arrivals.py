@@ -24,6 +24,7 @@ class PacketArrivals:
         self._driver = driver
         self._endpoint = driver.endpoint
         self._stream_of = driver.endpoint.stream_of
+        self._events = driver.endpoint.events
         self._now = driver.now
         self._queue = driver.queue
         self._transport = transport
@@ -52,8 +53,9 @@ class PacketArrivals:
         owing: dict[Incoming, None] = {}
         size = 0
         with self._driver.lock:
-            if queue.ready or queue.is_draining or queue.is_stopped:
+            if queue.ready or queue.is_draining or queue.is_stopped or self._events:
                 return 0
+            queue.ready.append((taken, 0))  # before anything is, so that it is delivered also if Ctrl-C comes behind it
             for message in batch:
                 data = message.data
                 if len(data) < HEADER_SIZE:
@@ -63,19 +65,24 @@ class PacketArrivals:
                     break
                 sender = ("", message.port) if several else (message.address, message.port)
                 stream = stream_of((sender, session, message.direct))  # none of its own, which nobody opened
-                if stream is None or not stream.take_next(number, len(data), now):
+                if stream is None:
                     break
                 payload = data[HEADER_SIZE:]
-                taken.append(replace(message, data=payload))
+                if not stream.take_next(number, replace(message, data=payload), len(data), now, taken):
+                    break
                 size += len(payload)
                 status = stream.status
                 if status.owed >= status.enough:
                     owing[stream] = None
-        if taken:
-            queue.deliver(taken, size)
-        if owing:
-            with self._driver.lock:
-                for stream in owing:
-                    self._endpoint.look_for_status(stream, now)
-                self._driver.keep_time(now)
+            if not taken:
+                queue.ready.pop()
+                return 0
+        try:
+            queue.deliver_first(taken, size)
+        finally:
+            if owing:
+                with self._driver.lock:
+                    for stream in owing:
+                        self._endpoint.look_for_status(stream, now)
+                    self._driver.keep_time(now)
         return len(taken)

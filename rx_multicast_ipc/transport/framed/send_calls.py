@@ -5,8 +5,7 @@ from __future__ import annotations
 import errno
 import os
 import time
-from collections.abc import Sequence
-from functools import partial
+from collections.abc import Callable, Sequence
 from typing import Final
 
 from ...errors import ChannelClosed, SendFailed
@@ -19,6 +18,12 @@ from .packet_outlet import PacketOutlet
 
 _WAIT: Final = 5.0
 """Seconds that a send waits beyond the patience with slow receivers."""
+
+_LOOK_AGAIN: Final = 0.1
+"""Seconds after which a thread that waits for space looks by itself."""
+
+
+def _nothing() -> None: ...
 
 
 class SendCalls:
@@ -72,9 +77,10 @@ class SendCalls:
                     if self._echo:
                         queue.put_own((payload,), self._transport.sender_address)
                         queue.post()
-                    if self._beats.at < self._endpoint.due:
-                        self._endpoint.note_sent()
-                        self._driver.keep_time(now)
+                    beat_at, driver, endpoint = self._beats.at, self._driver, self._endpoint
+                    if beat_at < driver.timer.due or beat_at < endpoint.due:  # the one alone, if Ctrl-C came amid this
+                        endpoint.due = min(endpoint.due, beat_at)
+                        driver.keep_time(now)
                     return
         self.send_all((payload,), destination)
 
@@ -92,20 +98,25 @@ class SendCalls:
 
     def _send_later(self, payloads: Sequence[bytes], destination: Address | None) -> None:
         """Send on the I/O thread, once the call that a signal handler interrupted is over."""
+        rest = [*payloads]
 
-        def send(rest: Sequence[bytes]) -> None:
+        def send() -> None:
             try:
                 self.send_many(rest, destination)
+                rest.clear()
             except WouldBlock as error:
+                del rest[: error.sent]
                 with self._driver.lock:
-                    self._driver.waiters.actions.append(partial(send, rest[error.sent :]))
+                    self._driver.when_writable(send)
             except ChannelClosed:
                 pass  # as it would be for one that was sent a moment later
 
-        self._transport.call(partial(send, payloads))
+        self._transport.call(send)
 
-    def send_all(self, payloads: Sequence[bytes], destination: Address | None = None) -> None:
-        """As :meth:`send_many`, also with the lock held."""
+    def send_all(
+        self, payloads: Sequence[bytes], destination: Address | None = None, then: Callable[[], None] = _nothing
+    ) -> None:
+        """As :meth:`send_many`; ``then`` is called once the last was taken, before anything else is."""
         if destination == self._to_group:
             destination = None
         sent, deadline, driver = 0, 0.0, self._driver
@@ -116,6 +127,7 @@ class SendCalls:
                 taken = self._offer([*payloads[sent:]] if sent else payloads, destination)
                 sent += taken
                 if sent == len(payloads):
+                    then()
                     return
                 if len(payloads[sent]) > self._limit:
                     self.refused += 1
@@ -130,16 +142,18 @@ class SendCalls:
                 if time.monotonic() >= deadline:
                     self.refused += 1
                     raise _with_count(SendFailed(f"nothing can be sent to {self._group}: the window stays full"), sent)
-                driver.waiters.wait(min(0.1, deadline - time.monotonic()))
+                space = driver.waiters.new_thread()
+            space.wait(min(_LOOK_AGAIN, deadline - time.monotonic()))
 
     def _offer(self, payloads: Sequence[bytes], destination: Address | None) -> int:
         """Pass on what there is room for, up to one that is too large; returns how many."""
         limit, queue, transport, virtual = self._limit, self._queue, self._transport, self._driver.is_virtual
         if max(map(len, payloads)) > limit:
             payloads = payloads[: next(number for number, payload in enumerate(payloads) if len(payload) > limit)]
-        if not payloads or (destination is None and not virtual and not queue.has_room):
+        to_itself = destination is not None and destination in transport.own_addresses
+        if not payloads or ((destination is None or to_itself) and not virtual and not queue.has_room):
             return 0
-        if destination is not None and destination in transport.own_addresses:
+        if to_itself:
             self._count(payloads)
             queue.put_own(payloads, transport.sender_address, direct=True)
             queue.post()

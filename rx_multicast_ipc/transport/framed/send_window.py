@@ -92,8 +92,8 @@ class SendWindow:
             return False
         kept = self._packets_to_keep(number)
         if kept <= 0 and self._asked_at != number:
-            self._asked_at = number
             self._beats.ask(now)
+            self._asked_at = number
         self.free = min(free, kept * HEADER_COST)
         return kept > 0
 

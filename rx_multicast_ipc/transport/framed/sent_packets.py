@@ -22,6 +22,9 @@ class SentPacket(NamedTuple):
 class SentPackets:
     """The last packets of a stream, without a gap.
 
+    Who sends a packet adds it to ``packets`` and ``end`` in statements without a call, together with all else
+    that is so once it has gone out: Ctrl-C, or a signal handler that raises, then comes before all of it or after.
+
     Attributes:
         oldest: the number of the first of them; the next one to be sent, if there is none.
         end: bytes of the stream so far.
@@ -46,16 +49,15 @@ class SentPackets:
         packet = self.packets.get(number)
         return None if packet is None else SentPacket(*packet)
 
-    def add(self, number: int, packet: bytes, now: float) -> None:
-        end = self.end + len(packet)
-        self.packets[number] = packet, end, now
-        self.end = end
-
     def drop_oldest(self) -> None:
-        self._begin = self.packets.pop(self.oldest)[1]
-        if self.again_at.pop(self.oldest, None) is not None:
-            del self.times_again[self.oldest]
-        self.oldest += 1
+        oldest = self.oldest
+        begin = self.packets[oldest][1]
+        if self.again_at:
+            self.again_at.pop(oldest, None)
+            self.times_again.pop(oldest, None)
+        del self.packets[oldest]  # no call from here on
+        self._begin = begin
+        self.oldest = oldest + 1
 
     def bytes_after(self, number: int) -> int:
         """Bytes of what was sent after a packet, of all that is kept if that is kept no more."""

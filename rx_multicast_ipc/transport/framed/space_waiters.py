@@ -2,40 +2,43 @@
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Callable
+
+from ..latch import Latch
 
 
 class SpaceWaiters:
-    """All who wait for space. Used with the lock held.
-
-    Args:
-        lock: of the end. A thread that waits lets go of it meanwhile.
+    """All who wait for space. Used with the lock of the end held.
 
     Attributes:
-        threads: how many wait.
-        actions: that are to run once there is space; whoever runs them takes them away.
+        threads: that wait: each of them beside the lock, until what it waits for is set.
+        actions: that are to run once there is space.
     """
 
-    def __init__(self, lock: threading.RLock) -> None:
-        self.threads = 0
+    def __init__(self) -> None:
+        self.threads: list[Latch] = []
         self.actions: list[Callable[[], None]] = []
-        self._changed = threading.Condition(lock)
 
-    def wait(self, seconds: float) -> None:
-        """Let the calling thread wait until it is woken, so many seconds at most."""
-        self.threads += 1
-        try:
-            self._changed.wait(seconds)
-        finally:
-            self.threads -= 1
+    def new_thread(self) -> Latch:
+        """What a thread that is to wait has to wait for, without the lock; it looks itself from time to time."""
+        latch = Latch()
+        self.threads.append(latch)
+        return latch
 
     def wake_threads(self) -> None:
         """Let the threads look again."""
-        if self.threads:
-            self._changed.notify_all()
+        while self.threads:
+            self.threads.pop().set()
 
-    def take_actions(self) -> list[Callable[[], None]]:
-        """The actions, which wait no more."""
-        actions, self.actions = self.actions, []
-        return actions
+    def pass_on(self, run: Callable[[Callable[[], None]], None]) -> None:
+        """Have the actions that wait by now run: each is passed to ``run``, and waits no more."""
+        for _ in range(len(self.actions)):
+            if not self.actions:  # `run` passed them on itself
+                break
+            action = self.actions[0]
+            del self.actions[0]  # no call in between
+            try:
+                run(action)
+            except BaseException:
+                self.actions.insert(0, action)  # to look once more costs less than to wait for ever
+                raise

@@ -98,11 +98,14 @@ class FramedTransport(PacketTransport):
             raise WouldBlock(
                 "a signal handler interrupted a send of this channel; it goes on as soon as that has ended"
             )
-        with self._lock:
-            self._sends.send_all((payload,))
-            waiting = self._driver.awaiting.wait(done, self._forget_acknowledgement)
+        waiting: list[Acknowledgement] = []
+
+        def wait() -> None:
+            waiting.append(self._driver.awaiting.wait(done, self._forget_acknowledgement))
             self._driver.go_on()
-        return waiting
+
+        self._sends.send_all((payload,), then=wait)
+        return waiting[0]
 
     def lacking(self, waiting: Acknowledgement) -> list[Address]:
         """Who has yet to acknowledge it."""
@@ -111,10 +114,10 @@ class FramedTransport(PacketTransport):
 
     def when_writable(self, action: Callable[[], None]) -> None:
         with self._lock:
-            if self._driver.has_space or self._closed:
+            if self._closed:
                 self.inner.when_writable(action)
             else:
-                self._driver.waiters.actions.append(action)
+                self._driver.when_writable(action)
 
     def forget(self) -> None:
         super().forget()
@@ -151,7 +154,9 @@ class FramedTransport(PacketTransport):
         )
 
     def _on_own_taken(self) -> None:
-        self._driver.waiters.wake_threads()
+        waiters = self._driver.waiters
+        if waiters.threads or waiters.actions:
+            self._driver.look_for_space()
 
     def _forget_acknowledgement(self, waiting: Acknowledgement) -> None:
         with self._lock:
@@ -188,8 +193,10 @@ class FramedTransport(PacketTransport):
         self.packets.arrive(batch, self._take)
 
     def _take(self, batch: list[Message]) -> None:
-        self._arrivals.take(batch)
-        self._go_on_ending()
+        try:
+            self._arrivals.take(batch)
+        finally:  # what came of it so far, if Ctrl-C came amid it
+            self._go_on_ending()
 
     def _tell(self, event: ChannelEvent) -> None:
         with self._lock:
@@ -215,6 +222,7 @@ class FramedTransport(PacketTransport):
     def _end(self) -> None:
         """Tell the user that it has ended, and linger."""
         if self._told:
+            self._go_on_ending()
             return
         self.packets.close()
         with self._lock:
@@ -235,7 +243,6 @@ class FramedTransport(PacketTransport):
             lost = self._endpoint.counts.unacknowledged
             if self._final is not None:
                 self._final = replace(self._final, unacknowledged=lost)
-            self._driver.timer.stop()
             self.packets.clear()
         if lost:
             _log.warning("%s closed, and %d packets that it sent were not acknowledged", self.group, lost)
@@ -243,8 +250,6 @@ class FramedTransport(PacketTransport):
 
     def _on_inside_ended(self, fault: Exception | None) -> None:
         with self._lock:
-            waiting = self._driver.waiters.take_actions()
             self._driver.timer.stop()
         super()._on_inside_ended(fault)
-        for action in waiting:
-            self.inner.call(action)
+        self._driver.waiters.pass_on(self.inner.call)

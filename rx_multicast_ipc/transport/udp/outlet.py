@@ -11,12 +11,13 @@ from contextlib import suppress
 from functools import partial
 from typing import Final
 
-from ...errors import ChannelClosed, SendFailed
+from ...errors import ChannelClosed
 from ...group import Group
 from ...message import Address
-from ..base import WouldBlock, may_wait
+from ..base import WouldBlock, may_wait, note_sent
 from ..delivered_batch import HERE, NOBODY_LOOKS, Gathered
 from ..own_messages import OwnMessages
+from .batch_sending import SentMany
 from .error_advice import send_failed
 from .full_buffer import FullBuffer, wait_until_writable
 from .gathered_sends import GatheredSends, Told, tell
@@ -114,26 +115,28 @@ class Outlet(SendingSocket):
 
     def send_many(self, payloads: Sequence[bytes]) -> None:
         """See :meth:`rx_multicast_ipc.transport.Transport.send_many`."""
-        sent = 0
+        sent, together = 0, SentMany()
         if self._gathered.waiting:
             self.send_gathered()
         try:
-            while sent < len(payloads):
-                with self.lock:
-                    if self._shut:
-                        raise ChannelClosed
-                    if self.one_nic and not self._gathered.waiting and not self._full_buffer.is_overtaken():
-                        some = payloads[sent:] if sent else payloads
-                        sent += self.many_to_group(some)
-                if sent < len(payloads):
-                    self.send(payloads[sent])
-                    sent += 1
-        except SendFailed as error:
-            error.sent = sent
+            try:
+                while sent < len(payloads):
+                    with self.lock:
+                        if self._shut:
+                            raise ChannelClosed
+                        if self.one_nic and not self._gathered.waiting and not self._full_buffer.is_overtaken():
+                            some = payloads[sent:] if sent else payloads
+                            self.many_to_group(some, together)
+                    sent, together = sent + together.payloads, SentMany()
+                    if sent < len(payloads):
+                        self.send(payloads[sent])
+                        sent += 1
+            finally:
+                if self._own.pending:
+                    self.hear_own()
+        except BaseException as error:
+            note_sent(error, sent + together.payloads)
             raise
-        finally:
-            if self._own.pending:
-                self.hear_own()
 
     def send_soon(self, payload: bytes, whose: Gathered = NOBODY_LOOKS) -> bool:
         """See :meth:`rx_multicast_ipc.transport.delivered_batch.Gathers.send_soon`."""
@@ -144,12 +147,12 @@ class Outlet(SendingSocket):
                 batch.sends()
             return False
         batch.sends()
+        batch.at_end(self.send_gathered)  # first: what waits is sent, whatever interrupts this
         with self.lock:
             if self._shut:
                 raise ChannelClosed
             self._gathered.add(payload, whose)
             is_full = self._gathered.is_full
-        batch.at_end(self.send_gathered)
         if is_full:
             self.send_gathered()
         return True
@@ -160,6 +163,11 @@ class Outlet(SendingSocket):
         if self._own.pending:
             self.hear_own()
         tell(told)
+
+    def gathers_for(self, whose: Gathered) -> bool:
+        """See :meth:`rx_multicast_ipc.transport.delivered_batch.Gathers.gathers_for`."""
+        with self.lock:
+            return self._gathered.holds(whose)
 
     def when_writable(self, action: Callable[[], None]) -> None:
         """See :meth:`FullBuffer.add`."""
@@ -207,12 +215,13 @@ class Outlet(SendingSocket):
             if not self._full_buffer.is_overtaken():
                 told = self._gathered.send(self.many_to_group, self.to_group)
             if self._gathered.waiting and not self._gathered_later:
-                self._gathered_later = True
                 self.when_writable(self._send_gathered_later)
+                self._gathered_later = True
             return told
 
     def _send_gathered_later(self) -> None:
-        self._gathered_later = False
+        with self.lock:
+            self._gathered_later = False
         self.send_gathered()
 
     def _send_rest(self, payload: bytes, copies: Copies) -> None:

@@ -82,6 +82,7 @@ class UdpTransport(ThreadedEnd):
             # Not wrapped: between a subscriber and the wire each call costs a microsecond of cold code.
             self.send, self.send_many = self._outlet.send, self._outlet.send_many
             self.send_soon, self.send_gathered = self._outlet.send_soon, self._outlet.send_gathered
+            self.gathers_for = self._outlet.gathers_for
             self._ignore_own()
             self._receive_buffer = socket_options.granted_receive_buffer(self._outlet.socket)
             undo.pop_all()

@@ -510,7 +510,7 @@ def test_a_flood_of_old_recordings_neither_fills_the_memory_nor_keeps_a_new_end_
     net.say(one, b"hello")
     assert net.heard[two] == [b"hello"]
     net.advance(10.0)
-    assert (len(end._admission.newcomers), end._admission.newcomers._size) == (0, 0)
+    assert (len(end._admission.newcomers), end._admission.newcomers.size) == (0, 0)
     assert net.rejected(two) == 3600
 
 
@@ -529,7 +529,7 @@ def test_what_waits_for_an_answer_is_bounded_and_what_is_over_is_told(net: Net) 
     for _ in range(2000):
         net.inject((old.seal(b"x" * 5000), OUTSIDER, None))
     end: Any = net.ends[two]
-    assert end._admission.newcomers._size <= 2 << 20
+    assert end._admission.newcomers.size <= 2 << 20
     assert "TOO_MUCH" in net.reasons(two)
 
 

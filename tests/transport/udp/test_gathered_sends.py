@@ -7,6 +7,7 @@ import pytest
 
 from rx_multicast_ipc.errors import ChannelClosed, SendFailed
 from rx_multicast_ipc.transport.delivered_batch import NOBODY_LOOKS
+from rx_multicast_ipc.transport.udp.batch_sending import SentMany
 from rx_multicast_ipc.transport.udp.gathered_sends import GatheredSends, tell
 
 
@@ -30,12 +31,12 @@ class Link:
         self._refused = refused
         self.space = space
 
-    def send_many(self, payloads: Sequence[bytes]) -> int:
-        for number, payload in enumerate(payloads):
+    def send_many(self, payloads: Sequence[bytes], sent: SentMany) -> None:
+        for payload in payloads:
             if payload in self._refused or len(self.sent) >= self.space:
-                return number
+                return
             self.sent.append(payload)
-        return len(payloads)
+            sent.payloads += 1
 
     def send_one(self, payload: bytes) -> None:
         if len(self.sent) >= self.space:
@@ -93,11 +94,10 @@ def test_a_send_in_the_middle_of_it_neither_repeats_nor_loses_any() -> None:
     """A signal handler may send while its thread does."""
     gathered, link, one = GatheredSends(), Link(), Owner()
 
-    def interrupted(payloads: Sequence[bytes]) -> int:
-        done = link.send_many(payloads)
+    def interrupted(payloads: Sequence[bytes], sent: SentMany) -> None:
+        link.send_many(payloads, sent)
         gathered.add(b"handler", one)
         gathered.send(link.send_many, link.send_one)
-        return done
 
     gathered.add(b"1", one)
     gathered.send(interrupted, link.send_one)
