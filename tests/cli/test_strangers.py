@@ -10,7 +10,7 @@ from pathlib import Path
 
 import msgspec
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from reactivex.testing import TestScheduler
 
@@ -73,7 +73,6 @@ def test_an_exchange_goes_on_whatever_comes(kind: bytes, body: bytes) -> None:
         assert list(findings_of(exchange, [], "eth0"))
 
 
-@settings(max_examples=100)
 @given(
     st.sampled_from(KINDS),
     st.dictionaries(
