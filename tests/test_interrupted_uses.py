@@ -544,6 +544,7 @@ def test_what_is_interrupted_anywhere_leaves_nothing_wrong(
         sweep(played)
 
 
+@pytest.mark.filterwarnings("ignore:coroutine .* was never awaited", "ignore::pytest.PytestUnraisableExceptionWarning")
 def test_a_handler_of_map_async_that_is_interrupted_as_it_starts_keeps_no_place() -> None:
     async def main() -> None:
         source: Subject[int] = Subject()
