@@ -108,12 +108,12 @@ def no_message(name: str, given: Any) -> InvalidOption:
         name: what is applied.
         given: what came.
     """
-    hint = ""
+    what, hint = shown(given), ""
     if hasattr(given, "topic") and hasattr(given, "payload"):
         hint = "; a TopicMessage has its own: ops.map(lambda found: found.decode(Reading))"
     elif isinstance(given, list):
         hint = "; channel.messages delivers one by one what channel.batches delivers as lists"
-    return InvalidOption(f"{name} is applied to a stream of messages, and {shown(given)} is none{hint}")
+    return InvalidOption(f"{name} is applied to a stream of messages, and {what} is none{hint}")
 
 
 def check_subscriber(on_next: Any, on_error: Any = None, on_completed: Any = None) -> None:
