@@ -18,8 +18,10 @@ from rx_multicast_ipc.transport import WouldBlock
 from rx_multicast_ipc.transport.base import without_waiting
 
 from ...helpers import THOROUGH
-from ...interrupts import interrupted_at, interrupted_often
+from ...interrupts import interrupted_at, interrupted_often, traces_opcodes
 from .held_ends import HeldEnd, HeldNetwork
+
+pytestmark = traces_opcodes
 
 STRIDE = 5 if THOROUGH else 13
 """One in so many places is interrupted: with 1 here and below, which takes minutes, all of them."""
