@@ -14,7 +14,14 @@ from itertools import islice
 from types import CodeType, FrameType
 from typing import Any
 
+import pytest
+
 import rx_multicast_ipc as ipc
+
+traces_opcodes = pytest.mark.skipif(
+    sys.version_info >= (3, 12), reason="CPython 3.12 and later tell of opcodes in one run and not in the next"
+)
+"""For tests that interrupt."""
 
 _PACKAGE = os.path.dirname(ipc.__file__)
 

@@ -17,7 +17,7 @@ import rx_multicast_ipc as ipc
 from rx_multicast_ipc.channel_scheduler import TimerScheduler
 
 from .helpers import PATIENCE, Seen, divide_by_zero, run
-from .interrupts import interrupted_at
+from .interrupts import interrupted_at, traces_opcodes
 from .wall_clock import WallClock
 
 
@@ -313,6 +313,7 @@ def test_scheduling_from_many_threads_loses_nothing(timers: TimerScheduler) -> N
     assert sum(ran) == 4000
 
 
+@traces_opcodes
 def test_ctrl_c_amid_running_what_is_due_loses_no_timer(clock: list[float]) -> None:
     for place in count_up(1):
         clock[0] = 1000.0

@@ -36,7 +36,9 @@ from rx_multicast_ipc.transport.own_messages import OwnMessages
 from rx_multicast_ipc.transport.udp.io_thread import IoThread
 
 from .helpers import THOROUGH, Seen, is_observed, run, wait_until
-from .interrupts import interrupted_at
+from .interrupts import interrupted_at, traces_opcodes
+
+pytestmark = traces_opcodes
 
 STRIDE = 1 if THOROUGH else 4
 

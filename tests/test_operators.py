@@ -27,7 +27,7 @@ from rx_multicast_ipc.testing import Marbles, VirtualClock
 from rx_multicast_ipc.transport.delivered_batch import HERE, DeliveredBatch
 
 from .helpers import Seen, divide_by_zero, nothing_left_behind, wait_until
-from .interrupts import interrupted_at
+from .interrupts import interrupted_at, traces_opcodes
 from .wall_clock import WallClock
 
 
@@ -454,6 +454,7 @@ class TestOnBackpressureBuffer:
         source.on_completed()
         assert sorted(seen.wait_for_end().values) == sorted([*range(2000)] * 4)
 
+    @traces_opcodes
     def test_what_comes_anywhere_in_a_drain_is_delivered(self) -> None:
         for place in count(1):
             scheduler = TestScheduler()
@@ -466,6 +467,7 @@ class TestOnBackpressureBuffer:
             if not reached:
                 break
 
+    @traces_opcodes
     def test_what_is_gathered_anywhere_in_a_drain_is_delivered(self) -> None:
         def reaches(place: int) -> bool:
             scheduler, values, heard = TestScheduler(), Subject[int](), list[int]()

@@ -23,7 +23,7 @@ from rx_multicast_ipc.sending.paced_send_all import send_all
 from rx_multicast_ipc.transport import WouldBlock
 
 from ..helpers import Seen, finish, needs_posix, nothing_left_behind, python, wait_until
-from ..interrupts import interrupted_at
+from ..interrupts import interrupted_at, traces_opcodes
 from ..wall_clock import WallClock
 
 PAYLOADS = [number.to_bytes(4) for number in range(500)]
@@ -255,6 +255,7 @@ def test_a_paced_transfer_of_an_observable_completes_with_its_last_payload() -> 
     assert (transport.sent, sending.values, sending.completed) == ([b"1", b"2"], [2], True)
 
 
+@traces_opcodes
 @pytest.mark.parametrize("rate", [None, 10])
 def test_what_arrives_anywhere_in_a_turn_is_sent_in_order(rate: float | None) -> None:
     for place in count(1):
@@ -274,6 +275,7 @@ def test_what_arrives_anywhere_in_a_turn_is_sent_in_order(rate: float | None) ->
             break
 
 
+@traces_opcodes
 def test_what_arrives_anywhere_in_a_tick_is_sent() -> None:
     for place in count(1):
         scheduler = TestScheduler()

@@ -17,7 +17,7 @@ import rx_multicast_ipc as ipc
 from rx_multicast_ipc.testing import VirtualClock
 
 from ..helpers import divide_by_zero
-from ..interrupts import interrupted_at
+from ..interrupts import interrupted_at, traces_opcodes
 
 
 @pytest.fixture
@@ -192,6 +192,7 @@ def test_reactivexs_operators_do_on_it_what_they_do_on_reactivexs_own_clock(
     assert run(VirtualClock()) == run(VirtualTimeScheduler())
 
 
+@traces_opcodes
 def test_ctrl_c_amid_running_what_is_due_loses_no_action() -> None:
     for place in count(1):
         clock = VirtualClock()

@@ -14,9 +14,10 @@ from rx_multicast_ipc.channel_scheduler import COARSE, TimerScheduler
 from rx_multicast_ipc.testing import VirtualClock
 from rx_multicast_ipc.transport.next_timer import NextTimer
 
-from ..interrupts import interrupted_at
+from ..interrupts import interrupted_at, traces_opcodes
 
 
+@traces_opcodes
 def test_what_is_told_again_after_ctrl_c_is_called() -> None:
     for place in count(1):
         clock = VirtualClock()
@@ -31,6 +32,7 @@ def test_what_is_told_again_after_ctrl_c_is_called() -> None:
             break
 
 
+@traces_opcodes
 def test_what_the_timer_does_is_done_again_after_ctrl_c() -> None:
     for place in count(1):
         clock = VirtualClock()

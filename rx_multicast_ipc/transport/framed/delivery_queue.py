@@ -88,8 +88,9 @@ class DeliveryQueue:
         self.is_stopped = True
 
     def clear(self) -> None:
-        """Let go of what waits; on the I/O thread."""
-        self.ready.clear()
+        """Let go of what waits, at the end of the delivery that a signal handler may have interrupted; when stopped."""
+        if not self.is_draining:
+            self.ready.clear()
         self._own_taken = self._own_put
 
     @property
@@ -153,6 +154,8 @@ class DeliveryQueue:
         self.is_draining = True
         try:
             # No call in between.
+            if self.is_stopped:
+                return
             del self.ready[0]
             self.received += count
             self.received_bytes += size
@@ -181,6 +184,8 @@ class DeliveryQueue:
                         count = len(what)
                         size = len(what[0].data) if count == 1 else sum([len(each.data) for each in what])
                         # No call in between.
+                        if self.is_stopped:
+                            break
                         del ready[0]
                         self._own_taken += own_size
                         self.received += count
@@ -189,6 +194,8 @@ class DeliveryQueue:
                             deliver(what)
                     else:
                         changed = self._changed
+                        if self.is_stopped:
+                            break
                         del ready[0]
                         if changed is not None:
                             changed(what)

@@ -76,21 +76,27 @@ class PacketTransport(TransportWrapper):
         self._called.call(action)
 
     def close(self, *, wait: bool = True) -> None:
+        # A signal handler that interrupted a call of its own thread: what follows waits until that is over.
+        interrupts = self._lock._is_owned()  # pyright: ignore
         with self._lock:
             self._closed = True
             self._on_closed()
         if not self._released.is_set:
             try:
-                self.call(self._go_on_to_end)
+                if interrupts:
+                    self.scheduler.schedule(lambda _scheduler, _state: self._go_on_to_end())
+                else:
+                    self.call(self._go_on_to_end)
             except (RuntimeError, MemoryError, OSError):  # no thread can be started, so none is there
                 self._go_on_to_end()
-        if wait and may_wait() and not self._over.wait(_CLOSE_WAIT):
+        wait = wait and not interrupts and may_wait()
+        if wait and not self._over.wait(_CLOSE_WAIT):
             _log.warning(
                 "closing %s: a subscriber has kept the I/O thread busy for %g s; it closes when that ends",
                 self.group,
                 _CLOSE_WAIT,
             )
-        if wait and may_wait() and self._lingers:
+        if wait and self._lingers:
             self._released.wait(_RELEASE_WAIT)
 
     def finish(self, deadline: float) -> None:

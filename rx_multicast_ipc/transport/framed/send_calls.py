@@ -111,7 +111,8 @@ class SendCalls:
             except ChannelClosed:
                 pass  # as it would be for one that was sent a moment later
 
-        self._transport.call(send)
+        # Not `call`, which would send amid the interrupted call where that is on the I/O thread itself: a loop's.
+        self._transport.scheduler.schedule(lambda _scheduler, _state: send())
 
     def send_all(
         self, payloads: Sequence[bytes], destination: Address | None = None, then: Callable[[], None] = _nothing

@@ -132,6 +132,7 @@ class Outlet(SendingSocket):
                         self.send(payloads[sent])
                         sent += 1
             finally:
+                HERE.sent = True
                 if self._own.pending:
                     self.hear_own()
         except BaseException as error:

@@ -18,8 +18,10 @@ from rx_multicast_ipc.transport import WouldBlock
 from rx_multicast_ipc.transport.base import without_waiting
 
 from ...helpers import THOROUGH
-from ...interrupts import interrupted_at, interrupted_often
+from ...interrupts import interrupted_at, interrupted_often, traces_opcodes
 from .held_ends import HeldEnd, HeldNetwork
+
+pytestmark = traces_opcodes
 
 STRIDE = 5 if THOROUGH else 13
 """One in so many places is interrupted: with 1 here and below, which takes minutes, all of them."""
@@ -340,3 +342,37 @@ def test_an_interrupted_start_is_made_up_for(opened: Callable[[], World]) -> Non
         world.check()
         if not reached:
             break
+
+
+def test_what_a_signal_handler_sends_amid_reading_and_timers_is_heard(opened: Callable[[], World], kind: str) -> None:
+    if kind == "sealed":
+        pytest.skip("it sends at once, whatever it interrupts")
+    for place in count(1, STRIDE):
+        world = opened()
+        world.send()
+        reached = interrupted_at(
+            place, partial(world.network.run, 0.1), lambda world=world: world.first.transport.send(b"of a handler")
+        )
+        world.network.run(3.0)
+        for end in (world.first, world.second):
+            assert sorted(end.heard) == sorted([*world.sent, *([b"of a handler"] if reached else [])])
+        if not reached:
+            assert place > 10
+            break
+
+
+def test_what_a_signal_handler_closes_amid_reading_and_timers_ends(opened: Callable[[], World]) -> None:
+    for place in count(1, STRIDE):
+        world = opened()
+        world.send()
+        first = world.first
+        reached = interrupted_at(
+            place, partial(world.network.run, 0.1), lambda first=first: first.transport.close(wait=False)
+        )
+        world.network.run(3.0)
+        if not reached:
+            assert place > 10
+            break
+        assert first.ends == 1
+        assert first.link.closed
+        assert first.transport.ended

@@ -10,8 +10,10 @@ import pytest
 from rx_multicast_ipc import Reliable
 
 from ...helpers import THOROUGH
-from ...interrupts import interrupted_often
+from ...interrupts import interrupted_often, traces_opcodes
 from .simulation import Node, Simulation
+
+pytestmark = traces_opcodes
 
 PAUSE = 131
 """Places between two interrupts: the sweep begins at several of them in turn; with each, it comes to all places."""
