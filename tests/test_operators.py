@@ -364,9 +364,8 @@ class TestOnBackpressureBuffer:
             raise ValueError(value)
 
         buffer: Any = ipc.operators.on_backpressure_buffer(4, scheduler=scheduler, on_overflow=fail)
-        values.pipe(ops.map(lambda value: value), buffer).subscribe(
-            heard.append, lambda error: heard.append(str(error))
-        )
+        buffered: rx.Observable[int] = values.pipe(ops.map(lambda value: value), buffer)
+        buffered.subscribe(heard.append, lambda error: heard.append(str(error)))
         deliver_together(lambda: [values.on_next(value) for value in (1, 2, 3)])
         deliver_together(lambda: [values.on_next(value) for value in (4, 5, 6)])
         values.on_next(7)

@@ -290,6 +290,9 @@ def test_a_refused_one_is_told_with_how_many_went_before_it(
     assert heard(out, 6) == NUMBERS[:6]
 
 
+def tell_nobody(_: GatheredSends) -> None: ...
+
+
 def test_what_another_thread_had_refused_is_told_before_the_end_also_while_that_thread_has_yet_to_tell_it(
     out: ipc.Channel, monkeypatch: pytest.MonkeyPatch, calls: list[list[bytes]]
 ) -> None:
@@ -310,7 +313,7 @@ def test_what_another_thread_had_refused_is_told_before_the_end_also_while_that_
     source.on_next(b"1")
     source.on_next(b"2")
     with monkeypatch.context() as patch:  # one that stops before it tells
-        patch.setattr(GatheredSends, "tell", lambda _: None)
+        patch.setattr(GatheredSends, "tell", tell_nobody)
         transport.send_gathered()
     source.on_completed()
     error = sending.wait_for_end().error
