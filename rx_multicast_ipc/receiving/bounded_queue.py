@@ -117,23 +117,11 @@ class BoundedQueue(Generic[_T]):
             return oldest
         messages, size = self._weight(item)
         with self._lock:
-            most, most_bytes = self.capacity - messages, self._capacity_bytes - size
-            if self._messages <= most and self._bytes <= most_bytes:
+            if self._messages + messages <= self.capacity and self._bytes + size <= self._capacity_bytes:
                 self._append(item, messages, size)
                 return ()
-            lost: list[_T] = []
             before = self._discarded
-            if self.overflow is Overflow.DROP_OLDEST:
-                while self._items and (self._messages > most or self._bytes > most_bytes):
-                    queued = self._messages
-                    lost.append(self.take())
-                    self._discarded += queued - self._messages
-                self._append(item, messages, size)
-            elif self._items:
-                lost.append(item)
-                self._discarded += messages
-            else:
-                self._append(item, messages, size)
+            lost = self._put_over(item, messages, size)
             gone = self._discarded - before
         for count in self.counts:
             count(gone)
@@ -153,12 +141,30 @@ class BoundedQueue(Generic[_T]):
             ):
                 self._append_messages(items, size)
                 return ()
-            lost: list[_T] = []
+            before, lost = self._discarded, list[_T]()
             for item in items:
-                lost += self.put(item)
+                lost += self._put_over(item, *self._weigh(item))
                 if lost and self.overflow is Overflow.ERROR:
                     break
-            return lost
+            gone = self._discarded - before
+        for count in self.counts if gone else ():
+            count(gone)
+        return lost
+
+    def _put_over(self, item: _T, messages: int, size: int) -> list[_T]:
+        """Queue ``item`` where there may be no space, and return what was lost for it; with the lock held."""
+        most, most_bytes = self.capacity - messages, self._capacity_bytes - size
+        lost: list[_T] = []
+        if self.overflow is Overflow.DROP_OLDEST:
+            while self._items and (self._messages > most or self._bytes > most_bytes):
+                queued = self._messages
+                lost.append(self.take())
+                self._discarded += queued - self._messages
+        elif self._items and (self._messages > most or self._bytes > most_bytes):
+            self._discarded += messages
+            return [item]
+        self._append(item, messages, size)
+        return lost
 
     def take_some(self, most: int) -> list[_T]:
         """The oldest items, so many at most; none if there are none."""

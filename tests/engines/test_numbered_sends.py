@@ -7,8 +7,10 @@ from typing import Any
 
 import pytest
 
+import rx_multicast_ipc as ipc
 from rx_multicast_ipc.transport import WouldBlock
 from rx_multicast_ipc.transport.engine.numbered_sends import NumberedSends
+from rx_multicast_ipc.transport.own_messages import OwnMessages
 
 
 class Carrier:
@@ -50,3 +52,27 @@ def test_a_send_by_another_way_that_a_signal_handler_makes_amid_one_waits_and_is
     assert carrier.published == [b"interrupted", b"plain"]
     assert identified == [b"identified"]
     assert sends.next == 4
+
+
+def test_what_went_before_one_that_was_refused_is_heard_by_the_sender_itself() -> None:
+    carrier = Carrier()
+    heard: list[list[bytes]] = []
+    end: Any = SimpleNamespace(sender_address=("here", 1), group="a group")
+    connection: Any = carrier
+    own = OwnMessages(("224.0.2.77", 5000), 1 << 20)
+    own.start()
+    sends: NumberedSends[Any] = NumberedSends(
+        end, connection, 1, None, own, list[Any]().append, lambda: heard.append([each.data for each in own.take()])
+    )
+
+    def lose_it() -> None:
+        error = ipc.SendFailed("away")
+        error.sent = 1
+        raise error
+
+    with pytest.raises(ipc.SendFailed):
+        sends.send([b"1", b"2", bytes(1001)], None)
+    carrier.handlers.append(lose_it)
+    with pytest.raises(ipc.SendFailed):
+        sends.send([b"3", b"4"], None)
+    assert heard == [[b"1", b"2"], [b"3"]]

@@ -321,6 +321,41 @@ def test_what_another_thread_had_refused_is_told_before_the_end_also_while_that_
     assert (error.sent, sending.values) == (1, [])
 
 
+def none_together(*_: object) -> None:
+    """Leave each of them to be sent alone."""
+
+
+def test_what_is_out_as_a_signal_handler_raises_is_sent_and_counted_once(
+    out: ipc.Channel, monkeypatch: pytest.MonkeyPatch, calls: list[list[bytes]]
+) -> None:
+    transport: Any = out.transport
+
+    class Interrupted(Full):
+        times = 0
+
+        def sendto(self, payload: bytes, to: Any) -> int:
+            size = super().sendto(payload, to)
+            if payload == b"2" and not self.times:
+                self.times += 1
+                raise KeyboardInterrupt
+            return size
+
+    transport._outlet.socket = Interrupted(transport._outlet.socket, 1000)
+    monkeypatch.setattr(batch_sending, "send_many", none_together)
+    source: Subject[bytes] = Subject()
+    sending = Seen(out.broadcast_all(source))
+    monkeypatch.setattr(delivered_batch.HERE, "batch", delivered_batch.DeliveredBatch())
+    source.on_next(b"1")
+    source.on_next(b"2")
+    with pytest.raises(KeyboardInterrupt):
+        transport.send_gathered()
+    source.on_next(b"3")
+    source.on_completed()
+    assert sending.wait_for_end().values == [3]
+    assert heard(out, 3) == [b"1", b"2", b"3"]
+    assert out.statistics.sent == 3
+
+
 class Open:
     """A transport that takes everything, and notes what it is given together."""
 

@@ -54,12 +54,13 @@ class GatheredSends:
         self.untold.update({error(): whose for whose in dict.fromkeys(whose for _, whose in self.waiting)})
         self.waiting.clear()
 
-    def send(self, send_many: SendMany, send_one: Callable[[bytes], None]) -> None:
+    def send(self, send_many: SendMany, send_one: Callable[[bytes, SentMany], None]) -> None:
         """Send all, or what the buffer takes; the rest waits on, also where a signal handler raises meanwhile.
 
         Args:
             send_many: sends to the group, and notes how many went before one that did not.
-            send_one: sends that one, or raises ``BlockingIOError`` where the buffer is full, or ``SendFailed``.
+            send_one: sends that one and notes it, also where a signal handler raises then; or raises
+                ``BlockingIOError`` where the buffer is full, or ``SendFailed``.
         """
         waiting, self.waiting = self.waiting, []  # for a signal handler may send while this does
         try:
@@ -75,16 +76,18 @@ class GatheredSends:
                 if not waiting:
                     break
                 payload, whose = waiting[0]
+                sent = SentMany()
                 try:
-                    send_one(payload)
+                    send_one(payload, sent)
                 except SendFailed as error:
                     self.untold[error] = whose
                     del waiting[0]
                     if whose is not NOBODY_LOOKS:
                         waiting[:] = [one for one in waiting if one[1] is not whose]
-                else:
-                    del waiting[0]
-                    whose.went(1)
+                finally:
+                    if sent.payloads:
+                        del waiting[0]
+                        whose.went(1)
         except BlockingIOError:
             pass
         finally:

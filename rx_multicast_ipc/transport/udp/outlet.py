@@ -11,7 +11,7 @@ from contextlib import suppress
 from functools import partial
 from typing import Final
 
-from ...errors import ChannelClosed
+from ...errors import ChannelClosed, SendFailed
 from ...group import Group
 from ...message import Address
 from ..base import WouldBlock, may_wait, note_sent
@@ -107,6 +107,8 @@ class Outlet(SendingSocket):
                         break
                 else:
                     break
+            if self._own.pending:  # copies that are out, whatever becomes of the rest
+                self.hear_own()
             deadline = deadline or time.monotonic() + _SEND_WAIT
             self._wait_until_writable(deadline, destination, full)
         HERE.sent = True
@@ -215,10 +217,21 @@ class Outlet(SendingSocket):
                 self._gathered.refuse(ChannelClosed)
                 return
             if not self._full_buffer.is_overtaken():
-                self._gathered.send(self.many_to_group, self.to_group)
+                self._gathered.send(self.many_to_group, self._send_one)
             if self._gathered.waiting and not self._gathered_later:
                 self.when_writable(self._send_gathered_later)
                 self._gathered_later = True
+
+    def _send_one(self, payload: bytes, note: SentMany) -> None:
+        before = self.sent
+        try:
+            self.to_group(payload)
+        except (BlockingIOError, SendFailed):
+            raise
+        except BaseException:  # of a signal handler, maybe right behind the call that sent it
+            note.payloads = int(self.sent > before)
+            raise
+        note.payloads = 1
 
     def _send_gathered_later(self) -> None:
         with self.lock:

@@ -38,12 +38,13 @@ class Link:
             self.sent.append(payload)
             sent.payloads += 1
 
-    def send_one(self, payload: bytes) -> None:
+    def send_one(self, payload: bytes, sent: SentMany) -> None:
         if len(self.sent) >= self.space:
             raise BlockingIOError(errno.EAGAIN, "full")
         if payload in self._refused:
             raise SendFailed("no route")
         self.sent.append(payload)
+        sent.payloads = 1
 
 
 def test_all_leave_in_order_and_each_owner_is_told_how_many() -> None:
@@ -155,3 +156,21 @@ def test_who_is_to_be_told_as_a_signal_handler_raises_is_told_by_the_next_one() 
     assert gathered.holds(one)
     gathered.tell()
     assert ([str(error) for error in one.errors], gathered.holds(one)) == (["no route"], False)
+
+
+def test_what_is_out_as_a_signal_handler_raises_is_not_sent_again() -> None:
+    gathered, link, one = GatheredSends(), Link(), Owner()
+    for payload in (b"1", b"2"):
+        gathered.add(payload, one)
+
+    def none_together(payloads: Sequence[bytes], sent: SentMany) -> None: ...
+
+    def interrupted(payload: bytes, sent: SentMany) -> None:
+        link.send_one(payload, sent)
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        gathered.send(none_together, interrupted)
+    gathered.send(link.send_many, link.send_one)
+    assert link.sent == [b"1", b"2"]
+    assert (one.count, bool(gathered.waiting)) == (2, False)

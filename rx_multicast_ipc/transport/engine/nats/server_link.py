@@ -351,8 +351,12 @@ class ServerLink:
             self._thread.unwatch(self._socket)
             self._writer.stop()
             waiting, self._waiting = self._waiting, []
+            pongs = list(self._pongs)
+            self._pongs.clear()
         for action in waiting:
             action()
+        for told in pongs:
+            told(False)
 
     def close(self) -> None:
         """Close the socket; on the thread, after :meth:`shut`."""

@@ -75,6 +75,12 @@ class StreamArrivals:
         """Whether anything waits."""
         return bool(self._waiting)
 
+    @property
+    def messages(self) -> int:
+        """How many messages wait."""
+        with self._lock:
+            return len(self._waiting) - self._controls
+
     def begin(self) -> int:
         """A new consumer counts from now on, and none before it. Returns what its arrivals are to be given with."""
         with self._lock:

@@ -127,6 +127,8 @@ class NatsHistory:
         """Begin a consumer, behind the last message that arrived."""
         assert self._connection is not None
         self._drop_consumer()
+        number = self._arrivals.begin()  # first: the one before is to bring nothing more behind the place
+        waiting = self._arrivals.messages
         config: dict[str, Any] = {
             "filter_subject": self._filter,
             "ack_policy": "none",
@@ -138,7 +140,6 @@ class NatsHistory:
             "inactive_threshold": int(60e9),
             **self._place(),
         }
-        number = self._arrivals.begin()
         config["deliver_subject"], self._sid = self._connection.bring(lambda arrived: self._take(number, arrived))
         question = {"stream_name": self._stream, "config": config}
         made = ask(self._connection, f"CONSUMER.CREATE.{self._stream}", question)
@@ -146,7 +147,9 @@ class NatsHistory:
         pending = int(made.get("num_pending", 0))
         if self._left is None:
             self._left = pending
-        if self._until_now and (pending == 0 or self._left == 0) and not self._arrivals:
+        if pending == 0:  # there is no more than what waits
+            self._left = min(self._left, waiting)
+        if self._until_now and self._left == 0:
             self._end(None)
 
     def _place(self) -> dict[str, Any]:
