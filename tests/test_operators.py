@@ -355,6 +355,25 @@ class TestOnBackpressureBuffer:
         scheduler.start()
         assert heard == []
 
+    def test_an_on_overflow_that_raises_at_the_end_of_a_batch_ends_its_own_subscription_and_no_more(
+        self, unhandled: list[BaseException]
+    ) -> None:
+        scheduler, values, heard = TestScheduler(), Subject[int](), list[object]()
+
+        def fail(value: int) -> None:
+            raise ValueError(value)
+
+        buffer: Any = ipc.operators.on_backpressure_buffer(4, scheduler=scheduler, on_overflow=fail)
+        buffered: rx.Observable[int] = values.pipe(ops.map(lambda value: value), buffer)
+        buffered.subscribe(heard.append, lambda error: heard.append(str(error)))
+        deliver_together(lambda: [values.on_next(value) for value in (1, 2, 3)])
+        deliver_together(lambda: [values.on_next(value) for value in (4, 5, 6)])
+        values.on_next(7)
+        scheduler.start()
+        assert heard == [3, 4, 5, 6, "1"]
+        assert [str(error) for error in unhandled] == ["1"]
+        unhandled.clear()
+
     def test_in_a_run_the_subscriber_has_the_calling_thread(self, channel: ipc.Channel) -> None:
         threads: set[int] = set()
         numbers = channel.messages.pipe(

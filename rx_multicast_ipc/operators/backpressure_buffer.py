@@ -20,7 +20,7 @@ from ..receiving.bounded_queue import QUEUE_BYTES, BoundedQueue
 from ..receiving.hot_source import HotSource
 from ..receiving.overflow import Overflow, OverflowName
 from ..subscribing.start_thread import start_thread
-from ..subscribing.subscriber_errors import detach, report
+from ..subscribing.subscriber_errors import detach, is_for_the_caller, report
 from ..validation.arguments import check_callable, check_choice, check_count, check_observable
 from ..validation.stream import Stream
 
@@ -127,13 +127,23 @@ class _Buffer(DisposableBase):
             gathered = self._gathered
             gathered.append(item)
             waits = len(gathered) < self._most_gathered and self._drain is not None
-            if waits and (len(gathered) > 1 or at_end_of_batch(self._queue_gathered)):
+            if waits and (len(gathered) > 1 or at_end_of_batch(self._end_batch)):
                 return
         self._queue_gathered()
 
     def put_all(self, items: Sequence[Any]) -> None:
         if not self._ends and not self._disposed:
             self._go_on(self._items.put_all(items))
+
+    def _end_batch(self) -> None:
+        """Queue what was gathered. An ``on_overflow`` that raises ends this subscription, as it does amid a batch."""
+        try:
+            self._queue_gathered()
+        except BaseException as error:
+            if is_for_the_caller(error):
+                raise
+            self.source.dispose()
+            detach(self.end, error)
 
     def _queue_gathered(self) -> None:
         with self._gate:  # and no longer: what is lost is told to the caller's function
@@ -144,14 +154,16 @@ class _Buffer(DisposableBase):
         self._go_on(lost)
 
     def _go_on(self, lost: Sequence[Any]) -> None:
-        if self._on_overflow is not None:
-            for one in lost:
-                self._on_overflow(one)
-        if lost and self._items.overflow is Overflow.ERROR:
-            self.source.dispose()
-            self.end(self._items.overflow_error())
-        else:
-            self._drain_later()
+        try:
+            if self._on_overflow is not None:
+                for one in lost:
+                    self._on_overflow(one)
+        finally:
+            if lost and self._items.overflow is Overflow.ERROR:
+                self.source.dispose()
+                self.end(self._items.overflow_error())
+            else:
+                self._drain_later()
 
     def end(self, error: Exception | None = None) -> None:
         self._queue_gathered()

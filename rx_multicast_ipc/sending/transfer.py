@@ -246,10 +246,11 @@ class Transfer(DisposableBase):
                 if most is not None:
                     most -= len(self._unsent)
             if not self._unsent:
-                if self._end is not None and not self._arrived:
+                end = self._end
+                if end is not None and not self._arrived:
                     if not self._all_went():
                         return True
-                    self._end()
+                    end()  # which does nothing where that told of a refusal
                 return False
             if self._send(self._unsent):
                 return True

@@ -22,7 +22,7 @@ class Gathered(Protocol):
         ...
 
     def was_refused(self, error: Exception) -> None:
-        """One was not sent, nor will those be that waited behind it."""
+        """One was not sent, nor will those be that waited behind it. May be told twice, and by two threads."""
         ...
 
 
@@ -42,7 +42,7 @@ class Gathers(Protocol):
         ...
 
     def gathers_for(self, whose: Gathered) -> bool:
-        """Whether something waits that is of ``whose``."""
+        """Whether something waits that is of ``whose``, or was refused and not told yet."""
         ...
 
 

@@ -17,6 +17,7 @@ from rx_multicast_ipc.sending.paced_send_all import send_all
 from rx_multicast_ipc.testing.held_channel import held
 from rx_multicast_ipc.transport import delivered_batch
 from rx_multicast_ipc.transport.udp import batch_sending
+from rx_multicast_ipc.transport.udp.gathered_sends import GatheredSends
 
 from ..helpers import Seen, needs_linux, run, wait_until
 from ..wine import is_wine
@@ -287,6 +288,37 @@ def test_a_refused_one_is_told_with_how_many_went_before_it(
     assert isinstance(error, ipc.SendFailed)
     assert (error.sent, out.statistics.sent, out.statistics.refused) == (6, 6, 1)
     assert heard(out, 6) == NUMBERS[:6]
+
+
+def tell_nobody(_: GatheredSends) -> None: ...
+
+
+def test_what_another_thread_had_refused_is_told_before_the_end_also_while_that_thread_has_yet_to_tell_it(
+    out: ipc.Channel, monkeypatch: pytest.MonkeyPatch, calls: list[list[bytes]]
+) -> None:
+    transport: Any = out.transport
+
+    class Refusing(Full):
+        def sendto(self, payload: bytes, to: Any) -> int:
+            if payload == b"2":
+                raise PermissionError(1, "Operation not permitted")
+            return super().sendto(payload, to)
+
+    transport._outlet.socket = Refusing(transport._outlet.socket, 1000)
+    monkeypatch.setattr(batch_sending, "send_many", one_by_one)
+    source: Subject[bytes] = Subject()
+    sending = Seen(out.broadcast_all(source))
+
+    monkeypatch.setattr(delivered_batch.HERE, "batch", delivered_batch.DeliveredBatch())
+    source.on_next(b"1")
+    source.on_next(b"2")
+    with monkeypatch.context() as patch:  # one that stops before it tells
+        patch.setattr(GatheredSends, "tell", tell_nobody)
+        transport.send_gathered()
+    source.on_completed()
+    error = sending.wait_for_end().error
+    assert isinstance(error, ipc.SendFailed)
+    assert (error.sent, sending.values) == (1, [])
 
 
 class Open:

@@ -315,15 +315,13 @@ def test_a_receiver_that_stopped_delays_nobody_and_counts_what_it_lost(router: Z
                 heard.wait_for_count(number + 1)
         stopped.send_signal(signal.SIGCONT)
         run(channel.broadcast("end"))
-        for other in others[1:]:
-            assert finish(other) == "1501 0\n"
 
-        def told() -> bool:  # "end" may be among what it lost
+        def told() -> bool:  # "end" may be among what one lost
             run(channel.broadcast("end"))
-            return stopped.poll() is not None
+            return all(other.poll() is not None for other in others)
 
         wait_until(told)
-        heard_and_lost, lost = map(int, finish(stopped).split())
-        print(f"slowest send {slowest * 1000:.0f} ms, the stopped one lost {lost}")
-        assert heard_and_lost >= 1501
-        assert lost > 0
+        found = [tuple(map(int, finish(other).split())) for other in others]
+        print(f"slowest send {slowest * 1000:.0f} ms, the stopped one lost {found[0][1]}, others {found[1:]}")
+        assert min(heard_and_lost for heard_and_lost, _ in found) >= 1501
+        assert found[0][1] > max(lost for _, lost in found[1:])  # which may be behind now and then

@@ -20,7 +20,7 @@ from ..own_messages import OwnMessages
 from .batch_sending import SentMany
 from .error_advice import send_failed
 from .full_buffer import FullBuffer, wait_until_writable
-from .gathered_sends import GatheredSends, Told, tell
+from .gathered_sends import GatheredSends
 from .interfaces import Nic
 from .io_thread import IoThread
 from .sending_socket import Copies, SendingSocket
@@ -132,6 +132,7 @@ class Outlet(SendingSocket):
                         self.send(payloads[sent])
                         sent += 1
             finally:
+                HERE.sent = True
                 if self._own.pending:
                     self.hear_own()
         except BaseException as error:
@@ -159,10 +160,11 @@ class Outlet(SendingSocket):
 
     def send_gathered(self) -> None:
         """See :meth:`rx_multicast_ipc.transport.delivered_batch.Gathers.send_gathered`."""
-        told = self._send_gathered()
+        self._send_gathered()
         if self._own.pending:
             self.hear_own()
-        tell(told)
+        if self._gathered.untold:
+            self._gathered.tell()
 
     def gathers_for(self, whose: Gathered) -> bool:
         """See :meth:`rx_multicast_ipc.transport.delivered_batch.Gathers.gathers_for`."""
@@ -181,10 +183,10 @@ class Outlet(SendingSocket):
     def shut(self) -> None:
         """Send nothing more than what was to be sent already."""
         with self.lock:
-            told = self._send_gathered()
+            self._send_gathered()
             self._shut = True
             self._full_buffer.shut()
-        tell(told)
+        self._gathered.tell()
 
     def close(self) -> None:
         """Let go of the socket; whoever waits to send is told that it came too late. Once shut, on the thread."""
@@ -205,19 +207,18 @@ class Outlet(SendingSocket):
         with suppress(OSError):
             self.socket.close()
 
-    def _send_gathered(self) -> Told:
+    def _send_gathered(self) -> None:
         with self.lock:
             if not self._gathered.waiting:
-                return []
+                return
             if self._shut:
-                return self._gathered.refuse(ChannelClosed)
-            told: Told = []
+                self._gathered.refuse(ChannelClosed)
+                return
             if not self._full_buffer.is_overtaken():
-                told = self._gathered.send(self.many_to_group, self.to_group)
+                self._gathered.send(self.many_to_group, self.to_group)
             if self._gathered.waiting and not self._gathered_later:
                 self.when_writable(self._send_gathered_later)
                 self._gathered_later = True
-            return told
 
     def _send_gathered_later(self) -> None:
         with self.lock:
