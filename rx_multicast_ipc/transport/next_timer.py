@@ -72,6 +72,9 @@ class NextTimer:
                 is_coarse = at_the_latest >= due + COARSE
                 schedule = self._schedule_coarsely if is_coarse else self._schedule_exactly
                 timer = schedule(max(0.0, due - now) + self._least_pause, self._on_timer)
+                if self.due == -math.inf:  # a signal handler stopped it meanwhile
+                    timer.dispose()
+                    return
                 # An interrupt in between leaves one call too many, and never a time for which nobody calls.
                 before, self._timer, self.due, self.at_the_latest = self._timer, timer, due, at_the_latest
                 if before is not None:
@@ -79,9 +82,10 @@ class NextTimer:
 
     def stop(self) -> None:
         """Call no more, whatever it is told; from any thread."""
-        self.due = self.at_the_latest = -math.inf
-        if self._timer is not None:
-            self._timer.dispose()
+        with self._lock:
+            self.due = self.at_the_latest = -math.inf
+            if self._timer is not None:
+                self._timer.dispose()
 
     def _on_timer(self, _scheduler: object, _state: object) -> None:
         with self._lock:  # which who scheduled it lets go of once that is noted

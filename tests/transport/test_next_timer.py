@@ -112,3 +112,30 @@ def test_a_time_that_is_far_off_may_be_late_until_it_is_near() -> None:
     waiting.now += 0.009
     waiting.call_at(0.001, exact=True)
     assert not waiting.is_coarse
+
+
+def test_a_timer_that_a_signal_handler_stops_as_it_is_set_never_calls() -> None:
+    for place in count(1):
+        clock = VirtualClock()
+        called: list[float] = []
+        timer = NextTimer(clock, lambda clock=clock, called=called: called.append(clock.clock))
+        reached = interrupted_at(place, lambda timer=timer: timer.call_at(1.0, 0.0), timer.stop)
+        if not reached:
+            break
+        clock.advance_by(2.0)
+        assert (called, timer.due) == ([], -math.inf), f"stopped at place {place}"
+
+
+def test_a_timer_that_another_thread_stops_as_it_is_set_never_calls() -> None:
+    class Hooked(TimerScheduler):
+        def schedule_exactly(self, seconds: float, action: Any) -> Any:
+            self.thread = threading.Thread(target=timer.stop)
+            self.thread.start()
+            self.thread.join(0.1)  # as far as it gets
+            return super().schedule_exactly(seconds, action)
+
+    scheduler = Hooked(lambda: None)
+    timer = NextTimer(scheduler, lambda: None)
+    timer.call_at(0.0, 0.0)
+    scheduler.thread.join()
+    assert (timer.due, scheduler.next_due()) == (-math.inf, None)

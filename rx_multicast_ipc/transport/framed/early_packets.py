@@ -44,6 +44,11 @@ class EarlyPackets:
         """A packet that is held, to be dropped once it was taken in its turn; None if it is not here."""
         return self._held.get(number)
 
+    def drop_before(self, number: int) -> None:
+        """Hold those no more that were taken, and that Ctrl-C left here; each by the time the older ones are gone."""
+        while (oldest := next(iter(self._held), number)) < number:
+            self.drop(oldest)
+
     def drop(self, number: int) -> None:
         """Hold a packet no more, if it is here."""
         held = self._held.get(number)

@@ -72,11 +72,11 @@ class Endpoint:
         self.events: list[Event] = []
         self._outgoing = OutgoingStreams(options, packet_size, random, now)
         self._to_group = self._outgoing.to_group
-        self._senders = IncomingStreams(self.events, options, room, random, now)
+        self._incoming = IncomingStreams(self.events, options, room, random, now)
         # Not wrapped: between a message and its answer each call counts.
         self.packet_of = self._to_group.packet_of
         self.beats = self._to_group.beats
-        self.stream_of = self._senders.get
+        self.stream_of = self._incoming.get
         self._announcements = Announcements(random)
         self.acknowledgements = Acknowledgements(self._to_group, now)
         self._opened_at = now
@@ -89,23 +89,23 @@ class Endpoint:
     @property
     def counts(self) -> Counts:
         return Counts(
-            repaired=self._senders.repaired,
-            asked=self._senders.asked,
+            repaired=self._incoming.repaired,
+            asked=self._incoming.asked,
             repeated=self._outgoing.repeated,
-            gaps=self._senders.holes,
-            foreign=self._foreign + self._senders.refused,
+            gaps=self._incoming.holes,
+            foreign=self._foreign + self._incoming.refused,
             unacknowledged=self._outgoing.unacknowledged,
         )
 
     @property
     def buffered(self) -> int:
         """Bytes that wait for what is missing."""
-        return self._senders.buffered
+        return self._incoming.buffered
 
     @property
     def streams(self) -> int:
         """Streams that it hears."""
-        return len(self._senders)
+        return len(self._incoming)
 
     @property
     def peers(self) -> frozenset[Address]:
@@ -160,12 +160,12 @@ class Endpoint:
             self._foreign += 1
             return
         if type(packet) is Data:
-            stream = self._senders.get((sender or source, packet.session, direct))
+            stream = self._incoming.get((sender or source, packet.session, direct))
             if stream is not None and not self._ending:
                 self._touched[stream] = None
                 stream.on_data(packet, origin, now)
                 if stream.buffered:
-                    self._touched |= dict.fromkeys(self._senders.keep_bounded(now))
+                    self._touched |= dict.fromkeys(self._incoming.keep_bounded(now))
                 return
         elif type(packet) is Status:
             self._on_status(packet, source, direct, now)
@@ -185,7 +185,7 @@ class Endpoint:
         """Send what waits, wait for acknowledgements for a second at most, say goodbye; then ``ended``."""
         self._ending = True
         self.due = now
-        for stream in self._senders.streams():
+        for stream in self._incoming.streams():
             self._parting += self._statuses(stream, stream.last_status(now))
         self._announcements.say_goodbye(now)
         alone = not self._announcements.peers and now - self._opened_at >= _ALONE
@@ -207,7 +207,7 @@ class Endpoint:
         if is_due:
             due = math.inf
             if not self._ending:
-                for stream in self._senders.streams():
+                for stream in self._incoming.streams():
                     due = min(due, self._poll_incoming(stream, now, ready))
         if self._announcements.at <= now:
             ready += self._announcements.take(now)
@@ -228,7 +228,7 @@ class Endpoint:
     def hurries(self) -> bool:
         """Whether :meth:`timer` is to be kept to the millisecond. A beat or an acknowledgement may be a little late."""
         return any(stream.hurries for stream in self._outgoing.all()) or any(
-            stream.hurries for stream in self._senders.streams()
+            stream.hurries for stream in self._incoming.streams()
         )
 
     def timer(self) -> float:
@@ -277,16 +277,16 @@ class Endpoint:
     def _on_stream(
         self, packet: Packet, sender: Hashable, source: Address, direct: bool, origin: Any, now: float
     ) -> None:
-        senders = self._senders
+        incoming = self._incoming
         is_data = isinstance(packet, Data)
-        stream = senders.get((sender, packet.session, direct))
+        stream = incoming.get((sender, packet.session, direct))
         if stream is None and direct and not is_data:  # an answer to a challenge comes to this end alone
-            stream = senders.get((sender, packet.session, False))
+            stream = incoming.get((sender, packet.session, False))
         if stream is None:
             if isinstance(packet, Bye):
                 return
             key = Key(sender, packet.session, direct)
-            stream = senders.open(key, source, packet.number if is_data else 0, now)
+            stream = incoming.open(key, source, packet.number if is_data else 0, now)
             if stream is None:
                 return
         self._touched[stream] = None
@@ -297,4 +297,4 @@ class Endpoint:
         elif isinstance(packet, Bye):
             stream.on_bye(packet.number, now)
         if stream.buffered:
-            self._touched |= dict.fromkeys(senders.keep_bounded(now))
+            self._touched |= dict.fromkeys(incoming.keep_bounded(now))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import threading
 from collections.abc import Callable
 
@@ -52,7 +53,7 @@ class EndpointDriver:
         self.queue = queue
         self.now = now
         self.is_virtual = is_virtual
-        self.waiters = SpaceWaiters()
+        self.waiters = SpaceWaiters(self.lock)
         self.awaiting = AcknowledgementWaiters(endpoint.acknowledgements, transport.scheduler)
         self.timer = NextTimer(transport.scheduler, on_due)
         self._transport = transport
@@ -80,16 +81,20 @@ class EndpointDriver:
             outlet.send()
         if waiters.actions or waiters.threads:
             self.look_for_space()
-        due = endpoint.timer()
+        due = math.inf if outlet.is_full else endpoint.timer()  # until there is room, which calls this again
         if self.awaiting:
             due = min(due, self.awaiting.look(now))
         if due < self.timer.at_the_latest:
             self.timer.call_at(due, now, exact=endpoint.hurries)
 
     def look_for_space(self) -> None:
-        """Let those go on who wait for space, if there is some."""
-        if self.has_space:
+        """Let those go on who wait for space, if there is some: threads also where own messages have none.
+
+        What they send to one end alone needs none of those.
+        """
+        if self.is_virtual or not self.endpoint.congested:
             self.waiters.wake_threads()
+        if self.has_space:
             self.waiters.pass_on(self._transport.when_writable)
 
     def when_writable(self, action: Callable[[], None]) -> None:
@@ -110,6 +115,6 @@ class EndpointDriver:
     def forget(self) -> None:
         """Let go of everything, in a forked child."""
         self.lock = self._packets.lock
-        self.waiters = SpaceWaiters()
+        self.waiters = SpaceWaiters(self.lock)
         self.queue.stop()
         self.queue.clear()

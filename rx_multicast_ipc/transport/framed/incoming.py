@@ -139,7 +139,7 @@ class Incoming:
         self._catch_up(now)
 
     def take_next(self, number: int, message: Message, size: int, now: float, taken: list[Message]) -> bool:
-        """Whether a packet of ``size`` that holds one message is the next one, and nothing is missing: it is taken.
+        """Whether a packet is the next one, of one message with ``size`` bytes, and nothing is missing: it is taken.
 
         Once it is delivered, the status is to be looked at, if it owes enough. Nothing is called: an answer waits for
         this, and Ctrl-C comes before all of it or after.
@@ -151,6 +151,7 @@ class Incoming:
         messages.number = number + 1
         self._known = number  # so nothing is held, or missing, either
         self._known_at = self.heard_at = now
+        # As `StatusTiming.on_packet` counts it.
         self.status.owed += size + FOR_EACH if size < AT_MOST - FOR_EACH else AT_MOST
         return True
 
@@ -293,7 +294,7 @@ class Incoming:
         """Deliver what is held and due, and note the holes up to what is known, as far as a STATUS can tell of them."""
         messages, early = self._messages, self._early
         if early:
-            early.drop(messages.number - 1)  # which Ctrl-C may have left
+            early.drop_before(messages.number)
             while (held := early.get(messages.number)) is not None:
                 data, origin = held
                 if data.number > self._known:

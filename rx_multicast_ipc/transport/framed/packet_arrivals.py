@@ -68,7 +68,7 @@ class PacketArrivals:
                 if stream is None:
                     break
                 payload = data[HEADER_SIZE:]
-                if not stream.take_next(number, replace(message, data=payload), len(data), now, taken):
+                if not stream.take_next(number, replace(message, data=payload), len(payload), now, taken):
                     break
                 size += len(payload)
                 status = stream.status

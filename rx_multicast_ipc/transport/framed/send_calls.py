@@ -144,7 +144,12 @@ class SendCalls:
                     self.refused += 1
                     raise _with_count(SendFailed(f"nothing can be sent to {self._group}: the window stays full"), sent)
                 space = driver.waiters.new_thread()
-            space.wait(min(_LOOK_AGAIN, deadline - time.monotonic()))
+            try:
+                space.wait(min(_LOOK_AGAIN, deadline - time.monotonic()))
+            finally:
+                if not space.is_set:
+                    with driver.lock:
+                        driver.waiters.forget_thread(space)
 
     def _offer(self, payloads: Sequence[bytes], destination: Address | None) -> int:
         """Pass on what there is room for, up to one that is too large; returns how many."""

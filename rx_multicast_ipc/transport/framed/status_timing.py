@@ -55,7 +55,6 @@ class StatusTiming:
             self.at = now
         elif self.at == math.inf:
             self.at = now + self._delay * (1.0 if missing.in_small_group else 0.5 + self._random.random())
-        self.owes_a_look = False
         return self.at
 
     def hurry(self, now: float) -> None:

@@ -182,7 +182,11 @@ class FramedTransport(PacketTransport):
             if self._queue.holds_more_than(self._buffer):  # as a full receive buffer
                 return
         elif self._takes_at_once and not self.packets.shows_data:
-            taken = self._arrivals.take_at_once(batch)
+            try:
+                taken = self._arrivals.take_at_once(batch)
+            except BaseException:
+                self._go_on_soon()
+                raise
             if taken == len(batch):
                 if self._closed:
                     self._go_on_ending()
@@ -194,9 +198,19 @@ class FramedTransport(PacketTransport):
 
     def _take(self, batch: list[Message]) -> None:
         try:
-            self._arrivals.take(batch)
-        finally:  # what came of it so far, if Ctrl-C came amid it
-            self._go_on_ending()
+            try:
+                self._arrivals.take(batch)
+            finally:  # what came of it so far, if Ctrl-C came amid it
+                self._go_on_ending()
+        except BaseException:
+            self._go_on_soon()
+            raise
+
+    def _go_on_soon(self) -> None:
+        """Have a timer go on with what Ctrl-C, or a signal handler that raises, came amid."""
+        with self._lock:
+            now = self._driver.now()
+            self._driver.timer.call_at(now, now)
 
     def _tell(self, event: ChannelEvent) -> None:
         with self._lock:

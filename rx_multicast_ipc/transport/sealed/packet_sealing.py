@@ -67,6 +67,7 @@ class PacketSealing:
             self._now(),
             several=group.has_several_interfaces,
         )
+        del self._keys  # which the sessions have, and let go of once they are changed
         self._told_of = self._sessions.prefix
 
     def announce(self) -> None:

@@ -74,10 +74,6 @@ class Sessions:
         """When somebody new was heard, and may have a challenge for this end, too."""
         return self._admission.newcomer_at
 
-    def renew(self) -> None:
-        """Seal with a new salt from now on."""
-        self._own.renew(self._keys[0])
-
     def change_keys(self, keys: Keys) -> None:
         """Seal with the first of these from now on, and open what was sealed with any of them, and nothing else.
 
@@ -87,7 +83,7 @@ class Sessions:
         self._known.keep(keys)
         for new in self._admission.newcomers:
             if new.session.opener.key not in keys:
-                self._admission.give_up(new, Why.OTHER_KEY, self._hints(new.session.prefix[1:4].hex()))
+                self._admission.give_up(new, Why.OTHER_KEY, self._hints(new.session.prefix[1:4].hex(), keys))
         if keys[0] == self._own.current.sealer.key:
             self._keys = keys
         else:
@@ -210,8 +206,8 @@ class Sessions:
             openers = [opener for opener in openers if self._targets.open(opener, datagram)[0] is not None] or openers
         return Session(prefix, openers[0])
 
-    def _hints(self, hint: str) -> str:
-        known = ", ".join(key.hint for key in self._keys)
+    def _hints(self, hint: str, keys: Keys | None = None) -> str:
+        known = ", ".join(key.hint for key in keys or self._keys)
         return f"its key is {hint}, this channel's {known}"
 
 

@@ -13,7 +13,8 @@ from typing import Any
 
 import pytest
 
-from rx_multicast_ipc import Key, Reliable
+from rx_multicast_ipc import Key, Message, Reliable
+from rx_multicast_ipc.subscribing.subscriber_errors import delivering_here
 from rx_multicast_ipc.transport import WouldBlock
 from rx_multicast_ipc.transport.base import without_waiting
 
@@ -376,3 +377,30 @@ def test_what_a_signal_handler_closes_amid_reading_and_timers_ends(opened: Calla
         assert first.ends == 1
         assert first.link.closed
         assert first.transport.ended
+
+
+def test_what_was_read_as_ctrl_c_came_is_delivered_with_nothing_more_to_read(
+    opened: Callable[[], World], kind: str
+) -> None:
+    if kind == "sealed":
+        pytest.skip("an interrupted datagram is as one that was lost on the way")
+    for place in count(1, 1 if THOROUGH else 3):
+        world = opened()
+        packets: list[bytes] = []
+        world.network.lose = lambda packet, packets=packets: not packets.append(packet)
+        for _ in range(3):
+            world.send()
+            world.network.run(0.001)
+        address, port = world.first.link.sender_address
+        batch = [Message(packet, address, port, "IPv4", world.network.now, False) for packet in packets]
+        batch[1:3] = reversed(batch[1:3])
+        with delivering_here():
+            reached = interrupted_at(place, partial(world.second.link.deliver, batch))
+        world.network.run(0.05)
+        end: Any = world.second.transport
+        assert not end._queue.ready
+        assert not end._endpoint.events
+        if not reached:
+            assert place > 10
+            assert world.second.heard == world.sent
+            break

@@ -4,13 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import partial
+from itertools import count
+from random import Random
 
 import pytest
 
 from rx_multicast_ipc import Reliable
+from rx_multicast_ipc.transport.framed.incoming import Incoming
+from rx_multicast_ipc.transport.framed.packets import WHOLE, Data
+from rx_multicast_ipc.transport.framed.reassembly import Event
 
 from ...helpers import THOROUGH
-from ...interrupts import interrupted_often, traces_opcodes
+from ...interrupts import interrupted_at, interrupted_often, traces_opcodes
 from .simulation import Node, Simulation
 
 pytestmark = traces_opcodes
@@ -119,3 +124,21 @@ def test_all_is_heard_whatever_is_interrupted(scene: Callable[[World], None]) ->
         world.network.fate = lambda _source, _target, _packet: False
         world.check()
     assert interrupts > len(FIRST)
+
+
+def test_what_was_taken_is_held_no_more_whatever_is_interrupted() -> None:
+    def packet(number: int) -> Data:
+        return Data(7, number, WHOLE, 1, bytes(100))
+
+    for place in count(1):
+        events: list[Event] = []
+        stream = Incoming(7, ("a", 1), events, Reliable(), 1 << 20, 0.0, Random(1), 0.0, 1)
+        for number in (4, 2, 3):
+            stream.on_data(packet(number), None, 0.1)
+        reached = interrupted_at(place, partial(stream.on_data, packet(1), None, 0.2))
+        for number in range(1, 9):
+            stream.on_data(packet(number), None, 0.3)
+        assert (stream.number, stream.buffered, len(events)) == (9, 0, 8)
+        if not reached:
+            assert place > 10
+            break
