@@ -63,7 +63,7 @@ class Channel(HasStreams, NotCopied):
     is a context manager, ``with`` and ``async with``, that closes it at the end.
     """
 
-    meant = "messages"
+    _stream_meant = "messages"
 
     def __init__(
         self,

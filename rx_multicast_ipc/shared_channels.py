@@ -194,7 +194,11 @@ def _acquire(key: _Key, options: ChannelOptions, taken: list[Channel]) -> Channe
                         _channels[key] = _Shared(channel)
                         _take(key, taken)
     finally:
-        close_all([channel for channel in made if channel not in taken])  # after Ctrl-C, too
+        unused = [channel for channel in made if channel not in taken]  # after Ctrl-C, too
+        with _lock:
+            if key in _channels and _channels[key].channel in unused:
+                del _channels[key]
+        close_all(unused)
     return taken[-1]
 
 

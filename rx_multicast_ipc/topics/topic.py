@@ -42,7 +42,7 @@ class Topic(HasStreams, NotCopied, Generic[_T]):
         open_latest: opens the latest value of that name, type and format.
     """
 
-    meant = "stream"
+    _stream_meant = "stream"
 
     def __init__(
         self,

@@ -44,16 +44,12 @@ class Stream(Observable[_T_co]):
 
 
 class HasStreams:
-    """What has streams and is none, and says so to who takes it for one.
+    """What has streams and is none, and says so to who takes it for one: ``_stream_meant`` is what is meant then."""
 
-    Attributes:
-        meant: the stream that is meant then.
-    """
-
-    meant: ClassVar[str]
+    _stream_meant: ClassVar[str]
 
     if not TYPE_CHECKING:  # else every attribute would be there
 
         def __getattr__(self, name: str) -> NoReturn:
-            hint = f"; did you mean .{self.meant}.{name}?" if hasattr(Observable, name) else ""
+            hint = f"; did you mean .{self._stream_meant}.{name}?" if hasattr(Observable, name) else ""
             raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}{hint}", name=name, obj=self)
