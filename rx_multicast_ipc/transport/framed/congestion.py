@@ -158,7 +158,8 @@ class Congestion:
             if self._is_newcomer and rate > self._rate_before / 2:
                 self._is_newcomer = False  # it has its share
                 self._most, self._gave_way_at = float(self.window), now
-            if takes_most and not self._is_newcomer:
+            if takes_most and self._limited and not self._is_newcomer:
+                self._share.on_gave_way(self.window)
                 self._give_way(_CUT, now)
             else:
                 self._grow_beside_others(now)

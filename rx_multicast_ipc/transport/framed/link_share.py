@@ -12,6 +12,9 @@ _MOST: Final = 0.7
 
 _LEAST_SHARE: Final = 0.1
 
+_LEAST_KEPT: Final = 0.9
+"""The part of the rate that is kept at least, beside the part of the window, where the window is what limits it."""
+
 
 class LinkShare:
     """What a stream gets of a link, beside what the link carries.
@@ -28,10 +31,11 @@ class LinkShare:
         self._began_at = now
         self._seen = 0
         self._settles = False
+        self._rate = 0.0
         self._tried: tuple[float, int] | None = None
 
     def takes_most(self, seen: int, window: int, trip: float, now: float, *, contended: bool) -> bool:
-        """Whether the window is to give way, so that others get more; asked every round trip.
+        """Whether it does, so that its window is to give way if that is what limits it; asked every round trip.
 
         Args:
             seen: bytes of the stream that came through.
@@ -53,16 +57,18 @@ class LinkShare:
             self._tried = None
         if not contended:
             self._capacity = max(self._capacity, rate)
-        elif rate > _MOST * self._capacity:
-            self._tried = rate, window
-            self._settles = True
-            return True
-        return False
+        self._rate = rate
+        return contended and rate > _MOST * self._capacity
+
+    def on_gave_way(self, window: int) -> None:
+        """The window, of so many bytes before, gives way to that."""
+        self._tried = self._rate, window
+        self._settles = True
 
     def _learn(self, rate_before: float, window_before: int, rate: float, window: int) -> None:
         """The window gave way: what part of the queue was its own, if that of the others stayed."""
         less = window / window_before
-        kept = max(rate / rate_before, 1e-3)
-        if less < 1:
+        kept = rate / rate_before
+        if less < 1 and kept > _LEAST_KEPT * less:  # what others take is no more than that; the sender paused
             ours = min(max((1 - less / kept) / (1 - less), _LEAST_SHARE), 1.0)
             self._capacity = max(self._capacity, rate_before / ours)

@@ -24,7 +24,9 @@ class Spans:
         for _ in range(rounds):
             self.now += TRIP
             self.seen += int(part * LINK * TRIP)
-            asked += self.share.takes_most(self.seen, window, TRIP, self.now, contended=contended)
+            if self.share.takes_most(self.seen, window, TRIP, self.now, contended=contended):
+                self.share.on_gave_way(window)
+                asked += 1
         return asked
 
 
@@ -51,6 +53,13 @@ def test_who_never_was_alone_learns_from_its_rate_that_the_queue_is_its_own() ->
     assert spans.go(0.9, rounds=2) == 1
     spans.go(0.88, window=WINDOW * 7 // 10, rounds=6)
     assert spans.go(0.88, rounds=6) > 0
+
+
+def test_a_pause_of_the_sender_amid_a_trial_tells_nothing_of_the_link() -> None:
+    spans = Spans()
+    assert spans.go(0.9, rounds=2) == 1
+    spans.go(0.0, window=WINDOW * 7 // 10, rounds=4)
+    assert spans.go(0.9, rounds=2) == 1
 
 
 def test_what_came_through_is_judged_by_the_quarter_of_a_second() -> None:
