@@ -14,7 +14,10 @@ from statistics import median
 from .report import load
 from .workers import Worker
 
-CONTENDERS = ("zeromq", "ours_pipeline", "ours_linger", "ours_forwarded", "ours", "raw")
+CONTENDERS = (
+    *("zeromq", "zeromq_pipeline", "ours_pipeline", "ours_linger", "ours_linger_batches", "ours_forwarded", "ours"),
+    "raw",
+)
 SIZE = 64
 
 _ports = count(52_500)

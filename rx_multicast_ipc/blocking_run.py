@@ -13,7 +13,7 @@ from reactivex.internal.exceptions import SequenceContainsNoElementsError
 
 from .channel_scheduler import TimerScheduler
 from .errors import MessageTimeout, WouldDeadlock
-from .subscribing.deadlocks import Blocking, blocked_loop, on_reading_loop, stopped_clock
+from .subscribing.deadlocks import BLOCKED, Blocking, blocked_loop, on_reading_loop, stopped_clock
 from .subscribing.never_subscribed import ColdObservable
 from .subscribing.subscriber_errors import on_delivering_thread
 from .validation.arguments import check_observable, check_timeout
@@ -67,7 +67,9 @@ def run(source: Observable[_T], *, timeout: float | None = None) -> _T:
 
     scheduler = TimerScheduler(changed.set)
     deadline = math.inf if timeout is None else time.monotonic() + timeout
-    with Blocking() as blocking:
+    blocking, outer = Blocking(), BLOCKED.blocking
+    try:
+        BLOCKED.blocking = blocking
         subscription = source.subscribe(values.append, end, end, scheduler=scheduler)
         try:
             while not ends:
@@ -85,6 +87,8 @@ def run(source: Observable[_T], *, timeout: float | None = None) -> _T:
                     changed.wait(min(left, _INTERRUPT_CHECK, _INTERRUPT_CHECK if pause is None else pause))
         finally:
             subscription.dispose()
+    finally:
+        BLOCKED.blocking = outer  # not by a call, which a signal could keep from being made
     error = ends[0]
     if error is not None:
         raise error

@@ -35,7 +35,9 @@ from .transport import OpenTransport, Transport
 from .transport.opening import as_options_say
 from .transport.opening import open_transport as open_current
 from .validation.arguments import check_callable, check_flag, check_predicate, check_seconds, check_timeout, shown
+from .validation.not_copied import NotCopied
 from .validation.payload import Payload, as_payload
+from .validation.stream import HasStreams
 from .validation.topic_pattern import check_pattern
 
 if TYPE_CHECKING:
@@ -52,14 +54,16 @@ if TYPE_CHECKING:
 _T = TypeVar("_T")
 
 
-class Channel:
+class Channel(HasStreams, NotCopied):
     """One process's end of a multicast group: what it hears, and ways to speak. Made by :func:`open_channel`.
 
-    Everything is delivered on one thread, the channel's I/O thread, serially. Messages to the group keep their order of
-    arrival, and so do direct ones; the two kinds come by different sockets. Subscribers that bring an asyncio
-    scheduler (``await`` does) are served on their loop instead. A channel is a context manager, ``with`` and
-    ``async with``, that closes it at the end.
+    Everything is delivered on one thread, serially: the channel's I/O thread, or with ``read_on="loop"`` that of an
+    event loop. Messages to the group keep their order of arrival, and so do direct ones; the two kinds come by
+    different sockets. Subscribers that bring an asyncio scheduler (``await`` does) are served on their loop. A channel
+    is a context manager, ``with`` and ``async with``, that closes it at the end.
     """
+
+    _stream_meant = "messages"
 
     def __init__(
         self,

@@ -96,7 +96,8 @@ class Left(msgspec.Struct, frozen=True):
 
     Attributes:
         member: who it was.
-        reason: ``"said goodbye"``, or ``"silent"``: it beats no more, and did not answer when it was asked.
+        reason: ``"said goodbye"``, or ``"silent"``: nothing came from it any more, and it did not answer when it was
+            asked.
         at: seconds since the Unix epoch.
     """
 

@@ -38,9 +38,10 @@ def open_channel(
             mistake in the call.
         PortInUse: another program holds the port without sharing it.
         NoRoute: no route leads to the group. (An interface that is down is opened, and used once it is up.)
-        CannotOpen: the system refused for another reason.
+        NotAuthorized: an engine does not let this program in.
+        CannotOpen: the system refused for another reason, or an engine is not there.
         InvalidKey, KeyUnreadable: a mistake in ``key``, or in the file that the environment names.
-        MissingExtra: ``key`` needs a package that is not installed.
+        MissingExtra: ``key``, or an engine, needs a package that is not installed.
     """
     checked = complete(options)
     joined = group_of(port, group, checked)

@@ -15,12 +15,12 @@
      │       ├─ InvalidKey            no key, one that is too short, or one that was changed
      │       │   └─ KeyUnreadable     a key file cannot be read or written
      │       └─ NotIterable (TypeError)  a stream was looped over
-     ├─ CannotOpen                    the operating system refused the sockets
+     ├─ CannotOpen                    the operating system refused the sockets, or an engine is not there
      │   ├─ PortInUse                 another program holds the port alone
      │   ├─ NoRoute                   the interface is down, or nothing leads to the group
      │   └─ NotAuthorized             an engine does not let this program in, or forbids it to listen
      ├─ ChannelClosed                 the channel was closed, by you or by a fault
-     ├─ SendFailed                    the operating system refused a datagram
+     ├─ SendFailed                    the operating system, or an engine, refused a datagram
      ├─ MessagesMissing               a reliable channel did not get something that will not come any more
      ├─ MessageTimeout (TimeoutError) nothing matched in time
      ├─ DecodeFailed                  a datagram is not what its reader expects
@@ -144,7 +144,7 @@ class UnknownOption(InvalidOption, TypeError):
 
 
 class CannotOpen(MulticastError):
-    """The operating system refused to set up the sockets; ``__cause__`` is its ``OSError``."""
+    """The operating system refused to set up the sockets; ``__cause__`` is its ``OSError``. Or no engine is there."""
 
 
 class PortInUse(CannotOpen):
@@ -167,7 +167,7 @@ class ChannelClosed(MulticastError):
 
 
 class SendFailed(MulticastError):
-    """The operating system refused a datagram; ``__cause__`` is its ``OSError``.
+    """The operating system refused a datagram (``__cause__`` is its ``OSError``), or an engine is away.
 
     Only the send that failed ends with it: the channel goes on, and ``ops.retry`` sends again.
 

@@ -1,4 +1,4 @@
-"""The loops of the original, as Observables with a constant stack."""
+"""The loops of the npm package ``multicast-ipc``, as Observables with a constant stack."""
 
 from __future__ import annotations
 

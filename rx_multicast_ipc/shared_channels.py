@@ -28,6 +28,7 @@ from .transport import OpenTransport, Transport
 from .transport.ip_datagrams import PAYLOAD_LIMITS, check_ip_destination, no_names
 from .transport.opening import current
 from .transport.sealed.wire_format import MESSAGE_OVERHEAD
+from .transport.turns import Turns
 from .validation.payload import Payload, as_payload
 
 
@@ -178,23 +179,38 @@ class _Shared:
 
 _channels: dict[_Key, _Shared] = {}
 _lock = RLock()  # a signal handler may subscribe while its thread does
+_turns = Turns()
 
 
 def _acquire(key: _Key, options: ChannelOptions, taken: list[Channel]) -> Channel:
     """The channel for ``key``, which is in ``taken`` once it is to be released."""
     made: list[Channel] = []
+    try:
+        with _turns.of(key):  # one opens it, and the others wait for it: to connect to an engine may take seconds
+            if not _take(key, taken):
+                channel = make_channel_in(made, key.group, key.opened_by, options)
+                with _lock:
+                    if not _take(key, taken):  # else a signal handler opened one meanwhile
+                        _channels[key] = _Shared(channel)
+                        _take(key, taken)
+    finally:
+        unused = [channel for channel in made if channel not in taken]  # after Ctrl-C, too
+        with _lock:
+            if key in _channels and _channels[key].channel in unused:
+                del _channels[key]
+        close_all(unused)
+    return taken[-1]
+
+
+def _take(key: _Key, taken: list[Channel]) -> bool:
+    """Whether there is a channel for ``key``, which has a user more now."""
     with _lock:
-        try:
-            shared = _channels.get(key)
-            if shared is None or shared.channel.closed:
-                shared = _Shared(make_channel_in(made, key.group, key.opened_by, options))
-                _channels[key] = shared
-        except BaseException:  # Ctrl-C, too
-            close_all(made)
-            raise
+        shared = _channels.get(key)
+        if shared is None or shared.channel.closed:
+            return False
         shared.users += 1
         taken.append(shared.channel)
-        return shared.channel
+        return True
 
 
 def _release(key: _Key, channel: Channel) -> None:
@@ -275,8 +291,8 @@ def _apart_from_the_group(options: ChannelOptions) -> frozenset[tuple[str, objec
 
 def _forget_all() -> None:
     """Start afresh in a forked child: the channels are the parent's, and the lock may have been held."""
-    global _lock
-    _lock = RLock()
+    global _lock, _turns
+    _lock, _turns = RLock(), Turns()
     _channels.clear()
 
 

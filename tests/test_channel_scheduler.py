@@ -5,6 +5,7 @@ import threading
 import time
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
+from itertools import count as count_up
 from random import Random
 
 import pytest
@@ -15,7 +16,8 @@ from reactivex.abc import DisposableBase, SchedulerBase
 import rx_multicast_ipc as ipc
 from rx_multicast_ipc.channel_scheduler import TimerScheduler
 
-from .helpers import Seen, divide_by_zero
+from .helpers import PATIENCE, Seen, divide_by_zero, run
+from .interrupts import interrupted_at, traces_opcodes
 from .wall_clock import WallClock
 
 
@@ -61,6 +63,33 @@ def test_a_disposed_action_does_not_run(timers: TimerScheduler) -> None:
     timers.run_due(1001)
     assert ran == []
     assert timers.until_next() is None
+
+
+def test_what_could_not_be_scheduled_is_not_queued_either() -> None:
+    """Where nothing is left for a thread, who scheduled it has nothing to dispose of."""
+
+    def refuse() -> None:
+        raise OSError("too many open files")
+
+    timers = TimerScheduler(refuse)
+    with pytest.raises(OSError, match="too many"):
+        timers.schedule_relative(60.0, nothing)
+    assert timers.until_next() is None
+
+
+def test_the_owner_is_told_when_the_last_action_is_disposed_of(clock: list[float]) -> None:
+    """So that it waits for nothing, and may end."""
+    emptied: list[float | None] = []
+    timers = TimerScheduler(lambda: None, lambda: emptied.append(timers.until_next()))
+    first, second = (timers.schedule_relative(seconds, nothing) for seconds in (1.0, 2.0))
+    first.dispose()
+    assert emptied == []
+    second.dispose()
+    second.dispose()
+    assert emptied == [None]
+    timers.schedule_relative(1.0, nothing)
+    timers.run_due(clock[0] + 1)
+    assert emptied == [None]
 
 
 def test_disposing_of_an_action_that_ran_disposes_of_what_it_returned(timers: TimerScheduler) -> None:
@@ -251,7 +280,7 @@ def test_no_timed_operator_in_run_notices_a_step(wall_clock: WallClock, step: fl
     ticks = rx.timer(0.0, 0.005).pipe(
         ops.delay(0.01), ops.do_action(lambda count: wall_clock.step(step) if count == 3 else None), ops.take(8)
     )
-    assert ipc.run(ticks, timeout=15) == 7
+    assert run(ticks) == 7
 
 
 @pytest.mark.parametrize("step", [-3600.0, 3600.0])
@@ -264,7 +293,7 @@ def test_no_timed_operator_in_an_async_for_notices_a_step(wall_clock: WallClock,
                 wall_clock.step(step)
         return seen
 
-    assert asyncio.run(asyncio.wait_for(main(), 15)) == list(range(8))
+    assert asyncio.run(asyncio.wait_for(main(), PATIENCE)) == list(range(8))
 
 
 def test_scheduling_from_many_threads_loses_nothing(timers: TimerScheduler) -> None:
@@ -282,3 +311,52 @@ def test_scheduling_from_many_threads_loses_nothing(timers: TimerScheduler) -> N
         thread.join()
     timers.run_due(1000)
     assert sum(ran) == 4000
+
+
+@traces_opcodes
+def test_ctrl_c_amid_running_what_is_due_loses_no_timer(clock: list[float]) -> None:
+    for place in count_up(1):
+        clock[0] = 1000.0
+        scheduler = TimerScheduler(lambda: None)
+        ran: list[int] = []
+        for number in range(3):
+            scheduler.schedule_relative(
+                number / 10, lambda _scheduler, _state, number=number, ran=ran: ran.append(number)
+            )
+        scheduler.schedule_relative(0.05, lambda _scheduler, _state, ran=ran: ran.append(9)).dispose()
+        clock[0] = 1001.0
+        reached = interrupted_at(place, lambda scheduler=scheduler: scheduler.run_due(1001.0))
+        scheduler.run_due(1001.0)
+        assert ran == [0, 1, 2], f"interrupted at place {place}"
+        assert scheduler.next_due() is None
+        if not reached:
+            assert place > 10
+            break
+
+
+def test_what_runs_until_it_is_done_runs_again_if_ctrl_c_comes_amid_it_and_only_then(clock: list[float]) -> None:
+    scheduler = TimerScheduler(lambda: None)
+    ran: list[str] = []
+
+    def interrupted(_scheduler: object, _state: object) -> None:
+        ran.append("interrupted")
+        if len(ran) == 1:
+            raise KeyboardInterrupt
+
+    def failing(_scheduler: object, _state: object) -> None:
+        ran.append("failed")
+        raise ValueError
+
+    reported: list[BaseException] = []
+    before = ipc.set_unhandled_error_hook(reported.append)
+    try:
+        scheduler.schedule_exactly(0.0, interrupted)
+        with pytest.raises(KeyboardInterrupt):
+            scheduler.run_due(1000.0)
+        scheduler.schedule_coarsely(0.0, failing)
+        for _ in range(3):
+            scheduler.run_due(1000.0)
+    finally:
+        ipc.set_unhandled_error_hook(before)
+    assert ran == ["interrupted", "interrupted", "failed"]
+    assert [type(error) for error in reported] == [ValueError]

@@ -21,7 +21,7 @@ from rx_multicast_ipc import shared_channels
 from rx_multicast_ipc.transport.latch import Latch
 
 from .helpers import PATIENCE, THOROUGH, Seen, is_observed, nothing_left_behind, run, wait_until
-from .interrupts import interrupted_at
+from .interrupts import interrupted_at, traces_opcodes
 
 USES: dict[str, Callable[[ipc.Channel], object]] = {
     "broadcast": lambda channel: channel.broadcast(b"x").subscribe(),
@@ -46,6 +46,7 @@ def is_heard(channel: ipc.Channel) -> None:
         wait_until(lambda: b"still here" in heard)
 
 
+@traces_opcodes
 @pytest.mark.filterwarnings("ignore::rx_multicast_ipc.NeverSubscribedWarning")
 @pytest.mark.parametrize("use", USES)
 def test_a_use_that_is_interrupted_anywhere_leaves_a_channel_that_works_and_closes(port: int, use: str) -> None:
@@ -59,6 +60,7 @@ def test_a_use_that_is_interrupted_anywhere_leaves_a_channel_that_works_and_clos
                 break
 
 
+@traces_opcodes
 def test_a_wait_that_is_interrupted_as_it_begins_takes_no_message(port: int) -> None:
     for place in count(1):
         with ipc.open_channel(port) as channel:
@@ -74,6 +76,7 @@ def test_a_wait_that_is_interrupted_as_it_begins_takes_no_message(port: int) -> 
             break
 
 
+@traces_opcodes
 @to_the_collector
 @pytest.mark.parametrize("wait", [True, False])
 def test_a_close_that_is_interrupted_anywhere_can_be_done_again(port: int, wait: bool) -> None:
@@ -90,6 +93,7 @@ def test_a_close_that_is_interrupted_anywhere_can_be_done_again(port: int, wait:
         gc.collect()
 
 
+@traces_opcodes
 @to_the_collector
 def test_an_opening_that_is_interrupted_anywhere_leaves_nothing_behind(port: int) -> None:
     with nothing_left_behind():
@@ -105,6 +109,7 @@ def test_an_opening_that_is_interrupted_anywhere_leaves_nothing_behind(port: int
         gc.collect()
 
 
+@traces_opcodes
 @to_the_collector
 def test_a_conversation_that_is_interrupted_before_it_begins_leaves_nothing_behind(port: int) -> None:
     begun: list[ipc.Channel] = []
@@ -122,6 +127,7 @@ def test_a_conversation_that_is_interrupted_before_it_begins_leaves_nothing_behi
         gc.collect()
 
 
+@traces_opcodes
 @to_the_collector
 def test_a_subscription_to_shared_messages_that_is_interrupted_leaves_nothing_behind(port: int) -> None:
     def is_subscribed() -> bool:

@@ -217,11 +217,17 @@ def test_examples_are_short() -> None:
 def test_a_file_reaches_all_who_wait_for_it(tmp_path: Path) -> None:
     content = bytes(range(256)) * 4096
     (tmp_path / "file").write_bytes(content)
-    with ExitStack() as stack:
-        waiting = [stack.enter_context(example("courier", "receive", str(tmp_path / f"copy{n}"))) for n in (1, 2)]
-        assert [read_line(process) for process in waiting] == ["waiting"] * 2
-        sender = stack.enter_context(example("courier", "send", str(tmp_path / "file")))
-        assert output(sender) == ["2 have it, 0 left without it"]
-        for number, process in enumerate(waiting, 1):
-            assert output(process) == [f"{len(content)} bytes"]
-            assert (tmp_path / f"copy{number}").read_bytes() == content
+
+    def is_told_that_both_have_it() -> bool:
+        with ExitStack() as stack:
+            waiting = [stack.enter_context(example("courier", "receive", str(tmp_path / f"copy{n}"))) for n in (1, 2)]
+            assert [read_line(process) for process in waiting] == ["waiting"] * 2
+            sender = stack.enter_context(example("courier", "send", str(tmp_path / "file")))
+            if output(sender) != ["2 have it, 0 left without it"]:
+                return False  # on a busy machine one took longer than 0.2 s to say that it is there
+            for number, process in enumerate(waiting, 1):
+                assert output(process) == [f"{len(content)} bytes"]
+                assert (tmp_path / f"copy{number}").read_bytes() == content
+            return True
+
+    assert any(is_told_that_both_have_it() for _ in range(10))

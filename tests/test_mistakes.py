@@ -8,7 +8,9 @@
 from __future__ import annotations
 
 import asyncio
+import copy
 import functools
+import pickle
 import re
 import socket
 import sys
@@ -182,7 +184,7 @@ def test_a_name_that_stands_for_another_machine_is_no_destination_on_loopback(
 
     monkeypatch.setattr("socket.getaddrinfo", look_up)
     with pytest.raises(ipc.InvalidAddress, match="not on this machine's loopback"):
-        ipc.run(channel.send("x", 61088, "elsewhere.example"), timeout=5)
+        ipc.run(channel.send("x", 61088, "elsewhere.example"), timeout=60)
     assert channel.statistics.sent == 0
 
 
@@ -518,7 +520,7 @@ def test_what_reactivex_gives_a_stream_besides_is_still_there(channel: ipc.Chann
     texts[1:3].subscribe(seen.append)
     texts[0].subscribe(seen.append)
     ipc.run(channel.broadcast_all(["a", "b", "c", "d"]))
-    ipc.run(channel.wait_for_message(lambda m: m.text == "d", timeout=20))
+    ipc.run(channel.wait_for_message(lambda m: m.text == "d", timeout=60))
     assert seen == ["a", "b", "c"]
 
 
@@ -576,6 +578,131 @@ def test_a_key_file_has_a_path(path: Any) -> None:
     with pytest.raises(ipc.InvalidKey, match="takes the path of a file") as refused:
         ipc.Key.from_file(path)
     assert "secret" not in str(refused.value)
+
+
+class _Codec:
+    """A codec of the user's, with a mistake in it.
+
+    Args:
+        encode, decode: its methods.
+    """
+
+    def __init__(self, encode: Any, decode: Any = repr) -> None:
+        self.encode = encode
+        self.decode = decode
+
+
+WITH_CODECS: dict[str, Callable[[ipc.Channel, Any], object]] = {
+    "topic": lambda channel, codec: channel.topic("x", int, codec),
+    "latest": lambda channel, codec: channel.latest("x", int, codec),
+    "encode": lambda _, codec: OPEN.encode(format=codec),
+    "decode": lambda _, codec: OPEN.decode(int, format=codec),
+}
+
+
+class _ProperCodec:
+    def encode(self, value: Any) -> bytes:
+        return repr(value).encode()
+
+    def decode(self, data: bytes) -> Any:
+        return data
+
+
+@pytest.mark.parametrize("use", WITH_CODECS)
+@pytest.mark.parametrize(
+    ("codec", "advice"),
+    [
+        (_ProperCodec, r"such as MyCodec\(\), not its class"),
+        (_Codec(async_function), "an async one"),
+        (_Codec(repr, async_function), "an async one"),
+        (_Codec(lambda value, schema: b""), "encode.. of format is called with a value, which"),
+        (_Codec(repr, lambda: b""), "decode.. of format is called with bytes, which"),
+        (_Codec(5), "is a function of a value, not 5"),
+    ],
+    ids=["a class", "async encode", "async decode", "two arguments", "none", "no function"],
+)
+def test_a_codec_that_cannot_be_called_is_refused_at_once(
+    channel: ipc.Channel, use: str, codec: Any, advice: str
+) -> None:
+    with pytest.raises(ipc.InvalidOption, match=advice):
+        WITH_CODECS[use](channel, codec)
+
+
+@pytest.mark.parametrize("made", [5, None, ["x"], 1.5], ids=repr)
+def test_what_a_codec_makes_is_a_payload(channel: ipc.Channel, made: Any) -> None:
+    codec: Any = _Codec(lambda _: made)
+    for use in (channel.topic("x", int, codec).publish, channel.latest("x", int, codec).set):
+        with pytest.raises(ipc.InvalidPayload, match=r"x cannot carry 5: a payload is str or bytes-like, not "):
+            use(5)
+
+
+def test_a_codec_may_make_text(channel: ipc.Channel) -> None:
+    codec: Any = _Codec(repr)
+    assert channel.topic("x", int, codec).encode(5) == b"x\0005"
+
+
+@pytest.mark.parametrize("operator", [OPEN.decode(int), OPEN.topics()], ids=["decode", "topics"])
+@pytest.mark.parametrize(
+    ("item", "hint"),
+    [
+        (b"5", "b'5' is none"),
+        ("5", "'5' is none"),
+        (ipc.TopicMessage("a", ipc.Message(b"a\x005")), r"ops\.map\(lambda found: found\.decode"),
+        ([ipc.Message(b"5")], r"channel\.messages delivers one by one"),
+    ],
+    ids=["bytes", "text", "a topic's", "a batch"],
+)
+def test_what_takes_messages_says_so_to_who_gives_it_something_else(operator: Any, item: Any, hint: str) -> None:
+    with pytest.raises(ipc.InvalidOption, match=f"is applied to a stream of messages, .*{hint}"):
+        ipc.run(rx.of(item).pipe(operator))
+
+
+@pytest.mark.parametrize(
+    ("use", "meant"),
+    [
+        (lambda channel: channel.subscribe(print), ".messages.subscribe"),
+        (lambda channel: channel.pipe(ops.map(str)), ".messages.pipe"),
+        (lambda channel: channel.topic("x").subscribe(print), ".stream.subscribe"),
+        (lambda channel: channel.topic("x").map(str), ".stream.map"),
+    ],
+)
+def test_what_has_streams_and_is_none_says_which_is_meant(
+    channel: ipc.Channel, use: Callable[[Any], object], meant: str
+) -> None:
+    with pytest.raises(AttributeError, match=re.escape(f"did you mean {meant}?")):
+        use(channel)
+
+
+def test_what_is_not_there_at_all_is_told_as_ever(channel: ipc.Channel) -> None:
+    with pytest.raises(AttributeError, match=r"^'Channel' object has no attribute 'subscribers'$"):
+        _ = channel.subscribers
+
+
+def test_a_latest_value_is_set_and_not_published(channel: ipc.Channel) -> None:
+    with pytest.raises(ipc.InvalidOption, match=r"but set: \.set\(5\)"):
+        channel.latest("x", int).publish(5)
+    channel.latest("x", int).publish().subscribe()
+
+
+COPIED: dict[str, Callable[[ipc.Channel], Any]] = {
+    "a channel": lambda channel: channel,
+    "messages": lambda channel: channel.messages,
+    "piped": lambda channel: channel.messages.pipe(ops.map(str)),
+    "a topic": lambda channel: channel.topic("x"),
+    "a latest value": lambda channel: channel.latest("x"),
+    "a wait": lambda channel: channel.wait_for_message(),
+    "a send": lambda channel: subscribed(channel.broadcast("x")),
+}
+
+
+@pytest.mark.parametrize("copied", [copy.copy, copy.deepcopy, pickle.dumps], ids=["copy", "deepcopy", "pickle"])
+@pytest.mark.parametrize("what", COPIED)
+def test_what_is_open_in_this_process_is_neither_copied_nor_pickled(
+    channel: ipc.Channel, what: str, copied: Callable[[Any], object]
+) -> None:
+    """As multiprocessing does with the arguments of a process, and ``dataclasses.asdict`` with fields."""
+    with pytest.raises(ipc.Unsupported, match="another process opens its own"):
+        copied(COPIED[what](channel))
 
 
 def repr_or_kind(value: object) -> str:

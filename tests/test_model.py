@@ -482,7 +482,7 @@ def wait_for_the_io_thread(channel: ipc.Channel) -> None:
     """Until the channel's own thread did what it was asked for."""
     done = threading.Event()
     channel.transport.call(done.set)
-    assert done.wait(20)
+    assert done.wait(60)
 
 
 TestVirtualChannels = VirtualChannels.TestCase

@@ -3,7 +3,8 @@ from __future__ import annotations
 import dataclasses
 import gc
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from itertools import count
 from random import Random
 from typing import Annotated, Any, Literal
 
@@ -20,12 +21,13 @@ from reactivex.testing import TestScheduler
 
 import rx_multicast_ipc as ipc
 from rx_multicast_ipc.operators import Format, backpressure_buffer
+from rx_multicast_ipc.receiving.bounded_queue import BoundedQueue
 from rx_multicast_ipc.receiving.overflow import OverflowName
 from rx_multicast_ipc.testing import Marbles, VirtualClock
-from rx_multicast_ipc.transport.delivered_batch import DeliveredBatch
+from rx_multicast_ipc.transport.delivered_batch import HERE, DeliveredBatch
 
 from .helpers import Seen, divide_by_zero, nothing_left_behind, wait_until
-from .interposed_lock import InterposedLock, Moment
+from .interrupts import interrupted_at, traces_opcodes
 from .wall_clock import WallClock
 
 
@@ -212,7 +214,7 @@ class TestOnBackpressureBuffer:
 
         def work(_: ipc.Message) -> None:
             busy.set()
-            release.wait(10)
+            release.wait(60)
 
         buffer = ipc.operators.on_backpressure_buffer(10)
         slow = Seen(channel.messages.pipe(buffer, ops.do_action(work), ops.take(11)))
@@ -236,49 +238,93 @@ class TestOnBackpressureBuffer:
         release, dropped = threading.Event(), list[ipc.Message]()
 
         def work(_: ipc.Message) -> None:
-            release.wait(10)
+            release.wait(60)
 
         buffer: Any = ipc.operators.on_backpressure_buffer(10, "drop_latest", on_overflow=dropped.append)
         seen: Seen[Any] = Seen(channel.messages.pipe(buffer, ops.do_action(work)))
         ipc.run(channel.broadcast_all([b"%d" % number for number in range(100)]))
         ipc.run(channel.broadcast("end"))
-        ipc.run(channel.wait_for_message(lambda m: m.data == b"end", timeout=10))
+        ipc.run(channel.wait_for_message(lambda m: m.data == b"end", timeout=60))
         release.set()
         channel.close()
         heard = seen.wait_for_end().values
         assert len(heard) + len(dropped) == 101
         assert channel.statistics.discarded == len(dropped) >= 90
 
-    def test_behind_another_operator_it_queues_what_follows_closely_in_a_batch_at_the_end_of_it(
+    def test_behind_another_operator_it_queues_together_what_comes_in_a_batch_while_the_subscriber_is_busy(
         self, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        now, scheduler, values, heard = [1.0], TestScheduler(), Subject[int](), list[int]()
-        monkeypatch.setattr(backpressure_buffer, "monotonic", lambda: now[0])
-        buffer = ipc.operators.on_backpressure_buffer(1000, scheduler=scheduler)
-        values.pipe(ops.map(lambda value: value * 10), buffer).subscribe(heard.append)
+        queued = list[list[int]]()
 
-        def seen_after(pause: float, value: int) -> list[int]:
-            now[0] += pause
-            values.on_next(value)
-            scheduler.start()
-            return list(heard)
+        class Watched(BoundedQueue[int]):
+            def put(self, item: int) -> Sequence[int]:
+                queued.append([item])
+                return super().put(item)
+
+            def put_all(self, items: Sequence[int]) -> Sequence[int]:
+                queued.append(list(items))
+                return super().put_all(items)
+
+        monkeypatch.setattr(backpressure_buffer, "BoundedQueue", Watched)
+        scheduler, values, heard = TestScheduler(), Subject[int](), list[int]()
+        buffer = ipc.operators.on_backpressure_buffer(100, scheduler=scheduler)
+        values.pipe(ops.map(lambda value: value * 10), buffer).subscribe(heard.append)
+        deliver_together(lambda: [values.on_next(value) for value in (1, 2, 3, 4)])
+        values.on_next(5)  # in no batch
+        assert queued[:2] == [[10], [20, 30, 40]]
+        scheduler.start()
+        assert heard == [10, 20, 30, 40, 50]
+
+    def test_nothing_waits_for_the_end_of_a_batch_when_the_subscriber_could_have_it(self) -> None:
+        scheduler, values, heard = TestScheduler(), Subject[int](), list[int]()
+        buffer = ipc.operators.on_backpressure_buffer(1000, scheduler=scheduler)
+        values.pipe(ops.map(lambda value: value), buffer).subscribe(heard.append)
 
         def deliver() -> None:
-            assert seen_after(1, 1) == [10]  # nothing came shortly before
-            assert seen_after(1e-6, 2) == [10]
-            assert seen_after(1e-6, 3) == [10]
-            assert seen_after(0.01, 4) == [10, 20, 30, 40]  # a neighbour took its time, so the next one may, too
-            assert seen_after(1e-6, 5) == [10, 20, 30, 40]
+            for value in range(5):
+                values.on_next(value)
+            scheduler.start()
+            assert heard == [0, 1, 2, 3, 4]
+            values.on_next(5)  # nobody is at work who would look for it
+            scheduler.start()
+            assert heard == [0, 1, 2, 3, 4, 5]
 
         deliver_together(deliver)
         scheduler.start()
-        assert heard == [10, 20, 30, 40, 50]
-        assert seen_after(1e-6, 6) == [*heard[:5], 60]  # in no batch
+        assert heard == [0, 1, 2, 3, 4, 5]
+
+    def test_a_slow_neighbour_does_not_hold_up_what_is_buffered(self) -> None:
+        values, heard = Subject[int](), list[int]()
+        both = threading.Event()
+
+        def hear(value: int) -> None:
+            heard.append(value)
+            if value == 2:
+                both.set()
+
+        values.pipe(ops.map(lambda value: value), ipc.operators.on_backpressure_buffer(1000)).subscribe(hear)
+        in_time: list[bool] = []
+        values.pipe(ops.filter(lambda value: value == 2)).subscribe(lambda _: in_time.append(both.wait(30)))
+        deliver_together(lambda: [values.on_next(value) for value in (1, 2, 3)])
+        assert in_time == [True]
+
+    def test_a_buffer_for_the_latest_alone_gathers_nothing(self) -> None:
+        scheduler, values, heard, lost = TestScheduler(), Subject[int](), list[int](), list[int]()
+        buffer: Any = ipc.operators.on_backpressure_buffer(1, scheduler=scheduler, on_overflow=lost.append)
+        values.pipe(ops.map(lambda value: value), buffer).subscribe(heard.append)
+
+        def deliver() -> None:
+            for value in range(5):
+                values.on_next(value)
+            assert lost == [0, 1, 2, 3]
+
+        deliver_together(deliver)
+        scheduler.start()
+        assert heard == [4]
 
     def test_what_waits_for_the_end_of_a_batch_keeps_its_place_before_what_other_threads_bring_and_before_the_end(
-        self, monkeypatch: pytest.MonkeyPatch
+        self,
     ) -> None:
-        monkeypatch.setattr(backpressure_buffer, "monotonic", lambda: 1.0)
         scheduler, values, heard = TestScheduler(), Subject[int](), list[object]()
         buffer = ipc.operators.on_backpressure_buffer(1000, scheduler=scheduler)
         values.pipe(ops.map(lambda value: value), buffer).subscribe(heard.append, None, lambda: heard.append("end"))
@@ -295,8 +341,7 @@ class TestOnBackpressureBuffer:
         scheduler.start()
         assert heard == [1, 2, 3, 4, "end"]
 
-    def test_of_what_waits_for_the_end_of_a_batch_who_left_gets_nothing(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        monkeypatch.setattr(backpressure_buffer, "monotonic", lambda: 1.0)
+    def test_of_what_waits_for_the_end_of_a_batch_who_left_gets_nothing(self) -> None:
         scheduler, values, heard = TestScheduler(), Subject[int](), list[int]()
         buffered = values.pipe(ipc.operators.on_backpressure_buffer(1000, scheduler=scheduler))
         subscription = buffered.subscribe(heard.append)
@@ -310,6 +355,25 @@ class TestOnBackpressureBuffer:
         scheduler.start()
         assert heard == []
 
+    def test_an_on_overflow_that_raises_at_the_end_of_a_batch_ends_its_own_subscription_and_no_more(
+        self, unhandled: list[BaseException]
+    ) -> None:
+        scheduler, values, heard = TestScheduler(), Subject[int](), list[object]()
+
+        def fail(value: int) -> None:
+            raise ValueError(value)
+
+        buffer: Any = ipc.operators.on_backpressure_buffer(4, scheduler=scheduler, on_overflow=fail)
+        buffered: rx.Observable[int] = values.pipe(ops.map(lambda value: value), buffer)
+        buffered.subscribe(heard.append, lambda error: heard.append(str(error)))
+        deliver_together(lambda: [values.on_next(value) for value in (1, 2, 3)])
+        deliver_together(lambda: [values.on_next(value) for value in (4, 5, 6)])
+        values.on_next(7)
+        scheduler.start()
+        assert heard == [3, 4, 5, 6, "1"]
+        assert [str(error) for error in unhandled] == ["1"]
+        unhandled.clear()
+
     def test_in_a_run_the_subscriber_has_the_calling_thread(self, channel: ipc.Channel) -> None:
         threads: set[int] = set()
         numbers = channel.messages.pipe(
@@ -319,7 +383,7 @@ class TestOnBackpressureBuffer:
             ops.count(),
         )
         sending = channel.broadcast_all(map(str, range(20)), rate=5000).pipe(ops.ignore_elements())
-        assert ipc.run(rx.merge(numbers, sending), timeout=10) == 20
+        assert ipc.run(rx.merge(numbers, sending), timeout=60) == 20
         assert threads == {threading.get_ident()}
 
     def test_disposing_ends_its_thread(self, channel: ipc.Channel) -> None:
@@ -389,16 +453,37 @@ class TestOnBackpressureBuffer:
         source.on_completed()
         assert sorted(seen.wait_for_end().values) == sorted([*range(2000)] * 4)
 
-    def test_what_comes_as_a_drain_ends_is_delivered(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        scheduler = TestScheduler()
-        source: Subject[int] = Subject()
-        reached = Moment(lambda: source.on_next(2))
-        monkeypatch.setattr(backpressure_buffer, "Lock", lambda: InterposedLock(reached, lambda: None))
-        seen = Seen(source.pipe(ipc.operators.on_backpressure_buffer(9, scheduler=scheduler)))
-        source.on_next(1)
-        reached.armed = True
-        scheduler.start()
-        assert seen.values == [1, 2]
+    @traces_opcodes
+    def test_what_comes_anywhere_in_a_drain_is_delivered(self) -> None:
+        for place in count(1):
+            scheduler = TestScheduler()
+            source: Subject[int] = Subject()
+            seen = Seen(source.pipe(ipc.operators.on_backpressure_buffer(9, scheduler=scheduler)))
+            source.on_next(1)
+            reached = interrupted_at(place, scheduler.start, lambda source=source: source.on_next(2))
+            scheduler.start()
+            assert seen.values == [1, 2][: 1 + reached]
+            if not reached:
+                break
+
+    @traces_opcodes
+    def test_what_is_gathered_anywhere_in_a_drain_is_delivered(self) -> None:
+        def reaches(place: int) -> bool:
+            scheduler, values, heard = TestScheduler(), Subject[int](), list[int]()
+            buffer = ipc.operators.on_backpressure_buffer(1000, scheduler=scheduler)
+            values.pipe(ops.map(lambda value: value), buffer).subscribe(heard.append)
+            reached: list[bool] = []
+
+            def deliver() -> None:
+                values.on_next(1)
+                reached.append(interrupted_at(place, scheduler.start, lambda: values.on_next(2)))
+                scheduler.start()
+                assert heard == [1, 2][: 1 + reached[0]]
+
+            deliver_together(deliver)
+            return reached[0]
+
+        assert next(place for place in count(1) if not reaches(place)) > 10
 
     def test_what_waits_is_bounded_in_bytes(self) -> None:
         scheduler = TestScheduler()
@@ -434,12 +519,13 @@ class TestOnBackpressureBuffer:
             ipc.operators.on_backpressure_buffer(capacity)
 
 
-def deliver_together(deliver: Callable[[], None]) -> None:
+def deliver_together(deliver: Callable[[], object]) -> None:
     """Call what delivers a batch of several messages."""
-    batch = DeliveredBatch()
+    HERE.batch = batch = DeliveredBatch()
     try:
         deliver()
     finally:
+        HERE.batch = None
         batch.end()
 
 

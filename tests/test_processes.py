@@ -28,7 +28,7 @@ except KeyboardInterrupt:
     import threading
     for thread in threading.enumerate():
         if thread is not threading.current_thread():
-            thread.join(5)
+            thread.join(60)
     print("threads", threading.active_count())
 """
 
@@ -179,11 +179,11 @@ source.messages.subscribe(send_on)
 with held(source):
     for number in range(10):
         ipc.run(source.broadcast(str(number)))
-heard = sorted(ipc.run(out.wait_for_message(timeout=20)).text for _ in range(13))
+heard = sorted(ipc.run(out.wait_for_message(timeout=60)).text for _ in range(13))
 for child in children:
     os.waitpid(child, 0)
 ipc.run(out.broadcast("end"))
-print(*heard, ipc.run(out.wait_for_message(timeout=20)).text, sep=",")
+print(*heard, ipc.run(out.wait_for_message(timeout=60)).text, sep=",")
 """
 
 
@@ -204,7 +204,7 @@ if __name__ == "__main__":
     with ipc.open_channel(int(sys.argv[1])) as channel:
         worker = multiprocessing.get_context("fork").Process(target=work, args=(int(sys.argv[1]),))
         worker.start()
-        print(ipc.run(channel.wait_for_message(timeout=10)).text)
+        print(ipc.run(channel.wait_for_message(timeout=60)).text)
         worker.join()
         print(worker.exitcode)
 """

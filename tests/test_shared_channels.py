@@ -1,10 +1,12 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Callable
 from typing import Any
 
 import pytest
 from reactivex import operators as ops
+from reactivex.abc import DisposableBase
 
 import rx_multicast_ipc as ipc
 from rx_multicast_ipc import shared_channels
@@ -116,6 +118,74 @@ def test_subscribing_while_the_last_one_leaves_never_yields_a_dead_stream(port: 
         stop.set()
         thread.join()
     wait_until(lambda: not any(key.group.port == port for key in shared_channels._channels))  # pyright: ignore[reportPrivateUsage]
+
+
+def hear(port: int, group: str | None = None) -> None:
+    ipc.messages(port, group).subscribe().dispose()
+
+
+def say(port: int, group: str | None = None) -> None:
+    ipc.run(ipc.broadcast("x", port, group))
+
+
+@pytest.mark.parametrize(
+    ("module", "opener", "use"), [(shared_channels, "make_channel_in", hear), (kept_sender, "_open", say)]
+)
+def test_what_takes_long_to_open_keeps_nobody_else_waiting(
+    module: Any, opener: str, use: Callable[..., None], port: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As a connection to an engine that does not answer, which takes seconds."""
+    begun, may_open, done = threading.Event(), threading.Event(), threading.Event()
+    open_it = getattr(module, opener)
+
+    def open_slowly(first: Any, group: ipc.Group, *others: Any) -> Any:
+        if group.address == "239.255.0.9":
+            begun.set()
+            assert may_open.wait(PATIENCE)
+        return open_it(first, group, *others)
+
+    def use_another() -> None:
+        use(port)
+        done.set()
+
+    monkeypatch.setattr(module, opener, open_slowly)
+    slow = threading.Thread(target=use, args=(port, "239.255.0.9"))
+    slow.start()
+    assert begun.wait(PATIENCE)
+    threading.Thread(target=use_another).start()
+    in_time = done.wait(PATIENCE)
+    may_open.set()
+    slow.join()
+    assert in_time
+
+
+def test_who_comes_while_a_channel_is_being_opened_shares_it(port: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    opened: list[object] = []
+    begun, may_open = threading.Event(), threading.Event()
+    open_it = shared_channels.make_channel_in
+
+    def open_slowly(*arguments: Any) -> Any:
+        opened.append(arguments)
+        begun.set()
+        assert may_open.wait(PATIENCE)
+        return open_it(*arguments)
+
+    def listen() -> None:
+        subscriptions.append(ipc.messages(port).subscribe())
+
+    subscriptions: list[DisposableBase] = []
+    monkeypatch.setattr(shared_channels, "make_channel_in", open_slowly)
+    threads = [threading.Thread(target=listen) for _ in range(2)]
+    threads[0].start()
+    assert begun.wait(PATIENCE)
+    threads[1].start()
+    may_open.set()
+    for thread in threads:
+        thread.join()
+    assert len(opened) == 1
+    for subscription in subscriptions:
+        subscription.dispose()
+    assert not any(key.group.port == port for key in shared_channels._channels)  # pyright: ignore[reportPrivateUsage]
 
 
 def test_looking_at_shared_messages_opens_nothing(port: int) -> None:

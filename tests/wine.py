@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import ctypes
 import sys
-from typing import Any, Final
+from typing import Final
 
 import pytest
 
@@ -28,30 +28,6 @@ def is_wine() -> bool:
 def configure(config: pytest.Config) -> None:
     """Make the marker known. With ``shown=True`` the test is run, and has to fail."""
     config.addinivalue_line("markers", f"{MARKER}(name): cannot pass under Wine, whose fault it is (tests/wine.py)")
-    if is_wine():
-        _start_processes_again()
-
-
-def _start_processes_again() -> None:
-    """Have a process that Wine did not start started again.
-
-    On a busy machine Wine now and then says ``ERROR_INTERNAL_ERROR`` (1359), one process in some thousands: the new one
-    ended before it told Wine's server that it runs. It happens too seldom to be shown by a test.
-    """
-    import _winapi
-
-    windows: Any = _winapi
-    create = windows.CreateProcess
-
-    def create_or_try_again(*arguments: Any) -> Any:
-        try:
-            return create(*arguments)
-        except OSError as error:
-            if getattr(error, "winerror", 0) != 1359:
-                raise
-            return create(*arguments)
-
-    windows.CreateProcess = create_or_try_again
 
 
 def expect(item: pytest.Item) -> None:

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from .nats_servers import free_tcp_port
+from .nats_servers import close_kept_connections, free_tcp_port
 
 HAS_ZENOH = importlib.util.find_spec("zenoh") is not None
 
@@ -75,4 +75,5 @@ class ZenohRouter:
         return self
 
     def __exit__(self, *_: object) -> None:
+        close_kept_connections(self.port)
         self.kill()

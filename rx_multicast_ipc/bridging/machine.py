@@ -9,9 +9,9 @@ from typing import Final, NamedTuple
 from ..message import Address
 from ..strangers.bounded_map import BoundedMap
 from .control_packets import MOST_HOPS, Ask, Ends, Hello, pack, pack_ends, parse_or_none
+from .role_and_statistics import BridgeRole
 from .spanning_tree import SIDES, SpanningTree, Timing
 from .uncarried import Uncarried
-from .values import BridgeRole
 
 _REPEATS: Final = 3
 """How often a new end is announced: any packet may get lost."""

@@ -14,7 +14,7 @@ from reactivex.abc import DisposableBase, ObserverBase, SchedulerBase
 from reactivex.disposable import CompositeDisposable, Disposable, SerialDisposable, SingleAssignmentDisposable
 from reactivex.scheduler import CurrentThreadScheduler, VirtualTimeScheduler
 
-from ..errors import InvalidOption, MulticastError
+from ..errors import CaptureFailed, InvalidOption, MulticastError
 from ..message import Message
 from ..receiving.event_loop_delivery import on_its_loop
 from ..subscribing.subscriber_errors import detach
@@ -86,11 +86,21 @@ def read(
         except MulticastError as error:
             observer.on_error(error)
             return Disposable()
-        where = scheduler or given
+        where, own = scheduler or given, False
         if where is None:
-            where = CurrentThreadScheduler.singleton() if pace == inf else IoThread(f"reading {path}").scheduler
+            own = pace != inf
+            where = IoThread(f"reading {path}").scheduler if own else CurrentThreadScheduler.singleton()
         receiver = observer if where is given else on_its_loop(given, observer)
-        return _Playing(path, reader, receiver, where, pace, Gaps(longest), on_progress).begin()
+        try:
+            return _Playing(path, reader, receiver, where, pace, Gaps(longest), on_progress).begin()
+        except (RuntimeError, MemoryError, OSError) as error:
+            reader.close()
+            if not own or isinstance(error, MulticastError):
+                raise
+            raise CaptureFailed(
+                f"cannot play {path}: {error}; close channels that are no longer needed, or raise the limit of threads "
+                "(ulimit -u; in a container, its limit of processes) or of descriptors (ulimit -n)"
+            ) from error
 
     return Stream(subscribe)
 

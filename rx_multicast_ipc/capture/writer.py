@@ -13,6 +13,7 @@ from ..errors import CaptureFailed, InvalidAddress, InvalidOption, PayloadTooLar
 from ..message import Address, Message
 from ..transport.ip_datagrams import PAYLOAD_LIMITS
 from ..validation.arguments import check_flag, shown
+from ..validation.not_copied import NotCopied
 from ..validation.numeric_address import Ip
 from .link_types import RAW
 from .packet_dissector import UDP
@@ -42,7 +43,7 @@ class _Flow(NamedTuple):
     udp_sum: int
 
 
-class Writer:
+class Writer(NotCopied):
     """A nanosecond pcap file (draft-ietf-opsawg-pcap) of raw IP packets, that Wireshark and tcpdump open.
 
     When :meth:`write` returns, the operating system has the messages: a crash of this process loses none of them, a

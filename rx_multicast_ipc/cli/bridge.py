@@ -50,7 +50,12 @@ def configure(parser: ArgumentParser) -> None:
 
 def run(options: Namespace, output: Output) -> int:
     local = Group.of(options.port, options.group, options.local)
-    wide = Group.of(options.wide_port or local.port, options.wide_group or local.address, options.wide, options.ttl)
+    wide = Group.of(
+        local.port if options.wide_port is None else options.wide_port,
+        local.address if options.wide_group is None else options.wide_group,
+        options.wide,
+        options.ttl,
+    )
     joined = bridge(local, wide, ends=options.ends)
     try:
         with joined:

@@ -10,8 +10,8 @@ from shlex import quote
 from typing import Any, Final, NamedTuple
 
 from ..group import ALL_INTERFACES, DEFAULT_INTERFACE, LOOPBACK
-from . import exit_codes
-from .output import PROGRAM, Output
+from . import PROGRAM, exit_codes
+from .output import Output
 from .shared_arguments import examples
 
 _FILES: Final = {"FILE", "PATH"}

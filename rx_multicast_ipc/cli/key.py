@@ -10,6 +10,7 @@ from contextlib import suppress
 
 from ..option_values.key import Key
 from . import exit_codes
+from .closed_descriptors import check_open
 from .output import Output, is_terminal, tell
 from .shared_arguments import examples
 
@@ -37,6 +38,7 @@ def run(options: Namespace, output: Output) -> int:
     if options.file is not None:
         Key.new().save(options.file)
         return exit_codes.OK
+    check_open("output")
     if is_terminal():
         tell("a key on a terminal stays there for others to see; write it to a file: rx-multicast-ipc key > group.key")
         return exit_codes.USAGE

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import os
 import threading
-from argparse import ArgumentParser, Namespace
+from argparse import ArgumentParser, ArgumentTypeError, Namespace
 from collections.abc import Callable
+from typing import Final
 
 import reactivex as rx
 from reactivex import operators as ops
@@ -14,7 +15,12 @@ from reactivex.subject import AsyncSubject
 from ..blocking_run import run as run_to_end
 from ..channel import Channel
 from ..channel_options import ChannelOptions
+from ..errors import InvalidOption
+from ..group import Group
 from ..message import Message
+from ..strangers.decoding import whole_or_none
+from ..strangers.printable_text import shown
+from ..validation.numeric_address import Ip
 from . import exit_codes
 from .decode_argument import Decoder, add_decode
 from .output import Output, Shown, is_terminal, reader_gone, tell
@@ -35,6 +41,8 @@ from .shared_arguments import (
 )
 from .topic_arguments import TopicPattern
 from .topic_arguments import pattern as pattern_of_topics
+
+_LARGEST_PORT: Final = 65_535
 
 
 def configure(parser: ArgumentParser) -> None:
@@ -62,7 +70,9 @@ def configure(parser: ArgumentParser) -> None:
     )
     chosen.add_argument("--contains", metavar="TEXT", help="messages with this text in them")
     chosen.add_argument("--match", type=pattern, metavar="REGEX", help="messages that this regular expression finds")
-    chosen.add_argument("--from", dest="sender", metavar="ADDRESS[:PORT]", help="messages of this sender")
+    chosen.add_argument(
+        "--from", dest="sender", type=_sender, metavar="ADDRESS[:PORT]", help="messages of this numeric address"
+    )
     chosen.add_argument("--direct", action="store_true", help="messages to this process alone, not to the group")
     parser.add_argument("-c", "--count", type=whole, metavar="N", help="end after N messages")
     parser.add_argument(
@@ -83,6 +93,8 @@ def configure(parser: ArgumentParser) -> None:
 
 
 def run(options: Namespace, output: Output) -> int:
+    group = group_of(options)
+    _check_sender(options, group)
     find = finder(options)
     count: int | None = options.count
     found = 0
@@ -103,7 +115,7 @@ def run(options: Namespace, output: Output) -> int:
         **reliable_options(options),
         **options_of(options),
     }
-    with Channel(group_of(options), options=settings) as channel, ReliableNotices(channel, options):
+    with Channel(group, options=settings) as channel, ReliableNotices(channel, options):
         if options.respond:
             answer_pings(channel)
         timeout = rx.never() if options.timeout is None else rx.timer(options.timeout, scheduler=channel.scheduler)
@@ -122,6 +134,18 @@ def run(options: Namespace, output: Output) -> int:
                 may_print.set()
             run_to_end(end)
     return exit_codes.OK if found and count in (None, found) else exit_codes.NOTHING
+
+
+def _check_sender(options: Namespace, group: Group) -> None:
+    """Raise ``InvalidOption`` for a sender that nothing can come from: on an engine, addresses are the engine's."""
+    if options.sender is None or group.engine is not None:
+        return
+    ip = Ip.parse(options.sender[0])
+    if ip is None or ip.is_multicast or ip.family != group.family:
+        raise InvalidOption(
+            f"--from takes the numeric {group.family} address of a sender, not {shown(options.sender[0])}; no name is "
+            "looked up"
+        )
 
 
 def finder(options: Namespace) -> Callable[[Message], Shown | None]:
@@ -153,13 +177,20 @@ def _tests(options: Namespace) -> list[Callable[[Message], object]]:
         search = options.match.search
         tests.append(lambda m: search(m.text))
     if options.sender is not None:
-        host, _, port = options.sender.rpartition(":") if _has_port(options.sender) else (options.sender, "", "")
-        host = host.strip("[]")
-        tests.append(lambda m: m.address == host and port in ("", str(m.port)))
+        host, port = options.sender
+        tests.append(lambda m: m.address == host and port in (None, m.port))
     if options.direct:
         tests.append(lambda m: m.direct)
     return tests
 
 
-def _has_port(sender: str) -> bool:
-    return "]:" in sender or sender.count(":") == 1
+def _sender(text: str) -> tuple[str, int | None]:
+    """The address of ``--from``, and its port, or None for any."""
+    host, colon, port = text.rpartition(":") if "]:" in text or text.count(":") == 1 else (text, "", "")
+    host = host.removeprefix("[").removesuffix("]")
+    number = whole_or_none(port)
+    if not host or (colon and (number is None or number > _LARGEST_PORT)):
+        raise ArgumentTypeError(
+            f"ADDRESS or ADDRESS:PORT, with an IPv6 address in brackets before a port, not {text!r}"
+        )
+    return host, number

@@ -10,12 +10,15 @@ from collections.abc import Generator, Sequence
 from contextlib import contextmanager, suppress
 from functools import partial
 from importlib import import_module
-from typing import Final, Protocol, cast
+from typing import TYPE_CHECKING, Final, Protocol, TextIO, cast
 
 from ..errors import InvalidArgument, MulticastError
-from . import exit_codes
+from . import PROGRAM, exit_codes
+from .closed_descriptors import occupy_closed
 from .ending_signals import ended_by_signals
-from .output import PROGRAM, Output, tell
+
+if TYPE_CHECKING:
+    from .output import Output
 
 COMMANDS: Final = {
     "listen": "print the messages of a group",
@@ -56,8 +59,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
     Args:
         arguments: what follows the program's name; None takes them from ``sys.argv``.
     """
+    occupy_closed()
     with ended_by_signals() as signals:
         code = _code_of(sys.argv[1:] if arguments is None else arguments)
+    try:
+        if sys.stderr:
+            sys.stderr.flush()
+    except OSError:  # with what could not be told before
+        _forget(sys.stderr)
     return exit_codes.of_signal(signals[0]) if signals else code
 
 
@@ -67,7 +76,7 @@ def _code_of(arguments: Sequence[str]) -> int:
         if sys.stdout:
             sys.stdout.flush()
     except BrokenPipeError:
-        _forget_output()
+        _forget(sys.stdout)
         return exit_codes.OK
     except KeyboardInterrupt:
         return exit_codes.INTERRUPTED
@@ -76,7 +85,7 @@ def _code_of(arguments: Sequence[str]) -> int:
     except MulticastError as error:
         return _fail(error, exit_codes.FAILED)
     except OSError as error:
-        _forget_output()  # it may be what refused
+        _forget(sys.stdout)  # it may be what refused
         reason = error.strerror or error
         return _fail(f"{error.filename}: {reason}" if error.filename else reason, exit_codes.FAILED)
     except MemoryError:
@@ -97,6 +106,8 @@ def _run(arguments: Sequence[str]) -> int:
         options = parser.parse_args(arguments[1:])
     except SystemExit as end:  # argparse has said what it had to say
         return cast("int", end.code or 0)
+    from .output import Output
+
     with _log_to_stderr():
         return command.run(options, Output.of(options))
 
@@ -140,11 +151,13 @@ def _log_to_stderr() -> Generator[None]:
 
 
 def _fail(reason: object, code: int) -> int:
+    from .output import tell  # which loads reactivex: Ctrl-C meanwhile is to end a program that is well under way
+
     tell(reason)
     return code
 
 
-def _forget_output() -> None:
-    """Point standard output at nothing, so that the interpreter's flush at exit does not fail."""
-    with suppress(OSError, AttributeError), open(os.devnull, "wb") as nowhere:
-        os.dup2(nowhere.fileno(), sys.stdout.fileno())
+def _forget(stream: TextIO | None) -> None:
+    """Point standard output or error at nothing, so that the interpreter's flush at exit does not fail."""
+    with suppress(OSError, AttributeError, ValueError), open(os.devnull, "wb") as nowhere:
+        os.dup2(nowhere.fileno(), cast("TextIO", stream).fileno())

@@ -22,8 +22,7 @@ from ..message import Address, Message
 from ..strangers.decoding import text_or_none
 from ..strangers.printable_text import printable, printable_bytes, printable_json
 from ..validation.stream import Stream
-
-PROGRAM: Final = "rx-multicast-ipc"
+from . import PROGRAM
 
 
 class Output:
@@ -93,6 +92,11 @@ def tell(what: object) -> None:
 def is_terminal() -> bool:
     """Whether somebody may be looking at standard output."""
     return sys.stdout is not None and sys.stdout.isatty()
+
+
+def takes_colours() -> bool:
+    """Whether standard output is a terminal with colours, and nobody asked for none (https://no-color.org)."""
+    return is_terminal() and not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"
 
 
 class Shown(NamedTuple):

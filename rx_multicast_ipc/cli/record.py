@@ -25,6 +25,7 @@ from ..message import Message
 from ..transport.udp.transport import UdpTransport
 from ..validation.stream import Stream
 from . import exit_codes
+from .closed_descriptors import check_open
 from .output import Output, reader_gone, tell
 from .progress_line import Status, amount
 from .reliable_argument import ReliableNotices, add_reliable, reliable_options
@@ -80,6 +81,8 @@ def configure(parser: ArgumentParser) -> None:
 
 def run(options: Namespace, output: Output) -> int:
     to_stdout = options.file == "-"
+    if to_stdout:
+        check_open("output")
     path = "/dev/stdout" if to_stdout else options.file
     special = to_stdout or (os.path.exists(path) and not os.path.isfile(path))  # a pipe or a device
     if not options.force and not special and os.path.exists(path):

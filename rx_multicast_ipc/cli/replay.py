@@ -17,6 +17,7 @@ from ..message import Message
 from ..sending.paced_send_all import send_all
 from ..transport import Transport
 from . import exit_codes
+from .closed_descriptors import check_open
 from .output import Output, tell
 from .progress_line import Status, amount, bar
 from .shared_arguments import add_form, add_group, add_other_name, examples, natural, open_sender, rate, seconds
@@ -60,6 +61,8 @@ def configure(parser: ArgumentParser) -> None:
 
 def run(options: Namespace, output: Output) -> int:
     path = "/dev/stdin" if options.file == "-" else options.file
+    if options.file == "-":
+        check_open("input")
     replay = _Replay(path, options)
     transport = open_sender(options)
     try:

@@ -7,6 +7,7 @@ import time
 from argparse import ArgumentParser, Namespace
 from collections.abc import Callable, Iterable, Iterator
 from itertools import chain, repeat
+from typing import Final
 
 from reactivex import operators as ops
 from reactivex.subject import AsyncSubject
@@ -17,9 +18,11 @@ from ..channel_options import ChannelOptions
 from ..errors import InvalidOption, MessageTimeout
 from ..group import check_port
 from ..message import Address, Message
+from ..option_values.engines import LARGEST_ON_ENGINES
 from ..transport import Transport
 from ..validation.payload import as_payload, check_json, json_to_msgpack
 from . import exit_codes
+from .closed_descriptors import check_open
 from .output import Output, reader_gone, tell
 from .reliable_argument import add_reliable, reliable_options
 from .shared_arguments import (
@@ -39,6 +42,9 @@ from .topic_arguments import name as topic_name
 
 _MOST_LATE = 0.01
 """Seconds of being late that pacing catches up with; what is beyond is not made up for."""
+
+_MOST_READ: Final = LARGEST_ON_ENGINES + 2
+"""Bytes of a line or a file that are read: more than any channel carries, so that it is refused, and is not endless."""
 
 
 def configure(parser: ArgumentParser) -> None:
@@ -86,7 +92,7 @@ def configure(parser: ArgumentParser) -> None:
 
 
 def run(options: Namespace, output: Output) -> int:
-    if options.data and (options.file or options.whole or options.lines):
+    if options.data and (options.file is not None or options.whole or options.lines):
         raise InvalidOption("DATA is sent as it is: leave out --file, --whole and --lines, or leave out DATA")
     encode = encoder_of(options)
     prefix = b"" if options.topic is None else options.topic.encode() + b"\0"
@@ -164,14 +170,16 @@ def read_payloads(options: Namespace) -> Iterator[bytes]:
         yield from map(os.fsencode, options.data)
         return
     piped = options.file in (None, "-")
+    if piped:
+        check_open("input")
     with open(0, "rb", closefd=False) if piped else open(options.file, "rb") as source:
         if options.lines or (piped and not options.whole):
             if source.isatty():
                 tell("each line is a datagram; Ctrl-D ends")
-            for line in source:
+            while line := source.readline(_MOST_READ):
                 yield line.removesuffix(b"\n")
         else:
-            yield source.read()
+            yield source.read(_MOST_READ)
 
 
 def repeated(read: Callable[[], Iterable[bytes]], times: int) -> Iterable[bytes]:

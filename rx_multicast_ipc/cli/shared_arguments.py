@@ -10,6 +10,8 @@ from typing import Any, Final
 from ..channel_options import ChannelOptions, complete
 from ..group import ALL_INTERFACES, DEFAULT_GROUP, DEFAULT_INTERFACE, DEFAULT_PORT, LOOPBACK, Group
 from ..option_values.key import Key
+from ..strangers.decoding import whole_or_none
+from ..strangers.printable_text import shown
 from ..transport import Hears, Transport
 from ..transport.opening import as_options_say, open_live
 from ..validation import environment
@@ -127,23 +129,26 @@ def examples(*lines: str) -> str:
 
 def whole(text: str) -> int:
     """A whole number, 1 or more."""
-    if not text.isdecimal() or int(text) < 1:
-        raise ArgumentTypeError(f"a whole number, 1 or more, not {text!r}")
-    return int(text)
+    number = whole_or_none(text)
+    if not number:
+        raise ArgumentTypeError(f"a whole number, 1 or more, not {shown(text)}")
+    return number
 
 
 def natural(text: str) -> int:
     """A whole number, 0 or more."""
-    if not text.isdecimal():
-        raise ArgumentTypeError(f"a whole number, 0 or more, not {text!r}")
-    return int(text)
+    number = whole_or_none(text)
+    if number is None:
+        raise ArgumentTypeError(f"a whole number, 0 or more, not {shown(text)}")
+    return number
 
 
 def size(text: str) -> int:
     """A number of bytes that the system calls can ask for."""
-    if not text.isdecimal() or not 1 <= int(text) <= _MOST_BYTES:
-        raise ArgumentTypeError(f"a number of bytes, 1 to {_MOST_BYTES}, not {text!r}")
-    return int(text)
+    number = whole_or_none(text)
+    if not number or number > _MOST_BYTES:
+        raise ArgumentTypeError(f"a number of bytes, 1 to {_MOST_BYTES}, not {shown(text)}")
+    return number
 
 
 def seconds(text: str) -> float:
@@ -166,7 +171,7 @@ def pattern(text: str) -> re.Pattern[str]:
     try:
         return re.compile(text)
     except re.error as error:
-        raise ArgumentTypeError(f"a regular expression, not {text!r}: {error}") from None
+        raise ArgumentTypeError(f"a regular expression, not {shown(text)}: {error}") from None
 
 
 def destination(text: str) -> tuple[str, int]:
@@ -176,9 +181,10 @@ def destination(text: str) -> tuple[str, int]:
         host = host[1:-1]
     elif ":" in host:
         colon = ""
-    if not colon or not port.isdecimal():
-        raise ArgumentTypeError(f"HOST:PORT, with an IPv6 address in brackets, not {text!r}")
-    return host, int(port)
+    number = whole_or_none(port)
+    if not colon or number is None:
+        raise ArgumentTypeError(f"HOST:PORT, with an IPv6 address in brackets, not {shown(text)}")
+    return host, number
 
 
 def _number(text: str, what: str, least: float) -> float:
@@ -187,5 +193,5 @@ def _number(text: str, what: str, least: float) -> float:
     except ValueError:
         value = math.nan
     if not least <= value <= _MOST:
-        raise ArgumentTypeError(f"{what}, not {text!r}")
+        raise ArgumentTypeError(f"{what}, not {shown(text)}")
     return value

@@ -98,6 +98,7 @@ class GroupState:
                         self._inbox.refusal,
                         repairs=self._repairs,
                     )
+            keeper.begin()  # each time, for a signal handler may have raised before
             return ValuePort(keeper.held, keeper.set)
 
         return LatestValue(name, type, format, on_error, port)

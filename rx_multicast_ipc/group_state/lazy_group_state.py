@@ -53,8 +53,9 @@ class LazyGroupState:
             with self._lock:
                 made = self._made
                 if made is None:
-                    made = self._made = self._make(transport)
+                    made = self._make(transport)
                     made.begin()
+                    self._made = made  # last: one that a signal handler kept from beginning is made anew
         return made
 
     def stop(self) -> None:

@@ -13,9 +13,10 @@ from typing import Any, Final, Self
 from reactivex.disposable import CompositeDisposable
 
 from ..channel import Channel
-from ..errors import Unsupported
+from ..errors import CannotOpen, Unsupported
 from ..message import Address
 from ..option_values.member import Member, names_by_sender
+from ..subscribing.start_thread import start_thread
 from ..validation.arguments import InvalidOption, check_callable, shown
 from .cell_lifetime import Cells
 from .live_meter import Meter, Reading
@@ -110,8 +111,11 @@ class Live:
         if self._channel is not None:
             with suppress(Unsupported):  # it has no presence, and senders no names
                 self._subscription.add(self._channel.members.subscribe(self._name, lambda _: None))
-        self._thread = threading.Thread(target=self._tell, name=f"rx_multicast_ipc live {title}", daemon=True)
-        self._thread.start()
+        try:
+            self._thread = start_thread(self._tell, name=f"live {title}")
+        except CannotOpen:
+            self._subscription.dispose()
+            raise
 
     @property
     def total(self) -> int:

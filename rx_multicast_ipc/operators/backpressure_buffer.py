@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import threading
 import weakref
 from collections.abc import Callable, Sequence
+from functools import partial
 from queue import SimpleQueue
-from threading import Lock, RLock
-from time import monotonic
+from threading import RLock
 from typing import Any, Final, TypeVar
 
 from reactivex import Observable
@@ -20,7 +19,8 @@ from ..receiving.batch_end import at_end_of_batch
 from ..receiving.bounded_queue import QUEUE_BYTES, BoundedQueue
 from ..receiving.hot_source import HotSource
 from ..receiving.overflow import Overflow, OverflowName
-from ..subscribing.subscriber_errors import detach, report
+from ..subscribing.start_thread import start_thread
+from ..subscribing.subscriber_errors import detach, is_for_the_caller, report
 from ..validation.arguments import check_callable, check_choice, check_count, check_observable
 from ..validation.stream import Stream
 
@@ -31,11 +31,8 @@ _MOST_AT_ONCE: Final = 1024
 
 _PART: Final = 64
 
-_QUICK: Final = 200e-6
-"""Seconds between two items of a batch that are queued together: so that none waits for a slow neighbour's call."""
-
 _MOST_GATHERED: Final = 256
-"""Items that are queued together."""
+"""Items that are queued together, or as many as the capacity, if that is less."""
 
 
 def on_backpressure_buffer(
@@ -92,7 +89,13 @@ def on_backpressure_buffer(
 
 
 class _Buffer(DisposableBase):
-    """Filled on the source's thread, emptied on a scheduler or a thread of its own, one drain at a time."""
+    """Filled on the source's thread, emptied on a scheduler or a thread of its own, one drain at a time.
+
+    How this works. While a drain is under way, the items of a batch are gathered: to queue many together costs less.
+    They are queued at the end of the batch, and a drain that has emptied the queue takes them from where they are, so
+    that none waits for a slow neighbour, who is called between two items. An item is gathered before it is looked
+    whether there is a drain, and a drain has ended before it looks for what was gathered; so none is overlooked.
+    """
 
     def __init__(
         self,
@@ -108,23 +111,23 @@ class _Buffer(DisposableBase):
         self._most_at_once = max(1, min(_MOST_AT_ONCE, items.capacity // _PART))
         self._gate = RLock()  # a signal handler may be the source while its thread is
         self._gathered: list[Any] = []
-        self._last_put = 0.0
-        self._draining = Lock()  # acquired without waiting, for a signal handler may be the source
+        self._most_gathered = min(_MOST_GATHERED, items.capacity)
+        self._drain: object = None
+        """The one that is to come or under way; None if there is none."""
         self._disposed = False
         self.source = SerialDisposable()
         self._thread = _DrainThread(self) if scheduler is None else None
         self._scheduler = scheduler
 
     def put(self, item: Any) -> None:
-        """Queue ``item``, together with those that follow closely in the batch that is being delivered."""
+        """Queue ``item``, at once or together with those that follow in the batch that is being delivered."""
         if self._ends or self._disposed:
             return
-        now = monotonic()
         with self._gate:
-            gathered, before, self._last_put = self._gathered, self._last_put, now
+            gathered = self._gathered
             gathered.append(item)
-            follows = now - before < _QUICK and len(gathered) < _MOST_GATHERED
-            if follows and (len(gathered) > 1 or at_end_of_batch(self._queue_gathered)):
+            waits = len(gathered) < self._most_gathered and self._drain is not None
+            if waits and (len(gathered) > 1 or at_end_of_batch(self._end_batch)):
                 return
         self._queue_gathered()
 
@@ -132,24 +135,35 @@ class _Buffer(DisposableBase):
         if not self._ends and not self._disposed:
             self._go_on(self._items.put_all(items))
 
+    def _end_batch(self) -> None:
+        """Queue what was gathered. An ``on_overflow`` that raises ends this subscription, as it does amid a batch."""
+        try:
+            self._queue_gathered()
+        except BaseException as error:
+            if is_for_the_caller(error):
+                raise
+            self.source.dispose()
+            detach(self.end, error)
+
     def _queue_gathered(self) -> None:
         with self._gate:  # and no longer: what is lost is told to the caller's function
-            gathered = self._gathered
+            gathered, self._gathered = self._gathered, []
             if not gathered or self._disposed:
                 return
             lost = self._items.put_all(gathered) if len(gathered) > 1 else self._items.put(gathered[0])
-            gathered.clear()
         self._go_on(lost)
 
     def _go_on(self, lost: Sequence[Any]) -> None:
-        if self._on_overflow is not None:
-            for one in lost:
-                self._on_overflow(one)
-        if lost and self._items.overflow is Overflow.ERROR:
-            self.source.dispose()
-            self.end(self._items.overflow_error())
-        else:
-            self._drain_later()
+        try:
+            if self._on_overflow is not None:
+                for one in lost:
+                    self._on_overflow(one)
+        finally:
+            if lost and self._items.overflow is Overflow.ERROR:
+                self.source.dispose()
+                self.end(self._items.overflow_error())
+            else:
+                self._drain_later()
 
     def end(self, error: Exception | None = None) -> None:
         self._queue_gathered()
@@ -166,21 +180,44 @@ class _Buffer(DisposableBase):
             self._thread.end()
 
     def _drain_later(self) -> None:
-        if not self._disposed and self._draining.acquire(blocking=False):
-            try:
-                if self._thread is not None:
-                    self._thread.run(self._drain)
-                elif self._scheduler is not None:
-                    self._scheduler.schedule(lambda _scheduler, _state: self._drain())
-            except DisposedException:  # a scheduler that is gone runs nothing more
-                self.dispose()
-
-    def _drain(self) -> None:
+        if self._drain is not None or self._disposed:
+            return
+        drain = object()
         try:
+            with self._gate:
+                if self._drain is None:
+                    self._drain = drain
+            if self._drain is drain:
+                self._schedule(partial(self._run, drain))
+        except DisposedException:  # a scheduler that is gone runs nothing more
+            self.dispose()
+        except BaseException:  # of a signal handler: the next item has another one come
+            if self._drain is drain:
+                self._drain = None
+            raise
+
+    def _schedule(self, action: Callable[[], None]) -> None:
+        if self._thread is not None:
+            self._thread.run(action)
+        elif self._scheduler is not None:
+            self._scheduler.schedule(lambda _scheduler, _state: action())
+
+    def _run(self, drain: object) -> None:
+        runs = object()
+        try:
+            with self._gate:
+                if self._drain is drain:
+                    self._drain = runs
+            if self._drain is not runs:
+                return  # a signal handler raised as it was scheduled, and another one is to come
             self._deliver()
+        except BaseException as error:
+            self.dispose()
+            detach(self._observer.on_error, error)
         finally:
-            self._draining.release()
-        if self._items or self._ends:  # came since it was looked at
+            if self._drain is runs:
+                self._drain = None
+        if self._items or self._gathered or self._ends:  # came since it was looked at
             self._drain_later()
 
     def _deliver(self) -> None:
@@ -188,21 +225,27 @@ class _Buffer(DisposableBase):
         while not self._disposed:
             ends = self._ends  # looked at first: what was queued before the end is queued by now
             ended = bool(ends)
-            some = items.take_some(self._most_at_once)
+            some = items.take_some(self._most_at_once) or self._take_gathered()
             if not some:
                 if ended:
                     self.dispose()
                     ends[0]()
                 return
-            try:
-                for item in some:
-                    if self._disposed:
-                        return
-                    on_next(item)
-            except BaseException as error:
-                self.dispose()
-                detach(self._observer.on_error, error)
-                return
+            for item in some:
+                if self._disposed:
+                    return
+                on_next(item)
+
+    def _take_gathered(self) -> list[Any]:
+        """What follows an empty queue."""
+        if not self._gathered:
+            return []
+        with self._gate:
+            some = self._items.take_some(self._most_at_once)  # queued meanwhile
+            if not some:
+                some = self._gathered[: self._most_at_once]
+                del self._gathered[: self._most_at_once]
+            return some
 
 
 class _DrainThread:
@@ -211,9 +254,7 @@ class _DrainThread:
     def __init__(self, buffer: _Buffer) -> None:
         self._actions: SimpleQueue[Callable[[], None] | None] = SimpleQueue()
         weakref.finalize(buffer, self._actions.put, None).atexit = False
-        threading.Thread(
-            target=_run, args=(self._actions,), name="rx_multicast_ipc on_backpressure_buffer", daemon=True
-        ).start()
+        start_thread(_run, self._actions, name="on_backpressure_buffer")
 
     def run(self, action: Callable[[], None]) -> None:
         self._actions.put(action)

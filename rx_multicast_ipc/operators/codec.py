@@ -9,11 +9,10 @@ from reactivex import Observable
 from reactivex.abc import DisposableBase, ObserverBase, SchedulerBase
 from reactivex.disposable import CompositeDisposable, Disposable
 
-from ..errors import DecodeFailed
 from ..message import Message, Received
 from ..payload_codecs import Codec, Format, format_of
 from ..subscribing.decode_errors import OnDecodeError, decode_error_handler, flush_log
-from ..validation.arguments import check_callable, check_flag, check_observable
+from ..validation.arguments import check_callable, check_codec, check_flag, check_observable, no_message
 from ..validation.stream import Stream
 
 if TYPE_CHECKING:
@@ -82,10 +81,11 @@ def decode(
                 try:
                     value = decoder(message.data)
                 except Exception as error:
-                    failure = DecodeFailed(message, error)
-                    failure.__cause__ = error
+                    if not isinstance(message, Message):
+                        observer.on_error(no_message("decode()", message))
+                        return
                     try:
-                        handle(failure)
+                        handle(message, error)
                     except Exception as raised:
                         observer.on_error(raised)
                 else:
@@ -113,6 +113,7 @@ def encode(
     Raises:
         InvalidOption: at once, for an encoder that is no function of a value.
     """
+    check_codec(format)
     encode_value = format_of(Any, format).encode
     if encoder is not None:
         encode_value = check_callable(
@@ -139,6 +140,7 @@ def encode(
 
 
 def _decoder(type_: Any, format: Format | Codec[Any]) -> Callable[[bytes], Any]:
+    check_codec(format)
     known = isinstance(type_, type) or not callable(type_) or hasattr(type_, "__origin__")
     known = known or hasattr(type_, "__supertype__")  # NewType
     if known:

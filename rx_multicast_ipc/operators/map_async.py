@@ -163,8 +163,8 @@ class _Handlers(Generic[_T, _R]):
     def _start(self, item: _T) -> None:
         self._tell_losses()
         task = self._loop.create_task(self._call(item))
+        task.add_done_callback(self._done)  # first: what stands in ``_running`` leaves it, whatever interrupts this
         self._running.add(task)
-        task.add_done_callback(self._done)
 
     async def _call(self, item: _T) -> _R:
         result = self._handler(item)

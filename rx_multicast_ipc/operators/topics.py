@@ -10,7 +10,7 @@ from reactivex.abc import DisposableBase, ObserverBase, SchedulerBase
 
 from ..message import Message
 from ..topics.topic_message import TopicMessage
-from ..validation.arguments import check_observable
+from ..validation.arguments import check_observable, no_message
 from ..validation.stream import Stream
 from ..validation.topic_name import REST, name_end, read_name
 from ..validation.topic_pattern import PatternTree, check_pattern
@@ -36,6 +36,9 @@ def topics(pattern: str = REST) -> Callable[[Observable[Message]], Observable[To
 
         def subscribe(observer: ObserverBase[TopicMessage], scheduler: SchedulerBase | None = None) -> DisposableBase:
             def on_next(message: Message) -> None:
+                if not isinstance(message, Message):
+                    observer.on_error(no_message("topics()", message))
+                    return
                 end = name_end(message.data)
                 name = read_name(message.data[:end]) if end > 0 else None
                 if name is not None and wanted.find(name):

@@ -217,7 +217,7 @@ def _split(url: object, schemes: tuple[str, ...], port: int) -> tuple[str, str]:
     """The login in ``url``, and the URL without it, with a port for each host."""
     if not isinstance(url, str):
         raise InvalidInterface(
-            f'an engine is named by a URL such as "{schemes[0]}://host:{port}", not by a {type(url)}'
+            f'an engine is named by a URL such as "{schemes[0]}://host:{port}", not by a {type(url).__name__}'
         )
     scheme, slashes, rest = url.partition("://")
     logins: list[str] = []

@@ -5,18 +5,22 @@ from __future__ import annotations
 import sys
 import threading
 from collections import deque
-from collections.abc import Callable, Generator, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager
+from itertools import repeat, starmap
 from typing import Any, Final, Generic, TypeVar, cast
 
 from ..errors import BufferOverflow
 from ..message import Message
+from .loss_counting import Count, counted_by_sources
 from .overflow import Overflow
 
 _T = TypeVar("_T")
 
 QUEUE_BYTES: Final = 64 * 1024 * 1024
 """Bytes that a queue holds unless it is told otherwise."""
+
+_NOTHING: Final[Any] = object()
 
 Weight = tuple[int, int]
 """Messages and bytes of one item."""
@@ -36,30 +40,6 @@ def bytes_of_messages(items: Sequence[Any]) -> int | None:
     """Of all payloads together; None if not every item is one message."""
     sizes = [len(item.data) for item in items if type(item) is Message]
     return sum(sizes) if len(sizes) == len(items) else None
-
-
-class _Here(threading.local):
-    queue: BoundedQueue[Any] | None = None
-    """The queue that is being subscribed on this thread."""
-
-
-_here = _Here()
-
-
-def count_losses_of(count: Callable[[int], None]) -> None:
-    """Have ``count`` told how many messages the queue loses that is being subscribed right now, if one is."""
-    if _here.queue is not None:
-        _here.queue.counts.append(count)
-
-
-@contextmanager
-def counted_elsewhere() -> Generator[None]:
-    """What is subscribed to within the block counts none of the losses of the queue that is being subscribed."""
-    outer, _here.queue = _here.queue, None
-    try:
-        yield
-    finally:
-        _here.queue = outer
 
 
 class BoundedQueue(Generic[_T]):
@@ -111,20 +91,11 @@ class BoundedQueue(Generic[_T]):
         self._messages = 0
         self._bytes = 0
         self._discarded = 0
-        self.counts: list[Callable[[int], None]] = []
-        """Told of each loss: how many messages."""
+        self.counts: list[Count] = []
 
-    @contextmanager
-    def counted_by_source(self) -> Generator[None]:
-        """What is subscribed to within the block also counts what this queue loses from then on.
-
-        So that losses behind operators are in the statistics of the channel that the messages came from.
-        """
-        outer, _here.queue = _here.queue, self
-        try:
-            yield
-        finally:
-            _here.queue = outer
+    def counted_by_source(self) -> AbstractContextManager[None]:
+        """What is subscribed to within the block also counts what this queue loses from then on."""
+        return counted_by_sources(self.counts)
 
     @property
     def discarded(self) -> int:
@@ -146,23 +117,11 @@ class BoundedQueue(Generic[_T]):
             return oldest
         messages, size = self._weight(item)
         with self._lock:
-            most, most_bytes = self.capacity - messages, self._capacity_bytes - size
-            if self._messages <= most and self._bytes <= most_bytes:
+            if self._messages + messages <= self.capacity and self._bytes + size <= self._capacity_bytes:
                 self._append(item, messages, size)
                 return ()
-            lost: list[_T] = []
             before = self._discarded
-            if self.overflow is Overflow.DROP_OLDEST:
-                while self._items and (self._messages > most or self._bytes > most_bytes):
-                    queued = self._messages
-                    lost.append(self.take())
-                    self._discarded += queued - self._messages
-                self._append(item, messages, size)
-            elif self._items:
-                lost.append(item)
-                self._discarded += messages
-            else:
-                self._append(item, messages, size)
+            lost = self._put_over(item, messages, size)
             gone = self._discarded - before
         for count in self.counts:
             count(gone)
@@ -182,50 +141,120 @@ class BoundedQueue(Generic[_T]):
             ):
                 self._append_messages(items, size)
                 return ()
-            lost: list[_T] = []
+            before, lost = self._discarded, list[_T]()
             for item in items:
-                lost += self.put(item)
+                lost += self._put_over(item, *self._weigh(item))
                 if lost and self.overflow is Overflow.ERROR:
                     break
-            return lost
+            gone = self._discarded - before
+        for count in self.counts if gone else ():
+            count(gone)
+        return lost
+
+    def _put_over(self, item: _T, messages: int, size: int) -> list[_T]:
+        """Queue ``item`` where there may be no space, and return what was lost for it; with the lock held."""
+        most, most_bytes = self.capacity - messages, self._capacity_bytes - size
+        lost: list[_T] = []
+        if self.overflow is Overflow.DROP_OLDEST:
+            while self._items and (self._messages > most or self._bytes > most_bytes):
+                queued = self._messages
+                lost.append(self.take())
+                self._discarded += queued - self._messages
+        elif self._items and (self._messages > most or self._bytes > most_bytes):
+            self._discarded += messages
+            return [item]
+        self._append(item, messages, size)
+        return lost
 
     def take_some(self, most: int) -> list[_T]:
         """The oldest items, so many at most; none if there are none."""
+        some: list[_T] = []
+        self.move_some(most, some)
+        return some
+
+    def move_some(self, most: int, to: list[_T]) -> None:
+        """Move the oldest items, so many at most, to the end of a list.
+
+        A signal handler that raises meanwhile leaves each of them in one of both.
+        """
         with self._lock:
-            items, runs = self._items, self._runs
-            if len(items) <= most:
-                some = list(items)
-                self.clear()
-                return some
-            some: list[_T] = []
-            while len(some) < most:
-                run = runs[0]
-                if isinstance(run, list) and run[0] > most - len(some):
-                    some.append(self.take())
-                    continue
-                runs.popleft()
-                some += [items.popleft() for _ in range(run[0] if isinstance(run, list) else 1)]
-                self._messages -= run[0]
-                self._bytes -= run[1]
-            return some
+            items = self._items
+            count = min(most, len(items))
+            moved = starmap(items.popleft, repeat((), count))  # moves in one call, so that no signal comes amid it
+            if count == len(items):
+                self._runs.clear()
+                self._messages = self._bytes = 0
+                to.extend(moved)
+                return
+            try:
+                to.extend(moved)
+                self._take_weights(to[-count:])
+            except BaseException:
+                self._weigh_anew()
+                raise
+
+    def _take_weights(self, taken: Sequence[_T]) -> None:
+        """Of what was taken, the oldest first; with the lock held."""
+        runs, left = self._runs, len(taken)
+        while left and runs:
+            run = runs[0]
+            if isinstance(run, list) and run[0] > left:
+                size = sum([self._weigh(item)[1] for item in taken[-left:]])
+                run[0] -= left
+                run[1] -= size
+                self._messages -= left
+                self._bytes -= size
+                return
+            runs.popleft()
+            self._messages -= run[0]
+            self._bytes -= run[1]
+            left -= run[0] if isinstance(run, list) else 1
+        if not runs:  # for a signal handler raised as they were put in
+            self._weigh_anew()
 
     def take(self) -> _T:
-        """The oldest item; raises ``IndexError`` if there is none."""
+        """The oldest item; raises ``IndexError`` if there is none.
+
+        Where a signal handler raises meanwhile, it stays.
+        """
+        items = self._items
         if self._weight is None:
-            return self._items.popleft()
-        with self._lock:
-            item = self._items.popleft()
-            run = self._runs[0]
-            if isinstance(run, tuple) or run[0] == 1:
-                self._runs.popleft()
-                messages, size = run
-            else:
-                messages, size = self._weight(item)
-                run[0] -= messages
-                run[1] -= size
-            self._messages -= messages
-            self._bytes -= size
+            (item,) = starmap(items.popleft, ((),))  # called so, no signal comes between the call and what it returns
             return item
+        item: Any = _NOTHING
+        try:
+            with self._lock:
+                item = items[0]
+                del items[0]
+                if not items:
+                    self.clear()
+                    return item
+                try:
+                    run = self._runs[0]
+                except IndexError:
+                    self._weigh_anew()
+                    return item
+                if isinstance(run, tuple) or run[0] == 1:
+                    self._runs.popleft()
+                    messages, size = run
+                else:
+                    messages, size = self._weight(item)
+                    run[0] -= messages
+                    run[1] -= size
+                self._messages -= messages
+                self._bytes -= size
+                return item
+        except BaseException:
+            if item is not _NOTHING:
+                self.put_back(item)
+            raise
+
+    def put_back(self, item: _T) -> None:
+        """Make ``item``, which was taken, the oldest again."""
+        with self._lock:
+            self._items.appendleft(item)
+            if self._weight is not None:
+                self._weigh_anew()
 
     def extend(self, items: Sequence[_T]) -> None:
         """Queue ``items``, one after the other."""
@@ -279,6 +308,9 @@ class BoundedQueue(Generic[_T]):
             while (
                 over := self._messages + len(sizes) - self.capacity
             ) > 0 or self._bytes > self._capacity_bytes - size:
+                if not self._runs:
+                    self._weigh_anew()
+                    continue
                 oldest = self._runs[0]
                 self.take_some(max(1, min(oldest[0], over)) if isinstance(oldest, list) else 1)
             gone -= self._messages
@@ -292,15 +324,24 @@ class BoundedQueue(Generic[_T]):
     def clear(self) -> None:
         """Let go of everything, which does not count as lost."""
         with self._lock:
-            self._items.clear()
             self._runs.clear()
             self._messages = self._bytes = 0
+            self._items.clear()
 
     def overflow_error(self) -> BufferOverflow:
         """What ``Overflow.ERROR`` ends a stream with."""
         if self._messages < self.capacity and self._bytes:
             return BufferOverflow(self._capacity_bytes, "bytes")
         return BufferOverflow(self.capacity)
+
+    def _weigh(self, item: _T) -> Weight:
+        return (1, 0) if self._weight is None else self._weight(item)
+
+    def _weigh_anew(self) -> None:
+        """After a signal handler raised while something was put in or taken out; with the lock held."""
+        self._runs = deque(map(self._weigh, self._items))
+        self._messages = sum([messages for messages, _ in self._runs])
+        self._bytes = sum([size for _, size in self._runs])
 
     def _append(self, item: _T, messages: int, size: int) -> None:
         self._items.append(item)

@@ -107,6 +107,9 @@ class LoopObserver(ObserverBase[_T]):
                 self._loop.call_soon_threadsafe(self._drain)
             except RuntimeError:  # closed this very moment
                 self._let_go()
+            except BaseException:  # of a signal handler: what comes next wakes it
+                self._woken = False
+                raise
 
     def _let_go(self) -> None:
         self._over = True

@@ -17,8 +17,8 @@ from ..subscribing.ended_retries import EndsRetries
 from ..subscribing.subscriber_errors import detach, report, tell_all
 from ..validation.arguments import check_subscriber
 from .async_iteration import HotObservable
-from .bounded_queue import count_losses_of
 from .event_loop_delivery import LoopObserver, loop_of
+from .loss_counting import count_losses
 
 _T = TypeVar("_T")
 
@@ -93,7 +93,7 @@ class HotSource(EndsRetries, HotObservable[_T]):
     def detach(self, subscriber: Subscriber[_T], error: BaseException) -> None:
         """Deliver nothing more to a subscriber, who raised ``error``; on the delivering thread only."""
         gone = subscriber.gone
-        self._remove(subscriber)
+        self.remove(subscriber)
         if gone and isinstance(error, Exception):  # it disposed of itself before it raised
             report(error)
         else:
@@ -162,13 +162,18 @@ class HotSource(EndsRetries, HotObservable[_T]):
     def _add(self, subscriber: Subscriber[_T], observer: Any, scheduler: SchedulerBase | None) -> DisposableBase:
         refusal = self._refusal()
         if refusal is None:
-            with self._gate:
-                if not self._stopped:
-                    self._all[subscriber] = None
-                    self.observed = True
-                    self._subscribers = None
-                    count_losses_of(self._count_discarded)
-                    return Disposable(lambda: self._remove(subscriber))
+            subscription = _Subscription(self, subscriber)
+            try:
+                with self._gate:
+                    if not self._stopped:
+                        count_losses(self._count_discarded)
+                        self._all[subscriber] = None
+                        self.observed = True
+                        self._subscribers = None
+                        return subscription
+            except BaseException:  # of a signal handler: nobody has it, so it must not take part
+                self.remove(subscriber)
+                raise
         self.refuse(observer, refusal or self._refusal() or ChannelClosed(), scheduler)
         return Disposable()
 
@@ -205,16 +210,32 @@ class HotSource(EndsRetries, HotObservable[_T]):
         except BaseException as error:
             self.detach(subscriber, error)
 
-    def _remove(self, subscriber: Subscriber[_T]) -> None:
+    def remove(self, subscriber: Subscriber[_T]) -> None:
+        """Deliver nothing more to a subscriber; from any thread, more than once."""
         subscriber.stopped = subscriber.gone = True
         with self._gate:
-            if self._all.pop(subscriber, self) is None and not self._stopped:
-                self.observed = bool(self._all)
-                self._subscribers = None
+            if subscriber in self._all:  # and no call until it is done, for a signal handler may raise behind one
+                del self._all[subscriber]
+                if not self._stopped:
+                    self.observed = self._all != {}
+                    self._subscribers = None
 
     def _count_discarded(self, messages: int) -> None:
         with self._gate:
             self._discarded += messages
+
+
+class _Subscription(DisposableBase):
+    """Disposing of it can be done again where a signal handler raised before."""
+
+    __slots__ = ("_source", "_subscriber")
+
+    def __init__(self, source: HotSource[Any], subscriber: Subscriber[Any]) -> None:
+        self._source = source
+        self._subscriber = subscriber
+
+    def dispose(self) -> None:
+        self._source.remove(self._subscriber)
 
 
 class Subscriber(Generic[_T]):

@@ -14,7 +14,7 @@ from ..message import Message
 from ..subscribing.deadlocks import deadlock
 from ..subscribing.subscriber_errors import tell_all
 from ..transport import OpenTransport, Transport
-from ..transport.delivered_batch import DeliveredBatch
+from ..transport.delivered_batch import HERE, DeliveredBatch
 from ..transport.sealed.sealed_traffic_notice import SealedTrafficNotice
 from ..transport.sealed.wire_format import MAGIC
 from .closed_notice import ClosedNotice, anew
@@ -141,7 +141,10 @@ class _Delivery:
         if self.choose is not None:
             batch = self.choose(batch)
         together = DeliveredBatch() if len(batch) > 1 else None
+        outer = None
         try:
+            if together is not None:
+                outer, HERE.batch = HERE.batch, together
             if self._batches.observed and batch:
                 self._batches.emit((batch,))
             if self._messages.observed:
@@ -151,7 +154,12 @@ class _Delivery:
             self._backlog.put(batch)
         finally:
             if together is not None:
-                together.end()
+                HERE.batch = outer  # not by a call, which a signal could keep from being made
+                try:
+                    together.end()
+                except BaseException:
+                    together.end()
+                    raise
         if first.data[:1] == MAGIC:
             self._notice.look(first)
 

@@ -44,12 +44,11 @@ class PendingWait(DisposableBase):
 
     def finish(self) -> bool:
         """End without a word, and let go of everything; from any thread. Whether it was active."""
-        if not self._over.acquire(blocking=False):
-            return False
-        if self._pending is not None:
+        was_active = self._over.acquire(blocking=False)
+        if self._pending is not None:  # also if it was over: a signal handler may have raised here
             self._pending.pop(self, None)
         self.timer.dispose()
-        return True
+        return was_active
 
     def dispose(self) -> None:
         self.finish()
@@ -57,6 +56,7 @@ class PendingWait(DisposableBase):
     def offer(self, message: Message) -> bool:
         """Whether it takes ``message``."""
         if not self.active:
+            self.finish()
             return False
         try:
             matched = self._predicate is None or self._predicate(message)

@@ -169,8 +169,17 @@ class Backlog:
             self._warn()
         with suppress(IndexError):  # the last one was taken at once by another thread
             while messages and wait.active:
-                wait.offer(messages.take())
+                self._offer_oldest(wait)
         wait.stand_in(self._waits)
+
+    def _offer_oldest(self, wait: PendingWait) -> None:
+        message = self._messages.take()
+        try:
+            wait.offer(message)
+        except BaseException:  # of a signal handler, where an event loop reads, or in virtual time
+            if wait.active:
+                self._messages.put_back(message)
+            raise
 
     def _take_oldest(self) -> Message | None:
         """What a wait for any message takes, if it is there and nothing is to be told; from any thread."""
@@ -251,10 +260,10 @@ class _NextMessage(ColdObservable[Message]):
 
     def __init__(self, subscribe: Subscription[Message], take: Callable[[], Message | None]) -> None:
         super().__init__(subscribe, None)
-        self._take = take
+        self._take_oldest = take
 
     def at_once(self) -> tuple[Message] | None:
-        message = self._take()
+        message = self._take_oldest()
         return None if message is None else (message,)
 
     def __await__(self) -> Generator[Any, None, Message]:

@@ -13,12 +13,13 @@ from reactivex.disposable import CompositeDisposable, Disposable, SerialDisposab
 from reactivex.observer import Observer
 from reactivex.typing import OnCompleted, OnError, OnNext
 
-from ..errors import ChannelClosed, InvalidAddress, InvalidPort
+from ..errors import ChannelClosed, InvalidAddress, InvalidPort, SendFailed
 from ..group import check_port
 from ..message import Address
 from ..receiving.event_loop_delivery import on_its_loop
 from ..subscribing.deadlocks import deadlock
 from ..subscribing.never_subscribed import ColdObservable
+from ..subscribing.start_thread import start_thread
 from ..transport import WouldBlock
 from ..transport.delivered_batch import HERE, gathers
 from ..validation.arguments import check_subscriber, shown
@@ -178,7 +179,10 @@ class SendToName(_ColdSend):
         def finish(action: Callable[[], None]) -> None:
             self._sender.call(lambda: None if disposed.is_set() else action())
 
-        threading.Thread(target=look_up, name=f"rx_multicast_ipc look up {self._name}", daemon=True).start()
+        try:
+            start_thread(look_up, name=f"look up {self._name}", error=SendFailed)
+        except SendFailed as error:
+            receiver.on_error(error)
         return CompositeDisposable(Disposable(disposed.set), waiting)
 
 
@@ -197,7 +201,8 @@ def end_of(port: int | Address, address: str | None) -> tuple[int, str]:
     if isinstance(port, tuple):
         if address is not None or len(port) != 2:
             raise InvalidAddress(
-                f"an end is one address and one port, (address, port) or port, address; not {shown(port)}"
+                "name one address and one port: send(data, message.sender), or send(data, port, address); not "
+                f"{shown(port)}"
             )
         address, port = port
     if isinstance(port, str) and isinstance(address, int):

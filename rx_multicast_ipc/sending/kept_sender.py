@@ -5,6 +5,7 @@ from __future__ import annotations
 import atexit
 import os
 from collections.abc import Callable
+from contextlib import suppress
 from threading import RLock
 from typing import Any, Final, Literal, NamedTuple, TypeVar
 
@@ -14,6 +15,7 @@ from ..group import Group
 from ..option_values.key import Keys
 from ..transport import Hears, OpenTransport, Transport, WouldBlock
 from ..transport.opening import as_options_say, current, open_live
+from ..transport.turns import Turns
 
 _T = TypeVar("_T")
 
@@ -27,6 +29,7 @@ _SEALED_BUFFER: Final = 1 << 16
 """The same for one that others ask to prove that it is there."""
 
 _lock = RLock()  # a signal handler may send while its thread does
+_turns = Turns()
 
 
 class _Place(NamedTuple):
@@ -77,20 +80,26 @@ def _open(open_transport: OpenTransport, group: Group, keys: Keys | Literal[Fals
 
 def _keep(place: _Place) -> tuple[Transport, bool]:
     """The end for ``place``, and whether it was just opened."""
-    with _lock:
+    kept = _kept.get(place)
+    if kept is not None and not kept.closed:
+        return kept, False
+    with _turns.of(place):  # one opens it, and the others wait for it: to connect to an engine may take seconds
         kept = _kept.get(place)
         if kept is not None and not kept.closed:
             return kept, False
-        opened = _kept[place] = _open(open_live, *place)
-    try:
-        opened.scheduler.schedule_relative(_KEPT, lambda _scheduler, _state: _drop(place, opened))
-    except RuntimeError:  # no thread can be started: it is kept until the next one is dropped
-        pass
-    except OSError as error:  # no descriptor is left for what would close it in time
-        from ..transport.udp.error_advice import cannot_open
+        opened = _open(open_live, *place)
+        try:
+            with suppress(RuntimeError):  # no thread can be started: it is kept until the next one is dropped
+                opened.scheduler.schedule_relative(_KEPT, lambda _scheduler, _state: _drop(place, opened))
+            _kept[place] = opened  # last, so that none is kept that nobody drops
+        except OSError as error:  # no descriptor is left for what would close it in time
+            from ..transport.udp.error_advice import cannot_open
 
-        _drop(place, opened)
-        raise cannot_open(place.group, error) from error
+            opened.close(wait=False)
+            raise cannot_open(place.group, error) from error
+        except BaseException:
+            opened.close(wait=False)
+            raise
     return opened, True
 
 
@@ -108,8 +117,8 @@ def _close_all() -> None:
 
 def _forget_all() -> None:
     """Leave the parent's ends alone in a forked child; the lock may have been held."""
-    global _lock
-    _lock = RLock()
+    global _lock, _turns
+    _lock, _turns = RLock(), Turns()
     for kept in _kept.values():
         transport: Any = kept
         transport.forget()

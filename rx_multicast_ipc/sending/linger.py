@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from threading import Lock
+from threading import RLock
 from typing import Final
 
 from reactivex.disposable import SerialDisposable
@@ -30,16 +30,21 @@ class Linger:
         self._transfer = transfer
         self._seconds = seconds
         self._scheduler = scheduler
-        self._waits = Lock()  # acquired without waiting, for a signal handler may be the source
+        self._gate = RLock()  # a signal handler may be the source
+        self._waits = False
         self.timer = SerialDisposable()
 
     def wake(self) -> None:
         transfer = self._transfer
         if transfer.ends or transfer.arrived >= _TOGETHER:
             transfer.go_on()
-        elif self._waits.acquire(blocking=False):
-            self.timer.disposable = self._scheduler.schedule_relative(self._seconds, self._send)
+        elif not self._waits:
+            with self._gate:
+                if not self._waits:
+                    self.timer.disposable = self._scheduler.schedule_relative(self._seconds, self._send)
+                    self._waits = True  # last: a signal handler that raises before leaves a timer too many, never none
 
     def _send(self, _scheduler: object, _state: object) -> None:
-        self._waits.release()
+        with self._gate:
+            self._waits = False
         self._transfer.go_on()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from threading import Lock
+from threading import RLock
 from typing import Final
 
 from reactivex.disposable import SerialDisposable, SingleAssignmentDisposable
@@ -41,29 +41,47 @@ class Pace:
         self.timer = SerialDisposable()
         self._now = clock_of(scheduler)
         self._next = self._now()
-        self._awake = Lock()  # acquired without waiting, for a signal handler may wake it too
+        self._gate = RLock()  # a signal handler may wake it too
+        self._awake = False
 
     def wake(self) -> None:
         """See to it that there is a next tick."""
-        if self._awake.acquire(blocking=False):
-            now = self._now()
-            self._next = max(self._next, now)  # time without anything to send is not made up for
-            self._tick_in(self._next - now)
+        if not self._awake:
+            with self._gate:
+                if not self._awake:
+                    now = self._now()
+                    self._next = max(self._next, now)  # time without anything to send is not made up for
+                    self._tick_in(self._next - now)
+                    self._awake = True  # last: a signal handler that raises before leaves a tick too many, never none
 
     def _tick_in(self, seconds: float) -> None:
         self.timer.disposable = timer = SingleAssignmentDisposable()  # in its place before it can run
         timer.disposable = self._scheduler.schedule_relative(max(0.0, seconds), self._tick)
 
     def _tick(self, _scheduler: object, _state: object) -> None:
+        goes_on = False
+        try:
+            pause = self._send_due()
+            if pause is not None:
+                self._tick_in(pause)
+                goes_on = True
+        finally:
+            if not goes_on:
+                with self._gate:
+                    self._awake = False
+        if not goes_on and self._transfer.pending:  # arrived since it was looked at
+            self.wake()
+
+    def _send_due(self) -> float | None:
+        """Send what is due; seconds until more is, or None if nothing is there."""
         transfer = self._transfer
         if transfer.over:
-            return
+            return None
         if transfer.transport.closed:
             transfer.fail(ChannelClosed())
-            return
+            return None
         if transfer.waiting:
-            self._tick_in(_SHORTEST_PAUSE)
-            return
+            return _SHORTEST_PAUSE
         now = self._now()
         since = max(self._next, now - _MOST_CREDIT)
         # Virtual clocks count whole microseconds.
@@ -72,8 +90,5 @@ class Pace:
         transfer.go_on(due)
         self._next = since + (transfer.sent - before) / self._rate
         if transfer.pending or transfer.pulls or transfer.waiting:
-            self._tick_in(max(self._next - now, _SHORTEST_PAUSE))
-            return
-        self._awake.release()
-        if transfer.pending:  # arrived since it was looked at
-            self.wake()
+            return max(self._next - now, _SHORTEST_PAUSE)
+        return None

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from functools import partial
 from itertools import islice
-from threading import Lock
+from threading import RLock
 from typing import Any, Final, Protocol
 
 from reactivex.abc import DisposableBase, ObserverBase
@@ -14,6 +14,7 @@ from reactivex.disposable import Disposable, SerialDisposable
 from ..errors import SendFailed
 from ..receiving.bounded_queue import BoundedQueue
 from ..transport import Transport, WouldBlock
+from ..transport.base import sent_before
 from ..transport.delivered_batch import gathers
 from ..validation.payload import Payload, as_payload
 
@@ -44,13 +45,16 @@ class Timing(Protocol):
 class Transfer(DisposableBase):
     """One subscription: sends, counts, and tells its observer how it ended.
 
-    One thread at a time has the turn. Who finds it taken leaves what it brought in the queue, and whoever has it looks
+    One call at a time has the turn. Who finds it taken leaves what it brought in the queue, and whoever has it looks
     there again after giving it back; so nobody ever waits for it, not even a signal handler that interrupts its own
-    thread.
-    While the transfer waits for a full send buffer nobody gets the turn.
+    thread. While the transfer waits for a full send buffer, that wait has the turn.
+
+    A signal handler may raise anywhere. So the turn is no lock, which would stay taken where that is between its taking
+    and a ``try``: it has an owner, and is free as soon as that one ends, however it does. And what is to be sent is at
+    any time in the queue or in ``_unsent``, from where it goes only once it is out.
 
     Attributes:
-        waiting: whether for a full send buffer.
+        over: whether it has ended.
         timing: says when to send; None for at once.
         source, told: end with the transfer.
 
@@ -65,18 +69,21 @@ class Transfer(DisposableBase):
         self.timing: Timing | None = None
         self.source = SerialDisposable()
         self.told: DisposableBase = _NOTHING
-        self.waiting = False
         self._sent = 0
-        self._gathered = self._went = 0  # counted apart, for other threads may count the latter
+        self._went = 0  # counted apart, for other threads may do it
+        self._gathered = False
         self._observer = observer
         self._limit = transport.payload_limit
         self._arrived = arrived
         self._payloads: Iterator[Any] | None = None
+        self._is_pulled = False
         self._chunk = CHUNK
         self._unsent: list[bytes] = []
         self._end: Callable[[], None] | None = None
-        self._turn = Lock()
-        self._over = Lock()  # acquired once, by what ends it
+        self._gate = RLock()  # for a few instructions at a time
+        self._owner: object = None
+        """Of the turn; None where it is free."""
+        self.over = False
 
     @property
     def sent(self) -> int:
@@ -84,8 +91,9 @@ class Transfer(DisposableBase):
         return self._sent + self._went
 
     @property
-    def over(self) -> bool:
-        return self._over.locked()
+    def waiting(self) -> bool:
+        """Whether for a full send buffer."""
+        return type(self._owner) is _Wait
 
     @property
     def pending(self) -> bool:
@@ -111,16 +119,22 @@ class Transfer(DisposableBase):
 
     def push(self, data: Payload) -> None:
         """Send one, in its turn."""
-        if self._over.locked():
+        if self.over or self._end is not None:
             return  # a source that does not listen when it is told to stop
+        limit = self._limit
+        try:
+            payload = data if type(data) is bytes and len(data) <= limit else as_payload(data, limit)
+        except Exception as error:
+            self.end_with_error(error)
+            return
         timing = self.timing
         if timing is None:
-            if self._push_out(data):
+            if self._push_out(payload):
                 return
-        elif timing.together and self._push_in(data, timing.together):
+        elif timing.together and self._push_in(payload, timing.together):
             timing.wake()
             return
-        if self._arrived.put(data):
+        if self._arrived.put(payload):
             self.fail(
                 SendFailed(
                     f"{len(self._arrived)} payloads wait to be sent: the link or rate= is slower than their source; "
@@ -130,44 +144,45 @@ class Transfer(DisposableBase):
             return
         self._begin()
 
-    def _push_out(self, data: Payload) -> bool:
+    def _push_out(self, payload: bytes) -> bool:
         """Whether it went at once: nothing is before it, and nobody has the turn."""
-        if not self._turn.acquire(blocking=False):
-            return False
-        waits, first = False, not self._unsent and not self._arrived
+        me, first = object(), False
         try:
-            if first:
-                waits = self._send_soon(as_payload(data, self._limit))
+            try:
+                with self._gate:
+                    if self._owner is None:
+                        self._owner = me
+                if self._owner is not me:
+                    return False
+                first = not self._unsent and not self._arrived
+                if first:
+                    self._send_soon(payload)
+            finally:
+                if self._owner is me:
+                    self._owner = None
         except Exception as error:
             self.fail(error)
-        finally:
-            if not waits:
-                self._turn.release()
+        except BaseException:
+            self._leave_to_others()
+            raise
         if first:
             self.go_on()  # with what came since it was looked at
         return first
 
-    def _push_in(self, data: Payload, most: int) -> bool:
+    def _push_in(self, payload: bytes, most: int) -> bool:
         """Whether it now waits among those that leave next: they have space, and nobody has the turn.
 
         The way of a payload that lingers, which is to cost little.
         """
-        if not self._turn.acquire(blocking=False):
-            return False
-        fits = len(self._unsent) < most and not self._arrived and self._end is None
-        try:
-            if fits:
-                limit = self._limit
-                self._unsent.append(data if type(data) is bytes and len(data) <= limit else as_payload(data, limit))
-        except Exception as error:
-            self._end = partial(self.fail, error)  # after what was pushed before it
-        finally:
-            self._turn.release()
-        return fits
+        with self._gate:
+            if self._owner is not None or len(self._unsent) >= most or self._arrived:
+                return False
+            self._unsent.append(payload)
+            return True
 
     def pull(self, payloads: Iterator[Payload], chunk: int) -> None:
         """Send all that the iterator gives, so many at a time."""
-        self._payloads, self._chunk = payloads, chunk
+        self._payloads, self._chunk, self._is_pulled = payloads, chunk, True
         self._begin()
 
     def end(self) -> None:
@@ -192,15 +207,28 @@ class Transfer(DisposableBase):
 
     def go_on(self, most: int | None = None) -> None:
         """Send what there is, or so many of it, unless somebody is at it already."""
-        while self.pending and self._turn.acquire(blocking=False):
-            waits = False
+        while self.pending:
+            me = object()
             try:
-                waits = self._send_next(most)
-            finally:
-                if not waits:
-                    self._turn.release()
-            if waits or most is not None:
+                try:
+                    with self._gate:
+                        if self._owner is None:
+                            self._owner = me
+                    if self._owner is not me or self._send_next(most):
+                        return
+                finally:
+                    if self._owner is me:
+                        self._owner = None
+            except BaseException:
+                self._leave_to_others()
+                raise
+            if most is not None:
                 return
+
+    def _leave_to_others(self) -> None:
+        """A signal handler raised: have what others brought meanwhile sent by the I/O thread."""
+        if not self._is_pulled and (self.timing is None or not self.timing.counts):
+            self.transport.call(self.go_on)
 
     def _begin(self) -> None:
         if self.timing is None:
@@ -210,22 +238,21 @@ class Transfer(DisposableBase):
 
     def _send_next(self, most: int | None) -> bool:
         """Whether it waits for a full send buffer now; with the turn."""
-        is_over = self._over.locked
-        while not is_over():
-            some = self._unsent
-            if not some and (self._payloads is not None or self._arrived):
+        while not self.over:
+            if not self._unsent and (self._payloads is not None or self._arrived):
                 if most == 0:
                     return False
-                some = self._next(self._chunk if most is None else most)
+                self._take(self._chunk if most is None else most)
                 if most is not None:
-                    most -= len(some)
-            if not some:
-                if self._end is not None and not self._arrived:
+                    most -= len(self._unsent)
+            if not self._unsent:
+                end = self._end
+                if end is not None and not self._arrived:
                     if not self._all_went():
                         return True
-                    self._end()
+                    end()  # which does nothing where that told of a refusal
                 return False
-            if self._send(some):
+            if self._send(self._unsent):
                 return True
         return False
 
@@ -239,29 +266,34 @@ class Transfer(DisposableBase):
         except WouldBlock as error:
             self._sent += error.sent
             self._unsent = some[error.sent :]
-            return self._wait_for_space()
+            self._wait_for_space()
+            return True
         except Exception as error:
-            self._sent += error.sent if isinstance(error, SendFailed) else 0
+            self._sent += sent_before(error)
             self.fail(error)
+        except BaseException as error:  # of a signal handler
+            self._sent += sent_before(error)
+            self._unsent = some[sent_before(error) :]
+            raise
         else:
-            self._sent += len(some)
             self._unsent = []
+            self._sent += len(some)
         return False
 
-    def _send_soon(self, payload: bytes) -> bool:
+    def _send_soon(self, payload: bytes) -> None:
         """As :meth:`_send`; what is pushed while a batch is delivered may wait for what follows."""
         gatherer = gathers(self.transport)
-        if gatherer is None:
-            return self._send([payload])
         try:
-            if gatherer.send_soon(payload, self):
-                self._gathered += 1
+            if gatherer is None:
+                self.transport.send(payload)
+                self._sent += 1
+            elif gatherer.send_soon(payload, self):
+                self._gathered = True
             else:
                 self._sent += 1
         except WouldBlock:
             self._unsent = [payload]
-            return self._wait_for_space()
-        return False
+            self._wait_for_space()
 
     def went(self, count: int) -> None:
         """See :class:`rx_multicast_ipc.transport.delivered_batch.Gathered`."""
@@ -271,40 +303,56 @@ class Transfer(DisposableBase):
 
     def _all_went(self) -> bool:
         """Whether nothing is gathered any more; else it waits for that now. With the turn."""
+        if not self._gathered:
+            return True
         gatherer: Any = self.transport
-        if self._gathered != self._went:
-            gatherer.send_gathered()
-        return self._gathered == self._went or self.over or not self._wait_for_space()
+        gatherer.send_gathered()
+        if self.over or not gatherer.gathers_for(self):
+            return True
+        self._wait_for_space()
+        return False
 
-    def _wait_for_space(self) -> bool:
-        self.waiting = True
-        self.transport.when_writable(self._has_space)
-        return True
-
-    def _next(self, most: int) -> list[bytes]:
-        """The next payloads, so many at most. Sees the end of an iterator, and a bad payload, as the end after them."""
-        some: list[bytes] = []
-        payloads = self._payloads
+    def _wait_for_space(self) -> None:
+        """Give the turn to a wait for the send buffer; with the turn."""
+        wait = _Wait()
         try:
-            # Keeps what came before a bad one.
-            given = self._arrived.take_some(most) if payloads is None else islice(payloads, most)
+            self._owner = wait
+            self.transport.when_writable(partial(self._has_space, wait))
+        except BaseException:
+            self._end_wait(wait)
+            raise
+
+    def _end_wait(self, wait: _Wait) -> bool:
+        """Whether it was the owner of the turn, which is free now."""
+        with self._gate:
+            if self._owner is not wait:
+                return False
+            self._owner = None
+            return True
+
+    def _take(self, most: int) -> None:
+        """Have the next payloads sent, so many at most. Sees the end of an iterator, and a bad payload, as the end."""
+        payloads = self._payloads
+        if payloads is None:
+            self._arrived.move_some(most, self._unsent)
+            return
+        try:
             limit = self._limit  # and no call for what is right already
-            some.extend(
-                data if type(data) is bytes and len(data) <= limit else as_payload(data, limit) for data in given
+            self._unsent.extend(  # keeps what came before a bad one
+                data if type(data) is bytes and len(data) <= limit else as_payload(data, limit)
+                for data in islice(payloads, most)
             )
         except Exception as error:
             self._payloads = None
-            self._arrived.clear()
             self._end = partial(self.fail, error)
         else:
-            if payloads is not None and len(some) < most:
+            if len(self._unsent) < most:
                 self._payloads = None
                 self._end = self._complete
-        return some
 
-    def _has_space(self) -> None:
-        self.waiting = False
-        self._turn.release()
+    def _has_space(self, wait: _Wait) -> None:
+        if not self._end_wait(wait):
+            return  # a signal handler raised as it began, and the turn was taken anew
         if self.timing is None or not self.timing.counts:
             self.go_on()
         elif self._unsent:
@@ -316,14 +364,18 @@ class Transfer(DisposableBase):
             self._observer.on_completed()
 
     def _finish(self) -> bool:
-        """Let go of everything; whether it was not over before."""
-        if not self._over.acquire(blocking=False):
-            return False
+        """Let go of everything, also once more where a signal handler raised before; whether it was not over before."""
         self.source.dispose()
         self.told.dispose()
         if self.timing is not None:
             self.timing.timer.dispose()
+        with self._gate:
+            was_over, self.over = self.over, True
         self._arrived.clear()
         self._payloads = self._end = None
         self._unsent = []
-        return True
+        return not was_over
+
+
+class _Wait:
+    """A wait for the send buffer, which has the turn."""

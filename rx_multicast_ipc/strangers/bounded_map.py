@@ -32,7 +32,7 @@ class BoundedMap(OrderedDict[_K, _V], Generic[_K, _V]):
         except KeyError:
             value = self[key] = make(key)
             if len(self) > self.capacity:
-                self.popitem(last=False)
                 self.forgotten += 1
+                self.popitem(last=False)
             return value
         return self[key]

@@ -13,7 +13,7 @@ import importlib
 import sys
 import threading
 from types import CodeType, FrameType
-from typing import Final, Self
+from typing import Final
 
 from reactivex.abc import SchedulerBase
 from reactivex.scheduler import EventLoopScheduler, VirtualTimeScheduler
@@ -29,7 +29,7 @@ _EVENT_LOOP: Final = EventLoopScheduler.run.__code__
 
 
 class Blocking:
-    """Within its block, this thread blocks until a stream ends.
+    """A call that blocks until a stream ends.
 
     Attributes:
         on_virtual_time: whether something in the stream waits for a virtual clock.
@@ -37,42 +37,37 @@ class Blocking:
 
     def __init__(self) -> None:
         self.on_virtual_time = False
-        self._outer: Blocking | None = None
-
-    def __enter__(self) -> Self:
-        self._outer = _here.blocking
-        _here.blocking = self
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        _here.blocking = self._outer
 
 
 class _Here(threading.local):
+    """What this thread does.
+
+    Attributes:
+        blocking: the innermost call that blocks it; set, and set back, by that call.
+    """
+
     blocking: Blocking | None = None
 
 
-_here = _Here()
+BLOCKED: Final = _Here()
 
-_reading: dict[asyncio.AbstractEventLoop, int] = {}
-"""Event loops that read channels, and how many."""
-
-
-def loop_reads(loop: asyncio.AbstractEventLoop) -> None:
-    """``loop`` reads one channel more, and who blocks it waits in vain."""
-    _reading[loop] = _reading.get(loop, 0) + 1
+_reading: dict[object, asyncio.AbstractEventLoop] = {}
+"""Who reads a channel on an event loop, and on which. By reader, and no count a loop, so that any thread may say so."""
 
 
-def loop_reads_no_more(loop: asyncio.AbstractEventLoop) -> None:
-    """It reads one less."""
-    _reading[loop] -= 1
-    if not _reading[loop]:
-        del _reading[loop]
+def loop_reads(loop: asyncio.AbstractEventLoop, reader: object) -> None:
+    """``loop`` reads a channel for ``reader``, and who blocks it waits in vain."""
+    _reading[reader] = loop
+
+
+def loop_reads_no_more(reader: object) -> None:
+    """No loop does so for ``reader``."""
+    _reading.pop(reader, None)
 
 
 def on_reading_loop() -> bool:
     """Whether the caller is on an event loop that reads a channel."""
-    return bool(_reading) and asyncio._get_running_loop() in _reading  # pyright: ignore
+    return bool(_reading) and asyncio._get_running_loop() in tuple(_reading.values())  # pyright: ignore
 
 
 def deadlock(clock: SchedulerBase | None = None) -> WouldDeadlock | None:
@@ -87,8 +82,8 @@ def deadlock(clock: SchedulerBase | None = None) -> WouldDeadlock | None:
             return _waits_for_itself()
     elif on_reading_loop() and _is_in(_OBSERVABLE_RUN, sys._getframe()):  # pyright: ignore[reportPrivateUsage]
         return blocked_loop()
-    elif on_virtual_time and _here.blocking is not None:
-        _here.blocking.on_virtual_time = True
+    elif on_virtual_time and BLOCKED.blocking is not None:
+        BLOCKED.blocking.on_virtual_time = True
     elif on_virtual_time and _is_in(_OBSERVABLE_RUN, sys._getframe()):  # pyright: ignore[reportPrivateUsage]
         return stopped_clock()
     elif threading.current_thread() is not threading.main_thread() and _is_in(_EVENT_LOOP, sys._getframe()):  # pyright: ignore

@@ -1,6 +1,6 @@
 """Tests of protocols without sockets and without sleeping: a network in virtual time, marbles, and faults on demand."""
 
-from ..transport.virtual.traffic import Datagram, Traffic
+from ..transport.virtual.datagram_records import Datagram, Traffic
 from .faulty_link import FaultCounts, FaultOptions
 from .faulty_network import FaultyNetwork
 from .faulty_transport import FaultyTransport

@@ -18,7 +18,7 @@ from ..errors import InvalidAddress, InvalidOption
 from ..group import check_port
 from ..message import Message
 from ..transport.ip_datagrams import PAYLOAD_LIMITS
-from ..transport.virtual.traffic import Datagram
+from ..transport.virtual.datagram_records import Datagram
 from ..validation.arguments import shown
 from ..validation.numeric_address import Ip
 from ..validation.payload import as_payload

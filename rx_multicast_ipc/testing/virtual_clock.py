@@ -94,7 +94,7 @@ class VirtualClock(VirtualTimeScheduler):
     @property
     def busy_until(self) -> float | None:
         """When the last of what is scheduled so far is due, in virtual seconds; None if nothing is."""
-        due = [due for due, _, action in self._heap if not action.cancelled]
+        due = [due for due, _, action in self._heap if not action.dead]
         due += [agenda.last for agenda in self._agendas if agenda.due >= 0]
         return max(due) / 1_000_000 if due else None
 
@@ -105,6 +105,12 @@ class VirtualClock(VirtualTimeScheduler):
         self, duetime: RelativeTime, action: ScheduledAction[_TState], state: _TState | None = None
     ) -> DisposableBase:
         return self._add(self._now + _microseconds(duetime), action, state)
+
+    def schedule_exactly(self, seconds: float, action: ScheduledAction[Any]) -> DisposableBase:
+        """Run ``action`` after so many seconds, and again if Ctrl-C came amid it."""
+        return self._add(self._now + _microseconds(seconds), action, None, until_done=True)
+
+    schedule_coarsely = schedule_exactly
 
     def schedule_absolute(
         self, duetime: AbsoluteTime, action: ScheduledAction[_TState], state: _TState | None = None
@@ -177,11 +183,11 @@ class VirtualClock(VirtualTimeScheduler):
                     break
                 action, number = None, last
                 if agenda is None:
-                    due, number, action = heappop(heap)
-                    if action.cancelled:
-                        self._cancelled -= 1
+                    due, number, action = heap[0]
+                    if action.dead:
+                        if heappop(heap)[2].cancelled:
+                            self._cancelled -= 1
                         continue
-                    action.queued = False
                 if due > self._now:
                     self._now = due
                 if due != moment:
@@ -194,7 +200,14 @@ class VirtualClock(VirtualTimeScheduler):
                             "give it a delay, or the network a latency"
                         )
                 if action is not None:
-                    result = action.action(self, action.state)
+                    what, state = action.action, action.state
+                    action.dead = not action.until_done
+                    try:
+                        result = what(self, state)  # no call in between, so that Ctrl-C comes before both or after
+                    except Exception:
+                        action.dead = True
+                        raise
+                    action.dead = True
                     if isinstance(result, DisposableBase):
                         action.keep(result)
                 elif agenda is not None:
@@ -208,41 +221,51 @@ class VirtualClock(VirtualTimeScheduler):
         finally:
             self._running = False
 
-    def _add(self, due: int, action: ScheduledAction[Any], state: Any) -> DisposableBase:
+    def _add(self, due: int, action: ScheduledAction[Any], state: Any, *, until_done: bool = False) -> DisposableBase:
         self._scheduled = number = self._scheduled + 1
-        scheduled = _Action(self, action, state)
+        scheduled = _Action(self, action, state, until_done)
         heappush(self._heap, (max(due, self._now), number, scheduled))
         return scheduled
 
     def _count_cancelled(self) -> None:
         self._cancelled += 1
         if self._cancelled > _PURGE_AT and self._cancelled * 2 > len(self._heap):
-            self._heap[:] = [entry for entry in self._heap if not entry[2].cancelled]
+            self._heap[:] = [entry for entry in self._heap if not entry[2].dead]
             heapify(self._heap)
             self._cancelled = 0
 
 
 class _Action(DisposableBase):
-    __slots__ = ("_clock", "_result", "action", "cancelled", "queued", "state")
+    """What is to run.
 
-    def __init__(self, clock: VirtualClock, action: ScheduledAction[Any], state: Any) -> None:
+    Attributes:
+        action, state: what, and with what.
+        until_done: whether it runs again if it was interrupted.
+        dead: whether it is not to run (any more): it was cancelled, has begun or, if it runs until it is done, is done.
+        cancelled: whether it was cancelled before.
+    """
+
+    __slots__ = ("_clock", "_disposed", "_result", "action", "cancelled", "dead", "state", "until_done")
+
+    def __init__(self, clock: VirtualClock, action: ScheduledAction[Any], state: Any, until_done: bool) -> None:
         self._clock = clock
         self._result: DisposableBase | None = None
         self.action = action
         self.state = state
-        self.cancelled = False
-        self.queued = True
+        self.until_done = until_done
+        self.dead = self.cancelled = self._disposed = False
 
     def keep(self, result: DisposableBase) -> None:
         """Dispose of what the action returned along with it."""
         self._result = result
-        if self.cancelled:
+        if self._disposed:
             result.dispose()
 
     def dispose(self) -> None:
-        if not self.cancelled:
-            self.cancelled = True
-            if self.queued:
+        if not self._disposed:
+            self._disposed = True
+            if not self.dead:
+                self.dead = self.cancelled = True
                 self._clock._count_cancelled()  # pyright: ignore[reportPrivateUsage]
             result, self._result = self._result, None
             if result is not None:

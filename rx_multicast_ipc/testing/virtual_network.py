@@ -18,10 +18,10 @@ from ..errors import InvalidOption
 from ..group import DEFAULT_INTERFACE
 from ..receiving.hot_source import HotSource
 from ..transport.opening import opened_by
+from ..transport.virtual.datagram_records import Datagram, Traffic
 from ..transport.virtual.host import VirtualHost
 from ..transport.virtual.link import Link, LinkOptions
 from ..transport.virtual.network import Wire
-from ..transport.virtual.traffic import Datagram, Traffic
 from ..validation.arguments import check_flag, shown
 from ..validation.environment import INTERFACE as INTERFACE_VARIABLE
 from .virtual_clock import check_virtual_clock

@@ -8,13 +8,14 @@ from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from reactivex import Observable
 
-from ..errors import DecodeFailed
 from ..message import Message, Received
 from ..payload_codecs import Codec, Format
 from ..receiving.async_iteration import HotObservable
 from ..receiving.hot_source import Subscriber
 from ..subscribing.decode_errors import OnDecodeError, decode_error_handler
 from ..subscribing.subscriber_errors import detach, tell_all
+from ..validation.not_copied import NotCopied
+from ..validation.stream import HasStreams
 from ..validation.topic_name import check_name
 from .topic_router import Hearing, RoutedSource, TopicRouter
 from .value_codec import ValueCodec
@@ -25,7 +26,7 @@ if TYPE_CHECKING:
 _T = TypeVar("_T")
 
 
-class Topic(Generic[_T]):
+class Topic(HasStreams, NotCopied, Generic[_T]):
     """What is published under one name, as values of one type. Made by :meth:`Channel.topic`.
 
     On the wire it is ``name\\0payload``, so that anything that speaks UDP can publish and listen. Whoever is in the
@@ -40,6 +41,8 @@ class Topic(Generic[_T]):
         broadcast: sends one.
         open_latest: opens the latest value of that name, type and format.
     """
+
+    _stream_meant = "stream"
 
     def __init__(
         self,
@@ -125,10 +128,8 @@ class Topic(Generic[_T]):
         if not isinstance(error, Exception):  # sys.exit() in a codec costs other topics nothing
             detach(self._end_subscribers, error)
             return
-        failure = DecodeFailed(message, error)
-        failure.__cause__ = error
         try:
-            self._handle(failure)
+            self._handle(message, error)
         except Exception as raised:
             self._end_subscribers(raised)
         except BaseException as raised:

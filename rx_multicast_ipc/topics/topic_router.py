@@ -11,8 +11,8 @@ from reactivex.abc import DisposableBase, SchedulerBase
 from reactivex.disposable import SingleAssignmentDisposable
 
 from ..message import Message, Received
-from ..receiving.bounded_queue import counted_elsewhere
 from ..receiving.hot_source import HotSource, Subscriber
+from ..receiving.loss_counting import counted_by_sources
 from ..subscribing.subscriber_errors import tell_all
 from ..validation.topic_name import name_end, read_name
 from ..validation.topic_pattern import PatternTree
@@ -128,7 +128,7 @@ class TopicRouter:
         if needed and self._subscription is None:
             # In its place first: the channel may end while it is being subscribed to.
             self._subscription = subscription = SingleAssignmentDisposable()
-            with counted_elsewhere():  # by the topics
+            with counted_by_sources(None):  # but by the topics
                 subscription.disposable = self._messages.subscribe(self._route, self._end, self._end)
         elif not needed and self._subscription is not None:
             self._subscription.dispose()
@@ -185,12 +185,16 @@ class RoutedSource(HotSource[_T]):
         self._changed()
 
     def _add(self, subscriber: Any, observer: Any, scheduler: SchedulerBase | None) -> DisposableBase:
-        added = super()._add(subscriber, observer, scheduler)
-        self._changed()
+        try:
+            added = super()._add(subscriber, observer, scheduler)
+            self._changed()
+        except BaseException:  # of a signal handler: nobody has it, so it must not take part
+            self.remove(subscriber)
+            raise
         return added
 
-    def _remove(self, subscriber: Any) -> None:
-        super()._remove(subscriber)
+    def remove(self, subscriber: Any) -> None:
+        super().remove(subscriber)
         self._changed()
 
     def _count_discarded(self, messages: int) -> None:

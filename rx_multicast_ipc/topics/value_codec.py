@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import sys
 from typing import Any
 
 from ..errors import InvalidOption, InvalidPayload
 from ..payload_codecs import Codec, Format, PayloadFormat, format_of
 from ..strangers.printable_text import printable, shown, text_of
+from ..validation.arguments import check_codec
+from ..validation.payload import as_payload
 
 
 class ValueCodec:
@@ -27,14 +30,18 @@ class ValueCodec:
     def __init__(self, what: str, type: Any, format: Format | Codec[Any] | PayloadFormat) -> None:
         self._what = what
         self._class = _checked_class(what, type)
-        self._encode, self.decode = format if isinstance(format, PayloadFormat) else format_of(type, format)
+        if not isinstance(format, PayloadFormat):
+            check_codec(format)
+            format = format_of(type, format)
+        self._encode, self.decode = format
 
     def encode(self, value: Any) -> bytes:
         """The bytes that stand for ``value``; raises ``InvalidPayload``."""
         if self._class is not None and not isinstance(value, self._class):
             raise InvalidPayload(f"{self._what} carries {_shown(self._class)}, not {shown(value)}")
         try:
-            return self._encode(value)
+            payload = self._encode(value)
+            return payload if type(payload) is bytes else as_payload(payload, sys.maxsize)
         except Exception as error:
             raise InvalidPayload(
                 f"{self._what} cannot carry {shown(value)}: {printable(text_of(error), limit=200)}"

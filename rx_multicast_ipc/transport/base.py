@@ -140,6 +140,7 @@ class Transport(Protocol):
         Raises:
             WouldBlock, SendFailed: as for :meth:`send`; ``sent`` says how many of these went before it.
             ChannelClosed: after close.
+            BaseException: what a signal handler raises meanwhile; :func:`sent_before` says it for that.
         """
         ...
 
@@ -176,6 +177,16 @@ class OpenTransport(Protocol):
             hears: what it is to hear.
         """
         ...
+
+
+def note_sent(error: BaseException, sent: int) -> None:
+    """Say in what ``send_many`` raises how many payloads went before it."""
+    vars(error)["sent"] = sent
+
+
+def sent_before(error: BaseException) -> int:
+    """How many payloads of ``send_many`` went before it raised ``error``; 0 where it could not say so."""
+    return getattr(error, "sent", 0)
 
 
 def may_wait() -> bool:

@@ -22,7 +22,7 @@ class Gathered(Protocol):
         ...
 
     def was_refused(self, error: Exception) -> None:
-        """One was not sent, nor will those be that waited behind it."""
+        """One was not sent, nor will those be that waited behind it. May be told twice, and by two threads."""
         ...
 
 
@@ -39,6 +39,10 @@ class Gathers(Protocol):
 
     def send_gathered(self) -> None:
         """Send what waits, or have it sent as soon as the send buffer has space."""
+        ...
+
+    def gathers_for(self, whose: Gathered) -> bool:
+        """Whether something waits that is of ``whose``, or was refused and not told yet."""
         ...
 
 
@@ -59,7 +63,7 @@ NOBODY_LOOKS: Final[Gathered] = _NobodyLooks()
 class DeliveredBatch:
     """Lets what quick subscribers send one after the other wait for each other, to the end of the batch at most.
 
-    From when it is made until :meth:`end` it is the one that this thread delivers.
+    Who delivers it sets ``HERE.batch`` to it, and back, and calls :meth:`end` then.
 
     The first send, and each one that comes a while after the one before, leaves at once: so a subscriber that sends and
     then takes its time, or waits for what comes of it, holds back nothing. One that sends twice in quick succession and
@@ -69,7 +73,6 @@ class DeliveredBatch:
     def __init__(self) -> None:
         self._last_send = float("-inf")
         self._at_end: dict[Callable[[], None], None] = {}
-        self._outer, HERE.batch = HERE.batch, self
 
     def is_quick(self) -> bool:
         """Whether a send follows the last one closely."""
@@ -80,12 +83,14 @@ class DeliveredBatch:
         self._last_send = time.monotonic()
 
     def at_end(self, action: Callable[[], None]) -> None:
-        """Run ``action`` when the batch is delivered: once, however often this is asked for."""
+        """Run ``action`` when the batch is delivered: once, however often this is asked for.
+
+        A second time where a signal handler raises at the end of the batch: then nothing is to be left to do.
+        """
         self._at_end[action] = None
 
     def end(self) -> None:
         """Run what is to be run now; for who delivered the batch."""
-        HERE.batch = self._outer
         tell_all(self._at_end)
 
     def forget(self) -> None:

@@ -3,39 +3,59 @@
 from __future__ import annotations
 
 import math
+import threading
 from collections.abc import Callable
-from typing import Final
+from typing import Any, Final, Protocol, runtime_checkable
 
-from reactivex.abc import DisposableBase
+from reactivex.abc import DisposableBase, ScheduledAction
 from reactivex.scheduler.periodicscheduler import PeriodicScheduler
 
-from ..channel_scheduler import COARSE, TimerScheduler
+from ..channel_scheduler import COARSE
 
 _LEAST_PAUSE: Final = 1e-5
-"""Seconds: so that a timer is never due before its time by a rounding error."""
+
+
+@runtime_checkable
+class RunsUntilDone(Protocol):
+    """A scheduler that runs an action again if Ctrl-C, or a signal handler that raises, came amid it."""
+
+    def schedule_exactly(self, seconds: float, action: ScheduledAction[Any]) -> DisposableBase:
+        """Run it after so many seconds."""
+        ...
+
+    def schedule_coarsely(self, seconds: float, action: ScheduledAction[Any]) -> DisposableBase:
+        """The same, or up to :data:`COARSE` later."""
+        ...
 
 
 class NextTimer:
     """Calls at the earliest of the times that it was given since the last call.
 
-    Where the time is further off than :data:`COARSE`, it may call so much later: the thread then waits more cheaply.
-    Used on the scheduler's thread, or with a lock that the action takes before it asks what is due.
+    Where none of them is to be kept exactly, it may call :data:`COARSE` later: the thread then waits more cheaply.
+    From any thread. Ctrl-C, or a signal handler that raises, leaves no time for which nobody calls, neither here nor in
+    the action, which is called again then. The action asks what is due, with the lock of those who give it times.
 
     Args:
         scheduler: runs it.
         action: is called.
+        least_pause: seconds more than until it is due, so that it is never early by a rounding error.
 
     Attributes:
         due: when it calls; infinity for never, minus infinity for never again.
+        at_the_latest: the same, if what it waits for is kept as late as it may be.
     """
 
-    def __init__(self, scheduler: PeriodicScheduler, action: Callable[[], None]) -> None:
-        self.due = math.inf
-        self._scheduler = scheduler
-        self._schedule_coarsely = (
-            scheduler.schedule_coarsely if isinstance(scheduler, TimerScheduler) else scheduler.schedule_relative
-        )
+    def __init__(
+        self, scheduler: PeriodicScheduler, action: Callable[[], None], least_pause: float = _LEAST_PAUSE
+    ) -> None:
+        self.due = self.at_the_latest = math.inf
+        self._lock = threading.RLock()
+        self._schedule_exactly = self._schedule_coarsely = scheduler.schedule_relative
+        if isinstance(scheduler, RunsUntilDone):
+            self._schedule_exactly = scheduler.schedule_exactly
+            self._schedule_coarsely = scheduler.schedule_coarsely
         self._action = action
+        self._least_pause = least_pause
         self._timer: DisposableBase | None = None
 
     def call_at(self, due: float, now: float, *, exact: bool = True) -> None:
@@ -43,24 +63,33 @@ class NextTimer:
 
         Args:
             due, now: seconds, on the same clock.
-            exact: whether it may not be late as if ``due`` were far off.
+            exact: whether that may not be late. Further off than :data:`COARSE` it may, in any case.
         """
-        if due < self.due:
-            pause = max(0.0, due - now) + _LEAST_PAUSE
-            schedule = self._scheduler.schedule_relative if exact and pause <= COARSE else self._schedule_coarsely
-            timer = schedule(pause, self._on_timer)
-            # An interrupt in between leaves one call too many, and never a time for which nobody calls.
-            before, self._timer, self.due = self._timer, timer, due
-            if before is not None:
-                before.dispose()
+        with self._lock:
+            at_the_latest = due if exact and due - now <= COARSE else due + COARSE
+            if due < self.due or at_the_latest < self.at_the_latest:
+                due, at_the_latest = min(due, self.due), min(at_the_latest, self.at_the_latest)
+                is_coarse = at_the_latest >= due + COARSE
+                schedule = self._schedule_coarsely if is_coarse else self._schedule_exactly
+                timer = schedule(max(0.0, due - now) + self._least_pause, self._on_timer)
+                if self.due == -math.inf:  # a signal handler stopped it meanwhile
+                    timer.dispose()
+                    return
+                # An interrupt in between leaves one call too many, and never a time for which nobody calls.
+                before, self._timer, self.due, self.at_the_latest = self._timer, timer, due, at_the_latest
+                if before is not None:
+                    before.dispose()
 
     def stop(self) -> None:
         """Call no more, whatever it is told; from any thread."""
-        self.due = -math.inf
-        if self._timer is not None:
-            self._timer.dispose()
+        with self._lock:
+            self.due = self.at_the_latest = -math.inf
+            if self._timer is not None:
+                self._timer.dispose()
 
     def _on_timer(self, _scheduler: object, _state: object) -> None:
-        if self.due > -math.inf:
-            self.due, self._timer = math.inf, None
-            self._action()
+        with self._lock:  # which who scheduled it lets go of once that is noted
+            if self.due == -math.inf:
+                return
+            self.due, self.at_the_latest, self._timer = math.inf, math.inf, None
+        self._action()

@@ -66,16 +66,30 @@ class OwnMessages:
         if self._size + size > self._capacity and self.crowded:
             self.dropped += len(payloads)
             return
+        put = (payloads, size, sender, interface, time.time())
+        # No call from here on, so that Ctrl-C, or a signal handler that raises, comes before all of it or after.
+        self._sends += (put,)
         self._size += size
-        self._sends.append((payloads, size, sender, interface, time.time()))
         self.pending = self._wanted
 
-    def put_back(self, payloads: Sequence[bytes]) -> None:
-        """Take away what was put last, if it is this, for it was not sent after all."""
-        if self._sends and self._sends[-1][0] is payloads:
-            self._size -= self._sends.pop()[1]
-            self.pending = self._wanted and bool(self._sends)
-        else:
+    def put_back(self, payloads: Sequence[bytes], *, was_put: bool = True) -> None:
+        """Take away what was put lately, for it was not sent after all.
+
+        Args:
+            payloads: these very ones.
+            was_put: whether :meth:`put` came to its end.
+        """
+        sends = self._sends
+        place = len(sends) - 1
+        while place >= 0 and sends[place][0] is not payloads:  # a signal handler has sent since
+            place -= 1
+        if place >= 0:
+            size = sends[place][1]
+            del sends[place]  # no call from here on
+            self._size -= size
+            if not sends:
+                self.pending = False
+        elif was_put:  # and dropped
             self.dropped -= len(payloads)
 
     def take(self) -> list[Message]:

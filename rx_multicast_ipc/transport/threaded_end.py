@@ -122,8 +122,8 @@ class ThreadedEnd:
                 if self._ended is not None:
                     self._ended(self._fault)
             finally:
-                close_at_exit.discard(self)
                 self._gone.set()
+                close_at_exit.discard(self)
 
     def _fail(self, error: BaseException) -> None:
         """End because the I/O thread cannot go on; on what is left of it."""

@@ -78,6 +78,16 @@ def check_predicate(predicate: Callable[[Any], object]) -> None:
     check_callable("predicate", predicate, ("a message",), example)
 
 
+def check_codec(format: object) -> None:
+    """Raise ``InvalidOption`` for an object whose ``encode`` or ``decode`` cannot be called with a value, or bytes."""
+    if isinstance(format, str):
+        return
+    for name, takes in (("encode", "a value"), ("decode", "bytes")):
+        method: Any = getattr(format, name, None)
+        if method is not None:
+            check_callable(f"{name}() of format", method, (takes,), "pass an object, such as MyCodec(), not its class")
+
+
 def check_observable(name: str, value: Observable[Any], advice: str) -> Any:
     """``value``, if it is an Observable; raises ``InvalidOption``.
 
@@ -89,6 +99,21 @@ def check_observable(name: str, value: Observable[Any], advice: str) -> Any:
     if not isinstance(value, Observable):
         raise InvalidOption(f"{name} an Observable, not {shown(value)}{_hint(value)}; {advice}")
     return value
+
+
+def no_message(name: str, given: Any) -> InvalidOption:
+    """The error of what is applied to a stream of something else than messages.
+
+    Args:
+        name: what is applied.
+        given: what came.
+    """
+    what, hint = shown(given), ""
+    if hasattr(given, "topic") and hasattr(given, "payload"):
+        hint = "; a TopicMessage has its own: ops.map(lambda found: found.decode(Reading))"
+    elif isinstance(given, list):
+        hint = "; channel.messages delivers one by one what channel.batches delivers as lists"
+    return InvalidOption(f"{name} is applied to a stream of messages, and {what} is none{hint}")
 
 
 def check_subscriber(on_next: Any, on_error: Any = None, on_completed: Any = None) -> None:

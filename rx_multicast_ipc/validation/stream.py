@@ -1,12 +1,13 @@
-"""Observables that refuse to be looped over."""
+"""Observables that refuse to be looped over, and what is none although it has some."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Final, NoReturn, TypeVar
+from typing import TYPE_CHECKING, Any, ClassVar, Final, NoReturn, TypeVar
 
 from reactivex import Observable
 
 from ..errors import NotIterable
+from .not_copied import NotCopied
 
 _ADVICE: Final = (
     "a stream cannot be looped over like a list: subscribe to it; or take a list of what comes in some seconds with "
@@ -25,6 +26,8 @@ class Stream(Observable[_T_co]):
     is one, too. A pipeline that begins with an Observable of others is not: whose it is, nobody can tell.
     """
 
+    __reduce_ex__ = NotCopied.__reduce_ex__  # not by inheritance, or else ``pipe`` could not make one of an Observable
+
     def __contains__(self, _: object) -> NoReturn:
         raise NotIterable(_ADVICE)
 
@@ -38,3 +41,15 @@ class Stream(Observable[_T_co]):
             if type(made) is Observable:  # made this moment by the last operator
                 made.__class__ = Stream
             return made
+
+
+class HasStreams:
+    """What has streams and is none, and says so to who takes it for one: ``_stream_meant`` is what is meant then."""
+
+    _stream_meant: ClassVar[str]
+
+    if not TYPE_CHECKING:  # else every attribute would be there
+
+        def __getattr__(self, name: str) -> NoReturn:
+            hint = f"; did you mean .{self._stream_meant}.{name}?" if hasattr(Observable, name) else ""
+            raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}{hint}", name=name, obj=self)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
-from collections.abc import Generator
+from collections.abc import Callable, Generator
 from contextlib import contextmanager
 
 import pytest
@@ -14,7 +14,7 @@ import rx_multicast_ipc as ipc
 from rx_multicast_ipc import Bridge, BridgeRole
 
 from ..cli.helpers import start
-from ..helpers import Seen, finish, needs_posix, nothing_left_behind, python, run, wait_until
+from ..helpers import Seen, finish, needs_linux, needs_posix, nothing_left_behind, python, run, wait_until
 from ..wine import is_wine
 
 WIDE_GROUP = "239.255.7.7"
@@ -49,10 +49,21 @@ def test_a_process_ends_with_a_bridge_open() -> None:
         "import rx_multicast_ipc as ipc\n"
         "from reactivex import operators as ops\n"
         "bridge = ipc.bridge(ipc.Group.of(), ipc.Group.of(61088, '239.255.7.7'), takeover=0.2)\n"
-        "ipc.run(bridge.roles.pipe(ops.take(2)), timeout=30)\n"
+        "ipc.run(bridge.roles.pipe(ops.take(2)), timeout=60)\n"
         "print(bridge.role)"
     )
     assert finish(python(code)) == "carrying\n"
+
+
+def test_one_that_is_forgotten_goes_on_and_says_so(port: int) -> None:
+    bridges = [ipc.bridge(ipc.Group.of(port), ipc.Group.of(wide_port(port), WIDE_GROUP))]
+    driver = bridges[0]._driver  # pyright: ignore[reportPrivateUsage]
+    try:
+        with pytest.warns(ResourceWarning, match="goes on to the end of the process; use it in a with block"):
+            bridges.clear()
+        assert not driver.closed
+    finally:
+        driver.close()
 
 
 def test_it_may_be_closed_by_one_of_its_own_subscribers(port: int) -> None:
@@ -63,17 +74,30 @@ def test_it_may_be_closed_by_one_of_its_own_subscribers(port: int) -> None:
         roles.wait_for_end()
 
 
+@needs_linux  # which alone counts what did not fit into a socket's buffer
 def test_many_messages_cross_whole_and_in_order(port: int) -> None:
+    assert any(all_cross(port) for _ in range(10))
+
+
+def all_cross(port: int) -> bool:
+    """Whether a bridge carried all the time. Stopped for long by the machine, it comes anew, and missed what came."""
     with joined(port) as bridge, ipc.open_channel(port) as here, ipc.open_channel(wide_port(port), WIDE_GROUP) as there:
+
+        def wait_for(condition: Callable[[], object]) -> None:
+            wait_until(lambda: condition() or bridge.statistics.takeovers > 1)
+
         seen = Seen(there.messages)
         payloads = [b"%06d" % number for number in range(5000)]
         run(here.broadcast_all(payloads, rate=20_000))
-        wait_until(lambda: bridge.statistics.to_wide + bridge.statistics.dropped == 5000)
+        wait_for(lambda: bridge.statistics.to_wide + bridge.statistics.dropped == 5000)
         run(there.broadcast("end"))  # which may come before what is still in the socket: own messages come from memory
-        wait_until(lambda: len(seen.values) + bridge.statistics.dropped + (there.statistics.dropped or 0) >= 5001)
+        wait_for(lambda: len(seen.values) + bridge.statistics.dropped + (there.statistics.dropped or 0) >= 5001)
+        if bridge.statistics.takeovers > 1:
+            return False
         heard = [message.data for message in seen.values if message.data != b"end"]
         assert heard == sorted(set(heard))
         assert len(heard) + bridge.statistics.dropped + (there.statistics.dropped or 0) == 5000
+        return True
 
 
 def test_reliable_channels_do_not_notice_it(port: int) -> None:

@@ -248,6 +248,15 @@ def test_disposing_closes_the_file_and_ends_the_thread(tmp_path: Path, speed: fl
         seen.subscription.dispose()
 
 
+def test_disposing_in_a_long_pause_ends_the_thread_too(tmp_path: Path) -> None:
+    path = numbered(tmp_path, 2, gap=50.0)
+    with nothing_left_behind():
+        seen = Seen(capture.read(path))
+        seen.wait_for_count(1)
+        seen.subscription.dispose()
+    assert len(seen.values) == 1
+
+
 def test_each_subscription_reads_from_the_start(tmp_path: Path) -> None:
     source = capture.read(numbered(tmp_path, 3), speed=None)
     assert numbers(ipc.run(source.pipe(ops.repeat(3), ops.to_list()))) == [0, 1, 2] * 3

@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 import rx_multicast_ipc as ipc
 from rx_multicast_ipc.capture import Datagram, Reader
 
-from ..helpers import open_descriptors
+from ..helpers import nothing_left_behind
 from .packets import (
     ETHERNET,
     GROUP,
@@ -387,10 +387,8 @@ def test_a_file_that_cannot_be_read(tmp_path: Path) -> None:
 
 def test_nothing_stays_open_when_a_file_is_refused(tmp_path: Path) -> None:
     path = saved(tmp_path, b"no capture")
-    before = open_descriptors()
-    with pytest.raises(ipc.CaptureCorrupt):
+    with nothing_left_behind(), pytest.raises(ipc.CaptureCorrupt):
         Reader(path)
-    assert open_descriptors() == before
 
 
 @pytest.mark.parametrize("path", [None, 5, b"x", "a\0b"])

@@ -9,6 +9,7 @@ import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from reactivex import operators as ops
 from reactivex.testing import TestScheduler
 
 from rx_multicast_ipc.cli.bench_protocol import (
@@ -24,7 +25,7 @@ from rx_multicast_ipc.cli.bench_protocol import (
 )
 from rx_multicast_ipc.testing import VirtualNetwork
 
-from ..helpers import ipc, needs_linux
+from ..helpers import Seen, ipc, needs_linux
 from .helpers import command, end, records, start, wait_until_listening
 
 RUN = b"12345678"
@@ -155,11 +156,12 @@ def test_loss_is_told_and_is_code_1(port: int) -> None:
     listening = start("bench", "--listen", "--verbose", "--port", port, "--receive-buffer", 2304)
     wait_until_listening(listening)
     os.kill(listening.pid, signal.SIGSTOP)
-    measuring = start(
-        *("bench", "--port", port, "--rate", 2000, "--duration", 0.5, "--pings", 0, "--timeout", 60, "--verbose")
-    )
     with ipc.open_channel(port, echo=False) as channel:
-        ipc.run(channel.wait_for_message(lambda m: m.data.startswith(ASK), timeout=60))
+        asked = Seen(channel.messages.pipe(ops.filter(lambda m: m.data.startswith(ASK))))
+        measuring = start(
+            *("bench", "--port", port, "--rate", 2000, "--duration", 0.5, "--pings", 0, "--timeout", 60, "--verbose")
+        )
+        asked.wait_for_count(1)
     os.kill(listening.pid, signal.SIGCONT)
     code, out, _ = end(measuring)
     listening.kill()

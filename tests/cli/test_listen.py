@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from rx_multicast_ipc.cli.output import Shown
 from rx_multicast_ipc.strangers.printable_text import printable_bytes
 
-from ..helpers import PATIENCE, ipc, terminal
+from ..helpers import PATIENCE, ipc, shown_on, terminal
 from .helpers import PROGRAM, Listen, command, end, records, wait_until_listening
 
 
@@ -45,8 +45,7 @@ def test_on_a_terminal_it_is_a_line_for_people(port: int, channel: ipc.Channel) 
     wait_until_listening(process)
     say(channel, "h\N{LATIN SMALL LETTER E WITH ACUTE}llo\x1b[2J")
     code, _, err = end(process)
-    line = os.read(ours, 4096).decode()
-    os.close(ours)
+    line = shown_on(ours)
     assert (code, err) == (0, "")
     address, sender = channel.sender_address
     assert line.split("  ", 1)[1] == f"{address}:{sender}  h\N{LATIN SMALL LETTER E WITH ACUTE}llo\\x1b[2J\r\n"
@@ -101,7 +100,7 @@ def test_a_time_out_without_a_message_is_code_1(port: int) -> None:
 
 
 def test_a_time_out_after_messages_is_code_0_unless_more_were_asked_for(listen: Listen, channel: ipc.Channel) -> None:
-    enough = listen("--timeout", 3)
+    enough = listen("--timeout", PATIENCE / 7)
     say(channel, "one")
     assert end(enough)[0] == 0
     missing = listen("--timeout", 1, "--count", 2)

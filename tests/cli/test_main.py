@@ -39,6 +39,7 @@ def test_without_a_command_it_tells_which_there_are() -> None:
         *(["listen", "--count", "0"], ["listen", "--timeout", "-1"], ["send", "--to", "nowhere", "x"]),
         *(["send", "--rate", "nan", "x"], ["send", "--lines", "--whole"], ["ping", "--interval", "0"]),
         *(["ping", "--interval", "1e99"], ["send", "--rate", "1e-99"], ["listen", "--receive-buffer", str(2**31)]),
+        *(["listen", "--from", "127.0.0.1:x"], ["listen", "--from", "[::1]:65536"], ["listen", "--from", ""]),
     ],
     ids=" ".join,
 )
@@ -58,6 +59,11 @@ def test_a_mistake_in_the_command_line_is_code_2_and_says_what_is_right(argument
         (["send", "--ttl", "3", "x"], 2, "ttl=3 would leave this machine"),
         (["send", "--to", "192.0.2.1:9", "x"], 2, "192.0.2.1 is not on this machine's loopback interface"),
         (["send", "--file", "x", "y"], 2, "DATA is sent as it is"),
+        (["send", "--file", "", "y"], 2, "DATA is sent as it is"),
+        (["listen", "--from", "bot.example"], 2, "--from takes the numeric IPv4 address of a sender"),
+        (["listen", "--from", "[::1]:5"], 2, "--from takes the numeric IPv4 address of a sender"),
+        (["bridge", "loopback", "lo", "--wide-port", "0"], 2, "port must be from 1 to 65535, not 0"),
+        (["bridge", "loopback", "lo", "--wide-group", ""], 2, "'' is no IP address"),
         (["ping", "--size", "65508"], 2, "a payload of 65508 bytes does not fit in one datagram"),
         (["send", "--file", "/nowhere/at/all"], 3, "/nowhere/at/all: No such file or directory"),
     ],
@@ -129,6 +135,45 @@ def test_it_works_without_standard_output(port: int) -> None:
     script = f"'{sys.executable}' -m rx_multicast_ipc send --port {port} hello >&-"
     done = subprocess.run(["sh", "-c", script], capture_output=True, cwd=ROOT, timeout=PATIENCE, check=False)
     assert (done.returncode, done.stderr) == (0, b"")
+
+
+@needs_posix
+@pytest.mark.parametrize(
+    ("command_line", "reason"),
+    [
+        ("send <&-", "standard input is closed"),
+        ("send --file - <&-", "standard input is closed"),
+        ("replay - <&-", "standard input is closed"),
+        ("record - >&-", "standard output is closed"),
+        ("key >&-", "standard output is closed"),
+        ("send --reply --timeout 0 <&-", "standard input is closed"),
+    ],
+)
+def test_a_standard_stream_that_is_closed_is_told_where_it_is_needed(command_line: str, reason: str, port: int) -> None:
+    """Else the next socket has its number, and is read from in its place."""
+    arguments, _, redirected = command_line.rpartition(" ")
+    place = "" if arguments == "key" else f"--port {port}"
+    script = f"'{sys.executable}' -X dev -m rx_multicast_ipc {arguments} {place} {redirected}"
+    done = subprocess.run(["sh", "-c", script], capture_output=True, cwd=ROOT, timeout=PATIENCE, check=False)
+    assert (done.returncode, done.stdout) == (2, b"")
+    assert done.stderr.decode() == f"rx-multicast-ipc: {reason}; name a file instead\n"
+
+
+@needs_posix
+def test_nothing_is_opened_in_the_place_of_a_standard_stream() -> None:
+    code = (
+        "import socket; from rx_multicast_ipc.cli.closed_descriptors import occupy_closed; occupy_closed();"
+        "print(socket.socket().fileno() > 2)"
+    )
+    script = f"'{sys.executable}' -c \"{code}\" <&- 2>&-"
+    done = subprocess.run(["sh", "-c", script], capture_output=True, cwd=ROOT, timeout=PATIENCE, check=False)
+    assert done.stdout.split() == [b"True"]
+
+
+def test_little_is_loaded_before_ctrl_c_is_caught() -> None:
+    code = "import sys, rx_multicast_ipc.cli.main; print(*sys.modules)"
+    loaded = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=ROOT)
+    assert not set(loaded.stdout.split()) & {"reactivex", "msgspec", "asyncio"}
 
 
 @needs_posix

@@ -18,6 +18,9 @@ from .helpers import Listen, command, end, records, start, wait_until_listening
 
 PEER, OTHER = ("10.0.0.2", 1), ("10.0.0.3", 1)
 
+ANSWERED_IN = "--timeout", PATIENCE / 10
+"""For pings whose answers are counted on: a second can be too little on a busy machine."""
+
 
 def pong(ping: bytes) -> bytes:
     """The answer, as any language would make it."""
@@ -29,7 +32,7 @@ def test_every_responder_answers_and_is_told_apart(listen: Listen, port: int) ->
     listen("--respond")
     responder = start("ping", "--respond", "--verbose", "--port", port)
     wait_until_listening(responder)
-    code, out, err = command("ping", "--port", port, "--count", 5, "--interval", 0.05)
+    code, out, err = command("ping", "--port", port, "--count", 5, "--interval", 0.05, *ANSWERED_IN)
     interrupt(responder)
     assert end(responder) == (130, b"", "")
     assert (code, err) == (0, "")
@@ -57,7 +60,7 @@ def test_loss_and_duplicates_are_counted_a_peer_and_loss_is_code_1(port: int, ch
             channel.reply(message, pong(message.data)).subscribe()
 
     channel.messages.pipe(ops.filter(lambda m: is_ping(m.data))).subscribe(answer)
-    code, out, _ = command("ping", "--port", port, "--count", 4, "--interval", 0.05, "--quiet")
+    code, out, _ = command("ping", "--port", port, "--count", 4, "--interval", 0.05, "--quiet", *ANSWERED_IN)
     assert code == 1
     peer, _ = records(out)
     assert (peer["sent"], peer["received"], peer["lost"], peer["duplicates"]) == (4, 3, 1, 2)
@@ -74,7 +77,7 @@ def test_answers_that_make_no_sense_are_ignored(port: int, channel: ipc.Channel)
         channel.reply(message, pong(encode_ping(Ping(asked.id, 99, 0.0)))).subscribe()
 
     channel.messages.pipe(ops.filter(lambda m: is_ping(m.data))).subscribe(confuse)
-    code, out, err = command("ping", "--port", port, "--count", 2, "--interval", 0.05)
+    code, out, err = command("ping", "--port", port, "--count", 2, "--interval", 0.05, *ANSWERED_IN)
     assert (code, err) == (0, "")
     assert [record["event"] for record in records(out)] == ["answer", "answer", "peer", "end"]
 

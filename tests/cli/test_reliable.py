@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -11,7 +10,7 @@ import pytest
 import rx_multicast_ipc as ipc
 from rx_multicast_ipc.cli import exit_codes
 
-from ..helpers import PATIENCE, needs_linux
+from ..helpers import PATIENCE, needs_linux, run
 from .helpers import Listen, command, end, records, start, wait_until_listening
 
 pytestmark = needs_linux
@@ -102,13 +101,15 @@ def found(out: bytes) -> dict[str, str]:
 
 @pytest.mark.parametrize("told", ["reliable", "reliable-traffic"])
 def test_the_doctor_tells_of_reliable_channels(port: int, told: str) -> None:
-    asked = ["doctor", "--peer", "--port", port, "--json", "--timeout", 20, "--duration", 0.5]
-    other: list[subprocess.Popen[bytes]] = [start(*asked, "--reliable")]
-    try:
-        code, out, _ = command(*asked[:-4], "--timeout", 3, "--duration", 0.5, *(["--reliable"] * (told == "reliable")))
-        assert told in found(out)
-        assert code in (exit_codes.OK, exit_codes.NOTHING)
-    finally:
-        for process in other:
-            process.kill()
-            process.communicate()
+    asked = ["doctor", "--peer", "--port", port, "--json", "--duration", 0.5]
+    with ipc.open_channel(port) as ear:
+        other = start(*asked, "--reliable", "--timeout", 1000)
+        try:
+            run(ear.wait_for_message(lambda message: message.data[:1] == b"\xf5"))  # it is there
+            mine = ["--reliable", "--timeout", PATIENCE] if told == "reliable" else ["--timeout", 3]
+            code, out, _ = command(*asked, *mine)
+            assert told in found(out)
+            assert code in (exit_codes.OK, exit_codes.NOTHING)
+        finally:
+            other.kill()
+            other.communicate()

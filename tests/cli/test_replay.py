@@ -10,7 +10,6 @@ import subprocess
 from collections.abc import Iterator, Sequence
 from itertools import pairwise
 from pathlib import Path
-from typing import Any
 
 import pytest
 
@@ -18,7 +17,7 @@ from rx_multicast_ipc.capture import Reader, Writer, write
 
 from ..capture.packets import HELLO, ipv4, pcap, saved, udp
 from ..capture.tcpdump import TCPDUMP_SEES, capture_with_tcpdump, needs_tcpdump
-from ..helpers import PATIENCE, Seen, interrupt, ipc, needs_linux, needs_namespaces, terminal
+from ..helpers import PATIENCE, Seen, interrupt, ipc, needs_linux, needs_namespaces, shown_on, terminal
 from .helpers import PROGRAM, command, end, records, start
 
 GROUP = ("224.0.2.1", 61088)
@@ -217,7 +216,7 @@ def test_a_terminal_shows_how_far_it_is(tmp_path: Path, port: int) -> None:
     path = capture(tmp_path, [b"x"] * 40, 0.02)
     process = subprocess.Popen([*PROGRAM, "replay", str(path), "--port", str(port)], stdout=theirs, stderr=theirs)
     os.close(theirs)
-    shown = "".join(chunks(ours))
+    shown = shown_on(ours)
     assert process.wait(PATIENCE) == 0
     assert "%  " in shown
     assert "\r[" in shown
@@ -225,15 +224,3 @@ def test_a_terminal_shows_how_far_it_is(tmp_path: Path, port: int) -> None:
     told = re.search(r"sent 40 messages in (\d+\.\d+)", shown.splitlines()[-1])
     assert told
     assert float(told[1]) >= 0.8  # and as much more as the machine was busy
-
-
-def chunks(descriptor: int) -> Iterator[str]:
-    while True:
-        try:
-            chunk: Any = os.read(descriptor, 4096)
-        except OSError:  # Linux says so when the other end is closed
-            chunk = b""
-        if not chunk:
-            os.close(descriptor)
-            return
-        yield chunk.decode()

@@ -95,6 +95,14 @@ def test_a_payload_that_is_too_large_is_refused_after_those_before_it(port: int,
     assert settled(heard, port) == [b"a"]
 
 
+@needs_posix
+@pytest.mark.parametrize("arguments", [["--file", "/dev/zero"], ["--file", "/dev/zero", "--lines"]], ids=" ".join)
+def test_what_has_no_end_is_too_large_and_does_not_fill_the_memory(arguments: list[str], port: int) -> None:
+    code, _, err = command("send", "--port", port, *arguments)
+    assert code == 2
+    assert "does not fit in one datagram" in err
+
+
 @pytest.mark.parametrize("host", ["127.0.0.1", "localhost", ""], ids=["address", "name", "none"])
 def test_what_is_sent_to_one_address_arrives_there_alone(host: str, port: int, channel: ipc.Channel) -> None:
     with ipc.open_channel(port) as other:

@@ -10,18 +10,19 @@ from pathlib import Path
 
 import msgspec
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from reactivex.testing import TestScheduler
 
-from rx_multicast_ipc.cli.doctor.peer_exchange import Exchange, Numbers, Silence
+from rx_multicast_ipc.cli.doctor.peer import Numbers
+from rx_multicast_ipc.cli.doctor.peer_exchange import Exchange, Silence
 from rx_multicast_ipc.cli.doctor.peer_findings import findings_of
 from rx_multicast_ipc.cli.doctor.system_facts import System
 from rx_multicast_ipc.cli.ping_figures import Figures
 from rx_multicast_ipc.cli.ping_protocol import Ping, answer_pings, decode_ping, decode_pong, encode_ping
 from rx_multicast_ipc.testing import VirtualNetwork
 
-from ..helpers import Seen, ipc, needs_linux, terminal
+from ..helpers import Seen, ipc, needs_linux, shown_on, terminal
 from .helpers import PROGRAM, Listen, end, records, start, wait_until_listening
 
 A, B = "10.0.0.1", "10.0.0.2"
@@ -72,7 +73,6 @@ def test_an_exchange_goes_on_whatever_comes(kind: bytes, body: bytes) -> None:
         assert list(findings_of(exchange, [], "eth0"))
 
 
-@settings(max_examples=100)
 @given(
     st.sampled_from(KINDS),
     st.dictionaries(
@@ -207,8 +207,7 @@ def test_nothing_that_is_heard_steers_a_terminal(form: str, port: int, channel: 
     wait_until_listening(process)
     ipc.run(channel.broadcast(STEERING))
     code, _, err = end(process)
-    line = os.read(ours, 4096).decode().removesuffix("\r\n")
-    os.close(ours)
+    line = shown_on(ours).removesuffix("\r\n")
     assert (code, err) == (0, "")
     assert line.isprintable()
     assert "evil" in line

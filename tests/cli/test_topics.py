@@ -44,7 +44,7 @@ def test_send_publishes_what_a_topic_hears(channel: ipc.Channel, port: int) -> N
     values: list[object] = []
     topic.stream.subscribe(values.append)
     assert command("send", "--topic", "robot/pose", '{"x": 1}', "[2]", "--port", port) == (0, b"", "")
-    ipc.run(channel.wait_for_message(lambda m: m.data == b"robot/pose\0[2]", timeout=20))
+    ipc.run(channel.wait_for_message(lambda m: m.data == b"robot/pose\0[2]", timeout=60))
     assert values == [{"x": 1}, [2]]
 
 

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import time
-from collections.abc import Callable
 from contextlib import suppress
 from typing import Any
 
@@ -12,20 +10,13 @@ import pytest
 
 import rx_multicast_ipc as ipc
 
-PATIENCE = 30.0
+from ..helpers import PATIENCE as PATIENCE
+from ..helpers import wait_until as until
 
 
 def alone(url: str, name: str, **more: Any) -> ipc.Nats:
     """The engine at ``url``, by a login that makes a connection of its own; servers without accounts ignore it."""
     return ipc.Nats(url, user=name, **more)
-
-
-def until(condition: Callable[[], object], seconds: float = PATIENCE) -> None:
-    """Wait until something holds."""
-    deadline = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < deadline, "this never happened"
-        time.sleep(0.002)
 
 
 def send_until_accepted(channel: ipc.Channel, data: str) -> None:

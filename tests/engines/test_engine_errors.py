@@ -20,6 +20,7 @@ import rx_multicast_ipc as ipc
 from rx_multicast_ipc.transport.engine.nats import connection, login
 from rx_multicast_ipc.validation import environment
 
+from ..helpers import run
 from ..nats_servers import NatsServer, free_tcp_port
 from .helpers import until
 
@@ -112,9 +113,8 @@ def test_the_right_login_in_the_url_or_beside_it(guarded: NatsServer, port: int)
 
 
 @pytest.fixture
-def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Whoever says nothing is given up soon."""
-    monkeypatch.setattr(connection, "PATIENCE", 1.5)
+def asks_soon(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whoever says nothing is soon asked what it is."""
     monkeypatch.setattr(login, "_SILENCE", 0.3)
 
 
@@ -122,7 +122,7 @@ def test_nobody_is_waited_for_longer_than_three_seconds() -> None:
     assert connection.PATIENCE == login.PATIENCE <= 3.0
 
 
-@pytest.mark.usefixtures("impatient")
+@pytest.mark.usefixtures("asks_soon")
 def test_an_http_server_is_told_from_a_nats_server() -> None:
     server = http.server.HTTPServer(("127.0.0.1", 0), http.server.BaseHTTPRequestHandler)
     threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01}, daemon=True).start()
@@ -142,7 +142,7 @@ ANSWERS: dict[str, tuple[Callable[[socket.socket], object], str]] = {
 
 
 @pytest.mark.parametrize("kind", ANSWERS)
-@pytest.mark.usefixtures("impatient")
+@pytest.mark.usefixtures("asks_soon")
 def test_what_is_no_nats_server(kind: str) -> None:
     answer, said = ANSWERS[kind]
     kept: list[socket.socket] = []
@@ -194,9 +194,9 @@ def test_a_certificate_of_an_unknown_authority(tmp_path: Path, port: int) -> Non
         other = ipc.Nats(server.url, tls=str(certificate), user="other")
         with ipc.open_channel(port, interface=engine) as one, ipc.open_channel(port, interface=other) as two:
             ipc.run(one.broadcast_all([bytes(1000)] * 1000))
-            heard = [ipc.run(two.wait_for_message(timeout=30)) for _ in range(1000)]
+            heard = [run(two.wait_for_message()) for _ in range(1000)]
             ipc.run(two.reply(heard[0], "back"))
-            ipc.run(one.wait_for_message(lambda m: m.text == "back", timeout=30))
+            run(one.wait_for_message(lambda m: m.text == "back"))
 
 
 def test_tls_where_there_is_none(server: NatsServer) -> None:

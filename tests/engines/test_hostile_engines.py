@@ -11,12 +11,13 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from reactivex import operators as ops
 
 import rx_multicast_ipc as ipc
 from rx_multicast_ipc.transport.engine.nats import subjects, wire
 
 from ..helpers import Seen, run
-from ..nats_servers import NatsServer
+from ..nats_servers import NatsServer, close_kept_connections
 from .helpers import PATIENCE, alone, make_stream, send_until_accepted, until
 
 pytestmark = pytest.mark.usefixtures("unhandled")
@@ -27,12 +28,14 @@ NESTED = b"[" * 100_000
 REPLIES = [
     *(b"", b"x", b"_rxn.", b"_rxn.\xc2\xb2", b"_rxn." + NINES, b"_rxn.-.5", b"_rxn.1.2.3", b"_rxn.a.b.c.d.e"),
     *(b"_rx.x.ack.1.2", b"$JS.ACK.a.b.1.2.3.4.5", b"$JS.ACK.a.b.1." + b".".join([NINES] * 4), b"$JS.FC.x"),
+    b"spoken.$JS.FC.x",
 ]
 
 HEADERS = [
     *(b"", b"NATS/1.0\r\n\r\n", b"NATS/1.0 100\r\n\r\n", b"NATS/1.0 \xb2\xb2\xb2\r\n\r\n", b"NATS/1.0 100", b"x" * 50),
     *(b"NATS/1.0 100\r\nNats-Last-Consumer: %b\r\n\r\n" % last for last in (b"9" * 5000, b"-1", b"\xc2\xb2", b"x")),
     *(b"NATS/1.0 100\r\nNats-Consumer-Stalled: %b\r\n\r\n" % to for to in (b"spoken.to", b"spoken.to 6\nab")),
+    b"NATS/1.0 100\r\nNats-Consumer-Stalled: spoken.$JS.FC.x\r\n\r\n",
     b"NATS/1.0 100\r\nNats-Consumer-Stalled: $JS.FC.x 0\tspoken.to\r\n\r\n",
 ]
 
@@ -127,7 +130,9 @@ def hostile_server(said: bytes) -> Generator[str]:
                     threading.Thread(target=talk, args=(one, len(accepted) - 1), daemon=True).start()
 
         threading.Thread(target=serve, daemon=True).start()
-        yield f"nats://127.0.0.1:{listener.getsockname()[1]}"
+        port: int = listener.getsockname()[1]
+        yield f"nats://127.0.0.1:{port}"
+        close_kept_connections(port)
         listener.shutdown(socket.SHUT_RDWR)
 
 
@@ -154,7 +159,7 @@ def test_nothing_that_is_published_ends_a_channel(server: NatsServer, port: int,
         raw.flush()
         with ipc.open_channel(port, interface=server.url, **options) as other:
             send_until_accepted(other, "robot/x\0still here")
-            seen.wait_for(lambda seen: seen.values and seen.values[-1].data == b"robot/x\0still here")
+            seen.wait_for(lambda seen: any(message.data == b"robot/x\0still here" for message in seen.values))
 
 
 def test_nothing_that_answers_ends_an_acknowledged_send(server: NatsServer, port: int) -> None:
@@ -189,12 +194,23 @@ def test_nothing_that_is_sent_to_a_history_ends_it_or_is_sent_on(streams: NatsSe
         assert ear.next()[0] == b"spoken.by.nobody.else"
 
 
+def test_a_history_answers_the_flow_control_of_its_server(streams: NatsServer, port: int) -> None:
+    make_stream(streams.url, "HISTORY", "rx.>")
+    with ipc.open_channel(port, interface=streams.url) as channel, RawClient(streams) as ear:
+        run(channel.broadcast_all([bytes(1 << 17)] * 64))  # several times what a server sends before it asks
+        run(channel.broadcast("end", acknowledged=True))
+        ear.subscribe(b"$JS.FC.>")
+        assert run(ipc.messages(port, interface=streams.url, since="all", until_now=True).pipe(ops.count())) == 65
+        subject, _, payload = ear.next()
+        assert (subject[:15], payload) == (b"$JS.FC.HISTORY.", b"")
+
+
 @pytest.mark.parametrize("said", SAID, ids=lambda said: ascii(said[:40]))
 def test_nothing_that_a_server_says_ends_a_channel(said: bytes) -> None:
     with hostile_server(said) as url, ipc.open_channel(interface=url) as channel:
         seen = Seen(channel.messages)
         run(channel.broadcast("now"))
-        seen.wait_for(lambda seen: seen.values and seen.values[-1].data == b"from the server")
+        seen.wait_for(lambda seen: any(message.data == b"from the server" for message in seen.values))
         assert 0 < channel.transport.payload_limit <= 64 << 20
         assert not channel.closed
 

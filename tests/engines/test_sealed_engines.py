@@ -9,7 +9,7 @@ from reactivex import operators as ops
 
 import rx_multicast_ipc as ipc
 
-from ..helpers import Seen, run
+from ..helpers import PATIENCE, Seen, run
 from ..transport_rigs import nats_server, zenoh_router
 from .helpers import until
 
@@ -66,7 +66,7 @@ def test_members_on_a_segment_and_on_an_engine_hear_and_answer_each_other_across
         ):
             there.respond(lambda message: message.text.startswith("who"), lambda _: "me").subscribe()
             answers = [
-                run(here.request(f"who {number}?", lambda message: message.text == "me", timeout=20))
+                run(here.request(f"who {number}?", lambda message: message.text == "me", timeout=PATIENCE))
                 for number in range(5)
             ]
             assert {answer.direct for answer in answers} == {True}

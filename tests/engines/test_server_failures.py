@@ -16,7 +16,7 @@ from reactivex import operators as ops
 import rx_multicast_ipc as ipc
 
 from ..nats_servers import NatsServer, free_tcp_port
-from .helpers import NumberSender, alone, check_account, make_stream, send_until_accepted, until
+from .helpers import PATIENCE, NumberSender, alone, check_account, make_stream, send_until_accepted, until
 
 SOAK = "RX_MULTICAST_IPC_SOAK" in os.environ
 
@@ -93,7 +93,7 @@ heard = []
 with ipc.open_channel(int(sys.argv[1]), interface=sys.argv[2]) as channel:
     channel.messages.subscribe(lambda m: heard.append(m.text))
     ipc.run(channel.broadcast("here"))
-    ipc.run(channel.wait_for_message(lambda m: m.text == "end", timeout=60))
+    ipc.run(channel.wait_for_message(lambda m: m.text == "end"))
     told = [text for text in heard if text.startswith("x")]
     print(json.dumps([len(told), channel.statistics.lost, told == sorted(told)]))
 """
@@ -111,7 +111,7 @@ def test_a_receiver_that_is_stopped_delays_nobody_and_counts_what_it_lost(port: 
             ) as process,
             killed_at_the_end(process),
         ):
-            ipc.run(receiving.wait_for_message(lambda m: m.text == "here", timeout=30))
+            ipc.run(receiving.wait_for_message(lambda m: m.text == "here", timeout=PATIENCE))
             process.send_signal(signal.SIGSTOP)
             heard: list[str] = []
             receiving.messages.subscribe(lambda m: heard.append(m.text[:7]))

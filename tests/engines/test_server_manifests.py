@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from ..helpers import ROOT
+from ..helpers import PATIENCE, ROOT
 from ..nats_servers import PROGRAM, needs_nats
 
 yaml: Any = pytest.importorskip("yaml", reason="PyYAML is not installed: pip install -e '.[docs]'")
@@ -71,5 +71,5 @@ def test_a_server_takes_the_configuration_of_the_cluster(tmp_path: Path) -> None
     (tmp_path / "nats.conf").write_text(text)
     environment = {**os.environ, "POD_NAME": "nats-0"}
     command = [str(PROGRAM), "-t", "-c", str(tmp_path / "nats.conf")]
-    checked = subprocess.run(command, env=environment, capture_output=True, text=True, check=False, timeout=30)
+    checked = subprocess.run(command, env=environment, capture_output=True, text=True, check=False, timeout=PATIENCE)
     assert checked.returncode == 0, checked.stderr

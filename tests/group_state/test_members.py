@@ -281,7 +281,7 @@ def test_a_forked_child_is_not_the_member_and_its_end_is_no_goodbye(port: int) -
         assert child.exitcode == 0
         ipc.run(bob.broadcast("still here"))
         ipc.run(ann.wait_for_message(lambda m: m.text == "still here", timeout=PATIENCE))
-        assert told == []
+        assert [event for event in told if not isinstance(event, Joined)] == []  # which is told after the first set
         assert len(ipc.run(ann.members.pipe(ops.first()), timeout=PATIENCE)) == 2  # pyright: ignore[reportArgumentType]
 
 

@@ -122,6 +122,7 @@ class Host:
     def pull_cable(self, name: str = "eth0") -> None:
         """The interface stays up but has no carrier."""
         self._network.switch.ip(f"link set {self.interfaces[name].port} down")
+        self._network.wait_until_disconnected(self, name)
 
     def push_cable(self, name: str = "eth0") -> None:
         """The opposite."""

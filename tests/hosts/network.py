@@ -135,6 +135,10 @@ class Network:
         wait_until(lambda: "state UP" in host.namespace.run("ip", "link", "show", name))
         self._wait_until_forwarding(host.interfaces[name].port)
 
+    def wait_until_disconnected(self, host: Host, name: str) -> None:
+        """The opposite: the kernel tells of a carrier that is gone a while after it went."""
+        wait_until(lambda: "state UP" not in host.namespace.run("ip", "link", "show", name))
+
     def close(self) -> None:
         """Kill the processes on the hosts, and let go of all namespaces."""
         self._undo.close()

@@ -131,6 +131,7 @@ def test_ten_percent_random_loss_is_counted_and_explained(network: Network, toge
         at_lossy, at_healthy = Seen(lossy.messages), Seen(healthy.messages)
         loss = network.lose(10, to=b)
         assert run(sender.broadcast_all(numbers if together else iter(numbers), rate=50_000)) == COUNT
+        at_healthy.wait_for_count(COUNT)  # so that nothing is on its way while the rule and its count go
         network.heal()
         run(sender.broadcast("end"))
         heard, heard_by_healthy = (

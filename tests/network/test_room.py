@@ -118,6 +118,7 @@ def test_a_request_is_sent_as_soon_as_there_is_room(slow: ipc.Channel) -> None:
     slow.messages.pipe(
         ops.filter(lambda m: m.text == "question"), ops.flat_map(lambda m: slow.reply(m, b""))
     ).subscribe()
+    heard = Seen(slow.messages.pipe(ops.filter(lambda m: m.direct)))
     asked: list[Seen[ipc.Message]] = []
 
     def begin() -> None:
@@ -126,9 +127,7 @@ def test_a_request_is_sent_as_soon_as_there_is_room(slow: ipc.Channel) -> None:
         asked.append(Seen(slow.request("question", lambda m: m.direct)))
 
     slow.transport.call(begin)
-    wait_until(lambda: asked)
-    heard = Seen(slow.messages.pipe(ops.filter(lambda m: m.direct)))
-    wait_until(lambda: asked[0].error or heard.values)
+    wait_until(lambda: asked and (asked[0].error or heard.values))
     assert asked[0].error is None
 
 
@@ -163,8 +162,8 @@ def test_sends_that_wait_for_room_are_told_of_the_close_also_where_nobody_listen
         channel.transport.call(begin)
         assert begun.wait(PATIENCE)
         channel.close()
-        assert channel.transport.ended
-        assert seen.completed
+        assert seen.wait_for_end().completed
+        wait_until(lambda: channel.transport.ended)
     assert {type(error) for error in unhandled} == {ipc.ChannelClosed}
     unhandled.clear()
 
@@ -232,25 +231,27 @@ def test_a_thread_that_waits_for_room_is_told_of_the_close_at_once(stuck_host: H
 
 
 def test_where_no_descriptor_is_left_to_wait_for_room_the_sends_are_tried_again(
-    slow: ipc.Channel, monkeypatch: pytest.MonkeyPatch
+    stuck_host: Host, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    duplicate, failures = socket.socket.dup, iter([OSError(errno.EMFILE, "Too many open files")] * 2)
+    duplicate, failures = socket.socket.dup, [OSError(errno.EMFILE, "Too many open files")] * 2
 
     def dup(opened: socket.socket) -> socket.socket:
-        for failure in failures:
-            raise failure
+        if failures:
+            raise failures.pop()
         return duplicate(opened)
 
-    monkeypatch.setattr(socket.socket, "dup", dup)
-    heard = Seen(slow.messages)
+    with channel_on(stuck_host) as channel:
+        monkeypatch.setattr(socket.socket, "dup", dup)
+        heard = Seen(channel.messages)
 
-    def begin() -> None:
-        for payload in FLOOD:
-            slow.broadcast(payload).subscribe()
+        def begin() -> None:
+            for payload in FLOOD:
+                channel.broadcast(payload).subscribe()
 
-    slow.transport.call(begin)
-    heard.wait_for_count(len(FLOOD))
-    assert next(failures, None) is None
+        channel.transport.call(begin)
+        wait_until(lambda: not failures)
+        limit(stuck_host, SLOW)
+        heard.wait_for_count(len(FLOOD))
 
 
 @pytest.mark.parametrize("delivering", [False, True], ids=["plain thread", "delivering thread"])

@@ -22,14 +22,14 @@ import pytest
 import rx_multicast_ipc as ipc
 from rx_multicast_ipc.transport.udp import memberships
 
-from ..helpers import Seen, open_descriptors, run, wait_until
+from ..helpers import PATIENCE, Seen, open_descriptors, run, wait_until
 from ..hosts import Host, hosts
 from .channels_on_hosts import channel_on
 
 SOAK: Final = bool(os.environ.get("RX_MULTICAST_IPC_SOAK"))
 
 RECOVERY: Final = 1.0
-"""Seconds after a change in which messages may be lost."""
+"""Seconds after a change in which messages may be lost; more of them on a busy machine."""
 
 CHECKED: Final = 20
 """How many messages in each direction are checked after that."""
@@ -139,11 +139,13 @@ class Soak(NamedTuple):
     """How the hosts came through.
 
     Attributes:
-        missing: by the kind of trouble, after which change what was not heard; empty if nothing was.
+        late: by the kind of trouble, after which change what was not heard, a second later; empty if all was.
+        missing: the same of what was not heard ever after.
         duplicates: what was heard more than once, by who heard it.
         threads, descriptors: how many more there were after all changes than before the first.
     """
 
+    late: dict[str, str]
     missing: dict[str, str]
     duplicates: dict[str, list[str]]
     threads: int
@@ -162,17 +164,18 @@ def soak() -> Iterator[Soak]:
             troubled = stack.enter_context(party(kind.replace(" ", "-"), host, trouble.interface))
             sufferers.append(Sufferer(trouble, host, troubled, quiet))
         for sufferer in sufferers:
-            assert sufferer.missing(0) == ""  # else it is not the changes that break it
+            wait_until(lambda sufferer=sufferer: not sufferer.missing(0))  # else it is not the changes that break it
         threads, descriptors = threading.active_count(), open_descriptors()
         with ThreadPoolExecutor(len(sufferers)) as pool:
-            missing = list(pool.map(Sufferer.suffer, sufferers))
+            suffered = list(pool.map(Sufferer.suffer, sufferers))
         with suppress(AssertionError):
             wait_until(lambda: threading.active_count() <= threads and open_descriptors() <= descriptors)
         yield Soak(
-            dict(zip(TROUBLES, missing, strict=True)),
+            {kind: late for kind, (late, _) in zip(TROUBLES, suffered, strict=True)},
+            {kind: missing for kind, (_, missing) in zip(TROUBLES, suffered, strict=True)},
             {one.name: one.duplicates() for one in (*quiet, *(sufferer.party for sufferer in sufferers))},
-            threading.active_count() - threads,
-            open_descriptors() - descriptors,
+            max(0, threading.active_count() - threads),  # those of earlier tests may have ended meanwhile
+            max(0, open_descriptors() - descriptors),
         )
 
 
@@ -194,15 +197,19 @@ class Sufferer(NamedTuple):
     party: Party
     quiet: list[Party]
 
-    def suffer(self) -> str:
-        """Make the changes; says what is missing after the first one that the channel did not survive."""
+    def suffer(self) -> tuple[str, str]:
+        """Make the changes; says what was late after one, and what is missing after the first that was not survived."""
+        late = ""
         for number in range(self.trouble.often if SOAK else 2):
             segment = self.trouble.change(self.host, number)
-            threading.Event().wait(RECOVERY)
-            missing = self.missing(segment)
+            time.sleep(RECOVERY)
+            missing, patient_until = self.missing(segment), time.monotonic() + PATIENCE
+            late = late or (missing and f"after change {number + 1} {missing}")
+            while missing and time.monotonic() < patient_until:
+                missing = self.missing(segment)
             if missing:
-                return f"after change {number + 1} {missing}"
-        return ""
+                return late, f"after change {number + 1} {missing}"
+        return late, ""
 
     def missing(self, segment: int) -> str:
         quiet = self.quiet[segment]
@@ -215,8 +222,14 @@ class Sufferer(NamedTuple):
 
 
 @pytest.mark.parametrize("kind", TROUBLES)
-def test_every_message_sent_more_than_a_second_after_a_change_arrives(soak: Soak, kind: str) -> None:
+def test_every_message_sent_a_while_after_a_change_arrives(soak: Soak, kind: str) -> None:
     assert soak.missing[kind] == ""
+
+
+@pytest.mark.quiet_machine
+@pytest.mark.parametrize("kind", TROUBLES)
+def test_every_message_sent_more_than_a_second_after_a_change_arrives(soak: Soak, kind: str) -> None:
+    assert soak.late[kind] == ""
 
 
 def test_nothing_is_delivered_twice(soak: Soak) -> None:
@@ -233,16 +246,15 @@ def test_an_interface_that_appears_after_the_start_is_joined_and_sent_out_of() -
         peer = network.add_host(segment=1)
         with party("early", host, "all") as early, party("beyond", peer, "eth0") as beyond:
             host.add_interface("eth1", segment=1)
-            threading.Event().wait(RECOVERY)
-            assert early.missing(beyond.next_ones()) == []
-            assert beyond.missing(early.next_ones()) == []
+            wait_until(lambda: not early.missing(beyond.next_ones()))
+            wait_until(lambda: not beyond.missing(early.next_ones()))
 
 
 MEMBERSHIP: Final = 0.6
 """Seconds that a switch remembers."""
 
 REJOIN: Final = 0.2
-"""Seconds between two joins, here; else it is minutes, as on such switches."""
+"""Seconds between two joins, here, or more if the machine is busy; else it is minutes, as on such switches."""
 
 
 def test_a_group_lives_on_at_a_switch_without_a_querier_for_it_is_joined_again_now_and_then(
@@ -268,12 +280,7 @@ def test_a_group_lives_on_at_a_switch_without_a_querier_for_it_is_joined_again_n
                 heard[receiver].wait_for(lambda seen, text=text: any(m.text == text for m in seen.values))
             return number in {message.text for message in heard[receiver].values}
 
-        wait_until(lambda: not reaches(forgotten))
-        end = time.monotonic() + 2 * MEMBERSHIP
-        reached: list[bool] = []
-        while time.monotonic() < end:
-            reached.append(reaches(remembered))
-        assert (
-            reached.count(False) <= 2 * MEMBERSHIP / REJOIN < len(reached) / 2
-        )  # a join may lose what comes just then
-        wait_until(lambda: not reaches(forgotten))  # by now it said for the last time that it joined
+        for _ in range(2):
+            wait_until(lambda: not reaches(forgotten))  # in a moment it said for the last time that it joined
+            time.sleep(2 * MEMBERSHIP)  # in which a switch that hears of no join forgets
+            wait_until(lambda: reaches(remembered))

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import math
 import sys
+import threading
 from types import SimpleNamespace
 from typing import Any
 
@@ -12,14 +13,20 @@ from reactivex import operators as ops
 import rx_multicast_ipc as ipc
 from rx_multicast_ipc.notebook import collect
 
-from ..helpers import is_observed
+from ..helpers import is_observed, run, wait_until
 
 
 def test_what_a_channel_hears_in_that_time_is_a_list(channel: ipc.Channel) -> None:
     assert collect(channel, 0.01) == []
-    sending = channel.broadcast_all(rx.timer(0.05).pipe(ops.map(str)))
-    sending.subscribe(scheduler=channel.scheduler)
-    assert [message.text for message in collect(channel, 0.5)] == ["0"]
+
+    def say() -> None:
+        wait_until(lambda: is_observed(channel.messages) or is_observed(channel.batches))
+        run(channel.broadcast("0"))
+
+    saying = threading.Thread(target=say)
+    saying.start()
+    assert [message.text for message in collect(channel, 1.0)] == ["0"]
+    saying.join()
     assert not is_observed(channel.messages)
 
 

@@ -165,3 +165,14 @@ def test_what_is_put_and_taken_together_is_as_one_by_one() -> None:
             most = random.randrange(60)
             assert several.take_some(most) == [single.take() for _ in range(min(most, len(single)))]
             assert (list(several), several.discarded) == (list(single), single.discarded)
+
+
+@pytest.mark.parametrize("overflow", list(ipc.Overflow))
+def test_what_is_lost_of_many_is_counted_once_and_without_the_lock(overflow: ipc.Overflow) -> None:
+    queue: BoundedQueue[ipc.Message] = BoundedQueue(3, overflow)
+    internals: Any = queue
+    counted: list[tuple[int, bool]] = []
+    queue.counts.append(lambda gone: counted.append((gone, internals._lock._is_owned())))
+    lost = queue.put_all([message(1) for _ in range(5)])
+    assert counted == [(len(lost), False)]
+    assert len(queue) == 3

@@ -146,7 +146,8 @@ def test_closing_tells_who_waits_on_a_loop(channel: ipc.Channel) -> None:
         ends: list[Exception] = []
         channel.wait_for_message().subscribe(on_error=ends.append, scheduler=scheduler())
         await channel.unbind()
-        await asyncio.sleep(0)
+        while not ends:  # noqa: ASYNC110
+            await asyncio.sleep(0)
         return ends[0]
 
-    assert isinstance(asyncio.run(main()), ipc.ChannelClosed)
+    assert isinstance(asyncio.run(asyncio.wait_for(main(), PATIENCE)), ipc.ChannelClosed)

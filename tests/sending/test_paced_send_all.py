@@ -7,6 +7,8 @@ import time
 import weakref
 from collections.abc import Callable, Iterator, Sequence
 from datetime import timedelta
+from functools import partial
+from itertools import count
 from typing import Any
 
 import pytest
@@ -16,13 +18,12 @@ from reactivex.testing import TestScheduler
 
 import rx_multicast_ipc as ipc
 from rx_multicast_ipc.message import Address
-from rx_multicast_ipc.sending import paced_send_all, transfer
-from rx_multicast_ipc.sending.pace import Pace
+from rx_multicast_ipc.sending import paced_send_all
 from rx_multicast_ipc.sending.paced_send_all import send_all
 from rx_multicast_ipc.transport import WouldBlock
 
 from ..helpers import Seen, finish, needs_posix, nothing_left_behind, python, wait_until
-from ..interposed_lock import InterposedLock, Moment
+from ..interrupts import interrupted_at, traces_opcodes
 from ..wall_clock import WallClock
 
 PAYLOADS = [number.to_bytes(4) for number in range(500)]
@@ -254,53 +255,37 @@ def test_a_paced_transfer_of_an_observable_completes_with_its_last_payload() -> 
     assert (transport.sent, sending.values, sending.completed) == ([b"1", b"2"], [2], True)
 
 
+@traces_opcodes
 @pytest.mark.parametrize("rate", [None, 10])
-@pytest.mark.parametrize("moment", ["before", "after"])
-def test_what_arrives_as_the_turn_is_given_back_is_sent_in_order(
-    monkeypatch: pytest.MonkeyPatch, moment: str, rate: float | None
-) -> None:
-    scheduler = TestScheduler()
-    transport: Any = Stuck()
-    source: Subject[bytes] = Subject()
-    reached = Moment(lambda: source.on_next(b"2"))
-    monkeypatch.setattr(
-        transfer,
-        "Lock",
-        lambda: InterposedLock(*((reached, lambda: None) if moment == "before" else (lambda: None, reached))),
-    )
-    sending = Seen(send_all(transport, source, rate, scheduler))
-    source.on_next(b"1")
-    scheduler.advance_to(0.05)
-    reached.armed = True
-    transport.waiting[0]()
-    scheduler.advance_to(1)
-    source.on_completed()
-    scheduler.advance_to(2)
-    assert transport.sent == [b"1", b"2"]
-    assert sending.values == [2]
+def test_what_arrives_anywhere_in_a_turn_is_sent_in_order(rate: float | None) -> None:
+    for place in count(1):
+        scheduler = TestScheduler()
+        transport: Any = Stuck()
+        source: Subject[bytes] = Subject()
+        sending = Seen(send_all(transport, source, rate, scheduler))
+        source.on_next(b"1")
+        scheduler.advance_to(0.05)
+        reached = interrupted_at(place, transport.waiting[0], partial(source.on_next, b"2"))
+        scheduler.advance_to(1)
+        source.on_completed()
+        scheduler.advance_to(2)
+        assert transport.sent == [b"1", b"2"][: 1 + reached]
+        assert sending.values == [1 + reached]
+        if not reached:
+            break
 
 
-def test_what_arrives_as_the_pace_falls_asleep_wakes_it(monkeypatch: pytest.MonkeyPatch) -> None:
-    scheduler = TestScheduler()
-    transport: Any = Stuck()
-    transport.waiting.append(lambda: None)  # takes everything
-    source: Subject[bytes] = Subject()
-    reached = Moment(lambda: source.on_next(b"2"))
-    monkeypatch.setattr("rx_multicast_ipc.sending.pace.Pace.__init__", with_lock(reached))
-    Seen(send_all(transport, source, 10, scheduler))
-    reached.armed = True
-    source.on_next(b"1")
-    scheduler.advance_to(1)
-    assert transport.sent == [b"1", b"2"]
-
-
-def with_lock(before_release: Callable[[], None]) -> Callable[..., None]:
-    """The initialiser of a pace whose lock is an interposed one."""
-    pace: Any = Pace
-    initialise = pace.__init__
-
-    def initialise_with_lock(self: Any, *arguments: Any) -> None:
-        initialise(self, *arguments)
-        self._awake = InterposedLock(before_release, lambda: None)
-
-    return initialise_with_lock
+@traces_opcodes
+def test_what_arrives_anywhere_in_a_tick_is_sent() -> None:
+    for place in count(1):
+        scheduler = TestScheduler()
+        transport: Any = Stuck()
+        transport.waiting.append(lambda: None)  # takes everything
+        source: Subject[bytes] = Subject()
+        Seen(send_all(transport, source, 10, scheduler))
+        source.on_next(b"1")
+        reached = interrupted_at(place, partial(scheduler.advance_to, 0.05), partial(source.on_next, b"2"))
+        scheduler.advance_to(1)
+        assert transport.sent == [b"1", b"2"][: 1 + reached]
+        if not reached:
+            break

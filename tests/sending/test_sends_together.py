@@ -17,6 +17,7 @@ from rx_multicast_ipc.sending.paced_send_all import send_all
 from rx_multicast_ipc.testing.held_channel import held
 from rx_multicast_ipc.transport import delivered_batch
 from rx_multicast_ipc.transport.udp import batch_sending
+from rx_multicast_ipc.transport.udp.gathered_sends import GatheredSends
 
 from ..helpers import Seen, needs_linux, run, wait_until
 from ..wine import is_wine
@@ -30,9 +31,9 @@ def calls(monkeypatch: pytest.MonkeyPatch) -> list[list[bytes]]:
     made: list[list[bytes]] = []
     send_many = batch_sending.send_many
 
-    def note(opened: Any, payloads: Sequence[bytes], destination: Any) -> Any:
+    def note(opened: Any, payloads: Sequence[bytes], destination: Any, sent: batch_sending.SentMany) -> None:
         made.append(list(payloads))
-        return send_many(opened, payloads, destination)
+        send_many(opened, payloads, destination, sent)
 
     monkeypatch.setattr(batch_sending, "send_many", note)
     monkeypatch.setattr(delivered_batch, "_QUICK", float("inf"))
@@ -54,7 +55,7 @@ def deliver(channel: ipc.Channel, count: int = COUNT) -> None:
 
 
 def heard(channel: ipc.Channel, count: int) -> list[bytes]:
-    return [run(channel.wait_for_message(timeout=20)).data for _ in range(count)]
+    return [run(channel.wait_for_message()).data for _ in range(count)]
 
 
 def forward(messages: rx.Observable[ipc.Message], out: ipc.Channel) -> None:
@@ -227,10 +228,9 @@ def test_a_stream_of_a_batch_into_broadcast_all_leaves_together_and_is_counted(
     assert calls == [NUMBERS[1:]]
 
 
-def one_by_one(opened: Any, payloads: Sequence[bytes], destination: Any) -> batch_sending.SentMany:
+def one_by_one(opened: Any, payloads: Sequence[bytes], destination: Any, sent: batch_sending.SentMany) -> None:
     """As where no system call sends many."""
-    done = batch_sending._send_each(opened, list(payloads), destination)  # pyright: ignore[reportPrivateUsage]
-    return batch_sending.SentMany(done, done)
+    batch_sending._send_each(opened, list(payloads), destination, sent)  # pyright: ignore[reportPrivateUsage]
 
 
 class Full:
@@ -288,6 +288,72 @@ def test_a_refused_one_is_told_with_how_many_went_before_it(
     assert isinstance(error, ipc.SendFailed)
     assert (error.sent, out.statistics.sent, out.statistics.refused) == (6, 6, 1)
     assert heard(out, 6) == NUMBERS[:6]
+
+
+def tell_nobody(_: GatheredSends) -> None: ...
+
+
+def test_what_another_thread_had_refused_is_told_before_the_end_also_while_that_thread_has_yet_to_tell_it(
+    out: ipc.Channel, monkeypatch: pytest.MonkeyPatch, calls: list[list[bytes]]
+) -> None:
+    transport: Any = out.transport
+
+    class Refusing(Full):
+        def sendto(self, payload: bytes, to: Any) -> int:
+            if payload == b"2":
+                raise PermissionError(1, "Operation not permitted")
+            return super().sendto(payload, to)
+
+    transport._outlet.socket = Refusing(transport._outlet.socket, 1000)
+    monkeypatch.setattr(batch_sending, "send_many", one_by_one)
+    source: Subject[bytes] = Subject()
+    sending = Seen(out.broadcast_all(source))
+
+    monkeypatch.setattr(delivered_batch.HERE, "batch", delivered_batch.DeliveredBatch())
+    source.on_next(b"1")
+    source.on_next(b"2")
+    with monkeypatch.context() as patch:  # one that stops before it tells
+        patch.setattr(GatheredSends, "tell", tell_nobody)
+        transport.send_gathered()
+    source.on_completed()
+    error = sending.wait_for_end().error
+    assert isinstance(error, ipc.SendFailed)
+    assert (error.sent, sending.values) == (1, [])
+
+
+def none_together(*_: object) -> None:
+    """Leave each of them to be sent alone."""
+
+
+def test_what_is_out_as_a_signal_handler_raises_is_sent_and_counted_once(
+    out: ipc.Channel, monkeypatch: pytest.MonkeyPatch, calls: list[list[bytes]]
+) -> None:
+    transport: Any = out.transport
+
+    class Interrupted(Full):
+        times = 0
+
+        def sendto(self, payload: bytes, to: Any) -> int:
+            size = super().sendto(payload, to)
+            if payload == b"2" and not self.times:
+                self.times += 1
+                raise KeyboardInterrupt
+            return size
+
+    transport._outlet.socket = Interrupted(transport._outlet.socket, 1000)
+    monkeypatch.setattr(batch_sending, "send_many", none_together)
+    source: Subject[bytes] = Subject()
+    sending = Seen(out.broadcast_all(source))
+    monkeypatch.setattr(delivered_batch.HERE, "batch", delivered_batch.DeliveredBatch())
+    source.on_next(b"1")
+    source.on_next(b"2")
+    with pytest.raises(KeyboardInterrupt):
+        transport.send_gathered()
+    source.on_next(b"3")
+    source.on_completed()
+    assert sending.wait_for_end().values == [3]
+    assert heard(out, 3) == [b"1", b"2", b"3"]
+    assert out.statistics.sent == 3
 
 
 class Open:

@@ -73,8 +73,8 @@ class Live:
         yield
         over.set()
 
-    def until(self, condition: Callable[[], object], patience: float = PATIENCE) -> None:
-        deadline = time.monotonic() + patience
+    def until(self, condition: Callable[[], object]) -> None:
+        deadline = time.monotonic() + PATIENCE
         while not condition() and time.monotonic() < deadline:
             time.sleep(0.002)
         time.sleep(MOMENT)
@@ -444,17 +444,10 @@ def other_group(stage: Stage, see: See) -> None:
     speaker.send("x", stage.port, "224.0.2.9").subscribe()
 
 
-class Hasty(Live):
-    """What differs is waited for in vain: not for long, as there are many."""
-
-    def until(self, condition: Callable[[], object], patience: float = 2.0) -> None:
-        super().until(condition, patience)
-
-
 def main() -> None:
     def both(scenario: Scenario, port: int) -> tuple[list[Any], list[Any]]:
         virtual = play(Virtual(), scenario, [])
-        return play(Hasty(port), scenario, virtual), virtual
+        return play(Live(port), scenario, virtual), virtual
 
     scenarios = network_scenarios()
     with ThreadPoolExecutor(8) as pool:  # most of the time nothing is to come

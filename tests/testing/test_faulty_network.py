@@ -250,7 +250,7 @@ def test_a_request_with_retries_gets_through_a_bad_live_link(port: int) -> None:
             ops.map(lambda m: m.text),
             ops.to_list(),
         )
-        assert ipc.run(answers, timeout=20) == ["pong"] * 5
+        assert ipc.run(answers, timeout=PATIENCE) == ["pong"] * 5
     assert network.faults.lost > 0
     assert network.faults.delayed > 0
 

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from datetime import timedelta
+from itertools import count
 from typing import Any
 
 import pytest
@@ -16,6 +17,7 @@ import rx_multicast_ipc as ipc
 from rx_multicast_ipc.testing import VirtualClock
 
 from ..helpers import divide_by_zero
+from ..interrupts import interrupted_at, traces_opcodes
 
 
 @pytest.fixture
@@ -188,3 +190,20 @@ def test_reactivexs_operators_do_on_it_what_they_do_on_reactivexs_own_clock(
         return events
 
     assert run(VirtualClock()) == run(VirtualTimeScheduler())
+
+
+@traces_opcodes
+def test_ctrl_c_amid_running_what_is_due_loses_no_action() -> None:
+    for place in count(1):
+        clock = VirtualClock()
+        ran: list[Any] = []
+        for number in range(3):
+            clock.schedule_relative(number / 10, note(ran, number))
+        clock.schedule_relative(0.05, note(ran, "disposed")).dispose()
+        reached = interrupted_at(place, lambda clock=clock: clock.advance_by(1.0))
+        clock.advance_by(1.0)
+        assert ran == [0, 1, 2], f"interrupted at place {place}"
+        assert clock.busy_until is None
+        if not reached:
+            assert place > 5
+            break

@@ -24,7 +24,7 @@ from reactivex.testing import TestScheduler
 from rx_multicast_ipc.operators import Format
 from rx_multicast_ipc.testing import VirtualNetwork
 
-from ..helpers import Seen, divide_by_zero, ipc, is_observed, raw_sender, read_all, run
+from ..helpers import PATIENCE, Seen, divide_by_zero, ipc, is_observed, raw_sender, read_all, run
 
 
 class Pose(msgspec.Struct, tag=True):
@@ -119,7 +119,7 @@ def test_a_codec_of_the_users_makes_and_reads_payloads(channel: ipc.Channel) -> 
     heard, datagrams = Seen(topic.stream), Seen(channel.messages)
     run(topic.publish("abc"))
     assert heard.wait_for_count(1) == ["abc"]
-    assert datagrams.values[0].data == b"text\0cba"
+    assert datagrams.wait_for_count(1)[0].data == b"text\0cba"
 
 
 def test_on_the_wire_it_is_name_nul_payload_and_nothing_else(channel: ipc.Channel) -> None:
@@ -127,7 +127,7 @@ def test_on_the_wire_it_is_name_nul_payload_and_nothing_else(channel: ipc.Channe
     listener = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
     with listener:
         listener.bind(("127.0.0.1", 0))
-        listener.settimeout(20)
+        listener.settimeout(PATIENCE)
         run(channel.send(channel.topic("robot/pose", Point).encode(Point(1)), listener.getsockname()[1], "127.0.0.1"))
         assert listener.recv(100) == b'robot/pose\0{"x":1}'
 
@@ -145,7 +145,7 @@ def test_a_plain_socket_in_the_group_hears_what_is_published(channel: ipc.Channe
         listener.bind((ipc.DEFAULT_GROUP, port))
         membership = socket.inet_aton(ipc.DEFAULT_GROUP) + socket.inet_aton("127.0.0.1")
         listener.setsockopt(socket.IPPROTO_IP, socket.IP_ADD_MEMBERSHIP, membership)
-        listener.settimeout(20)
+        listener.settimeout(PATIENCE)
         run(channel.topic("robot/pose", Point).publish(Point(4)))
         assert listener.recv(100) == b'robot/pose\0{"x":4}'
 

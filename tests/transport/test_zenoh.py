@@ -16,6 +16,7 @@ from itertools import count
 from pathlib import Path
 
 import pytest
+from reactivex import Observable
 from reactivex import operators as ops
 
 import rx_multicast_ipc as ipc
@@ -179,6 +180,12 @@ def test_a_process_ends_with_channels_open_and_its_last_words_arrive(router: Zen
         assert [message.text for message in heard.wait_for_count(100)] == [str(number) for number in range(100)]
 
 
+def network_changes(channel: ipc.Channel) -> Observable[NetworkChange]:
+    """What happens to its connection, without who comes and goes."""
+    events = channel.events.pipe(ops.filter(lambda event: isinstance(event, ipc.NetworkEvent)))
+    return events.pipe(ops.map(lambda event: getattr(event, "change", NetworkChange.DOWN)))
+
+
 def member_names(seen: Seen[frozenset[ipc.Member]]) -> set[str]:
     """Of the last set."""
     return {member.name for members in seen.values[-1:] for member in members}
@@ -193,19 +200,14 @@ def test_a_crash_is_told_at_once_and_the_end_of_the_router_is_none(port: int) ->
     )
     presence = ipc.Presence("Ann", interval=3600)  # so that beats tell nothing
     with ZenohRouter() as router, ipc.open_channel(port, interface=router.url, presence=presence) as ann:
-        members, events = Seen(ann.members), Seen(ann.events)
+        members, events, changes = Seen(ann.members), Seen(ann.events), Seen(network_changes(ann))
         bob = process(code, router.url, port)
         members.wait_for(lambda seen: member_names(seen) == {"Ann", "Bob"})
         for _ in range(2):
-            count_of_events = len(events.values)
+            before = len(changes.values)
             router.kill()
             router.start()
-            events.wait_for(
-                lambda seen, n=count_of_events: (
-                    [getattr(event, "change", None) for event in seen.values[n:]]
-                    == [NetworkChange.DOWN, NetworkChange.UP]
-                )
-            )
+            assert changes.wait_for_count(before + 2)[before:] == [NetworkChange.DOWN, NetworkChange.UP]
         assert not [event for event in events.values if isinstance(event, ipc.Left)]
         # Bob is known to be back once a token of his is seen; before, his end would be no news to the router.
         wait_until(lambda: tokens(router, port) == 2)
@@ -239,7 +241,7 @@ def test_a_forked_child_is_told_at_once_and_ends_and_its_parent_goes_on(router: 
         "    sys.exit(0)\n"
         "code = os.waitpid(child, 0)[1]\n"
         "ipc.run(channel.broadcast('from the parent'))\n"
-        "print(ipc.run(channel.wait_for_message(timeout=20)).text, code)\n"
+        "print(ipc.run(channel.wait_for_message()).text, code)\n"
     )
     assert finish(process(code, router.url, port)) == "True\nfrom the parent 0\n"
 
@@ -253,7 +255,7 @@ def test_a_router_that_is_killed_and_comes_back_costs_what_is_counted(router: Ze
             for name in ("sender", "receiver")
         )
         heard = Seen(receiver.messages)
-        events = Seen(receiver.events.pipe(ops.map(lambda event: getattr(event, "change", None))))
+        events = Seen(network_changes(receiver))
         numbers = count()
         wait_until(lambda: run(sender.broadcast(f"{next(numbers)}")) or heard.values)  # what came before is not missed
         for again in ("again", "once more"):
@@ -292,7 +294,7 @@ def test_a_receiver_that_stopped_delays_nobody_and_counts_what_it_lost(router: Z
         "with ipc.open_channel(int(sys.argv[1]), echo=False) as channel:\n"
         "    channel.messages.subscribe(hear)\n"
         "    print('ready', flush=True)\n"
-        "    end.wait(60)\n"
+        "    end.wait()\n"
         "    print(heard + channel.statistics.lost, channel.statistics.lost, flush=True)\n"
     )
     others = [process(code, router.url, port) for _ in range(3)]
@@ -313,15 +315,13 @@ def test_a_receiver_that_stopped_delays_nobody_and_counts_what_it_lost(router: Z
                 heard.wait_for_count(number + 1)
         stopped.send_signal(signal.SIGCONT)
         run(channel.broadcast("end"))
-        for other in others[1:]:
-            assert finish(other) == "1501 0\n"
 
-        def told() -> bool:  # "end" may be among what it lost
+        def told() -> bool:  # "end" may be among what one lost
             run(channel.broadcast("end"))
-            return stopped.poll() is not None
+            return all(other.poll() is not None for other in others)
 
         wait_until(told)
-        heard_and_lost, lost = map(int, finish(stopped).split())
-        print(f"slowest send {slowest * 1000:.0f} ms, the stopped one lost {lost}")
-        assert heard_and_lost >= 1501
-        assert lost > 0
+        found = [tuple(map(int, finish(other).split())) for other in others]
+        print(f"slowest send {slowest * 1000:.0f} ms, the stopped one lost {found[0][1]}, others {found[1:]}")
+        assert min(heard_and_lost for heard_and_lost, _ in found) >= 1501
+        assert found[0][1] > max(lost for _, lost in found[1:])  # which may be behind now and then

@@ -24,7 +24,7 @@ def test_calls_that_name_no_port_and_group_take_those_of_the_environment(
     with ipc.open_channel() as channel:
         assert (channel.group.port, channel.group.address) == (port, "239.1.2.3")
         ipc.run(ipc.broadcast("by the environment"))
-        assert ipc.run(channel.wait_for_message(timeout=10)).text == "by the environment"
+        assert ipc.run(channel.wait_for_message(timeout=60)).text == "by the environment"
     with VirtualNetwork(VirtualClock()).open_channel() as virtual:
         assert (virtual.group.port, virtual.group.address) == (port, "239.1.2.3")
     assert f"239.1.2.3:{port}" in repr(ipc.messages())

@@ -1,4 +1,4 @@
-"""``doctor``: finds out why multicast does not work, and prints what mends it.
+"""``doctor``: finds out why multicast does not work, and prints what fixes it.
 
 Each check is a function of its own that looks at a :class:`.check_context.Examination` and yields
 :class:`.finding.Finding` records; :func:`examine` runs them all.
@@ -31,8 +31,8 @@ from .delivery_check import check_delivery, check_loopback
 from .environment_checks import check_fast_path, check_surroundings
 from .finding import Finding, Severity, note, warning
 from .finding_printer import Printer
+from .fixes import list_interfaces
 from .interface_checks import check_interface, check_reverse_path, check_route, check_ttl
-from .mends import list_interfaces
 from .peer_exchange import Exchange, Silence
 from .peer_findings import findings_of
 from .port_checks import check_port, check_receive_buffer
@@ -51,7 +51,7 @@ _SILENCES = 1_000
 
 def configure(parser: ArgumentParser) -> None:
     parser.description = (
-        "Find out why multicast does not work, and print what mends it. Without an interface it looks at everything "
+        "Find out why multicast does not work, and print what fixes it. Without an interface it looks at everything "
         "and sends on loopback alone; with --interface or --all-interfaces it joins and sends there, too. Exit code 1 "
         "if something is at fault."
     )

@@ -64,7 +64,7 @@ class Examination(NamedTuple):
 
     @property
     def platform(self) -> Platform:
-        """Whose commands mend."""
+        """Whose commands fix it."""
         return self.system.platform
 
     @property

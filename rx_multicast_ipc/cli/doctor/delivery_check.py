@@ -12,10 +12,10 @@ from ...blocking_run import run
 from ...channel import Channel
 from ...errors import CannotOpen, MessageTimeout, MulticastError, NoRoute, PortInUse, SendFailed
 from ...group import LOOPBACK, Group
-from . import mends
+from . import firewalls, fixes
 from .check_context import Examination
 from .finding import Finding, fault, ok
-from .mends import Mends
+from .fixes import Fixes
 from .system_facts import Interface
 
 _PATIENCE: Final = 1.0
@@ -31,7 +31,7 @@ def check_loopback(examination: Examination) -> Iterator[Finding]:
             loopback.name,
             f"the loopback interface {loopback.name} is down",
             "programs on this machine cannot talk to each other",
-            *mends.switch_on(examination.platform, loopback.name),
+            *fixes.switch_on(examination.platform, loopback.name),
         )
         return
     if ":" in examination.address:
@@ -56,7 +56,7 @@ def _deliver(group: Group, subject: str, examination: Examination) -> Iterator[F
             subject,
             f"a message to {group} was sent, and did not come back within {_PATIENCE:g} s",
             "most likely a firewall drops what comes in",
-            *mends.let_in(examination.platform, group),
+            *firewalls.let_in(examination.platform, group),
         )
     except SendFailed as error:
         yield _refused(examination, group, subject, error)
@@ -91,12 +91,12 @@ def send_and_hear(group: Group, examination: Examination) -> tuple[float, dict[s
 
 
 def _refused(examination: Examination, group: Group, subject: str, error: SendFailed) -> Finding:
-    cause = error.__cause__
-    number = cause.errno if isinstance(cause, OSError) else None
-    if number in (errno.EPERM, errno.EACCES):
+    if firewalls.drops_what_goes_out(error):
         means = "a firewall on this machine drops what goes out"
-        return fault("firewall", subject, str(error), means, *mends.let_out(examination.platform, group))
-    if number == errno.EHOSTUNREACH and examination.platform == "darwin":
+        return fault("firewall", subject, str(error), means, *firewalls.let_out(examination.platform, group))
+    cause = error.__cause__
+    unreachable = isinstance(cause, OSError) and cause.errno == errno.EHOSTUNREACH
+    if unreachable and examination.platform == "darwin":
         return fault(
             "local-network",
             subject,
@@ -104,12 +104,12 @@ def _refused(examination: Examination, group: Group, subject: str, error: SendFa
             "this program may not use the local network",
             "System Settings > Privacy & Security > Local Network: allow the terminal, or the program that starts this",
         )
-    show = mends.show_interface(examination.platform, subject) if subject != LOOPBACK else ()
+    show = fixes.show_interface(examination.platform, subject) if subject != LOOPBACK else ()
     return fault("cannot-send", subject, str(error), "nothing can be sent there", *show)
 
 
-def _advice(examination: Examination, error: MulticastError, subject: str) -> Mends:
+def _advice(examination: Examination, error: MulticastError, subject: str) -> Fixes:
     cause = error.__cause__
     if isinstance(cause, OSError) and cause.errno == errno.ENOBUFS:
-        return mends.more_memberships(examination.platform)
-    return mends.show_interface(examination.platform, subject) if subject != LOOPBACK else ()
+        return fixes.more_memberships(examination.platform)
+    return fixes.show_interface(examination.platform, subject) if subject != LOOPBACK else ()

@@ -9,7 +9,7 @@ from ...transport.udp import kernel_features
 from ...validation.environment import INTERFACE as INTERFACE_VARIABLE
 from ...validation.numeric_address import Ip
 from ...validation.secrets_in_urls import masked
-from . import mends
+from . import fixes
 from .check_context import Examination
 from .finding import Finding, note, ok, warning
 
@@ -56,7 +56,7 @@ def check_fast_path(examination: Examination) -> Iterator[Finding]:
     except OSError as error:
         yield warning(
             *("fast-path", "kernel", f"it cannot be tried: {error}", "no channel can be opened"),
-            *mends.more_descriptors(examination.platform),
+            *fixes.more_descriptors(examination.platform),
         )
         return
     if features.missing and examination.platform == "linux":

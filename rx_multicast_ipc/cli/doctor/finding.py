@@ -1,4 +1,4 @@
-"""What the doctor found: what was seen, what it means, and what mends it."""
+"""What the doctor found: what was seen, what it means, and what fixes it."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ class Finding(msgspec.Struct, frozen=True):
         subject: what was looked at: an interface, the port, a peer.
         seen: what was seen.
         means: what follows from it; ``""`` if nothing does.
-        mend: commands or steps that mend it, the likeliest first.
+        fix: commands or steps that fix it, the likeliest first.
         figures: what was counted, if anything.
     """
 
@@ -41,7 +41,7 @@ class Finding(msgspec.Struct, frozen=True):
     subject: str
     seen: str
     means: str = ""
-    mend: tuple[str, ...] = ()
+    fix: tuple[str, ...] = ()
     figures: dict[str, int] = {}
 
 
@@ -49,13 +49,13 @@ def ok(name: str, subject: str, seen: str, means: str = "") -> Finding:
     return Finding(name, Severity.OK, subject, seen, means)
 
 
-def note(name: str, subject: str, seen: str, means: str, *mend: str) -> Finding:
-    return Finding(name, Severity.NOTE, subject, seen, means, mend)
+def note(name: str, subject: str, seen: str, means: str, *fix: str) -> Finding:
+    return Finding(name, Severity.NOTE, subject, seen, means, fix)
 
 
-def warning(name: str, subject: str, seen: str, means: str, *mend: str) -> Finding:
-    return Finding(name, Severity.WARNING, subject, seen, means, mend)
+def warning(name: str, subject: str, seen: str, means: str, *fix: str) -> Finding:
+    return Finding(name, Severity.WARNING, subject, seen, means, fix)
 
 
-def fault(name: str, subject: str, seen: str, means: str, *mend: str) -> Finding:
-    return Finding(name, Severity.FAULT, subject, seen, means, mend)
+def fault(name: str, subject: str, seen: str, means: str, *fix: str) -> Finding:
+    return Finding(name, Severity.FAULT, subject, seen, means, fix)

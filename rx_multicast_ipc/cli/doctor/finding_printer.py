@@ -9,7 +9,7 @@ from typing import Final
 
 import msgspec
 
-from ..output import Output, is_terminal
+from ..output import Output, takes_colours
 from .finding import Finding, Severity
 
 _MARKS: Final = {
@@ -42,7 +42,7 @@ class Printer:
             self._output.records([msgspec.to_builtins(finding)])
         else:
             word, colour = _MARKS[finding.severity]
-            mark = f"\x1b[{colour}m{word:>7}\x1b[0m" if is_terminal() else f"{word:>7}"
+            mark = f"\x1b[{colour}m{word:>7}\x1b[0m" if takes_colours() else f"{word:>7}"
             self._output.lines(_lines(finding), mark)
 
     def end(self) -> None:
@@ -68,5 +68,5 @@ def _lines(finding: Finding) -> Iterator[str]:
         yield from textwrap.wrap(
             f"means: {finding.means}", _WIDTH, initial_indent=_INDENT, subsequent_indent=f"{_INDENT}       "
         )
-    for step in finding.mend:  # unbroken, to be copied
-        yield f"{_INDENT}mend:  {step}"
+    for step in finding.fix:  # unbroken, to be copied
+        yield f"{_INDENT}fix:   {step}"

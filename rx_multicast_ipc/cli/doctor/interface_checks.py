@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import msgspec
 
 from ...group import DEFAULT_INTERFACE
-from . import mends
+from . import fixes
 from .check_context import Examination
 from .finding import Finding, Severity, fault, note, ok, warning
 from .system_facts import Interface
@@ -38,7 +38,7 @@ def _check(examination: Examination, interface: Interface) -> Iterator[Finding]:
             name,
             f"{name} is switched off" + (", or not connected" if interface.running is None else ""),
             "nothing is sent or heard there",
-            *mends.switch_on(platform, name),
+            *fixes.switch_on(platform, name),
         )
     elif interface.running is False:
         yield fault(
@@ -46,7 +46,7 @@ def _check(examination: Examination, interface: Interface) -> Iterator[Finding]:
             name,
             f"{name} is switched on and has no carrier",
             "no cable, no switch at its other end, or no wireless network",
-            *mends.connect(platform, name),
+            *fixes.connect(platform, name),
         )
     elif interface.multicast is False and not interface.loopback:
         yield fault(
@@ -54,7 +54,7 @@ def _check(examination: Examination, interface: Interface) -> Iterator[Finding]:
             name,
             f"{name} is not flagged MULTICAST",
             "the system takes it for unable to, and sends no multicast there",
-            *mends.let_multicast(platform, name),
+            *fixes.let_multicast(platform, name),
         )
     elif interface.addresses is None:
         yield ok("interface", name, f"{name} is there; its state and addresses are not known here")
@@ -64,7 +64,7 @@ def _check(examination: Examination, interface: Interface) -> Iterator[Finding]:
             name,
             f"{name} has no {family} address",
             "what is sent there has no sender, and no answer finds back",
-            *mends.give_address(platform, name, family),
+            *fixes.give_address(platform, name, family),
         )
     else:
         yield ok("interface", name, f"{name} is up, can multicast, and has {', '.join(interface.addresses)}")
@@ -86,7 +86,7 @@ def check_route(examination: Examination) -> Iterator[Finding]:
             DEFAULT_INTERFACE,
             f"no route leads to {group}",
             'programs that name no interface (interface="default", the npm package) cannot join or send',
-            *mends.route(platform, example, group),
+            *fixes.route(platform, example, group),
         )
     elif there.tunnel:
         say = warning if names or examination.uses_default else note
@@ -95,7 +95,7 @@ def check_route(examination: Examination) -> Iterator[Finding]:
             there.name,
             f"the route to {group} leads into {there.name}, which looks like a VPN",
             "multicast that names no interface goes to the VPN, which as a rule drops it, and not to the local network",
-            *mends.avoid_vpn(platform, group),
+            *fixes.avoid_vpn(platform, group),
         )
     elif names and there.name not in names:
         yield note(
@@ -103,7 +103,7 @@ def check_route(examination: Examination) -> Iterator[Finding]:
             DEFAULT_INTERFACE,
             f"the route to {group} leads to {there.name}, not to {' or '.join(names)}",
             'programs that name no interface (interface="default", the npm package) are on another network',
-            *mends.route(platform, example, group),
+            *fixes.route(platform, example, group),
         )
     else:
         yield ok("route", DEFAULT_INTERFACE, f"the route to {group} leads to {there.name}")

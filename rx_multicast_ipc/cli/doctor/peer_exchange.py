@@ -1,12 +1,8 @@
 """Two or more machines find each other in a group, and count what they hear of each other.
 
 Everybody pings the group (see :mod:`..ping_protocol`) and answers pings, so a listener that only answers counts, too.
-Who hears another's pings, or its reports, tells it directly what was heard, as JSON::
-
-    {"rx-multicast-ipc":"report","id":"0a1b2c3d","of":"9f86d081","first":1,"last":50,"heard":49,"sent":51}
-
-``heard`` of the pings ``first`` to ``last`` of the asker ``of`` arrived; ``sent`` is how many the teller sent itself.
-So each side learns of both directions, even if one of them is dead, as long as unicast is alive.
+Who hears another's pings, or its reports, tells it directly what was heard (see :mod:`.peer_report`). So each side
+learns of both directions, even if one of them is dead, as long as unicast is alive.
 
 Any of it may come from a forged address, whose owner must not be flooded: a peer is told something only for a sign of
 it, a few times for each; it is asked directly only if it has proved that it hears what is sent to it; and all of it is
@@ -20,7 +16,6 @@ from collections.abc import Callable
 from typing import Final, NamedTuple
 from uuid import uuid4
 
-import msgspec
 from reactivex.abc import DisposableBase
 from reactivex.disposable import CompositeDisposable
 
@@ -29,44 +24,22 @@ from ...channel_scheduler import clock_of
 from ...group import Group
 from ...message import Address, Message
 from ...strangers.bounded_map import BoundedMap
-from ...strangers.decoding import decode_or_none
 from ...strangers.rate_limit import AnswerLimit
-from ..ping_protocol import Count, Identity, Ping, answer_pings, decode_ping, decode_pong, encode_ping
+from ..ping_protocol import Ping, answer_pings, decode_ping, decode_pong, encode_ping
+from .peer import Peer, Way
+from .peer_report import Report, decode_report
 
-_REPORT: Final = b'{"rx-multicast-ipc":"report",'
 _DIRECT: Final = "-direct"
 """Put behind the id of pings to one address, which tell whether it lives, and nothing of the group."""
 
 PATIENCE: Final = 8
 """Intervals without a sign until a way counts as silent: more than bad luck, even where a third is lost."""
 
-
 _PEERS: Final = 200
 """Peers that are told apart; beyond it, who has been silent longest is forgotten."""
 
-_REMEMBERED: Final = 10_000
-"""Numbers of one peer that are kept to tell a duplicate from a new one."""
-
 _TIMES: Final = 2
 """Reports that one sign of a peer is worth: more than one, for they may be lost."""
-
-
-class Report(msgspec.Struct, frozen=True):
-    """How many of another end's pings one end heard. See the module."""
-
-    id: Identity
-    of: Identity
-    first: Count
-    last: Count
-    heard: Count
-    sent: Count
-
-    def __post_init__(self) -> None:
-        if self.heard > (self.last - self.first + 1 if self.last else 0):
-            raise ValueError("more was heard than there was")
-
-
-_decode_report: Final = msgspec.json.Decoder(Report).decode
 
 
 class Silence(NamedTuple):
@@ -85,86 +58,6 @@ class Silence(NamedTuple):
     again: bool
     after: float
     alive: bool
-
-
-class Numbers:
-    """Which numbers came, each counted once.
-
-    Attributes:
-        first, last: the lowest and the highest; 0 if none came.
-        count: how many.
-    """
-
-    def __init__(self) -> None:
-        self.first = self.last = self.count = 0
-        self._latest: BoundedMap[int, None] = BoundedMap(_REMEMBERED)
-
-    def add(self, number: int) -> None:
-        if number not in self._latest:
-            self.first = min(self.first or number, number)
-            self.last = max(self.last, number)
-            self.count = min(self.count + 1, self.span)
-        self._latest.use(number, lambda _: None)
-
-    @property
-    def span(self) -> int:
-        """How many there are from the first to the last."""
-        return self.last - self.first + 1 if self.last else 0
-
-
-class Way:
-    """One direction between this machine and a peer.
-
-    Attributes:
-        last_sign: when it was last seen to work, in seconds since the exchange began; None if it never was.
-        silent_since: the last sign before the silence that lasts.
-        noticed_at: when that was noticed.
-        told: whether it was told.
-    """
-
-    def __init__(self) -> None:
-        self.last_sign: float | None = None
-        self.silent_since: float | None = None
-        self.noticed_at = 0.0
-        self.told = False
-
-    def sign(self, now: float) -> None:
-        self.last_sign = now
-
-
-class Peer:
-    """Another machine's end of the group, as it is known here.
-
-    Attributes:
-        address: where its datagrams come from.
-        heard: which of its pings to the group were heard.
-        report: the latest that it told, if it tells.
-        answered: which of our pings to the group it answered.
-        there, here: the ways to it and from it.
-        alive_at: when it last answered directly or told anything; None if it never did.
-        owed: reports that it is still to be sent, for its latest sign.
-    """
-
-    def __init__(self, address: Address) -> None:
-        self.address = address
-        self.id = ""
-        self.heard = Numbers()
-        self.report: Report | None = None
-        self.answered = Numbers()
-        self.there, self.here = Way(), Way()
-        self.alive_at: float | None = None
-        self.owed = 0
-
-    @property
-    def proved(self) -> bool:
-        """Whether it ever heard what was sent to it; else its address may be forged."""
-        return self.alive_at is not None
-
-    def report_of_it(self, own_id: str, sent: int) -> bytes:
-        """What was heard of it, as a datagram to it."""
-        heard = self.heard
-        report = Report(own_id, self.id, heard.first, heard.last, heard.count, sent)
-        return _REPORT + msgspec.json.encode(report)[1:]
 
 
 class Exchange:
@@ -250,10 +143,10 @@ class Exchange:
         pong = decode_pong(data)
         if pong is not None:
             self._take_pong(message, pong, now)
-        elif data.startswith(_REPORT):
-            report = decode_or_none(_decode_report, data)
-            if report is not None and report.of in (self.id, ""):
-                self._take_report(message, report, now)
+            return
+        report = decode_report(data)
+        if report is not None and report.of in (self.id, ""):
+            self._take_report(message, report, now)
 
     def _take_ping(self, message: Message, ping: Ping, now: float) -> None:
         peer = self._peer(message)

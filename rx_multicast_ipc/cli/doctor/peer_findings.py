@@ -6,20 +6,21 @@ from collections.abc import Collection, Iterator
 from typing import Final
 
 from ..output import host_port
-from . import mends
+from . import firewalls
 from .finding import Finding, Severity, fault, note, ok, warning
-from .peer_exchange import PATIENCE, Exchange, Peer, Silence
+from .peer import Peer
+from .peer_exchange import PATIENCE, Exchange, Silence
 
 _SNOOPING: Final = (
     "a switch on the way forgot who listens: one that snoops (IGMP) drops a group after about 260 s if nobody asks for "
     "reports, because there is no querier"
 )
-_MEND_SNOOPING: Final = (
+_FIX_SNOOPING: Final = (
     "turn on an IGMP querier, in the switch or the router (one in each network)",
     "on a Linux bridge: sudo ip link set dev br0 type bridge mcast_querier 1",
     "or turn off IGMP snooping in the switch (on a Linux bridge: mcast_snooping 0)",
 )
-_MEND_ONE_WAY: Final = (
+_FIX_ONE_WAY: Final = (
     "look at the receiving machine's firewall: rx-multicast-ipc doctor --interface NAME there",
     "turn on an IGMP querier in the switch, or turn off its IGMP snooping",
 )
@@ -61,7 +62,7 @@ def _of_silence(silence: Silence) -> Finding:
         name,
         f"the group {way} fell silent {silence.after:.1f} s after the start, though it answers directly",
         _SNOOPING,
-        *_MEND_SNOOPING,
+        *_FIX_SNOOPING,
     )
 
 
@@ -84,8 +85,8 @@ def _of_ways(exchange: Exchange, peer: Peer, name: str, subject: str, *, silent:
             "alone: nothing arrives from here to there, or no replies arrive here",
             "a firewall drops them, here or there; one that admits the group's port alone drops replies, which go to a "
             "port that the system chooses",
-            *mends.let_replies_in(peer.address[0]),
-            *_MEND_ONE_WAY,
+            *firewalls.let_replies_in(peer.address[0]),
+            *_FIX_ONE_WAY,
         )
         return
     # The last ones may be on their way.
@@ -110,7 +111,7 @@ def _of_way(heard: int, sent: int, way: str, name: str) -> Iterator[Finding]:
             f"nothing arrives {way}, of {sent} messages; the other direction tells of it",
             "multicast passes in one direction only: a firewall at the receiver drops it, or a switch does not know "
             "that it listens",
-            *_MEND_ONE_WAY,
+            *_FIX_ONE_WAY,
         )
     elif heard < sent:
         yield warning(

@@ -9,7 +9,7 @@ from collections.abc import Iterator, Sequence
 from typing import Final
 
 from ...transport.udp import socket_options, socket_plans
-from . import mends
+from . import fixes
 from .check_context import Examination
 from .finding import Finding, fault, note, ok, warning
 from .system_facts import Holder
@@ -79,14 +79,14 @@ def check_receive_buffer(examination: Examination) -> Iterator[Finding]:
         limit = system.granted_receive_buffer(asked)
     if limit is None:
         return
-    subject = mends.BUFFER_LIMIT[system.platform]
+    subject = fixes.BUFFER_LIMIT[system.platform]
     if limit < asked:
         exempt = "; this process is root's, and exempt" if system.platform == "linux" and _is_root() else ""
         yield warning(
             *("receive-buffer", subject),
             f"programs may have {limit} bytes of receive buffer, and {asked} are asked for{exempt}",
             "bursts that do not fit are dropped, and lost",
-            *mends.raise_buffer_limit(system.platform, asked),
+            *fixes.raise_buffer_limit(system.platform, asked),
         )
     else:
         yield ok("receive-buffer", subject, f"{asked} bytes of receive buffer are allowed, up to {limit}")
@@ -101,7 +101,7 @@ def _held(examination: Examination, holders: Sequence[Holder]) -> Finding:
     else:
         seen = f"{_names(holders)} holds port {port} alone (without SO_REUSEADDR)"
     means = "nothing else on this machine can hear a group on this port"
-    return fault("port-held", f"port {port}", seen, means, *mends.free_port(platform, port))
+    return fault("port-held", f"port {port}", seen, means, *fixes.free_port(platform, port))
 
 
 def _is_held(examination: Examination, options: Sequence[socket_plans.Option] = ()) -> bool:

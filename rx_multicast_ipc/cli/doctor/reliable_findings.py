@@ -51,8 +51,8 @@ class ReliableTraffic:
         seen = f"{statistics.repaired:,} packets were repaired, and {statistics.gaps:,} gaps remained"
         if statistics.gaps:
             means = "more was lost than could be repaired: a receiver was too slow, or the way was cut for too long"
-            mend = ("raise keep= and patience= of ipc.Reliable on the sender",)
-            yield Finding("reliable-gaps", Severity.WARNING, subject, seen, means, mend, counted)
+            fix = ("raise keep= and patience= of ipc.Reliable on the sender",)
+            yield Finding("reliable-gaps", Severity.WARNING, subject, seen, means, fix, counted)
         else:
             yield Finding("reliable", Severity.OK, subject, seen, figures=counted)
         if statistics.foreign:

@@ -75,7 +75,10 @@ class ValueKeeper:
         self._timer = NextTimer(self._scheduler, self._go_on)
         self._over = False
         self.held: StateSource[Message] = StateSource(refusal, transport.call, f"latest value {name}")
-        transport.call(self._go_on)
+
+    def begin(self) -> None:
+        """Begin to ask for the value; from any thread, more than once."""
+        self._transport.call(self._go_on)
 
     def set(self, value: bytes) -> Observable[None]:
         """See :meth:`.value.LatestValue.set`."""

@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable
-from typing import Any, Final, Generic, NamedTuple, TypeVar
+from typing import TYPE_CHECKING, Any, Final, Generic, NamedTuple, TypeVar
 
 from reactivex import Observable
 from reactivex.abc import DisposableBase, ObserverBase, SchedulerBase
 
-from ...errors import DecodeFailed, InvalidPayload
+from ...errors import InvalidOption, InvalidPayload
 from ...message import Message
 from ...payload_codecs import Codec, Format, PayloadFormat
 from ...receiving.async_iteration import HotObservable
+from ...strangers.printable_text import shown
 from ...subscribing.decode_errors import OnDecodeError, decode_error_handler
 from ...topics.value_codec import ValueCodec
 from ...validation.payload import as_payload
@@ -91,6 +92,14 @@ class LatestValue(HotObservable[_T], Generic[_T]):
         """
         return self._port.set(self._codec.encode(value))
 
+    if not TYPE_CHECKING:  # it has the types of every Observable's
+
+        def publish(self, *mapper: Any) -> Any:
+            """Reactivex's operator, which takes whatever it is given for a function."""
+            if mapper and not callable(mapper[0]):
+                raise InvalidOption(f"a latest value is not published, but set: .set({shown(mapper[0])})")
+            return super().publish(*mapper)
+
     def __repr__(self) -> str:
         return f"<LatestValue {self._name}>"
 
@@ -99,10 +108,8 @@ class LatestValue(HotObservable[_T], Generic[_T]):
             try:
                 value = self._codec.decode(held.data)
             except Exception as error:
-                failure = DecodeFailed(held, error)
-                failure.__cause__ = error
                 try:
-                    self._handle(failure)
+                    self._handle(held, error)
                 except Exception as raised:
                     observer.on_error(raised)
             else:

@@ -121,13 +121,13 @@ class MemberWatch:
             _log.warning(
                 "more than %d members in %s: the others are left out", MOST_MEMBERS, self._packets.transport.group
             )
-        changes, roster.changes = roster.changes, []
-        if not changes:
+        if not roster.changes:
             return
         self.members.put(roster.members)
         at = self._wall()
-        for member, what in changes:
-            if what == CAME:
-                self._packets.tell(Joined(member, at))
-            elif what != MOVED:
-                self._packets.tell(Left(member, GOODBYE if what == GOODBYE else SILENT, at))
+        while roster.changes:
+            member, what = roster.changes[0]
+            event = Joined(member, at) if what == CAME else Left(member, GOODBYE if what == GOODBYE else SILENT, at)
+            del roster.changes[0]  # no call between this and the telling
+            if what != MOVED:
+                self._packets.tell(event)

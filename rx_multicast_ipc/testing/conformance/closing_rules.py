@@ -12,9 +12,9 @@ from ...errors import CannotOpen, ChannelClosed, InvalidInterface
 from ...message import Message
 from ...transport import Hears
 from .broken_promise import expect, raises
-from .process_rules import send_until_accepted
+from .process_rules import send_until_accepted, send_until_heard
 from .rule import rule
-from .transport_rig import End, Rig
+from .transport_rig import PATIENCE, End, Rig
 
 
 @rule
@@ -128,7 +128,7 @@ def close_waits_for_the_delivery_under_way(rig: Rig) -> None:
     def deliver_slowly(_: Message) -> None:
         delivering.set()
         if threading.get_ident() != main:
-            release.wait(5.0)
+            release.wait(PATIENCE)
             order.append("delivered")
 
     def close() -> None:
@@ -218,10 +218,8 @@ def a_change_of_the_network_is_told_and_heals(rig: Rig) -> None:
     rig.disturb(end.transport)
     rig.until("it is told", lambda: end.changes)
     expect("closed, ended", (end.transport.closed, bool(end.ends)), (False, False))
-    send_until_accepted(rig, end.transport, b"back")
-    rig.until("the end is heard again", lambda: b"back" in other.payloads)
-    send_until_accepted(rig, other.transport, b"after")
-    rig.until("the end hears again", lambda: b"after" in end.payloads)
+    send_until_heard(rig, end, b"back", other)
+    send_until_heard(rig, other, b"after", end)
     expect("how many threads called", len(end.threads), 1)
     end.transport.close()
     told = len(end.log)

@@ -44,7 +44,7 @@ def a_direct_datagram_reaches_one_end(rig: Rig) -> None:
 def other_groups_and_ports_are_not_heard(rig: Rig) -> None:
     """An end hears its own group on its own port, and nothing of another group or port."""
     one, other = rig.start(), rig.start(group=_other_address(rig.group))
-    third = rig.start(group=msgspec.structs.replace(rig.group, port=free_port()))
+    third = rig.start(group=msgspec.structs.replace(rig.group, port=free_port(other_than=rig.group.port)))
     for end in (other, third, one):
         end.transport.send(b"%d" % end.transport.group.port)
     rig.hear(1, one, other, third)

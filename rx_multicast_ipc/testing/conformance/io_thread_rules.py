@@ -162,9 +162,13 @@ def timers_run_in_the_order_of_their_times(rig: Rig) -> None:
 def a_disposed_timer_does_not_run(rig: Rig) -> None:
     """A timer that was disposed of before it was due does not run."""
     ran: list[str] = []
-    scheduler = rig.start().transport.scheduler
-    scheduler.schedule_relative(0.02, lambda _scheduler, _state: ran.append("disposed")).dispose()
-    scheduler.schedule_relative(0.03, lambda _scheduler, _state: ran.append("later"))
+    transport = rig.start().transport
+
+    def set_both() -> None:  # where none can run meanwhile, however long it takes
+        transport.scheduler.schedule_relative(0.02, lambda _scheduler, _state: ran.append("disposed")).dispose()
+        transport.scheduler.schedule_relative(0.03, lambda _scheduler, _state: ran.append("later"))
+
+    transport.call(set_both)
     rig.until("the later one runs", lambda: "later" in ran)
     expect("what ran", ran, ["later"])
 

@@ -6,8 +6,10 @@ import socket
 import threading
 import time
 from collections.abc import Callable, Iterable, Iterator
+from contextlib import suppress
 from functools import partial
 from itertools import repeat
+from random import SystemRandom
 from unittest import SkipTest
 
 from ...channel_events import ChannelEvent
@@ -27,6 +29,10 @@ _wait_a_little = partial(time.sleep, 0.002)
 
 _TURNS = 4000
 """The same where time is virtual: how often it is passed."""
+
+_NAMED = range(10_000, 32_000)
+"""Ports below those that systems give to sockets which name none (from 32768 or 49152 on). Such a one could get the
+port between the look and its use, and on Windows would not share it with a group's."""
 
 
 class Rig:
@@ -91,20 +97,20 @@ class Rig:
         """Start an end that was opened before."""
         return End(transport)
 
-    def until(self, what: str, condition: Callable[[], object]) -> None:
+    def until(self, what: str, condition: Callable[[], object], patience: float = PATIENCE) -> None:
         """Let time pass until ``condition`` holds; raises ``BrokenPromise``, saying ``what``, if it never does."""
-        for pass_time in self._moments():
+        for pass_time in self._moments(patience):
             if condition():
                 return
             pass_time()
         raise BrokenPromise(f"this never happened: {what}")
 
-    def _moments(self) -> Iterator[Callable[[], object]]:
+    def _moments(self, patience: float) -> Iterator[Callable[[], object]]:
         """What lets a little time pass, for as long as may be waited."""
         if self._pass_time is not None:
             yield from repeat(self._pass_time, _TURNS)
             return
-        end = time.monotonic() + PATIENCE
+        end = time.monotonic() + patience
         while time.monotonic() < end:
             yield _wait_a_little
 
@@ -236,8 +242,11 @@ class End:
         self.ends.append(fault)
 
 
-def free_port() -> int:
-    """A UDP port that nobody uses."""
-    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
+def free_port(*, other_than: int = 0) -> int:
+    """A UDP port that nobody uses, nor will without naming it."""
+    for port in SystemRandom().sample(_NAMED, 100):  # tests may seed the usual one
+        with suppress(OSError), socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
+            probe.bind(("", port))
+            if port != other_than:
+                return port
+    raise OSError("no UDP port was found that nobody uses")

@@ -12,6 +12,7 @@ from ...errors import ChannelClosed
 from ...group import Group
 from ...option_values.engines import Engine
 from ..base import Hears
+from ..turns import Turns
 from .transport import EngineTransport
 
 
@@ -26,7 +27,7 @@ _C = TypeVar("_C", bound=Closable)
 _E = TypeVar("_E", bound=EngineTransport)
 
 _lock = threading.RLock()  # a signal handler may open while its thread does
-_opening: dict[Engine, threading.RLock] = {}
+_turns = Turns()
 _connections: dict[Engine, Any] = {}
 
 
@@ -54,12 +55,7 @@ def open_end(
 
 def connected(engine: Engine, connect: Callable[[], _C]) -> _C:
     """This process's connection to ``engine``, which ``connect`` makes where there is none."""
-    with _lock:
-        found = _connections.get(engine)
-        if found is not None and not found.closed:
-            return found
-        turn = _opening.setdefault(engine, threading.RLock())
-    with turn:  # one connects, and the others wait for it
+    with _turns.of(engine):  # one connects, and the others wait for it
         found = _connections.get(engine)
         if found is not None and not found.closed:
             return found
@@ -67,16 +63,14 @@ def connected(engine: Engine, connect: Callable[[], _C]) -> _C:
         with _lock:
             for other in [other for other, found in _connections.items() if found.closed]:
                 del _connections[other]
-                _opening.pop(other, None)
             _connections[engine] = connection
         return connection
 
 
 def _forget_all() -> None:
     """Start afresh in a forked child: the connections are the parent's, and the lock may have been held."""
-    global _lock
-    _lock = threading.RLock()
-    _opening.clear()
+    global _lock, _turns
+    _lock, _turns = threading.RLock(), Turns()
     _connections.clear()
 
 

@@ -105,6 +105,10 @@ class NumberedSends(Generic[E_contra]):
         A message that was refused takes no number.
         """
         if self.is_in_use_here:
+            if publish is not None:
+                raise WouldBlock(
+                    "a signal handler interrupted a send of this channel; it goes on as soon as that has ended"
+                )
             self._post(partial(self.send, payloads, destination))
             return
         limit = self._connection.payload_limit
@@ -112,47 +116,57 @@ class NumberedSends(Generic[E_contra]):
         fitting = len(payloads)
         if fitting and max(sizes) > limit:
             fitting = next(place for place, size in enumerate(sizes) if size > limit)
-        with self.lock:
-            if self.closed:
-                raise ChannelClosed
-            sent = fitting  # also if a signal interrupts it: a number is never given twice
-            fitting_ones = payloads if fitting == len(payloads) else payloads[:fitting]
-            first = self.next if destination is None else self._next_direct.use(destination, lambda _: FIRST)
-            runs: Sequence[Run] = ()
-            if destination is None and self._topics is not None:
-                runs = self._topics.runs(fitting_ones, first)
-            try:
-                if fitting:
-                    (publish or self._connection.publish)(self._end, fitting_ones, first, destination, runs)
-            except ChannelClosed:
-                sent = 0
-                raise
-            except SendFailed as error:
-                sent = error.sent
-                self.refused += not isinstance(error, WouldBlock)
-                raise
-            finally:
-                if sent:
-                    note_sent(runs, first, sent)
+        try:
+            with self.lock:
+                if self.closed:
+                    raise ChannelClosed
+                fitting_ones = payloads if fitting == len(payloads) else payloads[:fitting]
+                first = self.next if destination is None else self._next_direct.use(destination, lambda _: FIRST)
+                runs: Sequence[Run] = ()
+                if destination is None and self._topics is not None:
+                    runs = self._topics.runs(fitting_ones, first)
+                own = self._own if destination is None else None
+                lasts = [(run.topic, run.topic.last) for run in runs if run.topic is not None]
+                sent, is_put = 0, False
+                try:
+                    # First, and taken back if it is refused: a signal handler may raise, and no number is given twice.
+                    note_sent(runs, first, fitting)
+                    if own is not None and fitting:
+                        own.put(fitting_ones, sum(sizes[:fitting]), self._sender)
+                    is_put = True
+                    sent = fitting
+                    if fitting:
+                        (publish or self._connection.publish)(self._end, fitting_ones, first, destination, runs)
+                except SendFailed as error:
+                    sent = error.sent
+                    self.refused += not isinstance(error, WouldBlock)
+                    raise
+                except ChannelClosed:
+                    sent = 0
+                    raise
+                finally:
+                    if destination is None:
+                        self.next = first + sent
+                    else:
+                        self._next_direct[destination] = first + sent
+                    self.sent += sent
+                    if sent < fitting:
+                        for topic, last in lasts:
+                            topic.last = last
+                        note_sent(runs, first, sent)
+                        if own is not None:
+                            own.put_back(fitting_ones, was_put=is_put)
+                            if sent:
+                                own.put(fitting_ones[:sent], sum(sizes[:sent]), self._sender)
                     self.sent_bytes += sum(sizes if sent == len(sizes) else sizes[:sent])
-                    self._note_sent(fitting_ones if sent == fitting else fitting_ones[:sent], first, destination)
-            if fitting < len(payloads):
-                self.refused += 1
-                raise self._too_large(sizes[fitting], limit, fitting) from OSError(
-                    errno.EMSGSIZE, os.strerror(errno.EMSGSIZE)
-                )
-        if self._own is not None and destination is None:
-            self._hear_own()
-
-    def _note_sent(self, payloads: Sequence[bytes], first: int, destination: Address | None) -> None:
-        """Count what went out, and put it where this end hears itself; with the lock held."""
-        self.sent += len(payloads)
-        if destination is not None:
-            self._next_direct[destination] = first + len(payloads)
-            return
-        self.next = first + len(payloads)
-        if self._own is not None:
-            self._own.put(payloads, sum(map(len, payloads)), self._sender)
+                if fitting < len(payloads):
+                    self.refused += 1
+                    raise self._too_large(sizes[fitting], limit, fitting) from OSError(
+                        errno.EMSGSIZE, os.strerror(errno.EMSGSIZE)
+                    )
+        finally:  # also what went before one that was refused
+            if self._own is not None and destination is None and self._own.pending:
+                self._hear_own()
 
     def _too_large(self, size: int, limit: int, sent: int) -> SendFailed:
         refused = SendFailed(

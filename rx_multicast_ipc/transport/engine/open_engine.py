@@ -35,9 +35,9 @@ def open_history(
     deliver: Callable[[list[Message]], None],
     ended: Callable[[Exception | None], None],
 ) -> History:
-    """What the engine kept of a group. Arguments as for :class:`~rx_multicast_ipc.transport.engine.nats.jetstream`."""
+    """What the engine kept of a group. Arguments as for :class:`.nats.stream_history.NatsHistory`."""
     if isinstance(engine, Nats):
-        from .nats.jetstream import NatsHistory
+        from .nats.stream_history import NatsHistory
 
         return NatsHistory(engine, group, since, until_now, deliver, ended)
     raise Unsupported(f"{engine.url} keeps no past; since= is for NATS with JetStream")

@@ -26,13 +26,14 @@ from reactivex.abc import DisposableBase
 from ...channel_events import ChannelEvent, NetworkChange, NetworkEvent
 from ...channel_options import ChannelOptions
 from ...channel_statistics import Statistics
-from ...errors import CannotOpen, InvalidAddress, Unsupported
+from ...errors import InvalidAddress, Unsupported
 from ...group import Group
 from ...message import Address, Family, Message
 from ...validation.arguments import shown
 from ..base import Changed, Deliver, Ended, Hears
 from ..own_messages import OwnMessages
 from ..threaded_end import ThreadedEnd
+from ..udp.error_advice import cannot_open
 from ..udp.io_loop import io_thread
 from .channel_numbers import give_back, take_number
 from .connection import Connection
@@ -119,7 +120,7 @@ class EngineTransport(ThreadedEnd):
         try:
             self._staying = self.scheduler.schedule_relative(_FOR_GOOD, lambda _scheduler, _state: None)
         except (OSError, MemoryError, RuntimeError) as error:  # no thread can be started
-            raise CannotOpen(f"cannot open {self.group}: {error}") from error
+            raise cannot_open(self.group, error) from error
         if self._own is not None:
             with self._outgoing.lock:
                 self._own.start()

@@ -51,7 +51,8 @@ class Marks:
     def on_gone_out(self, messages: int, number: int) -> None:
         """So many messages have gone out, the last of them in this packet."""
         while self.waiting and self.waiting[0].message <= messages:
-            self.waiting.popleft().number = number
+            self.waiting[0].number = number
+            self.waiting.popleft()  # last: one that is nowhere would wait for ever
 
     def lacking(self, mark: Mark) -> set[int]:
         """Who of those that are waited for has yet to acknowledge it."""

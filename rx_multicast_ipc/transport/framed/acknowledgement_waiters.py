@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import math
+from collections import deque
 from collections.abc import Callable
-from functools import partial
 
 from reactivex.disposable import Disposable
 from reactivex.scheduler.periodicscheduler import PeriodicScheduler
 
 from ...option_values.reliable import Acknowledged
+from ...subscribing.subscriber_errors import report
+from ..next_timer import NextTimer
 from .acknowledgement_marks import Mark
 from .acknowledgements import Acknowledgements
 
@@ -26,11 +28,14 @@ class Acknowledgement(Disposable):
     ) -> None:
         super().__init__(lambda: forget(self))
         self.mark = mark
-        self._done = done
+        self._done: Callable[[Acknowledged], None] | None = done
 
-    def tell(self, acknowledged: Acknowledged, _scheduler: object, _state: object) -> None:
-        if not self.is_disposed:
-            self._done(acknowledged)
+    def tell(self, acknowledged: Acknowledged) -> None:
+        """Tell it, if nobody did; on the I/O thread."""
+        done = self._done
+        if done is not None and not self.is_disposed:
+            self._done = None  # no call in between
+            done(acknowledged)
 
 
 class AcknowledgementWaiters:
@@ -43,7 +48,8 @@ class AcknowledgementWaiters:
 
     def __init__(self, acknowledgements: Acknowledgements, scheduler: PeriodicScheduler) -> None:
         self._acknowledgements = acknowledgements
-        self._scheduler = scheduler
+        self._to_tell: deque[tuple[Acknowledgement, Acknowledged]] = deque()
+        self._timer = NextTimer(scheduler, self._tell, least_pause=0.0)
         self._waiting: dict[Acknowledgement, None] = {}
 
     def __bool__(self) -> bool:
@@ -61,10 +67,20 @@ class AcknowledgementWaiters:
 
     def look(self, now: float) -> float:
         """Tell those whose message is acknowledged; returns when to look again if nothing happens before."""
-        for waiting in list(self._waiting):
+        for waiting in [*self._waiting]:
             acknowledged = self._acknowledgements.of(waiting.mark, now)
             if acknowledged is not None:
-                del self._waiting[waiting]
-                self._scheduler.schedule(partial(waiting.tell, acknowledged))
+                self._to_tell.append((waiting, acknowledged))
+                self._timer.call_at(now, now)
+                del self._waiting[waiting]  # last: one that is nowhere would wait for ever
         settled_at = self._acknowledgements.settled_at
         return settled_at if self._waiting and now < settled_at else math.inf
+
+    def _tell(self) -> None:
+        while self._to_tell:
+            try:
+                waiting, acknowledged = self._to_tell[0]
+                waiting.tell(acknowledged)
+            except Exception as error:
+                report(error)
+            self._to_tell.popleft()

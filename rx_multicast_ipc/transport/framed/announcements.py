@@ -71,10 +71,10 @@ class Announcements:
         is_new = end not in self._peers
         if is_new and len(self._peers) >= MOST_MEMBERS:
             return
-        self._peers[end] = source
         if not direct and (is_new or not knows_somebody):
-            wait = self._random.random() * _REPLY_SPREAD * len(self._peers)
-            self._put(now + wait, (self._hello, source))
+            wait = self._random.random() * _REPLY_SPREAD * (len(self._peers) + is_new)
+            self._put(now + wait, (b"", source))
+        self._peers[end] = source  # last: one that is known is not answered again
 
     def take(self, now: float) -> list[Datagram]:
         """What is to be said now."""

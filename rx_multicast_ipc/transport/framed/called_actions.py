@@ -6,7 +6,7 @@ from collections.abc import Callable
 from functools import partial
 from itertools import count
 
-from ...subscribing.subscriber_errors import report
+from ...subscribing.subscriber_errors import is_for_the_caller, report
 from ..base import Transport
 
 
@@ -44,6 +44,8 @@ class CalledActions:
             try:
                 self._run_one(number)
             except BaseException as error:
+                if is_for_the_caller(error):
+                    raise  # the others run when the transport comes to them
                 report(error)
 
     def clear(self) -> None:
@@ -51,6 +53,11 @@ class CalledActions:
         self._waiting.clear()
 
     def _run_one(self, number: int) -> None:
-        action = self._waiting.pop(number, None)
-        if action is not None:
-            action()
+        action = self._waiting.get(number)
+        if action is None:
+            return
+        try:
+            del self._waiting[number]  # no call between this and the action's
+        except KeyError:  # who called for it was interrupted, and took it back
+            return
+        action()

@@ -8,7 +8,9 @@ full, and the window gives way as TCP's does, but never below what the link hold
 A queue of our own gets shorter as the window shrinks, and no less comes through. Where less does, and the queue stays,
 it is somebody else's: of traffic that fills it until it overflows, as most of TCP does. Who gave way to that would get
 nothing. So the window is then the one from before, and grows and gives way as such traffic does (CUBIC, RFC 9438);
-after a while it is tried anew whether the other one has gone.
+after a while it is tried anew whether the other one has gone. Traffic that fills no queue, as TCP with BBR, would
+then get nothing in a deep one: so the window gives way, too, where most of what the link carries is ours, as
+:mod:`.link_share` tells.
 
 With several receivers, the one with the longest queue before it decides. Packets go out evenly, a window over a round
 trip, so that short queues are enough.
@@ -19,6 +21,8 @@ from __future__ import annotations
 import math
 from collections.abc import Hashable
 from typing import Final
+
+from .link_share import LinkShare
 
 _TARGET: Final = 0.02
 """Seconds of queueing that the window aims at (RFC 6817 permits 0.1 at most): a queue of 25 packets at 10 Mbit/s
@@ -96,6 +100,7 @@ class Congestion:
         self._gave_way = False
         self._most = 0.0
         self._gave_way_at = now
+        self._share = LinkShare(now)
         self._queues: dict[Hashable, float] = {}
         self._trips: dict[Hashable, float] = {}
         self._round_ends = now
@@ -142,6 +147,7 @@ class Congestion:
         standing, self._queue_before = min(queue, self._queue_before), queue
         if standing > _TARGET / 2:
             self._doubling = False
+        takes_most = self._share.takes_most(self._seen, self.window, trip, now, contended=self._strife > 0)
         if self._lost and (queue if self._doubling else standing) > _TARGET / 4:
             self._give_way(max(_CUT if self._gave_way or self._strife else _CUT_FIRST, 1 - queue / trip), now)
         elif self._strife:
@@ -152,7 +158,11 @@ class Congestion:
             if self._is_newcomer and rate > self._rate_before / 2:
                 self._is_newcomer = False  # it has its share
                 self._most, self._gave_way_at = float(self.window), now
-            self._grow_beside_others(now)
+            if takes_most and self._limited and not self._is_newcomer:
+                self._share.on_gave_way(self.window)
+                self._give_way(_CUT, now)
+            else:
+                self._grow_beside_others(now)
         elif standing > _TARGET:
             self._shrink(queue, rate, now)
         else:

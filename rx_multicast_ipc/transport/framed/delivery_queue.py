@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import threading
 from collections import deque
 from collections.abc import Callable, Sequence
@@ -15,6 +16,7 @@ from ...channel_events import ChannelEvent, Gap
 from ...message import Address, Message
 from ...subscribing.subscriber_errors import report
 from ..base import Changed, Deliver
+from ..next_timer import NextTimer
 from .called_actions import CalledActions
 from .reassembly import Delivery, Event, Hole
 
@@ -34,12 +36,15 @@ _RECORD: Final = 256
 class DeliveryQueue:
     """Messages and events on their way to whoever started the end, in order. Filled with the lock held.
 
+    Ctrl-C, or a signal handler that raises, loses nothing that is here, and has nothing delivered twice: what is handed
+    over is taken out in the statement before, and what is added comes in one.
+
     Args:
         lock: guards it.
         scheduler: of the I/O thread.
         clock: seconds since the Unix epoch.
         is_virtual: whether time is; then nothing waits for more.
-        on_taken: called with the lock held when own messages were delivered, so that there is room again.
+        on_taken: called with the lock held when own messages were delivered, so that there may be room again.
         called: actions, which no own message that was sent later overtakes.
 
     Attributes:
@@ -60,17 +65,17 @@ class DeliveryQueue:
     ) -> None:
         self.received = self.received_bytes = 0
         self._lock = lock
-        self._scheduler = scheduler
         self._clock = clock
         self._is_virtual = is_virtual
         self._on_taken = on_taken
         self._called = called
         self.ready: deque[tuple[list[Message] | ChannelEvent, int]] = deque()
-        self._own_size = 0
+        self._own_put = self._own_taken = 0  # bytes of own messages; each is counted up on one side only
+        self._timer = NextTimer(scheduler, self.drain, least_pause=0.0)
         self._deliver: Deliver | None = None
         self._changed: Changed | None = None
         self._awaited: Callable[[], bool] = _always
-        self.is_draining = self._posted = self.is_stopped = False
+        self.is_draining = self.is_stopped = False
 
     def start(self, deliver: Deliver, changed: Changed | None) -> None:
         """Deliver from now on; with the lock."""
@@ -83,14 +88,15 @@ class DeliveryQueue:
         self.is_stopped = True
 
     def clear(self) -> None:
-        """Let go of what waits; on the I/O thread."""
-        self.ready.clear()
-        self._own_size = 0
+        """Let go of what waits, at the end of the delivery that a signal handler may have interrupted; when stopped."""
+        if not self.is_draining:
+            self.ready.clear()
+        self._own_taken = self._own_put
 
     @property
     def has_room(self) -> bool:
         """Whether it takes more own messages."""
-        return self._own_size < _OWN_CAPACITY
+        return self._own_put - self._own_taken < _OWN_CAPACITY
 
     def holds_more_than(self, most: int) -> bool:
         """Whether more than so many bytes of messages wait."""
@@ -102,8 +108,9 @@ class DeliveryQueue:
         family = "IPv6" if ":" in address else "IPv4"
         fields = (address, port, family, self._clock(), direct)
         size = sum(map(len, payloads)) + _RECORD * len(payloads)
-        self.ready.append(([*map(Message, payloads, *map(repeat, fields))], size))
-        self._own_size += size
+        messages = [*map(Message, payloads, *map(repeat, fields))]
+        self.ready += ((messages, size),)  # no call from here on
+        self._own_put += size
 
     def put(self, messages: list[Message]) -> None:
         """Add what came from others."""
@@ -113,40 +120,46 @@ class DeliveryQueue:
         self.ready.append((event, 0))
 
     def put_arrived(self, events: list[Event]) -> None:
-        """Add what came from others; holes become :class:`Gap`."""
-        if len(events) == 1:
-            what = events[0].what
-            if not isinstance(what, Hole):
-                self.ready.append((_messages(what), 0))
-                return
+        """Move what came from others here; holes become :class:`Gap`."""
+        moved: list[tuple[list[Message] | ChannelEvent, int]] = []
+        only = events[0].what if len(events) == 1 else None
+        if only is not None and not isinstance(only, Hole):
+            moved.append((_messages(only), 0))
+            self.ready += moved
+            del events[:]
+            return
         for is_hole, group in groupby(events, lambda event: isinstance(event.what, Hole)):
             if is_hole:
                 at = self._clock()
                 for sender, what in group:
                     if isinstance(what, Hole):
-                        self.put_event(Gap(sender, what.packets, what.reason, at))
+                        moved.append((Gap(sender, what.packets, what.reason, at), 0))
             else:
                 some = [message for _, what in group if not isinstance(what, Hole) for message in _messages(what)]
-                self.ready.append((some, 0))
+                moved.append((some, 0))
+        self.ready += moved  # no call from here on
+        del events[:]
 
     def post(self) -> None:
         """Have what is ready delivered on the I/O thread soon; with the lock."""
-        if self.ready and self._deliver is not None and not self._posted and not self.is_draining:
-            self._posted = True
+        if self.ready and self._deliver is not None and not self.is_draining and self._timer.due == math.inf:
             delay = _OWN_DELAY if self._awaited() else _OWN_DELAY_UNAWAITED
-            self._scheduler.schedule_relative(0.0 if self._is_virtual else delay, self._on_posted)
+            self._timer.call_at(0.0 if self._is_virtual else delay, 0.0)
 
-    def deliver(self, messages: list[Message], size: int) -> None:
-        """Deliver messages of others, ``size`` bytes of payloads, where nothing waits or is delivered.
-
-        On the I/O thread, without the lock.
-        """
+    def deliver_first(self, messages: list[Message], size: int) -> None:
+        """As :meth:`drain`, in fewer calls, where these are ready first: of others, with ``size`` bytes of payloads."""
+        count, deliver = len(messages), self._deliver
+        if deliver is None:
+            return
         self.is_draining = True
         try:
-            self.received += len(messages)
+            # No call in between.
+            if self.is_stopped:
+                return
+            del self.ready[0]
+            self.received += count
             self.received_bytes += size
-            if self._deliver is not None:
-                self._deliver(messages)
+            deliver(messages)
         except Exception as error:
             report(error)
         finally:
@@ -161,40 +174,44 @@ class DeliveryQueue:
             return
         self.is_draining = True
         try:
-            while not self.is_stopped and self._deliver is not None and ready:
-                what, own_size = ready.popleft()
-                if own_size:
-                    with self._lock:
-                        self._own_size -= own_size
-                        self._on_taken()
-                    if self._called:
-                        self._called.run()
+            while ready and not self.is_stopped and (deliver := self._deliver) is not None:
+                what, own_size = ready[0]
+                if own_size and self._called:
+                    self._called.run()
+                    continue
+                try:
+                    if isinstance(what, list):
+                        count = len(what)
+                        size = len(what[0].data) if count == 1 else sum([len(each.data) for each in what])
+                        # No call in between.
                         if self.is_stopped:
                             break
-                self._hand_over(what)
+                        del ready[0]
+                        self._own_taken += own_size
+                        self.received += count
+                        self.received_bytes += size
+                        if count:
+                            deliver(what)
+                    else:
+                        changed = self._changed
+                        if self.is_stopped:
+                            break
+                        del ready[0]
+                        if changed is not None:
+                            changed(what)
+                except Exception as error:
+                    report(error)
+                if own_size:
+                    with self._lock:
+                        self._on_taken()
         finally:
             self.is_draining = False
             if self.is_stopped:
                 self.clear()
-            elif ready:  # another thread added something, and left it to the loop above
+            elif ready:  # it was interrupted, or another thread added something and left it to the loop above
                 with self._lock:
+                    self._on_taken()
                     self.post()
-
-    def _on_posted(self, _scheduler: object, _state: object) -> None:
-        self._posted = False
-        self.drain()
-
-    def _hand_over(self, what: list[Message] | ChannelEvent) -> None:
-        try:
-            if not isinstance(what, list):
-                if self._changed is not None:
-                    self._changed(what)
-            elif self._deliver is not None:
-                self.received += len(what)
-                self.received_bytes += len(what[0].data) if len(what) == 1 else sum([len(each.data) for each in what])
-                self._deliver(what)
-        except Exception as error:
-            report(error)
 
 
 def _always() -> bool:

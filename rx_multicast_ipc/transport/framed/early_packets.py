@@ -40,9 +40,19 @@ class EarlyPackets:
         self.size += size
         return True
 
-    def take(self, number: int) -> tuple[Data, Any] | None:
-        """A packet whose turn it is; None if it is not here."""
-        held = self._held.pop(number, None)
+    def get(self, number: int) -> tuple[Data, Any] | None:
+        """A packet that is held, to be dropped once it was taken in its turn; None if it is not here."""
+        return self._held.get(number)
+
+    def drop_before(self, number: int) -> None:
+        """Hold those no more that were taken, and that Ctrl-C left here; each by the time the older ones are gone."""
+        while (oldest := next(iter(self._held), number)) < number:
+            self.drop(oldest)
+
+    def drop(self, number: int) -> None:
+        """Hold a packet no more, if it is here."""
+        held = self._held.get(number)
         if held is not None:
-            self.size -= len(held[0].body)
-        return held
+            size = len(held[0].body)
+            del self._held[number]  # no call from here on
+            self.size -= size

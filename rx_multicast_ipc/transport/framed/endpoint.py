@@ -17,12 +17,12 @@ from ...option_values.reliable import Reliable
 from .acknowledgements import Acknowledgements
 from .announcements import Announcements
 from .incoming import Incoming
+from .incoming_streams import IncomingStreams, Key
 from .outgoing import Outgoing
 from .outgoing_streams import OutgoingStreams
 from .packet_codec import pack, parse
 from .packets import Beat, Bye, Data, Datagram, MalformedPacket, Packet, Status
 from .reassembly import Event
-from .senders import Key, Senders
 
 _ALONE: Final = 0.5
 """Seconds without an answer to any of five announcements, after which nobody is there."""
@@ -61,9 +61,9 @@ class Endpoint:
     Attributes:
         events: what is to be delivered, in order; whoever takes them empties the list.
         packet_of: see :meth:`Outgoing.packet_of`, of the stream to the group.
-        beats: of the stream to the group; once one is due before :attr:`due`, :meth:`note_sent` is to be called.
+        beats: of the stream to the group; who sent a packet of ``packet_of`` sees to it that :attr:`due` is no later.
         stream_of: the stream that is heard of a :class:`Key`, or of a plain tuple of the same. What its
-            :meth:`Incoming.take_next` takes is to be delivered; then :meth:`look_for_status` is called if that is owed.
+            :meth:`Incoming.take_next` takes is to be delivered; :meth:`look_for_status` follows if it owes enough.
         acknowledgements: who has what was sent to the group.
         due: when one of the streams has something to send, if nothing happens before.
     """
@@ -72,11 +72,11 @@ class Endpoint:
         self.events: list[Event] = []
         self._outgoing = OutgoingStreams(options, packet_size, random, now)
         self._to_group = self._outgoing.to_group
-        self._senders = Senders(self.events, options, room, random, now)
+        self._incoming = IncomingStreams(self.events, options, room, random, now)
         # Not wrapped: between a message and its answer each call counts.
         self.packet_of = self._to_group.packet_of
         self.beats = self._to_group.beats
-        self.stream_of = self._senders.get
+        self.stream_of = self._incoming.get
         self._announcements = Announcements(random)
         self.acknowledgements = Acknowledgements(self._to_group, now)
         self._opened_at = now
@@ -89,23 +89,23 @@ class Endpoint:
     @property
     def counts(self) -> Counts:
         return Counts(
-            repaired=self._senders.repaired,
-            asked=self._senders.asked,
+            repaired=self._incoming.repaired,
+            asked=self._incoming.asked,
             repeated=self._outgoing.repeated,
-            gaps=self._senders.holes,
-            foreign=self._foreign + self._senders.refused,
+            gaps=self._incoming.holes,
+            foreign=self._foreign + self._incoming.refused,
             unacknowledged=self._outgoing.unacknowledged,
         )
 
     @property
     def buffered(self) -> int:
         """Bytes that wait for what is missing."""
-        return self._senders.buffered
+        return self._incoming.buffered
 
     @property
     def streams(self) -> int:
         """Streams that it hears."""
-        return len(self._senders)
+        return len(self._incoming)
 
     @property
     def peers(self) -> frozenset[Address]:
@@ -136,10 +136,6 @@ class Endpoint:
         self._touched[stream] = None
         return stream.offer(messages, all_of_them=all_of_them)
 
-    def note_sent(self) -> None:
-        """A packet that :attr:`packet_of` gave went out."""
-        self.due = min(self.due, self.beats.at)
-
     @property
     def drained(self) -> bool:
         """Whether everything that was taken has gone out."""
@@ -164,12 +160,12 @@ class Endpoint:
             self._foreign += 1
             return
         if type(packet) is Data:
-            stream = self._senders.get((sender or source, packet.session, direct))
+            stream = self._incoming.get((sender or source, packet.session, direct))
             if stream is not None and not self._ending:
                 self._touched[stream] = None
                 stream.on_data(packet, origin, now)
                 if stream.buffered:
-                    self._touched |= dict.fromkeys(self._senders.keep_bounded(now))
+                    self._touched |= dict.fromkeys(self._incoming.keep_bounded(now))
                 return
         elif type(packet) is Status:
             self._on_status(packet, source, direct, now)
@@ -188,13 +184,13 @@ class Endpoint:
     def end(self, now: float) -> None:
         """Send what waits, wait for acknowledgements for a second at most, say goodbye; then ``ended``."""
         self._ending = True
-        for stream in self._senders.streams():
+        self.due = now
+        for stream in self._incoming.streams():
             self._parting += self._statuses(stream, stream.last_status(now))
         self._announcements.say_goodbye(now)
         alone = not self._announcements.peers and now - self._opened_at >= _ALONE
         for stream in self._outgoing.all():
             stream.end(now, alone=alone)
-        self.due = now
 
     @property
     def ended(self) -> bool:
@@ -206,58 +202,57 @@ class Endpoint:
 
         Only streams that something happened to are asked, until the time comes at which one of the others has more.
         """
-        ready, self._parting = self._parting, []
-        touched, self._touched = self._touched, {}
-        is_due = now >= self.due
+        ready, touched, due = [*self._parting], self._touched, self.due
+        is_due = now >= due
         if is_due:
-            self.due = math.inf
+            due = math.inf
             if not self._ending:
-                for stream in self._senders.streams():
-                    self._poll_incoming(stream, now, ready)
+                for stream in self._incoming.streams():
+                    due = min(due, self._poll_incoming(stream, now, ready))
         if self._announcements.at <= now:
             ready += self._announcements.take(now)
         if is_due:
             for stream in self._outgoing.all():
-                self._poll_outgoing(stream, now, ready)
+                due = min(due, self._poll_outgoing(stream, now, ready))
         else:
             for stream in touched:
                 if isinstance(stream, Outgoing):
-                    self._poll_outgoing(stream, now, ready)
+                    due = min(due, self._poll_outgoing(stream, now, ready))
                 elif not self._ending:
-                    self._poll_incoming(stream, now, ready)
+                    due = min(due, self._poll_incoming(stream, now, ready))
+        # Last, without a call between: where Ctrl-C comes before, all of them are asked once more.
+        self.due, self._touched, self._parting = due, {}, []
         return ready
 
     @property
     def hurries(self) -> bool:
         """Whether :meth:`timer` is to be kept to the millisecond. A beat or an acknowledgement may be a little late."""
         return any(stream.hurries for stream in self._outgoing.all()) or any(
-            stream.hurries for stream in self._senders.streams()
+            stream.hurries for stream in self._incoming.streams()
         )
 
     def timer(self) -> float:
         """When :meth:`datagrams` is to be called again if nothing happens before, or sooner; infinity for never."""
         return min(self.due, self._announcements.at)
 
-    def _poll_incoming(self, stream: Incoming, now: float, ready: list[Datagram]) -> None:
+    def _poll_incoming(self, stream: Incoming, now: float, ready: list[Datagram]) -> float:
+        """Add what a stream has to send; returns when to ask it again."""
         due = stream.timer()
-        if due <= now:
-            ready += self._statuses(stream, stream.statuses(now))
-            due = stream.timer()
-        if due < self.due:
-            self.due = due
+        if due > now:
+            return due
+        ready += self._statuses(stream, stream.statuses(now))
+        return stream.timer()
 
     def _statuses(self, stream: Incoming, statuses: list[Status]) -> list[Datagram]:
         return [(pack(status._replace(end=self._announcements.end)), stream.sender) for status in statuses]
 
-    def _poll_outgoing(self, stream: Outgoing, now: float, ready: list[Datagram]) -> None:
+    def _poll_outgoing(self, stream: Outgoing, now: float, ready: list[Datagram]) -> float:
         destination = stream.destination
         ready += [(packet, destination) for packet in stream.packets(now)]
         if stream.answers:
             ready += stream.answers
             stream.answers.clear()
-        due = stream.timer()
-        if due < self.due:
-            self.due = due
+        return stream.timer()
 
     def _on_status(self, status: Status, source: Address, direct: bool, now: float) -> None:
         if status.session == 0:
@@ -282,16 +277,16 @@ class Endpoint:
     def _on_stream(
         self, packet: Packet, sender: Hashable, source: Address, direct: bool, origin: Any, now: float
     ) -> None:
-        senders = self._senders
+        incoming = self._incoming
         is_data = isinstance(packet, Data)
-        stream = senders.get((sender, packet.session, direct))
+        stream = incoming.get((sender, packet.session, direct))
         if stream is None and direct and not is_data:  # an answer to a challenge comes to this end alone
-            stream = senders.get((sender, packet.session, False))
+            stream = incoming.get((sender, packet.session, False))
         if stream is None:
             if isinstance(packet, Bye):
                 return
             key = Key(sender, packet.session, direct)
-            stream = senders.open(key, source, packet.number if is_data else 0, now)
+            stream = incoming.open(key, source, packet.number if is_data else 0, now)
             if stream is None:
                 return
         self._touched[stream] = None
@@ -302,4 +297,4 @@ class Endpoint:
         elif isinstance(packet, Bye):
             stream.on_bye(packet.number, now)
         if stream.buffered:
-            self._touched |= dict.fromkeys(senders.keep_bounded(now))
+            self._touched |= dict.fromkeys(incoming.keep_bounded(now))

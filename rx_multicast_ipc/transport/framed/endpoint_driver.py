@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import threading
 from collections.abc import Callable
 
@@ -52,7 +53,7 @@ class EndpointDriver:
         self.queue = queue
         self.now = now
         self.is_virtual = is_virtual
-        self.waiters = SpaceWaiters(packets.lock)
+        self.waiters = SpaceWaiters(self.lock)
         self.awaiting = AcknowledgementWaiters(endpoint.acknowledgements, transport.scheduler)
         self.timer = NextTimer(transport.scheduler, on_due)
         self._transport = transport
@@ -71,23 +72,37 @@ class EndpointDriver:
             ready = endpoint.datagrams(now)
             if ready:
                 outlet.put(ready)
-        events = endpoint.events
-        if events:
+        if endpoint.events:
             if self._delivers:
-                self.queue.put_arrived(events)
-            events.clear()
+                self.queue.put_arrived(endpoint.events)
+            else:
+                endpoint.events.clear()
         if outlet.packets:
             outlet.send()
-        if waiters.actions and self.has_space:
-            for action in waiters.take_actions():
-                self._transport.when_writable(action)
-        if waiters.threads and not endpoint.congested:
-            waiters.wake_threads()
-        due = endpoint.timer()
+        if waiters.actions or waiters.threads:
+            self.look_for_space()
+        due = math.inf if outlet.is_full else endpoint.timer()  # until there is room, which calls this again
         if self.awaiting:
             due = min(due, self.awaiting.look(now))
-        if due < self.timer.due:
+        if due < self.timer.at_the_latest:
             self.timer.call_at(due, now, exact=endpoint.hurries)
+
+    def look_for_space(self) -> None:
+        """Let those go on who wait for space, if there is some: threads also where own messages have none.
+
+        What they send to one end alone needs none of those.
+        """
+        if self.is_virtual or not self.endpoint.congested:
+            self.waiters.wake_threads()
+        if self.has_space:
+            self.waiters.pass_on(self._transport.when_writable)
+
+    def when_writable(self, action: Callable[[], None]) -> None:
+        """See :meth:`rx_multicast_ipc.transport.Transport.when_writable`."""
+        if self.has_space or self._transport.closed:
+            self._transport.when_writable(action)
+        else:
+            self.waiters.actions.append(action)
 
     def keep_time(self, now: float) -> None:
         """Go on when an acknowledgement or a beat is due, where that has become sooner."""

@@ -18,9 +18,9 @@ from ...message import Address, Message
 from ..base import Changed, Deliver, Ended, Hears, Transport, WouldBlock, may_wait, without_waiting
 from ..latch import Latch
 from ..random_numbers import random_of
+from .bundles_and_fragments import bundled
 from .delivery_queue import DeliveryQueue
 from .envelope import Envelope
-from .message_bodies import bundled
 from .packet_codec import message_in, messages_in, pack_message, pack_messages
 from .packet_transport import PacketTransport
 from .packets import HEADER_SIZE, packet_size

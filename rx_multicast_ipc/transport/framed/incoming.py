@@ -11,14 +11,14 @@ import math
 from random import Random
 from typing import Any, Final
 
-from ...message import Address
+from ...message import Address, Message
 from ...option_values.reliable import Reliable
 from .challenge import Challenge
 from .early_packets import EarlyPackets
 from .packets import WINDOW_LIMIT, Beat, Data, Status
 from .reassembly import Event, Reassembly
 from .repair_requests import LONGEST_TRIP, MissingPackets
-from .status_timing import StatusTiming
+from .status_timing import AT_MOST, FOR_EACH, StatusTiming
 
 _DOUBTS_AFTER: Final = 4
 """Requests in a row without an answer, after which the sender has to confirm what it said."""
@@ -48,7 +48,6 @@ class Incoming:
         now: seconds.
 
     Attributes:
-        number: the next one to be delivered; 0 while unsettled.
         heard_at: when something came last.
         left: whether the sender said goodbye.
         status: when it acknowledges what came.
@@ -68,7 +67,6 @@ class Incoming:
     ) -> None:
         self.session = session
         self.sender = sender
-        self.number: int = number
         self.heard_at = now
         self.left = False
         self._room = room
@@ -79,13 +77,18 @@ class Incoming:
         self._early = EarlyPackets(options.keep)
         self._missing = MissingPackets(random, self._known)
         self._challenge = Challenge(random)
-        self._messages = Reassembly(sender, options.largest, events)
+        self._messages = Reassembly(sender, options.largest, events, number)
         self.status = StatusTiming(self._missing, random)
 
     def move_to(self, sender: Address) -> None:
         """It comes from another address from now on, and its sender hears there."""
         self.sender = sender
         self._messages.move_to(sender)
+
+    @property
+    def number(self) -> int:
+        """The next one to be delivered; 0 while unsettled."""
+        return self._messages.number
 
     @property
     def asked(self) -> int:
@@ -110,12 +113,13 @@ class Incoming:
     @property
     def settled(self) -> bool:
         """Whether it is known where the stream begins."""
-        return self.number > 0
+        return self._messages.number > 0
 
     @property
     def complete(self) -> bool:
         """Whether nothing that is known to be sent is missing."""
-        return self.number > 0 and self.number > self._known and self._messages.parts is None
+        messages = self._messages
+        return messages.number > 0 and messages.number > self._known and messages.parts is None
 
     @property
     def hurries(self) -> bool:
@@ -124,33 +128,31 @@ class Incoming:
 
     def settle(self, number: int, now: float) -> None:
         """The stream begins here."""
-        self.number = number
+        early = self._early.numbers()
+        self._known = max([self._known, number - 1, *early])
         self._missing.listed = number - 1
+        self._messages.number = number
         self._challenge.at = math.inf
-        for early in self._early.numbers():
-            if early < number:
-                self._early.take(early)
-        self._known = max([self._known, number - 1, *self._early.numbers()])
-        self._deliver_early()
-        self._list_missing(now)
+        for held in early:
+            if held < number:
+                self._early.drop(held)
+        self._catch_up(now)
 
-    def take_next(self, number: int, size: int, now: float) -> bool:
-        """Whether a packet that holds one message is the next one, and nothing is missing: it is to be delivered.
+    def take_next(self, number: int, message: Message, size: int, now: float, taken: list[Message]) -> bool:
+        """Whether a packet is the next one, of one message with ``size`` bytes, and nothing is missing: it is taken.
 
-        Once it is, the status is to be looked at, if it owes that. Nothing else is called: an answer waits for this.
+        Once it is delivered, the status is to be looked at, if it owes enough. Nothing is called: an answer waits for
+        this, and Ctrl-C comes before all of it or after.
         """
-        if number != self.number or self._known >= number or self._messages.parts is not None:
+        messages = self._messages
+        if number != messages.number or self._known >= number or messages.parts is not None or self.left:
             return False
-        self.number = number + 1
-        self._known = self._missing.listed = number  # so nothing is held, or missing, either
+        taken += (message,)
+        messages.number = number + 1
+        self._known = number  # so nothing is held, or missing, either
         self._known_at = self.heard_at = now
-        self._missing.in_vain = 0
-        self.left = False
-        status = self.status
-        status.packets += 1
-        status.bytes += size
-        if status.packets >= status.look_after:
-            status.owes_a_look = True
+        # As `StatusTiming.on_packet` counts it.
+        self.status.owed += size + FOR_EACH if size < AT_MOST - FOR_EACH else AT_MOST
         return True
 
     def on_data(self, data: Data, origin: Any, now: float) -> None:
@@ -159,19 +161,17 @@ class Incoming:
         self.left = False
         missing = self._missing
         missing.in_vain = 0
-        number, due = data.number, self.number
+        number, due = data.number, self._messages.number
         if number == due:
             if number > self._known:
                 self._known, self._known_at = number, now
+            self._messages.take(data, origin)
             if number > missing.listed:
                 missing.listed = number
             elif number in missing:
                 missing.on_repair(number, now)
-            self.number = number + 1
-            self._messages.take(data, origin)
             if self._early or missing or self._known > missing.listed:
-                self._deliver_early()
-                self._list_missing(now)
+                self._catch_up(now)
             self.status.on_packet(len(data.body), now)
         elif not due:
             self._hold_unsettled(data, origin, now)
@@ -184,7 +184,7 @@ class Incoming:
                 missing.on_repair(number, now)
             if number > self._known:
                 self._known, self._known_at = number, now
-            self._list_missing(now)
+            self._catch_up(now)
             self.status.on_packet(len(data.body), now)
 
     def on_beat(self, beat: Beat, now: float) -> None:
@@ -218,7 +218,7 @@ class Incoming:
         else:
             self._challenge.at = math.inf
             for number in self._early.numbers():
-                self._early.take(number)
+                self._early.drop(number)
         self._messages.break_off(reason)
 
     def statuses(self, now: float) -> list[Status]:
@@ -241,7 +241,7 @@ class Incoming:
 
     def last_status(self, now: float) -> list[Status]:
         """What is to be told to the sender by a receiver that leaves: what it has, if that was not told yet."""
-        if not self.status.packets or not self.settled:
+        if not self.status.owed or not self.settled:
             return []
         self.status.on_told()
         ago = now - self._known_at
@@ -266,11 +266,7 @@ class Incoming:
     def _learn(self, number: int, now: float) -> None:
         if number > self._known:
             self._known, self._known_at = number, now
-        self._list_missing(now)
-
-    def _list_missing(self, now: float) -> None:
-        """Note the holes up to what is known, as far as a STATUS can tell of them."""
-        self._missing.list(self.number, min(self._known, self.number + WINDOW_LIMIT - 1), self._early, now)
+        self._catch_up(now)
 
     def _on_confirmed(self, beat: Beat, now: float) -> None:
         if not self.settled:
@@ -294,25 +290,31 @@ class Incoming:
             self._early.hold(data, origin)
         self._challenge.doubt(now)
 
-    def _deliver_early(self) -> None:
-        while (early := self._early.take(self.number)) is not None:
-            data, origin = early
-            if data.number > self._known:
-                self._known = data.number
-            self.number += 1
-            self._messages.take(data, origin)
+    def _catch_up(self, now: float) -> None:
+        """Deliver what is held and due, and note the holes up to what is known, as far as a STATUS can tell of them."""
+        messages, early = self._messages, self._early
+        if early:
+            early.drop_before(messages.number)
+            while (held := early.get(messages.number)) is not None:
+                data, origin = held
+                if data.number > self._known:
+                    self._known = data.number
+                messages.take(data, origin)
+                early.drop(data.number)
+        number = messages.number
+        self._missing.list(number, min(self._known, number + WINDOW_LIMIT - 1), early, now)
 
     def _skip_to(self, number: int, reason: str, now: float) -> None:
         """Deliver what is held before ``number``, and tell the holes between."""
-        for early in sorted(self._early.numbers()):
-            held = self._early.take(early) if early < number else None
+        messages, early = self._messages, self._early
+        for place in sorted(early.numbers()):
+            held = early.get(place) if place < number else None
             if held is not None:
-                self._messages.tell_hole(early - self.number, reason)
-                self.number = early + 1
-                self._messages.take(*held)
-        self._messages.tell_hole(number - self.number, reason)
-        self.number = max(self.number, number)
-        self._known = max(self._known, self.number - 1)
-        self._missing.skip(self.number)
-        self._deliver_early()
-        self._list_missing(now)
+                if place >= messages.number:
+                    messages.skip_to(place, reason)
+                    messages.take(*held)
+                early.drop(place)
+        messages.skip_to(number, reason)
+        self._known = max(self._known, messages.number - 1)
+        self._missing.skip(messages.number)
+        self._catch_up(now)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Final
 
-from .message_bodies import LENGTH_SIZE, MOST_IN_BUNDLE, first_fragment, whole_body
+from .bundles_and_fragments import LENGTH_SIZE, MOST_IN_BUNDLE, first_fragment, whole_body
 from .packets import BEGIN, END, EQUAL
 
 _CAPACITY: Final = 256 * 1024
@@ -31,7 +31,7 @@ class MessageQueue:
         body_size: bytes of the largest body.
 
     Attributes:
-        taken: messages that came in so far.
+        taken: messages that came in so far. One that finds the queue empty may go out without.
         waiting: messages that wait, the first one maybe in part.
         at, size, part_at: which is the first of them, how many bytes they are, and how many of the first one have gone
             out. Who sends a body sets all of these, in one statement, when it has gone out: see :data:`After`.

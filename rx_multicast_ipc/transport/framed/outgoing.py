@@ -13,14 +13,14 @@ from collections.abc import Sequence
 from ...message import Address
 from ...option_values.reliable import Reliable
 from .acknowledgement_marks import Mark, Marks
+from .closing_linger import ClosingLinger
 from .congestion import Congestion
 from .heartbeats import Beats
-from .lingering import Lingering
-from .message_queue import After, MessageQueue
+from .message_queue import MessageQueue
 from .packet_codec import START, WHOLE_START, pack, pack_data
-from .packets import HEADER_SIZE, WHOLE, Beat, Bye, Status
+from .packets import HEADER_SIZE, Beat, Bye, Status
 from .repairs import Repairs
-from .send_window import SendWindow
+from .send_window import HEADER_COST, SendWindow
 from .sent_packets import SentPackets
 from .slow_receivers import SlowReceivers
 from .stream_receivers import Member, Members
@@ -59,8 +59,8 @@ class Outgoing:
         self.members = Members()
         self.marks = Marks(self.members)
         self.beats = Beats()
-        self._size_limit = packet_size - HEADER_SIZE
-        self._queue = MessageQueue(self._size_limit)
+        self._most_at_once = min(packet_size - HEADER_SIZE, options.largest)
+        self._queue = MessageQueue(packet_size - HEADER_SIZE)
         self._sent = SentPackets()
         self._congestion = Congestion(packet_size, options.rate, now)
         self._repairs = Repairs(self._sent, self._congestion)
@@ -68,7 +68,7 @@ class Outgoing:
             options, packet_size, self.members, self._sent, self._repairs, self._congestion, self.beats, now
         )
         self._slow = SlowReceivers(self.members, options.patience, now)
-        self._lingering = Lingering(expects_somebody=destination is not None)
+        self._lingering = ClosingLinger(expects_somebody=destination is not None)
         self._catch_up_within = options.window // 2
         self._looked_at = now
 
@@ -128,7 +128,7 @@ class Outgoing:
 
     def on_hello(self, end: int, source: Address, now: float) -> None:
         """Somebody is there: since when, and what it has heard, its first STATUS will tell."""
-        self._window.places = 0
+        self._window.free = 0
         member = self.members.get(end)
         if member is None:
             self.members.add(end, source, self._sent.oldest, now)
@@ -148,7 +148,7 @@ class Outgoing:
         member = self.members.get(status.end) or self.members.add(status.end, source, status.number or oldest, now)
         if member is None:
             return
-        self._window.places = 0
+        self._window.free = 0
         member.address = source
         if status.highest > member.highest:
             self._measure(member, status, now)
@@ -169,16 +169,15 @@ class Outgoing:
         self._looked_at = now
         ready = self._repairs.take(now) if self._repairs else []
         if self._queue.waiting:
-            before = self.number
-            while self._queue.waiting and self._window.may_send(self.number, now):
-                body, after = self._queue.next_body()
-                ready.append(self._packet(*body, now, after))
-            self._queue.tidy()
-            if self.number > before:
-                self.beats.on_packet(now)
+            if self._window.may_send(self.number, now):
+                self.beats.on_packet(now)  # before the first one, that it is not alone if Ctrl-C comes behind it
+                ready.append(self._next_packet(now))
+                while self._queue.waiting and self._window.may_send(self.number, now):
+                    ready.append(self._next_packet(now))
+                self._queue.tidy()
             elif self._slow.leave_behind(self._window.full_since, now):
                 return ready + self.packets(now)
-        if now >= self.beats.at:
+        if self.beats.is_due(now):
             self._go_on_beating(now)
             ready.append(pack(self._beat(now, ask=not self.idle or self.beats.count < 2)))
         if self._lingering.begun and self._has_ended(now):
@@ -188,23 +187,22 @@ class Outgoing:
 
     def packet_of(self, message: bytes, now: float) -> bytes | None:
         """The packet of a small message, if nothing else is to go out and nothing holds it back; else None."""
-        queue, window, number = self._queue, self._window, self.number
-        if queue.waiting or self._repairs.numbers or len(message) > self._size_limit or self._lingering.begun:
+        window, beats, sent, number = self._window, self.beats, self._sent, self.number
+        is_plain = window.free > 0 and not (self._queue.waiting or self._congestion.holds)
+        if not (is_plain and len(message) <= self._most_at_once) and not self._may_go_at_once(message, now):
             return None
-        congestion = self._congestion
-        if window.places <= 0 or number == 1 or (congestion.holds and congestion.wait(now)):
-            if not window.may_send(number, now):
-                return None
-            packet = self._packet(WHOLE, 1, message, now)
-        else:  # as it is most of the time: the same, in as few calls as can be
-            packet = START.pack(WHOLE_START, self.session, number) + message
-            self._sent.add(number, packet, now)
-            self.number = number + 1  # last: a number that is taken by no packet would be waited for
-            window.places -= 1
-            if congestion.holds:
-                congestion.on_sent(len(packet), now)
-        queue.taken += 1
-        self.beats.on_packet(now)
+        packet = START.pack(WHOLE_START, self.session, number) + message
+        size = len(packet)
+        if beats.count:
+            beats.on_packet(now)
+        else:
+            beats.packet_at = now
+        # No call from here on, as in `_next_packet`.
+        end = sent.end + size
+        sent.packets[number] = packet, end, now
+        sent.end = end
+        window.free -= size + HEADER_COST
+        self.number = number + 1
         return packet
 
     def timer(self) -> float:
@@ -237,22 +235,37 @@ class Outgoing:
         if seconds >= 0:
             self._congestion.on_round_trip(status.end, seconds, member.on_round_trip(seconds, now), sent.end, now)
 
-    def _packet(self, flags: int, count: int, body: bytes, now: float, after: After | None = None) -> bytes:
-        number, queue = self.number, self._queue
+    def _may_go_at_once(self, message: bytes, now: float) -> bool:
+        """Whether a message may go out in a packet of its own, now that this is to be looked at."""
+        if self._queue.waiting or self._repairs or self._lingering.begun or len(message) > self._most_at_once:
+            return False
+        if not self._window.may_send(self.number, now):
+            return False
+        if self.number == 1:
+            self._window.began_at = now
+        if self._congestion.holds:
+            self._congestion.on_sent(HEADER_SIZE + len(message), now)
+        return True
+
+    def _next_packet(self, now: float) -> bytes:
+        """A packet of what waits longest, from now on one that has gone out."""
+        number, queue, sent, window = self.number, self._queue, self._sent, self._window
+        (flags, count, body), after = queue.next_body()
         packet = pack_data(self.session, number, flags, count, body)
         if number == 1:
-            self._window.began_at = now
-        self._sent.add(number, packet, now)
+            window.began_at = now
         if self.marks.waiting:
-            self.marks.on_gone_out(queue.taken - (queue.waiting if after is None else after[1]), number)
+            self.marks.on_gone_out(queue.taken - after[1], number)
         size = len(packet)
         if self._congestion.holds:
             self._congestion.on_sent(size, now)
-        self._window.places -= 1
-        # Last, and without a call between, so that Ctrl-C, or a signal handler that raises, comes before or after: a
+        # No call from here on, so that Ctrl-C, or a signal handler that raises, comes before all of it or after: a
         # number that is taken by no packet would be waited for, and a body that is taken from the queue be missing.
-        if after is not None:
-            queue.at, queue.waiting, queue.size, queue.part_at = after
+        end = sent.end + size
+        sent.packets[number] = packet, end, now
+        sent.end = end
+        window.free -= size + HEADER_COST
+        queue.at, queue.waiting, queue.size, queue.part_at = after
         self.number = number + 1
         return packet
 

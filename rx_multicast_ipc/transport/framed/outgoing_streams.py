@@ -53,10 +53,11 @@ class OutgoingStreams:
         """A new stream to one receiver, in place of the one that has been idle, or there, for longest."""
         if len(self._to_one) >= _MOST_DIRECT:
             oldest = next((to for to, stream in self._to_one.items() if stream.idle), next(iter(self._to_one)))
-            stream = self._to_one.pop(oldest)
-            del self._by_session[stream.session]
-            self._repeated += stream.repeated
-            self._unacknowledged += stream.unacknowledged
+            stream = self._to_one[oldest]
+            repeated, unacknowledged = stream.repeated, stream.unacknowledged
+            del self._to_one[oldest], self._by_session[stream.session]  # no call from here on
+            self._repeated += repeated
+            self._unacknowledged += unacknowledged
         stream = self._to_one[destination] = self._new(now, destination)
         self._by_session[stream.session] = stream
         return stream

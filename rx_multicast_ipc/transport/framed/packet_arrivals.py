@@ -24,6 +24,8 @@ class PacketArrivals:
         self._driver = driver
         self._endpoint = driver.endpoint
         self._stream_of = driver.endpoint.stream_of
+        self._events = driver.endpoint.events
+        self._now = driver.now
         self._queue = driver.queue
         self._transport = transport
         self._port = transport.sender_address[1]
@@ -45,34 +47,42 @@ class PacketArrivals:
 
         All else that they ask for is done after that. Returns how many there were. Few calls: answers wait for this.
         """
-        driver, queue, stream_of = self._driver, self._queue, self._stream_of
-        port, several, now = self._port, self._several, driver.now()
+        queue, stream_of, several = self._queue, self._stream_of, self._several
+        now = self._now()
         taken: list[Message] = []
-        owing: list[Incoming] = []
+        owing: dict[Incoming, None] = {}
         size = 0
-        with driver.lock:
-            if queue.is_stopped or queue.is_draining or queue.ready:
+        with self._driver.lock:
+            if queue.ready or queue.is_draining or queue.is_stopped or self._events:
                 return 0
+            queue.ready.append((taken, 0))  # before anything is, so that it is delivered also if Ctrl-C comes behind it
             for message in batch:
                 data = message.data
                 if len(data) < HEADER_SIZE:
                     break
                 start, session, number = START.unpack_from(data)
-                sender = message.address, message.port
-                if start != WHOLE_START or (sender[1] == port and sender in self._transport.own_addresses):
+                if start != WHOLE_START:
                     break
-                stream = stream_of((("", sender[1]) if several else sender, session, message.direct))
-                if stream is None or not stream.take_next(number, len(data), now):
+                sender = ("", message.port) if several else (message.address, message.port)
+                stream = stream_of((sender, session, message.direct))  # none of its own, which nobody opened
+                if stream is None:
                     break
-                taken.append(replace(message, data=data[HEADER_SIZE:]))
-                size += len(data) - HEADER_SIZE
-                if stream.status.owes_a_look and stream not in owing:
-                    owing.append(stream)
-        if taken:
-            queue.deliver(taken, size)
-        if owing:
-            with driver.lock:
-                for stream in owing:
-                    self._endpoint.look_for_status(stream, now)
-                driver.keep_time(now)
+                payload = data[HEADER_SIZE:]
+                if not stream.take_next(number, replace(message, data=payload), len(payload), now, taken):
+                    break
+                size += len(payload)
+                status = stream.status
+                if status.owed >= status.enough:
+                    owing[stream] = None
+            if not taken:
+                queue.ready.pop()
+                return 0
+        try:
+            queue.deliver_first(taken, size)
+        finally:
+            if owing:
+                with self._driver.lock:
+                    for stream in owing:
+                        self._endpoint.look_for_status(stream, now)
+                    self._driver.keep_time(now)
         return len(taken)

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from struct import Struct
 from typing import Final
 
-from .message_bodies import LENGTH_SIZE, length_in, messages_of, whole_body
+from .bundles_and_fragments import LENGTH_SIZE, length_in, messages_of, whole_body
 from .packets import (
     BEGIN,
     BUNDLE,

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 from collections import deque
 from collections.abc import Callable, Sequence
+from itertools import islice, takewhile
 from typing import Final
 
 from ...errors import ChannelClosed, MulticastError, SendFailed
@@ -20,6 +21,8 @@ _FULL: Final = 256
 
 class PacketOutlet:
     """Sends packets through a transport. All of it is used with the lock of its owner held.
+
+    A packet waits until it is sent: one that Ctrl-C, or a signal handler that raises, interrupts may go out twice.
 
     Attributes:
         packets: those that wait for the send buffer.
@@ -52,7 +55,8 @@ class PacketOutlet:
         try:
             self._transport.send(packet)
         except MulticastError as error:
-            self._on_refused([(packet, None)], error)
+            self.packets.appendleft((packet, None))
+            self._on_refused(error)
         else:
             self._failing = False
         finally:
@@ -95,27 +99,45 @@ class PacketOutlet:
             else:
                 self._transport.send(*batch[0])
         except MulticastError as error:
-            self._on_refused(batch, error)
+            self._on_refused(error)
         else:
+            self._drop(len(batch))
             self._failing = False
 
-    def _on_refused(self, batch: list[Datagram], error: MulticastError) -> None:
+    def _on_refused(self, error: MulticastError) -> None:
+        """Those that wait were to be sent."""
+        sent = error.sent if isinstance(error, SendFailed) else 0  # else: its interface is gone
         if isinstance(error, WouldBlock):
-            self.packets.extendleft(reversed(batch[error.sent :]))
+            self._drop(sent)
             self._stuck = True
-            self._transport.when_writable(self._on_room)
+            try:
+                self._transport.when_writable(self._on_room)
+            except BaseException:
+                self._stuck = False  # for nobody will tell
+                raise
         elif isinstance(error, ChannelClosed):
             self.packets.clear()
         else:  # as if it had been lost on the way, from where it is repaired or repeated
-            sent = error.sent if isinstance(error, SendFailed) else 0  # else: its interface is gone
-            self.packets.extendleft(reversed(batch[sent + 1 :]))
+            self._drop(sent + 1)
             if not self._failing:
                 self._failing = True
                 _log.warning("%s: a packet cannot be sent, and counts as lost: %s", self._transport.group, error)
 
     def _next_batch(self) -> list[Datagram]:
         """The next packet, or those to the group in a row."""
-        batch = [self.packets.popleft()]
-        while self.packets and batch[0][1] is None and self.packets[0][1] is None:
-            batch.append(self.packets.popleft())
+        batch = [self.packets[0]]
+        if batch[0][1] is None and len(self.packets) > 1:
+            batch += takewhile(_is_to_group, islice(self.packets, 1, None))
         return batch
+
+    def _drop(self, count: int) -> None:
+        """So many of those that waited wait no more."""
+        if count >= len(self.packets):
+            self.packets.clear()
+            return
+        for _ in range(count):
+            self.packets.popleft()
+
+
+def _is_to_group(datagram: Datagram) -> bool:
+    return datagram[1] is None

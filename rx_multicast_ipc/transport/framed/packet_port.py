@@ -109,9 +109,10 @@ class PacketPort:
 
     def close(self) -> None:
         """Let those who asked say their last; on the I/O thread, once."""
-        actions, self._last_words = self._last_words, []
-        for action in actions:
+        while self._last_words:
+            action = self._last_words[0]
             try:
+                del self._last_words[0]  # no call in between
                 action()
             except Exception as error:
                 report(error)

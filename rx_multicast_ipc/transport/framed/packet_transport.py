@@ -76,18 +76,27 @@ class PacketTransport(TransportWrapper):
         self._called.call(action)
 
     def close(self, *, wait: bool = True) -> None:
+        # A signal handler that interrupted a call of its own thread: what follows waits until that is over.
+        interrupts = self._lock._is_owned()  # pyright: ignore
         with self._lock:
             self._closed = True
             self._on_closed()
         if not self._released.is_set:
-            self.call(self._end)
-        if wait and may_wait() and not self._over.wait(_CLOSE_WAIT):
+            try:
+                if interrupts:
+                    self.scheduler.schedule(lambda _scheduler, _state: self._go_on_to_end())
+                else:
+                    self.call(self._go_on_to_end)
+            except (RuntimeError, MemoryError, OSError):  # no thread can be started, so none is there
+                self._go_on_to_end()
+        wait = wait and not interrupts and may_wait()
+        if wait and not self._over.wait(_CLOSE_WAIT):
             _log.warning(
                 "closing %s: a subscriber has kept the I/O thread busy for %g s; it closes when that ends",
                 self.group,
                 _CLOSE_WAIT,
             )
-        if wait and may_wait() and self._lingers:
+        if wait and self._lingers:
             self._released.wait(_RELEASE_WAIT)
 
     def finish(self, deadline: float) -> None:
@@ -124,6 +133,13 @@ class PacketTransport(TransportWrapper):
         if self._envelope is None:
             raise Unsupported("this channel is not sealed: open it with key=")
         self._envelope.change_keys(keys)
+
+    def _go_on_to_end(self) -> None:
+        """Whatever interrupted that, the next :meth:`close` does it all again."""
+        if self.inner.ended:
+            self._on_inside_ended(None)
+        else:
+            self._end()
 
     # What a subclass says
 
@@ -167,8 +183,8 @@ class PacketTransport(TransportWrapper):
         """Be closed at the end of the interpreter, in place of the end inside."""
         innermost: Any = self._innermost
         if hasattr(innermost, "forget"):  # else it holds nothing that outlives the process
-            close_at_exit.discard(innermost)
             close_at_exit.add(self, _EXIT_WAIT)
+            close_at_exit.discard(innermost)
 
     def _on_inside_ended(self, fault: Exception | None) -> None:
         with self._lock:
@@ -181,11 +197,12 @@ class PacketTransport(TransportWrapper):
         self._released.set()
 
     def _tell_ended(self, fault: Exception | None) -> None:
-        with self._lock:
-            told, self._told = self._told, True
-        if not told:
-            try:
-                if self._ended is not None:
-                    self._ended(fault)
-            finally:
-                self._over.set()
+        """Tell the user that it has ended, once; on the I/O thread."""
+        ended = self._ended
+        try:
+            if not self._told:
+                self._told = True  # no call in between
+                if ended is not None:
+                    ended(fault)
+        finally:
+            self._over.set()

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any, Final, NamedTuple
 
 from ...message import Address
-from .message_bodies import LENGTH_SIZE, length_in, messages_of
+from .bundles_and_fragments import LENGTH_SIZE, length_in, messages_of
 from .packets import BEGIN, END, WHOLE, Data, MalformedPacket
 
 _BROKEN_OFF: Final = "the sender broke off"
@@ -50,18 +50,24 @@ class Event(NamedTuple):
 class Reassembly:
     """Puts the messages of one stream together.
 
+    Each call changes everything in statements without a call, at its end: Ctrl-C, or a signal handler that raises,
+    comes before all of it or after. So no packet is taken and not delivered, and none delivered and taken again.
+
     Args:
         sender: of the stream.
         largest: bytes of the largest message that is taken.
         events: gets what comes out.
+        number: of the packet to begin with; 0 if that is not known.
 
     Attributes:
+        number: of the next packet; 0 as long as that is not known.
         holes: how many came out.
         size: bytes of the message whose parts are coming in.
         parts: of that message; None if none are still to come.
     """
 
-    def __init__(self, sender: Address, largest: int, events: list[Event]) -> None:
+    def __init__(self, sender: Address, largest: int, events: list[Event], number: int) -> None:
+        self.number = number
         self.holes = 0
         self.size = 0
         self._sender = sender
@@ -76,50 +82,66 @@ class Reassembly:
 
     def take(self, data: Data, origin: Any) -> None:
         """The next packet in order."""
-        flags = data.flags
+        flags, body = data.flags, data.body
+        parts, size, total = self.parts, self.size, self._total
+        holes: tuple[Event, ...] = ()
+        whole: tuple[Event, ...] = ()
+        added: tuple[bytes, ...] = ()
+        if flags & BEGIN and parts is not None:
+            holes = (self._hole(1, _BROKEN_OFF),)
+            parts, size = None, 0
         if flags & WHOLE == WHOLE:
-            if self.parts is not None:
-                self.break_off(_BROKEN_OFF)
             try:
-                messages = [data.body] if flags == WHOLE else messages_of(data)
+                messages = [body] if flags == WHOLE else messages_of(data)
+                whole = (Event(self._sender, Delivery(origin, messages)),)
             except MalformedPacket:
-                self._tell(1, "malformed")
-            else:
-                self._events.append(Event(self._sender, Delivery(origin, messages)))
+                holes += (self._hole(1, "malformed"),)
         elif flags == BEGIN:
-            self.break_off(_BROKEN_OFF)
-            self._total = length_in(data.body)
-            if self._total > self._largest:
-                self._tell(1, f"a message of {self._total} bytes is more than is taken")
+            total = length_in(body)
+            if total > self._largest:
+                holes += (self._hole(1, f"a message of {total} bytes is more than is taken"),)
             else:
-                self.parts = [data.body[LENGTH_SIZE:]]
-                self.size = len(self.parts[0])
-        elif self.parts is not None:
-            self.parts.append(data.body)
-            self.size += len(data.body)
-            if self.size > self._total or (flags == END and self.size != self._total):
-                self.break_off("malformed")
-            elif flags == END:
-                whole = b"".join(self.parts)
-                self._forget_parts()
-                self._events.append(Event(self._sender, Delivery(origin, [whole])))
+                parts, added = [], (body[LENGTH_SIZE:],)
+                size = len(body) - LENGTH_SIZE
+        elif parts is not None:
+            size += len(body)
+            added = (body,)
+            if flags == END or size > total:
+                if size == total:
+                    whole = (Event(self._sender, Delivery(origin, [b"".join((*parts, body))])),)
+                else:
+                    holes = (self._hole(1, "malformed"),)
+                parts, size = None, 0
         # else: of a message whose beginning was before this end joined, or in a hole that was told
+        count = len(holes)
+        # No call from here on.
+        self._events += holes
+        self._events += whole
+        self.holes += count
+        self.parts, self.size, self._total = parts, size, total
+        if parts is not None:
+            parts += added
+        self.number = data.number + 1
+
+    def skip_to(self, number: int, reason: str) -> None:
+        """What comes before this packet will not come."""
+        packets = number - self.number
+        if packets > 0:
+            hole = self._hole(packets, reason)
+            # No call from here on.
+            self._events += (hole,)
+            self.holes += 1
+            self.parts, self.size = None, 0
+            self.number = number
 
     def break_off(self, reason: str) -> None:
-        """The rest of the message will not come."""
+        """The rest of the message whose parts are coming in will not come."""
         if self.parts is not None:
-            self._forget_parts()
-            self._tell(1, reason)
+            hole = self._hole(1, reason)
+            # No call from here on.
+            self._events += (hole,)
+            self.holes += 1
+            self.parts, self.size = None, 0
 
-    def tell_hole(self, packets: int, reason: str) -> None:
-        """The next packets will not come."""
-        if packets > 0:
-            self._forget_parts()
-            self._tell(packets, reason)
-
-    def _tell(self, packets: int, reason: str) -> None:
-        self.holes += 1
-        self._events.append(Event(self._sender, Hole(packets, reason)))
-
-    def _forget_parts(self) -> None:
-        self.parts, self.size = None, 0
+    def _hole(self, packets: int, reason: str) -> Event:
+        return Event(self._sender, Hole(packets, reason))

@@ -69,17 +69,18 @@ class MissingPackets:
         first = max(self.listed + 1, first)
         if last < first:
             return
-        self.listed = last
         new = [number for number in range(first, last + 1) if number not in held]
         if new:
-            self._numbers.update(dict.fromkeys(new))
             wait = 0.0 if self.in_small_group else self._back_off()
-            self.at = min(self.at, max(now + wait, self._last_asked + max(_SHORTEST_PAUSE, self._trip / 4)))
+            at = min(self.at, max(now + wait, self._last_asked + max(_SHORTEST_PAUSE, self._trip / 4)))
+            self._numbers |= dict.fromkeys(new)
+            self.at = at
+        self.listed = last  # last: what is listed is not looked at again
 
     def unlist(self, known: int) -> None:
         """Nothing beyond ``known`` was sent after all."""
+        self.listed = min(self.listed, known)  # first: what is forgotten and listed would never be asked for
         self._forget([number for number in self._numbers if number > known])
-        self.listed = min(self.listed, known)
 
     def skip(self, number: int) -> None:
         """What was missing before ``number`` is so no more."""
@@ -97,7 +98,15 @@ class MissingPackets:
         self._forget([number])
 
     def ask(self, number: int, now: float) -> int:
-        """The bitmap of what is missing from ``number`` on, which is asked for now; sets when to ask again."""
+        """The bitmap of what is missing from ``number`` on, which is asked for now; sets when to ask again.
+
+        It may be nothing, after Ctrl-C came between a packet and the note that it is missing no more.
+        """
+        if next(iter(self._numbers), number) < number:
+            self.skip(number)
+        if not self._numbers:
+            self.at = math.inf
+            return 0
         bits = bytearray(WINDOW_LIMIT // 8)
         for one in self._numbers:
             place = one - number
@@ -129,6 +138,6 @@ class MissingPackets:
 
     def _forget(self, numbers: list[int]) -> None:
         for number in numbers:
-            del self._numbers[number]
+            self._numbers.pop(number, None)
         if not self._numbers:
-            self.at = math.inf
+            self.at, self.in_vain = math.inf, 0

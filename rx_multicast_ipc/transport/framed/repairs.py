@@ -66,10 +66,10 @@ class Repairs:
                 and number not in self._queued
                 and now - self._sent.again_at.get(number, -math.inf) >= hold_off * self._patience_with(number)
             ):
-                self._queued.add(number)
                 if number not in self._sent.again_at:
                     self._congestion.on_lost(sent.sent_at)
                 self.numbers.append(number)
+                self._queued.add(number)  # last: one that is only here would never go out
             missing >>= skipped + 1
             number += 1
 
@@ -87,8 +87,9 @@ class Repairs:
             if wait:
                 self.at = now + wait
                 break
-            number = self.numbers.popleft()
+            number = self.numbers[0]
             self._queued.discard(number)
+            self.numbers.popleft()
             sent = self._sent.get(number)
             if sent is None:
                 continue  # too late

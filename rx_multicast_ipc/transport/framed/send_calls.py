@@ -5,8 +5,7 @@ from __future__ import annotations
 import errno
 import os
 import time
-from collections.abc import Sequence
-from functools import partial
+from collections.abc import Callable, Sequence
 from typing import Final
 
 from ...errors import ChannelClosed, SendFailed
@@ -19,6 +18,12 @@ from .packet_outlet import PacketOutlet
 
 _WAIT: Final = 5.0
 """Seconds that a send waits beyond the patience with slow receivers."""
+
+_LOOK_AGAIN: Final = 0.1
+"""Seconds after which a thread that waits for space looks by itself."""
+
+
+def _nothing() -> None: ...
 
 
 class SendCalls:
@@ -40,7 +45,10 @@ class SendCalls:
     ) -> None:
         self.sent = self.sent_bytes = self.refused = 0
         self._driver = driver
+        self._now = driver.now
         self._endpoint = driver.endpoint
+        self._packet_of = driver.endpoint.packet_of
+        self._beats = driver.endpoint.beats
         self._queue = driver.queue
         self._transport = transport
         self._group = transport.group
@@ -52,12 +60,27 @@ class SendCalls:
 
     def send(self, payload: bytes, destination: Address | None = None) -> None:
         """See :meth:`rx_multicast_ipc.transport.Transport.send`."""
-        if self.is_in_use_here:
+        lock, outlet, queue = self._driver.lock, self._outlet, self._queue
+        if lock._is_owned():  # pyright: ignore  # see `is_in_use_here`
             self._send_later((payload,), destination)
             return
-        if destination is None:
-            with self._driver.lock:
-                if self._send_at_once(payload):
+        if destination is None:  # at once, if nothing is in the way
+            with lock:
+                now, packet = self._now(), None
+                if not (outlet.packets or queue.is_stopped) and (not self._echo or queue.has_room):
+                    packet = self._packet_of(payload, now)
+                if packet is not None:
+                    outlet.send_now(packet)
+                    # The rest is done while it is on its way; nothing that answers is taken before the lock is free.
+                    self.sent += 1
+                    self.sent_bytes += len(payload)
+                    if self._echo:
+                        queue.put_own((payload,), self._transport.sender_address)
+                        queue.post()
+                    beat_at, driver, endpoint = self._beats.at, self._driver, self._endpoint
+                    if beat_at < driver.timer.due or beat_at < endpoint.due:  # the one alone, if Ctrl-C came amid this
+                        endpoint.due = min(endpoint.due, beat_at)
+                        driver.keep_time(now)
                     return
         self.send_all((payload,), destination)
 
@@ -75,20 +98,26 @@ class SendCalls:
 
     def _send_later(self, payloads: Sequence[bytes], destination: Address | None) -> None:
         """Send on the I/O thread, once the call that a signal handler interrupted is over."""
+        rest = [*payloads]
 
-        def send(rest: Sequence[bytes]) -> None:
+        def send() -> None:
             try:
                 self.send_many(rest, destination)
+                rest.clear()
             except WouldBlock as error:
+                del rest[: error.sent]
                 with self._driver.lock:
-                    self._driver.waiters.actions.append(partial(send, rest[error.sent :]))
+                    self._driver.when_writable(send)
             except ChannelClosed:
                 pass  # as it would be for one that was sent a moment later
 
-        self._transport.call(partial(send, payloads))
+        # Not `call`, which would send amid the interrupted call where that is on the I/O thread itself: a loop's.
+        self._transport.scheduler.schedule(lambda _scheduler, _state: send())
 
-    def send_all(self, payloads: Sequence[bytes], destination: Address | None = None) -> None:
-        """As :meth:`send_many`, also with the lock held."""
+    def send_all(
+        self, payloads: Sequence[bytes], destination: Address | None = None, then: Callable[[], None] = _nothing
+    ) -> None:
+        """As :meth:`send_many`; ``then`` is called once the last was taken, before anything else is."""
         if destination == self._to_group:
             destination = None
         sent, deadline, driver = 0, 0.0, self._driver
@@ -99,6 +128,7 @@ class SendCalls:
                 taken = self._offer([*payloads[sent:]] if sent else payloads, destination)
                 sent += taken
                 if sent == len(payloads):
+                    then()
                     return
                 if len(payloads[sent]) > self._limit:
                     self.refused += 1
@@ -113,39 +143,23 @@ class SendCalls:
                 if time.monotonic() >= deadline:
                     self.refused += 1
                     raise _with_count(SendFailed(f"nothing can be sent to {self._group}: the window stays full"), sent)
-                driver.waiters.wait(min(0.1, deadline - time.monotonic()))
-
-    def _send_at_once(self, payload: bytes) -> bool:
-        """Send a message to the group, if nothing is in its way; with the lock."""
-        outlet, queue, driver, endpoint = self._outlet, self._queue, self._driver, self._endpoint
-        if outlet.packets or outlet.is_sending or queue.is_stopped or len(payload) > self._limit:
-            return False
-        if self._echo and not queue.has_room:
-            return False
-        now = driver.now()
-        packet = endpoint.packet_of(payload, now)
-        if packet is None:
-            return False
-        outlet.send_now(packet)
-        # What follows is done while the packet is on its way; nothing that answers it is taken before the lock is free.
-        self.sent += 1
-        self.sent_bytes += len(payload)
-        if self._echo:
-            queue.put_own((payload,), self._transport.sender_address)
-            queue.post()
-        if endpoint.beats.at < endpoint.due:
-            endpoint.note_sent()
-            driver.keep_time(now)
-        return True
+                space = driver.waiters.new_thread()
+            try:
+                space.wait(min(_LOOK_AGAIN, deadline - time.monotonic()))
+            finally:
+                if not space.is_set:
+                    with driver.lock:
+                        driver.waiters.forget_thread(space)
 
     def _offer(self, payloads: Sequence[bytes], destination: Address | None) -> int:
         """Pass on what there is room for, up to one that is too large; returns how many."""
         limit, queue, transport, virtual = self._limit, self._queue, self._transport, self._driver.is_virtual
         if max(map(len, payloads)) > limit:
             payloads = payloads[: next(number for number, payload in enumerate(payloads) if len(payload) > limit)]
-        if not payloads or (destination is None and not virtual and not queue.has_room):
+        to_itself = destination is not None and destination in transport.own_addresses
+        if not payloads or ((destination is None or to_itself) and not virtual and not queue.has_room):
             return 0
-        if destination is not None and destination in transport.own_addresses:
+        if to_itself:
             self._count(payloads)
             queue.put_own(payloads, transport.sender_address, direct=True)
             queue.post()

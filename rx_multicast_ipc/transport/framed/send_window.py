@@ -15,7 +15,7 @@ from .stream_receivers import Members
 _NOBODY_WAIT: Final = 0.2
 """Seconds that a burst waits for the first receiver to make itself known."""
 
-_HEADER_COST: Final = 768
+HEADER_COST: Final = 768
 """Bytes of receive buffer that Linux charges for a packet beside its payload."""
 
 _ROOM_SHARE: Final = 0.7
@@ -26,7 +26,7 @@ _LET_GO: Final = 8
 
 
 class SendWindow:
-    """Says whether a stream may send another packet.
+    """Says whether a stream may send another packet: as long as any bytes are free.
 
     Args:
         options: window, keep.
@@ -39,7 +39,7 @@ class SendWindow:
         now: seconds.
 
     Attributes:
-        places: packets for which there is place, before it is to be looked again.
+        free: bytes that may go out before it is to be looked again: a packet takes its own and :data:`HEADER_COST`.
         full_since: since when there has been none; infinity if there was when it was looked last.
         paced_until: when the pace lets the next one go out; 0 if it has not kept any.
         began_at: when the first one went out.
@@ -56,7 +56,7 @@ class SendWindow:
         beats: Beats,
         now: float,
     ) -> None:
-        self.places = 0
+        self.free = 0
         self.full_since = math.inf
         self.paced_until = 0.0
         self.began_at = now
@@ -70,9 +70,9 @@ class SendWindow:
         self._asked_at = 0
 
     def may_send(self, number: int, now: float) -> bool:
-        """Whether the packet of this number may go out; then ``places`` is to be counted down."""
+        """Whether the packet of this number may go out; then ``free`` is to be counted down."""
         self.paced_until = 0.0
-        if self.places <= 0 and not self._find_places(number, now):
+        if self.free <= 0 and not self._look(number, now):
             self.full_since = min(self.full_since, now)
             return False
         self.full_since = math.inf
@@ -86,15 +86,15 @@ class SendWindow:
         """When a burst goes on if nobody has made itself known."""
         return self.began_at + _NOBODY_WAIT
 
-    def _find_places(self, number: int, now: float) -> bool:
+    def _look(self, number: int, now: float) -> bool:
         free = self._bytes_free(number, now)
         if free <= 0:
             return False
         kept = self._packets_to_keep(number)
         if kept <= 0 and self._asked_at != number:
+            self._beats.ask(now)
             self._asked_at = number
-            self._beats.at = min(self._beats.at, now)
-        self.places = min(max(1, free // (self._packet_size + _HEADER_COST)), kept)
+        self.free = min(free, kept * HEADER_COST)
         return kept > 0
 
     def _bytes_free(self, number: int, now: float) -> int:
@@ -105,7 +105,7 @@ class SendWindow:
         behind = cost = 0
         if receivers.seen < number - 1:
             behind = sent.bytes_after(receivers.seen)
-            cost = behind + (number - 1 - receivers.seen) * _HEADER_COST
+            cost = behind + (number - 1 - receivers.seen) * HEADER_COST
         free = window - behind - self._repairs.on_the_way(now) if behind else window
         if free <= 0:
             self._congestion.on_limited()

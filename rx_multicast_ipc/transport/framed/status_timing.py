@@ -8,12 +8,12 @@ from typing import Final
 
 from .repair_requests import SMALL_GROUP, MissingPackets
 
-_EVERY: Final = 8
-"""Packets, if they are of a size that fills a window soon."""
+_ENOUGH: Final = 8192
+"""What is owed before it is told, in a small group: less than the least window of a sender."""
 
-_EVERY_SMALL: Final = 64
-_SMALL_PACKETS: Final = 4096
-"""Packets, if eight have fewer bytes than that: the sender asks if that is too late for it."""
+FOR_EACH: Final = 48
+AT_MOST: Final = 1024
+"""What is owed for a packet beside its bytes, and at most: so that it is told of eight large ones, or of 64 with 80."""
 
 _DELAY: Final = 0.01
 """Seconds at most from a packet to its acknowledgement; more in a large group."""
@@ -30,33 +30,28 @@ class StatusTiming:
 
     Attributes:
         at: when; infinity for not before another packet comes.
-        packets, bytes: that came and were not told of.
-        look_after: packets, after which to look whether to tell of them.
-        owes_a_look: whether :meth:`look` is to be called.
+        owed: for what came and was not told of: what :meth:`on_packet` adds to it.
+        enough: as much of it, and :meth:`look` is to be called, now or a moment later.
     """
 
     def __init__(self, missing: MissingPackets, random: Random) -> None:
         self.at = math.inf
-        self.owes_a_look = False
         self._missing = missing
         self._random = random
-        self.packets = self.bytes = 0
-        self.look_after = 1
+        self.owed = 0
+        self.enough = 1
 
     def on_packet(self, size: int, now: float) -> None:
         """A packet came."""
-        self.packets += 1
-        self.bytes += size
-        if self.packets >= self.look_after or self.bytes >= _SMALL_PACKETS:
+        self.owed += min(size + FOR_EACH, AT_MOST)
+        if self.owed >= self.enough:
             self.look(now)
 
     def look(self, now: float) -> float:
         """Decide when to tell of what came; returns :attr:`at`."""
-        self.owes_a_look = False
         missing = self._missing
-        every = _EVERY if self.bytes >= _SMALL_PACKETS else _EVERY_SMALL
-        self.look_after = every if missing.in_small_group else every * missing.members // SMALL_GROUP
-        if self.packets >= self.look_after:
+        self.enough = _ENOUGH if missing.in_small_group else _ENOUGH * missing.members // SMALL_GROUP
+        if self.owed >= self.enough:
             self.at = now
         elif self.at == math.inf:
             self.at = now + self._delay * (1.0 if missing.in_small_group else 0.5 + self._random.random())
@@ -74,8 +69,7 @@ class StatusTiming:
     def on_told(self) -> None:
         """The sender is told of everything that came."""
         self.at = math.inf
-        self.packets = self.bytes = 0
-        self.look_after = 1
+        self.owed, self.enough = 0, 1
 
     @property
     def _delay(self) -> float:

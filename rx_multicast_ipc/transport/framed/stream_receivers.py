@@ -113,13 +113,12 @@ class Members:
         return member
 
     def remove(self, end: int) -> None:
+        self._stale = True  # before: nobody is to be held up by one who is gone
         member = self._members.pop(end, None)
-        if member is not None:
-            self._stale = True
-            if member.confirmed:
-                self._gone[end] = member.number
-                if len(self._gone) > _MOST_GONE:
-                    del self._gone[next(iter(self._gone))]
+        if member is not None and member.confirmed:
+            self._gone[end] = member.number
+            if len(self._gone) > _MOST_GONE:
+                del self._gone[next(iter(self._gone))]
 
     def expected_when_it_left(self, end: int) -> int:
         """The next number that a receiver expected when it left; 0 if that is not known."""
@@ -133,8 +132,8 @@ class Members:
     def on_status(self, member: Member, status: Status, now: float) -> None:
         member.heard_at = now
         if not member.confirmed:
-            member.confirmed = self._stale = True
-            member.number, member.highest = status.number, max(status.highest, status.number - 1)
+            highest = max(status.highest, status.number - 1)
+            member.number, member.highest, member.confirmed, self._stale = status.number, highest, True, True
         if status.number > member.number or status.highest > member.highest or status.room != member.room:
             if not member.behind and (
                 member.number == self._floor or member.highest == self._seen or status.room != member.room

@@ -98,11 +98,14 @@ class FramedTransport(PacketTransport):
             raise WouldBlock(
                 "a signal handler interrupted a send of this channel; it goes on as soon as that has ended"
             )
-        with self._lock:
-            self._sends.send_all((payload,))
-            waiting = self._driver.awaiting.wait(done, self._forget_acknowledgement)
+        waiting: list[Acknowledgement] = []
+
+        def wait() -> None:
+            waiting.append(self._driver.awaiting.wait(done, self._forget_acknowledgement))
             self._driver.go_on()
-        return waiting
+
+        self._sends.send_all((payload,), then=wait)
+        return waiting[0]
 
     def lacking(self, waiting: Acknowledgement) -> list[Address]:
         """Who has yet to acknowledge it."""
@@ -111,10 +114,10 @@ class FramedTransport(PacketTransport):
 
     def when_writable(self, action: Callable[[], None]) -> None:
         with self._lock:
-            if self._driver.has_space or self._closed:
+            if self._closed:
                 self.inner.when_writable(action)
             else:
-                self._driver.waiters.actions.append(action)
+                self._driver.when_writable(action)
 
     def forget(self) -> None:
         super().forget()
@@ -151,7 +154,9 @@ class FramedTransport(PacketTransport):
         )
 
     def _on_own_taken(self) -> None:
-        self._driver.waiters.wake_threads()
+        waiters = self._driver.waiters
+        if waiters.threads or waiters.actions:
+            self._driver.look_for_space()
 
     def _forget_acknowledgement(self, waiting: Acknowledgement) -> None:
         with self._lock:
@@ -176,19 +181,36 @@ class FramedTransport(PacketTransport):
         if self._deliver is None:
             if self._queue.holds_more_than(self._buffer):  # as a full receive buffer
                 return
-        elif self._takes_at_once and not self.packets.shows_data and (taken := self._arrivals.take_at_once(batch)):
-            batch = batch[taken:]
-            if not batch:
+        elif self._takes_at_once and not self.packets.shows_data:
+            try:
+                taken = self._arrivals.take_at_once(batch)
+            except BaseException:
+                self._go_on_soon()
+                raise
+            if taken == len(batch):
                 if self._closed:
                     self._go_on_ending()
                 return
+            batch = batch[taken:]
         if not self._notice.told:
             self._notice.look(batch[0])
         self.packets.arrive(batch, self._take)
 
     def _take(self, batch: list[Message]) -> None:
-        self._arrivals.take(batch)
-        self._go_on_ending()
+        try:
+            try:
+                self._arrivals.take(batch)
+            finally:  # what came of it so far, if Ctrl-C came amid it
+                self._go_on_ending()
+        except BaseException:
+            self._go_on_soon()
+            raise
+
+    def _go_on_soon(self) -> None:
+        """Have a timer go on with what Ctrl-C, or a signal handler that raises, came amid."""
+        with self._lock:
+            now = self._driver.now()
+            self._driver.timer.call_at(now, now)
 
     def _tell(self, event: ChannelEvent) -> None:
         with self._lock:
@@ -214,6 +236,7 @@ class FramedTransport(PacketTransport):
     def _end(self) -> None:
         """Tell the user that it has ended, and linger."""
         if self._told:
+            self._go_on_ending()
             return
         self.packets.close()
         with self._lock:
@@ -234,7 +257,6 @@ class FramedTransport(PacketTransport):
             lost = self._endpoint.counts.unacknowledged
             if self._final is not None:
                 self._final = replace(self._final, unacknowledged=lost)
-            self._driver.timer.stop()
             self.packets.clear()
         if lost:
             _log.warning("%s closed, and %d packets that it sent were not acknowledged", self.group, lost)
@@ -242,8 +264,6 @@ class FramedTransport(PacketTransport):
 
     def _on_inside_ended(self, fault: Exception | None) -> None:
         with self._lock:
-            waiting = self._driver.waiters.take_actions()
             self._driver.timer.stop()
         super()._on_inside_ended(fault)
-        for action in waiting:
-            self.inner.call(action)
+        self._driver.waiters.pass_on(self.inner.call)

@@ -99,7 +99,9 @@ class Admission:
         for new in self.newcomers:
             if now < new.due:
                 continue
-            if new.claim is not None:
+            if new.address in new.session.addresses:
+                self._let_in(new)
+            elif new.claim is not None:
                 self._try_claim(new, new.claim, now)
             elif now >= new.since + _PATIENCE:
                 self.give_up(new, Why.UNANSWERED)
@@ -247,13 +249,20 @@ class Admission:
 
     def _admit(self, new: Newcomer, first: int, number: int, now: float, *, relayed: bool) -> None:
         """The session is at that address: deliver what was held."""
-        session, sender = new.session, new.address
-        self.newcomers.drop(new)
+        session = new.session
         session.first = max(1, min(first, number))
-        self._known.add(session, sender, now, relayed=relayed)
+        self._known.add(session, new.address, now, relayed=relayed)
         session.take(number, direct=True)
-        for (direct, held), message in new.held.items():
-            if session.take(held, direct=direct):
+        self._let_in(new)
+
+    def _let_in(self, new: Newcomer) -> None:
+        """Deliver what was held; where Ctrl-C comes amid it, :meth:`tick` goes on."""
+        while new.held:
+            place, message = next(iter(new.held.items()))
+            direct, number = place
+            if new.session.take(number, direct=direct):
                 self.ready.append(message)
             else:
-                self._rejections.add_copy(sender)
+                self._rejections.add_copy(new.address)
+            del new.held[place]
+        self.newcomers.drop(new)

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections import Counter
 from collections.abc import Callable, Iterator
+from operator import attrgetter
 from typing import Final, NamedTuple
 
 from ...message import Address, Message
@@ -22,9 +22,6 @@ _MOST_HELD: Final = 1024
 
 _MOST_HELD_BYTES: Final = 2 << 20
 _MOST_HELD_BYTES_OF_ALL: Final = 16 << 20
-
-_Key = tuple[bytes, Address]
-"""The prefix of a session, and an address."""
 
 
 class Claim(NamedTuple):
@@ -58,6 +55,7 @@ class Newcomer:
         answered: challenges of its own that were answered.
         heard: packets of it that are not held.
         held: what is to be delivered once it has answered, by whether it was direct, and its number.
+        size: bytes of that.
         claim: its answer, if somebody passes it on.
     """
 
@@ -90,27 +88,29 @@ class Newcomers:
 
     def __init__(self, random_bytes: Callable[[int], bytes]) -> None:
         self._random_bytes = random_bytes
-        self._all: dict[_Key, Newcomer] = {}
-        self._sessions: dict[bytes, Session] = {}
-        self._counts: Counter[bytes] = Counter()
-        self._size = 0
+        self._all: dict[bytes, dict[Address, Newcomer]] = {}  # by the prefix of their session
 
     def __len__(self) -> int:
-        return len(self._all)
+        return sum(map(len, self._all.values())) if self._all else 0
 
     def __iter__(self) -> Iterator[Newcomer]:
-        return iter([*self._all.values()])
+        return iter([new for some in self._all.values() for new in some.values()])
+
+    @property
+    def size(self) -> int:
+        """Bytes of all that is held."""
+        return sum([new.size for new in self])
 
     def get(self, session: Session, address: Address) -> Newcomer | None:
-        return self._all.get((session.prefix, address))
+        return self._all.get(session.prefix, _NONE).get(address)
 
     def session(self, prefix: bytes) -> Session | None:
         """The session with a prefix, if it has yet to answer somewhere."""
-        return self._sessions.get(prefix)
+        return next((new.session for new in self._all.get(prefix, _NONE).values()), None)
 
     def addresses_of(self, session: Session) -> int:
         """At how many addresses a session has yet to answer."""
-        return self._counts[session.prefix]
+        return len(self._all.get(session.prefix, _NONE))
 
     def has_room(self, session: Session) -> bool:
         """Whether one more address of a session is looked at."""
@@ -119,23 +119,22 @@ class Newcomers:
     @property
     def surplus(self) -> Newcomer | None:
         """Who has to go before another one comes: the oldest, if there are as many as may be."""
-        return next(iter(self._all.values())) if len(self._all) >= _MOST else None
+        return min(self, key=_since) if len(self) >= _MOST else None
 
     def add(self, session: Session, address: Address, now: float) -> Newcomer:
         new = Newcomer(address, session, self._random_bytes(NONCE_SIZE), now)
-        self._all[session.prefix, address] = new
-        self._sessions[session.prefix] = session
-        self._counts[session.prefix] += 1
+        others = self._all.get(session.prefix, _NONE)
+        self._all[session.prefix] = {**others, address: new}
         return new
 
     def drop(self, new: Newcomer) -> None:
         """Forget it, and what it sent."""
         prefix = new.session.prefix
-        del self._all[prefix, new.address]
-        self._size -= new.size
-        self._counts[prefix] -= 1
-        if not self._counts[prefix]:
-            del self._counts[prefix], self._sessions[prefix]
+        others = {address: other for address, other in self._all[prefix].items() if other is not new}
+        if others:
+            self._all[prefix] = others
+        else:
+            del self._all[prefix]
 
     def hold(self, new: Newcomer, message: Message, number: int) -> bool:
         """Keep what it sent; False if that is too much."""
@@ -143,14 +142,18 @@ class Newcomers:
         if (
             len(new.held) >= _MOST_HELD
             or new.size + size > _MOST_HELD_BYTES
-            or self._size + size > _MOST_HELD_BYTES_OF_ALL
+            or self.size + size > _MOST_HELD_BYTES_OF_ALL
         ):
             return False
         new.held[message.direct, number] = message
         new.size += size
-        self._size += size
         return True
 
     def timer(self) -> float:
         """When somebody is due; infinity for never."""
-        return min([new.due for new in self._all.values()], default=math.inf)
+        return min([new.due for new in self], default=math.inf)
+
+
+_NONE: Final[dict[Address, Newcomer]] = {}
+
+_since = attrgetter("since")

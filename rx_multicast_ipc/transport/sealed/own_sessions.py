@@ -69,26 +69,33 @@ class OwnSessions:
         key: to begin with.
         group: the group's end.
         random_bytes: gives so many, not to be guessed, and never the same again.
+
+    Attributes:
+        current: the one that it seals with.
     """
 
     def __init__(self, key: Key, group: Address, random_bytes: Callable[[int], bytes]) -> None:
         self._group = group
         self._random_bytes = random_bytes
         self._all: BoundedMap[bytes, OwnSession] = BoundedMap(_REMEMBERED)
-        self.renew(key)
+        self.current = self.prepare(key)
+
+    def prepare(self, key: Key) -> OwnSession:
+        """A new session, which others may know this end by as soon as it is the current one."""
+        new = OwnSession(key, self._group, self._random_bytes(SALT_SIZE))
+        return self._all.use(new.sealer.prefix, lambda _: new)
 
     def renew(self, key: Key) -> None:
         """Seal with this key, and a new salt, from now on."""
-        self._current = OwnSession(key, self._group, self._random_bytes(SALT_SIZE))
-        self._all.use(self._current.sealer.prefix, lambda _: self._current)
+        self.current = self.prepare(key)
 
     def seal(self, packet: bytes, target: bytes, now: float) -> bytes:
         """The datagram of a packet; see :meth:`Sealer.seal`."""
         try:
-            return self._current.put(packet, target, now)
+            return self.current.put(packet, target, now)
         except OverflowError:
-            self.renew(self._current.sealer.key)
-            return self._current.put(packet, target, now)
+            self.renew(self.current.sealer.key)
+            return self.current.put(packet, target, now)
 
     def seal_as(self, own: OwnSession, packet: bytes, target: bytes, now: float) -> bytes:
         """The same in a session that may be a former one, for an end that knows this one by it."""

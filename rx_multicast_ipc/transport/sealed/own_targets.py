@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 from ...message import Address, Message
 from .challenge_packet import LONGEST_SEEN_AT
-from .own_sessions import OwnSessions
+from .own_sessions import OwnSession, OwnSessions
 from .packet_cipher import Opener, end_text
 
 
@@ -21,13 +21,9 @@ class OwnTargets:
     def __init__(self, sessions: OwnSessions, own_addresses: Callable[[], frozenset[Address]]) -> None:
         self._sessions = sessions
         self._own_addresses = own_addresses
-        self._addresses: frozenset[Address] | None = None
+        self._made_for: tuple[frozenset[Address], OwnSession] | None = None
         self._texts: frozenset[bytes] = frozenset()
         self._all: list[bytes] = []
-
-    def renew(self) -> None:
-        """There is another session."""
-        self._addresses = None
 
     def open(self, opener: Opener, datagram: Message) -> tuple[bytes | None, bytes]:
         """The packet in a datagram and the target that it was sealed for; None, and nothing, if it does not open."""
@@ -38,7 +34,7 @@ class OwnTargets:
             packet = opener.open(datagram.data, target)
             if packet is not None:
                 if place:  # the next ones are for it, too
-                    targets.insert(0, targets.pop(place))
+                    self._all = [target, *targets[:place], *targets[place + 1 :]]
                 return packet, target
         return None, b""
 
@@ -48,10 +44,9 @@ class OwnTargets:
         return text in self._texts
 
     def _current(self) -> list[bytes]:
-        own = self._own_addresses()
-        if own != self._addresses:
-            self._addresses = own
-            texts = [*map(end_text, own)]
-            self._texts = frozenset(text[:LONGEST_SEEN_AT] for text in texts)
-            self._all = [*self._sessions.prefixes, *texts]
+        made_for = self._own_addresses(), self._sessions.current
+        if made_for != self._made_for:
+            texts = [*map(end_text, made_for[0])]
+            cut = frozenset(text[:LONGEST_SEEN_AT] for text in texts)
+            self._all, self._texts, self._made_for = [*self._sessions.prefixes, *texts], cut, made_for
         return self._all

@@ -67,6 +67,8 @@ class PacketSealing:
             self._now(),
             several=group.has_several_interfaces,
         )
+        del self._keys  # which the sessions have, and let go of once they are changed
+        self._told_of = self._sessions.prefix
 
     def announce(self) -> None:
         """Tell the group that this end is there, so that it is known before it says anything."""
@@ -76,11 +78,10 @@ class PacketSealing:
         now = self._now()
         if destination is None:
             if not self._began:
-                self._began = True
-                self._news_at = now
+                self._began, self._news_at = True, now
         elif destination not in self._sent_to:
-            self._sent_to.use(destination, lambda _: None)
             self._news_at = now
+            self._sent_to.use(destination, lambda _: None)
         return self._sessions.seal(packet, destination, now)
 
     def open(self, batch: Iterable[Message]) -> list[Message]:
@@ -102,13 +103,12 @@ class PacketSealing:
     def change_keys(self, keys: Keys) -> None:
         """See :meth:`Sessions.change_keys`; from any thread."""
         with self._port.lock:
-            seals_anew = keys[0] != self._keys[0]
-            self._keys = keys
             self._sessions.change_keys(keys)
-            if seals_anew:
+            if self._told_of != self._sessions.prefix:
                 self._began = False
                 self._sent_to.clear()
                 self.announce()
+                self._told_of = self._sessions.prefix
         self._port.transport.call(self._look)
 
     def counts(self) -> dict[str, int]:
@@ -131,13 +131,13 @@ class PacketSealing:
     def _go_on(self, now: float) -> list[Report]:
         """Send what is to be sent, and plan when to go on; with the lock. Returns what is to be told without it."""
         sessions, port = self._sessions, self._port
+        reports = sessions.rejections.take(now)
+        if port.is_open:  # before anything is sent, so that Ctrl-C behind it leaves nobody who is not asked again
+            self._timer.call_at(min(sessions.timer(), sessions.rejections.timer()), now)
         if sessions.outgoing:
             outgoing = [*sessions.outgoing]
             sessions.outgoing.clear()
             port.send_wrapped(outgoing)
-        reports = sessions.rejections.take(now)
-        if port.is_open:
-            self._timer.call_at(min(sessions.timer(), sessions.rejections.timer()), now)
         return reports
 
     def _tell(self, reports: list[Report]) -> None:

@@ -60,8 +60,9 @@ class Sessions:
         self._recent: Session | None = None
 
     @property
-    def keys(self) -> Keys:
-        return self._keys
+    def prefix(self) -> bytes:
+        """Of all that is sealed from now on."""
+        return self._own.current.sealer.prefix
 
     @property
     def outgoing(self) -> list[tuple[bytes, Address]]:
@@ -73,21 +74,22 @@ class Sessions:
         """When somebody new was heard, and may have a challenge for this end, too."""
         return self._admission.newcomer_at
 
-    def renew(self) -> None:
-        """Seal with a new salt from now on."""
-        self._own.renew(self._keys[0])
-        self._targets.renew()
-
     def change_keys(self, keys: Keys) -> None:
-        """Seal with the first of these from now on, and open what was sealed with any of them, and nothing else."""
-        changed = keys[0] != self._keys[0]
-        self._keys = keys
+        """Seal with the first of these from now on, and open what was sealed with any of them, and nothing else.
+
+        If Ctrl-C comes amid it, it either has not happened (but for sessions that have to prove themselves again), or
+        the next call goes on with it.
+        """
         self._known.keep(keys)
         for new in self._admission.newcomers:
             if new.session.opener.key not in keys:
-                self._admission.give_up(new, Why.OTHER_KEY, self._hints(new.session.prefix[1:4].hex()))
-        if changed:
-            self.renew()
+                self._admission.give_up(new, Why.OTHER_KEY, self._hints(new.session.prefix[1:4].hex(), keys))
+        if keys[0] == self._own.current.sealer.key:
+            self._keys = keys
+        else:
+            own = self._own.prepare(keys[0])
+            # No call from here on.
+            self._keys, self._own.current = keys, own
 
     def seal(self, packet: bytes, destination: Address | None, now: float) -> bytes:
         """The datagram of a packet to one end or, with None, to the group."""
@@ -204,8 +206,8 @@ class Sessions:
             openers = [opener for opener in openers if self._targets.open(opener, datagram)[0] is not None] or openers
         return Session(prefix, openers[0])
 
-    def _hints(self, hint: str) -> str:
-        known = ", ".join(key.hint for key in self._keys)
+    def _hints(self, hint: str, keys: Keys | None = None) -> str:
+        known = ", ".join(key.hint for key in keys or self._keys)
         return f"its key is {hint}, this channel's {known}"
 
 

@@ -40,10 +40,10 @@ _NAME: Final = 28  # sizeof(struct sockaddr_in6)
 _GRO_OFFSET: Final = 16  # behind struct cmsghdr
 
 _LONE_READS: Final = 2
-"""Reads in a row that brought one datagram, after which recvmsg reads the next: ctypes and recvmmsg cost 10 µs more."""
+"""Reads in a row that brought one packet, after which recvmsg reads the next: ctypes and recvmmsg cost 10 µs more."""
 
 _BURST: Final = 50e-6
-"""Seconds between two datagrams that are worth a recvmmsg."""
+"""Seconds between two packets that are worth a recvmmsg."""
 
 _SENDERS: Final = 1024
 """Senders whose addresses are kept decoded."""
@@ -85,7 +85,7 @@ class BatchReader(MessageReader):
         self._senders: dict[bytes, Address] = {}
 
     def read(self, opened: socket.socket, reception: Reception) -> list[Message]:
-        # One datagram: the way of an answer, in few calls. Several at a time again as soon as they come quickly.
+        # One packet: the way of an answer, in few calls. Several at a time again as soon as they come quickly.
         if self._lone < _LONE_READS:
             return self._read_many(opened, reception)
         try:
@@ -99,7 +99,7 @@ class BatchReader(MessageReader):
             self._lone = 0
             return self._read_large(opened, reception)
         now = time.time()
-        if ancillary or now - self._read_at < _BURST:
+        if now - self._read_at < _BURST:
             self._lone = 0
         self._read_at = now
         self.bytes_read += size
@@ -124,14 +124,13 @@ class BatchReader(MessageReader):
                 return self._read_large(opened, reception)
             raise OSError(number, os.strerror(number))
         now = time.time()
+        self._lone = self._lone + 1 if count == 1 else 0
         if count == 1 and not self._control_sizes[0]:
             size = self._sizes[0]
             self.bytes_read += size
             self._large = size > _LARGE
-            self._lone += 1
             address, port = self._sender(bytes(self._names[:_NAME]))
             return [Message(self._arena[:size], address, port, self._family, now, *reception)]
-        self._lone = 0
         sizes = self._sizes[:count].tolist()
         payloads, counts = self._payloads(sizes)
         self._adapt(sizes, len(payloads))

@@ -12,7 +12,7 @@ from contextlib import suppress
 from typing import Final
 
 from ...group import Group
-from ...subscribing.subscriber_errors import report
+from ...subscribing.subscriber_errors import is_for_the_caller, report
 from ..base import may_wait
 from .io_thread import IoThread
 
@@ -58,7 +58,7 @@ class FullBuffer:
         self._shut = False
         self._held: deque[Callable[[], None]] = deque()
         self._again: deque[Callable[[], None]] = deque()
-        self._running = False
+        self._running = self._tries_again = False
         self._writable: socket.socket | None = None
 
     @property
@@ -74,8 +74,8 @@ class FullBuffer:
                 self._again.append(action)
                 return
             self._held.append(action)
-            first = len(self._held) == 1 and not self._running
-        if first:
+            is_watched = self._running or self._writable is not None  # and not who came first: it may be interrupted
+        if not is_watched:
             self._thread.call(self._watch)
 
     def is_overtaken(self) -> bool:
@@ -90,27 +90,31 @@ class FullBuffer:
 
     def run(self) -> None:
         """Run what waits, in order, until the buffer is full again; on the thread."""
-        with self.lock:
-            self._running, most = True, len(self._held)
-        for _ in range(most):
+        try:
             with self.lock:
-                if self._again or not self._held:  # the latter: closed by the one before
-                    break
-                action = self._held.popleft()
-            try:
-                action()
-            except BaseException as error:
-                report(error)
-        with self.lock:
-            self._running = False
-            self._held.extendleft(reversed(self._again))
-            self._again.clear()
-            self.in_use = more = bool(self._held)
-        if more:
-            self._watch()
+                self._running, most = True, len(self._held)
+            for _ in range(most):
+                with self.lock:
+                    if self._again or not self._held:  # the latter: closed by the one before
+                        break
+                    action = self._held.popleft()
+                try:
+                    action()
+                except BaseException as error:
+                    if is_for_the_caller(error):
+                        raise
+                    report(error)
+        finally:
+            with self.lock:
+                self._running = False
+                self._held.extendleft(reversed(self._again))
+                self._again.clear()
+                self.in_use = more = bool(self._held)
+            if more:
+                self._watch()
 
     def stop_watching(self) -> None:
-        """Let go of the second descriptor."""
+        """Let go of the second descriptor; on the thread."""
         writable, self._writable = self._writable, None
         if writable is not None:
             self._thread.unwatch(writable)
@@ -127,7 +131,7 @@ class FullBuffer:
     def _watch(self) -> None:
         if self._shut:
             self.run()
-        if self._shut or self._writable is not None:
+        if self._shut or self._writable is not None or self._tries_again:
             return
         try:
             self._writable = self._second()
@@ -135,7 +139,15 @@ class FullBuffer:
         except OSError as error:
             _log.warning("%s: cannot wait for the send buffer, will try again: %s", self._group, error)
             self.stop_watching()
-            self._thread.scheduler.schedule_relative(_TRY_AGAIN, lambda _scheduler, _state: self._watch())
+            self._thread.scheduler.schedule_relative(_TRY_AGAIN, self._try_again)
+            self._tries_again = True
+        except BaseException:
+            self.stop_watching()
+            raise
+
+    def _try_again(self, _scheduler: object, _state: object) -> None:
+        self._tries_again = False
+        self._watch()
 
     def _has_space(self) -> int:
         self.stop_watching()

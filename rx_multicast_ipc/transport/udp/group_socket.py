@@ -5,12 +5,17 @@ from __future__ import annotations
 import socket
 from collections.abc import Iterable
 from contextlib import suppress
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 from ...group import Group
 from ...message import Address
 from . import host_addresses, kernel_features, own_filter, socket_options, socket_plans
 from .interfaces import Nic
+from .platform import PLATFORM
+
+_ALL_HOSTS: Final = "224.0.0.1"
+"""Every host of a network (RFC 1112). macOS gives it to each socket of the port, by whichever interface it came: its
+kernel looks at a socket's memberships for other groups alone (``udp_input`` in bsd/netinet/udp_usrreq.c)."""
 
 
 class OwnSends(NamedTuple):
@@ -91,7 +96,8 @@ class Listener:
 def _open(group: Group, nic: Nic, receive_buffer: int, gro: bool) -> tuple[socket.socket, int]:
     """The socket, and the one interface to hear if it gives what came by others, too."""
     features = kernel_features.current()
-    apart = features.multicast_all(group.family) and not group.is_broadcast  # which every interface brings
+    everywhere = group.is_broadcast or (PLATFORM == "darwin" and group.address == _ALL_HOSTS)
+    apart = features.multicast_all(group.family) and not everywhere
     plan = socket_plans.receive_plan(
         group, nic, receive_buffer, gro=gro and apart and features.udp_gro, tells=not apart
     )

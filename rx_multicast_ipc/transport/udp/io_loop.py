@@ -137,6 +137,12 @@ class IoLoop(IoThread):
         else:
             self._wake()
 
+    def _look_whether_to_end(self) -> None:
+        if not self._attached:
+            super()._look_whether_to_end()
+        elif not self._watched:
+            self._wake()
+
     # On the loop
 
     def _begin(self) -> None:
@@ -182,7 +188,7 @@ class IoLoop(IoThread):
         self._attached = True
         self._asleep = True
         self._ident = threading.get_ident()
-        deadlocks.loop_reads(loop)
+        deadlocks.loop_reads(loop, self)
         return True
 
     def _take_turn_soon(self, loop: Loop) -> None:
@@ -262,7 +268,7 @@ class IoLoop(IoThread):
         self._looks_soon = False
         if self._attached and loop is not None and poller is not None:
             self._attached = False
-            deadlocks.loop_reads_no_more(loop)
+            deadlocks.loop_reads_no_more(self)
             loop.remove_reader(poller.fileno())
             if alarm is not None:
                 alarm.cancel()
@@ -287,7 +293,7 @@ class IoLoop(IoThread):
             self._loop = self._watch = self._alarm = self._ident = None
             self._attached = self._looks_by_itself = False
             if attached and poller is not None:
-                deadlocks.loop_reads_no_more(loop)
+                deadlocks.loop_reads_no_more(self)
                 descriptor = poller.fileno()
 
                 def let_go() -> None:

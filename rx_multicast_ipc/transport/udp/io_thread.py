@@ -40,6 +40,9 @@ _WORTH_IT = 8
 _GATHER = 100e-6
 """Seconds to let those arrive: a wake-up costs more than a message, as for network cards' interrupts."""
 
+_BURST = 3
+"""Turns that other threads ask for one at the heels of the other, with nothing read between: more are on their way."""
+
 
 _yield: Callable[[], None] = getattr(os, "sched_yield", partial(time.sleep, 0))
 
@@ -103,7 +106,7 @@ class IoThread:
         self._lazy = lazy
         self._run_lazy = run_lazy
         self._failed = failed
-        self.scheduler = DeliveringScheduler(self._look_at_timers)
+        self.scheduler = DeliveringScheduler(self._look_at_timers, self._look_whether_to_end)
         self._reset()
 
     def _reset(self) -> None:
@@ -115,6 +118,9 @@ class IoThread:
         self._asleep = False
         self._looks_by_itself = False
         self._last_lazy = 0.0
+        self._asked = False
+        self._last_asked = 0.0
+        self._in_a_row = 0
         self._polling = Polling(self._spin)
         self._watched: set[socket.socket] = set()
         self.posted: deque[Callable[[], object]] = deque()
@@ -162,9 +168,13 @@ class IoThread:
         """Have what may wait a moment done by then; from any thread.
 
         Where this happens often and nobody awaits what comes of it, the thread looks by itself a hundred times a second
-        and is not woken each time.
+        and is not woken each time. Where it is awaited and happens in bursts, the thread gathers as it does for what it
+        reads.
         """
-        if not self._looks_by_itself or awaited() or self._lazy.crowded:
+        if not self._looks_by_itself or self._lazy.crowded:
+            self._wake()
+        elif not self._asked and not self.is_current and awaited():
+            self._asked = True
             self._wake()
 
     def catch_up(self) -> None:
@@ -173,10 +183,10 @@ class IoThread:
         Between reading and delivering, so that a message never overtakes what was asked for before it was sent.
         """
         if self._lazy.pending:
-            self._run_lazy()  # and what was posted before it
             now = time.monotonic()
-            self._looks_by_itself = now - self._last_lazy < _OFTEN
+            self._looks_by_itself = now - self._last_lazy < _OFTEN  # first, so that who asks meanwhile knows
             self._last_lazy = now
+            self._run_lazy()  # and what was posted before it
         if self.posted:
             self.run_posted()
 
@@ -211,6 +221,12 @@ class IoThread:
     def _look_at_timers(self) -> None:
         """Have the thread wait no longer than until the next timer; from any thread."""
         self._wake()
+
+    def _look_whether_to_end(self) -> None:
+        """Have the thread end, instead of waiting for a timer that was the last and is cancelled; from any thread."""
+        waker = self._waker
+        if waker is not None and self._asleep and not self._watched:
+            waker.wake()
 
     def _start(self) -> Poller:
         """The poller, and somebody who uses it; with the lock held."""
@@ -257,10 +273,11 @@ class IoThread:
         self._asleep = True  # before the last look at what there is to do
         due = 0.0 if self.posted else self.scheduler.until_next()
         pause = due
-        if self._looks_by_itself:
-            pause = SOON if due is None else min(due, SOON)
-        elif self._lazy.pending:
+        asked, self._asked = self._asked, False
+        if self._lazy.pending and (asked or not self._looks_by_itself):
             pause = 0.0
+        elif self._looks_by_itself:
+            pause = SOON if due is None else min(due, SOON)
         events: list[tuple[int, int]] = []
         polling = self._polling
         if polling.until > 0.0 and pause != 0.0:
@@ -282,7 +299,18 @@ class IoThread:
             polling.turned(woke, time.perf_counter(), read=read > 0, sent=sent)
         if 1 < read < _WORTH_IT:
             time.sleep(_GATHER)
+        if read:
+            self._in_a_row = 0
+        elif asked or self._asked:
+            self._gather_asked(woke)
         return self._poller is poller
+
+    def _gather_asked(self, woke: float) -> None:
+        """Let what other threads ask for gather, if they ask for one turn after the other; told when this one began."""
+        self._in_a_row = self._in_a_row + 1 if woke - self._last_asked < _GATHER else 0
+        if self._in_a_row >= _BURST:
+            time.sleep(_GATHER)
+        self._last_asked = time.perf_counter()
 
     def _work(self, poller: Poller, events: list[tuple[int, int]]) -> int:
         """Read, and run what is due; how many messages that was."""

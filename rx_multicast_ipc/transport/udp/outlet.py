@@ -14,12 +14,13 @@ from typing import Final
 from ...errors import ChannelClosed, SendFailed
 from ...group import Group
 from ...message import Address
-from ..base import WouldBlock, may_wait
+from ..base import WouldBlock, may_wait, note_sent
 from ..delivered_batch import HERE, NOBODY_LOOKS, Gathered
 from ..own_messages import OwnMessages
+from .batch_sending import SentMany
 from .error_advice import send_failed
 from .full_buffer import FullBuffer, wait_until_writable
-from .gathered_sends import GatheredSends, Told, tell
+from .gathered_sends import GatheredSends
 from .interfaces import Nic
 from .io_thread import IoThread
 from .sending_socket import Copies, SendingSocket
@@ -34,10 +35,10 @@ class Outlet(SendingSocket):
     Args:
         group, nics, receive_buffer, own, from_group: as for :class:`SendingSocket`.
         thread: runs what waited for a full buffer.
-        hear_own: called, on the sending thread, once something was put there.
 
     Attributes:
         lock: held while the socket is in use, so that it is not closed, and its number reused, under a call.
+        hear_own: called, on the sending thread, when something waits in ``own``.
     """
 
     def __init__(
@@ -47,7 +48,6 @@ class Outlet(SendingSocket):
         receive_buffer: int,
         thread: IoThread,
         own: OwnMessages | None = None,
-        hear_own: Callable[[], None] = lambda: None,
         *,
         from_group: bool = False,
     ) -> None:
@@ -57,7 +57,7 @@ class Outlet(SendingSocket):
         self._shut = False
         self._gathered = GatheredSends()
         self._gathered_later = False
-        self._hear_own = hear_own
+        self.hear_own: Callable[[], None] = _nobody
 
     def send(self, payload: bytes, destination: Address | None = None) -> None:
         """See :meth:`rx_multicast_ipc.transport.Transport.send`."""
@@ -75,7 +75,7 @@ class Outlet(SendingSocket):
             if is_out:
                 HERE.sent = True
                 if self._own.pending:
-                    self._hear_own()
+                    self.hear_own()
                 return
         self._send_when_possible(payload, destination)
 
@@ -107,34 +107,39 @@ class Outlet(SendingSocket):
                         break
                 else:
                     break
+            if self._own.pending:  # copies that are out, whatever becomes of the rest
+                self.hear_own()
             deadline = deadline or time.monotonic() + _SEND_WAIT
             self._wait_until_writable(deadline, destination, full)
         HERE.sent = True
         if self._own.pending:
-            self._hear_own()
+            self.hear_own()
 
     def send_many(self, payloads: Sequence[bytes]) -> None:
         """See :meth:`rx_multicast_ipc.transport.Transport.send_many`."""
-        sent = 0
+        sent, together = 0, SentMany()
         if self._gathered.waiting:
             self.send_gathered()
         try:
-            while sent < len(payloads):
-                with self.lock:
-                    if self._shut:
-                        raise ChannelClosed
-                    if self.one_nic and not self._gathered.waiting and not self._full_buffer.is_overtaken():
-                        some = payloads[sent:] if sent else payloads
-                        sent += self.many_to_group(some)
-                if sent < len(payloads):
-                    self.send(payloads[sent])
-                    sent += 1
-        except SendFailed as error:
-            error.sent = sent
+            try:
+                while sent < len(payloads):
+                    with self.lock:
+                        if self._shut:
+                            raise ChannelClosed
+                        if self.one_nic and not self._gathered.waiting and not self._full_buffer.is_overtaken():
+                            some = payloads[sent:] if sent else payloads
+                            self.many_to_group(some, together)
+                    sent, together = sent + together.payloads, SentMany()
+                    if sent < len(payloads):
+                        self.send(payloads[sent])
+                        sent += 1
+            finally:
+                HERE.sent = True
+                if self._own.pending:
+                    self.hear_own()
+        except BaseException as error:
+            note_sent(error, sent + together.payloads)
             raise
-        finally:
-            if self._own.pending:
-                self._hear_own()
 
     def send_soon(self, payload: bytes, whose: Gathered = NOBODY_LOOKS) -> bool:
         """See :meth:`rx_multicast_ipc.transport.delivered_batch.Gathers.send_soon`."""
@@ -145,22 +150,28 @@ class Outlet(SendingSocket):
                 batch.sends()
             return False
         batch.sends()
+        batch.at_end(self.send_gathered)  # first: what waits is sent, whatever interrupts this
         with self.lock:
             if self._shut:
                 raise ChannelClosed
             self._gathered.add(payload, whose)
             is_full = self._gathered.is_full
-        batch.at_end(self.send_gathered)
         if is_full:
             self.send_gathered()
         return True
 
     def send_gathered(self) -> None:
         """See :meth:`rx_multicast_ipc.transport.delivered_batch.Gathers.send_gathered`."""
-        told = self._send_gathered()
+        self._send_gathered()
         if self._own.pending:
-            self._hear_own()
-        tell(told)
+            self.hear_own()
+        if self._gathered.untold:
+            self._gathered.tell()
+
+    def gathers_for(self, whose: Gathered) -> bool:
+        """See :meth:`rx_multicast_ipc.transport.delivered_batch.Gathers.gathers_for`."""
+        with self.lock:
+            return self._gathered.holds(whose)
 
     def when_writable(self, action: Callable[[], None]) -> None:
         """See :meth:`FullBuffer.add`."""
@@ -174,10 +185,10 @@ class Outlet(SendingSocket):
     def shut(self) -> None:
         """Send nothing more than what was to be sent already."""
         with self.lock:
-            told = self._send_gathered()
+            self._send_gathered()
             self._shut = True
             self._full_buffer.shut()
-        tell(told)
+        self._gathered.tell()
 
     def close(self) -> None:
         """Let go of the socket; whoever waits to send is told that it came too late. Once shut, on the thread."""
@@ -198,22 +209,33 @@ class Outlet(SendingSocket):
         with suppress(OSError):
             self.socket.close()
 
-    def _send_gathered(self) -> Told:
+    def _send_gathered(self) -> None:
         with self.lock:
             if not self._gathered.waiting:
-                return []
+                return
             if self._shut:
-                return self._gathered.refuse(ChannelClosed)
-            told: Told = []
+                self._gathered.refuse(ChannelClosed)
+                return
             if not self._full_buffer.is_overtaken():
-                told = self._gathered.send(self.many_to_group, self.to_group)
+                self._gathered.send(self.many_to_group, self._send_one)
             if self._gathered.waiting and not self._gathered_later:
-                self._gathered_later = True
                 self.when_writable(self._send_gathered_later)
-            return told
+                self._gathered_later = True
+
+    def _send_one(self, payload: bytes, note: SentMany) -> None:
+        before = self.sent
+        try:
+            self.to_group(payload)
+        except (BlockingIOError, SendFailed):
+            raise
+        except BaseException:  # of a signal handler, maybe right behind the call that sent it
+            note.payloads = int(self.sent > before)
+            raise
+        note.payloads = 1
 
     def _send_gathered_later(self) -> None:
-        self._gathered_later = False
+        with self.lock:
+            self._gathered_later = False
         self.send_gathered()
 
     def _send_rest(self, payload: bytes, copies: Copies) -> None:
@@ -226,7 +248,7 @@ class Outlet(SendingSocket):
             except BlockingIOError:
                 self.when_writable(partial(self._send_rest, payload, copies))
         if self._own.pending:
-            self._hear_own()
+            self.hear_own()
 
     def _wait_until_writable(self, deadline: float, destination: Address | None, full: OSError) -> None:
         waits = may_wait()
@@ -237,3 +259,6 @@ class Outlet(SendingSocket):
             self.refused += 1
             raise send_failed(self._group, destination, full) from full
         wait_until_writable(self.socket, remaining)
+
+
+def _nobody() -> None: ...

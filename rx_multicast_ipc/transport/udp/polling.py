@@ -41,7 +41,8 @@ class Polling:
             sent: whether it sent one.
         """
         if self._seconds is not None:
-            self.until = now + self._seconds if read and self._seconds else -math.inf
+            if read and self._seconds:
+                self.until = now + self._seconds
             return
         if read and self.watches:
             self._answers_soon = woke - self._sent < ANSWERED

@@ -13,6 +13,7 @@ from ...group import Group
 from ...message import Address
 from ..own_messages import OwnMessages
 from . import batch_sending, host_addresses, socket_options, socket_plans
+from .batch_sending import SentMany
 from .error_advice import send_failed
 from .group_socket import OwnSends
 from .interfaces import Nic
@@ -22,6 +23,9 @@ _log = logging.getLogger("rx_multicast_ipc")
 
 class SendingSocket:
     """Sends datagrams, and counts them; one call at a time. Raises ``CannotOpen`` and leaves nothing open.
+
+    A datagram is put where the end hears itself, and counted, right before the call that sends it, and taken back where
+    that fails: so a signal handler that raises meanwhile leaves all three or none.
 
     Args:
         group: where to.
@@ -99,33 +103,44 @@ class SendingSocket:
     def to_group(self, payload: bytes) -> None:
         """Send a datagram to the group, by the one interface."""
         # The way of an answer: few calls, few counts.
-        size, sender, payloads = len(payload), self._echoed, (payload,)
-        if sender is not None:
-            self._own.put(payloads, size, sender, self.name)
+        size, sender, payloads, is_out = len(payload), self._echoed, (payload,), False
         try:
+            if sender is not None:
+                self._own.put(payloads, size, sender, self.name)
+            is_out = True
+            self.sent += 1
+            self.sent_bytes += size
             self.socket.sendto(payload, self._destination)
-        except BaseException as error:
+        except OSError as error:
+            self.sent -= 1
+            self.sent_bytes -= size
             if sender is not None:
                 self._own.put_back(payloads)
-            if isinstance(error, BlockingIOError) or not isinstance(error, OSError):
+            if isinstance(error, BlockingIOError):
                 raise
             self.refused += 1
             raise send_failed(self._group, None, error) from error
-        self.sent += 1
-        self.sent_bytes += size
+        except BaseException:  # of a signal handler
+            if sender is not None and not is_out:
+                self._own.put_back(payloads, was_put=False)
+            raise
 
     def to_one(self, payload: bytes, destination: Address) -> None:
         """Send a datagram to one address."""
+        size, to = len(payload), host_addresses.ipv6_destination(destination) if self._is_ipv6 else destination
         try:
-            self.socket.sendto(payload, host_addresses.ipv6_destination(destination) if self._is_ipv6 else destination)
-        except BlockingIOError:
-            raise
+            self.sent += 1
+            self._more_to_group -= 1
+            self.sent_bytes += size
+            self.socket.sendto(payload, to)
         except OSError as error:
+            self.sent -= 1
+            self._more_to_group += 1
+            self.sent_bytes -= size
+            if isinstance(error, BlockingIOError):
+                raise
             self.refused += 1
             raise send_failed(self._group, destination, error) from error
-        self.sent += 1
-        self._more_to_group -= 1
-        self.sent_bytes += len(payload)
 
     def to_each(self, payload: bytes, copies: Copies) -> None:
         """Send a datagram to the group by every interface that is left, and go on from there when called again.
@@ -155,26 +170,31 @@ class SendingSocket:
         self.refused += len(copies.failures)
         self.count_copies(payload, copies)
 
-    def many_to_group(self, payloads: Sequence[bytes]) -> int:
+    def many_to_group(self, payloads: Sequence[bytes], sent: SentMany | None = None) -> int:
         """Send datagrams to the group, by the one interface, in as few system calls as possible.
 
         Returns how many went: all, or those before one that did not, which is then to be sent alone. Raises neither.
+        ``sent``, a new one, says it as well, also where a signal handler raises meanwhile.
         """
-        own, sender, size = self._own, self._echoed, sum(map(len, payloads))
-        if sender is not None:
-            own.put(payloads, size, sender, self.name)
-        done = 0
+        own, sender, size, count = self._own, self._echoed, sum(map(len, payloads)), len(payloads)
+        sent, is_put = sent or SentMany(), False
         try:
-            done, packets = batch_sending.send_many(self.socket, payloads, self._destination)
+            if sender is not None:
+                own.put(payloads, size, sender, self.name)
+            is_put = True
+            batch_sending.send_many(self.socket, payloads, self._destination, sent)
         finally:
-            if done < len(payloads):
-                size -= sum(map(len, payloads[done:]))
+            done = sent.payloads
+            self._merged += done - sent.packets
+            self.sent += done
+            self.sent_bytes += size
+            if done < count:
+                unsent = sum(map(len, payloads[done:]))
+                self.sent_bytes -= unsent
                 if sender is not None:
-                    own.put_back(payloads)
-                    own.put(payloads[:done], size, sender, self.name)
-        self._merged += done - packets
-        self.sent += done
-        self.sent_bytes += size
+                    own.put_back(payloads, was_put=is_put)
+                    if done:
+                        own.put(payloads[:done], size - unsent, sender, self.name)
         return done
 
     def count_copies(self, payload: bytes, copies: Copies) -> None:
@@ -190,16 +210,22 @@ class SendingSocket:
         return destination[1] == self._group.port and destination[0].partition("%")[0] == self._group.address
 
     def _copy(self, payload: bytes, interface: str) -> None:
-        sender, payloads = self._echoed_by.get(interface), (payload,)
-        if sender is not None:
-            self._own.put(payloads, len(payload), sender, interface)
+        sender, payloads, is_out = self._echoed_by.get(interface), (payload,), False
         try:
+            if sender is not None:
+                self._own.put(payloads, len(payload), sender, interface)
+            is_out = True
+            self._more_to_group += 1
             self.socket.sendto(payload, self._destination)
-        except BaseException:
+        except OSError:
+            self._more_to_group -= 1
             if sender is not None:
                 self._own.put_back(payloads)
             raise
-        self._more_to_group += 1
+        except BaseException:  # of a signal handler
+            if sender is not None and not is_out:
+                self._own.put_back(payloads, was_put=False)
+            raise
 
     def _senders_echoed(self, by_name: Mapping[str, str]) -> dict[str, Address]:
         """By interface, or ``""`` where there is but one: the address that its own messages come from, if heard.

@@ -11,6 +11,7 @@ import errno
 import socket
 import struct
 from collections.abc import Sequence
+from itertools import starmap
 from typing import Any, Final
 
 from .platform import PLATFORM
@@ -60,7 +61,9 @@ def send_all(opened: socket.socket, payloads: Sequence[bytes], name: bytearray) 
     headers = bytearray().join(
         MMSGHDR.pack(at_name, len(name), at + IOVEC.size * number, 1, 0, 0, 0, 0) for number in range(len(payloads))
     )
-    return sendmmsg(opened.fileno(), address_of(headers), len(payloads), DONTWAIT)
+    arguments = opened.fileno(), address_of(headers), len(payloads), DONTWAIT
+    (done,) = starmap(sendmmsg, (arguments,))  # called so, no signal comes between the call and what it returns
+    return done
 
 
 def refuses_sendmmsg(opened: socket.socket) -> bool:

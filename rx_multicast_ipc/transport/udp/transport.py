@@ -75,14 +75,14 @@ class UdpTransport(ThreadedEnd):
             self._memberships = Memberships(group, receive_buffer, self._thread, listen=listen, gro=gro)
             undo.callback(self._memberships.close)
             self._outlet = Outlet(
-                *(group, self._memberships.nics, receive_buffer, self._thread, self._own, self._hear_itself),
-                from_group=self._from_group,
+                *(group, self._memberships.nics, receive_buffer, self._thread, self._own), from_group=self._from_group
             )
             undo.callback(self._outlet.socket.close)
             self._direct_reception = datagram_readers.Reception(True, "", self._outlet.address)
             # Not wrapped: between a subscriber and the wire each call costs a microsecond of cold code.
             self.send, self.send_many = self._outlet.send, self._outlet.send_many
             self.send_soon, self.send_gathered = self._outlet.send_soon, self._outlet.send_gathered
+            self.gathers_for = self._outlet.gathers_for
             self._ignore_own()
             self._receive_buffer = socket_options.granted_receive_buffer(self._outlet.socket)
             undo.pop_all()
@@ -101,10 +101,12 @@ class UdpTransport(ThreadedEnd):
         except (OSError, MemoryError, RuntimeError) as error:  # the last: no thread can be started
             raise cannot_open(self.group, error) from error
         if self._own is not None:
+            # Not a method of this: it is called at each send.
+            self._outlet.hear_own = partial(self._thread.run_soon, self._awaited)
             with self._outlet.lock:
                 self._own.start()
             if self._own.pending:
-                self._hear_itself()
+                self._outlet.hear_own()
 
     def __repr__(self) -> str:
         return f"<UdpTransport {self.group} by {kernel_features.current()}>"
@@ -197,10 +199,6 @@ class UdpTransport(ThreadedEnd):
     def _tell(self, event: NetworkEvent) -> None:
         if self._changed is not None and not self.closed:
             self._changed(event)
-
-    def _hear_itself(self) -> None:
-        """Have what waits of its own messages delivered, as soon as nothing else is."""
-        self._thread.run_soon(self._awaited)
 
     def _deliver_own(self) -> int:
         """Deliver its own messages that wait, and return how many there were; on the I/O thread."""

@@ -19,11 +19,11 @@ from ...message import Address, Message
 from ...validation.numeric_address import Ip
 from ..base import Hears
 from .arrivals import Arrival, Arrivals, Carried
+from .datagram_records import Datagram, Traffic
+from .group_listeners import NOBODY, GroupListeners, Recipients
 from .host_interfaces import LOOPBACK_ADDRESSES, Interface
 from .hosts import End, Hosts
 from .link import Link, LinkOptions, Links
-from .room import NOBODY, Hearers, Room
-from .traffic import Datagram, Traffic
 
 _networks: WeakKeyDictionary[VirtualTimeScheduler, Iterator[int]] = WeakKeyDictionary()
 """How many there were on a clock: a bridge may join those of one seed, and no two ends draw the same numbers."""
@@ -31,7 +31,7 @@ _networks: WeakKeyDictionary[VirtualTimeScheduler, Iterator[int]] = WeakKeyDicti
 _Place = tuple[str, int, bool]
 """A group's address and port, on loopback or not."""
 
-_Copy = tuple[Interface, "Hearers"]
+_Copy = tuple[Interface, "Recipients"]
 """One way that a datagram goes, and who hears it there."""
 
 
@@ -61,7 +61,7 @@ class Wire:
         self._on_send = on_send
         self._links = Links(link or Link(), seed)
         self.hosts = Hosts()
-        self._rooms: defaultdict[_Place, Room] = defaultdict(Room)
+        self._listeners: defaultdict[_Place, GroupListeners] = defaultdict(GroupListeners)
         self._ends: dict[int, End] = {}
         self._naming: set[int] = set()
         """The numbers of those whose messages say which interface they came by."""
@@ -93,14 +93,14 @@ class Wire:
         self.hosts.open(end)
         if hears is Hears.ALL:
             for interface in end.interfaces:
-                self._rooms[_place(end.group, interface)].join(end.number, end.host, end.group.sources)
+                self._listeners[_place(end.group, interface)].join(end.number, end.host, end.group.sources)
 
     def detach(self, end: End) -> None:
         del self._ends[end.number]
         self._naming.discard(end.number)
         self.hosts.close(end)
         for interface in end.interfaces:
-            self._rooms[_place(end.group, interface)].leave(end.number)
+            self._listeners[_place(end.group, interface)].leave(end.number)
 
     def ends(self, host: str) -> list[End]:
         """What is open on ``host``, in the order in which it was opened."""
@@ -158,8 +158,8 @@ class Wire:
             copies, refused = [self._to_one(sender, ip, destination[1])], 0
         self._sent += 1
         now = self.now
-        for interface, hearers in copies:
-            self._spread(sender, payload, interface, hearers, direct, destination, now)
+        for interface, recipients in copies:
+            self._spread(sender, payload, interface, recipients, direct, destination, now)
         if self._on_send is not None:  # last, for it may send, too
             self._on_send(Datagram(now, sender.sender_address, destination, payload))
         return refused
@@ -169,7 +169,7 @@ class Wire:
         sender: End,
         payload: bytes,
         interface: Interface,
-        hearers: Hearers,
+        recipients: Recipients,
         direct: bool,
         destination: Address,
         now: float,
@@ -178,8 +178,8 @@ class Wire:
         host, family = sender.host, sender.group.family
         name = interface.name if interface.is_loopback else None
         carried = Carried(payload, interface.address, sender.sender_address[1], family, direct, destination, name)
-        times = self._links.arrivals(host, hearers.hosts, len(payload), family, now)
-        self._arrivals.put([Arrival(at, end, carried) for end, place in hearers.ends for at in times[place]])
+        times = self._links.arrivals(host, recipients.hosts, len(payload), family, now)
+        self._arrivals.put([Arrival(at, end, carried) for end, place in recipients.ends for at in times[place]])
 
     def _to_group(self, sender: End, group: Address, by: tuple[Interface, ...]) -> tuple[list[_Copy], int]:
         up = by
@@ -187,7 +187,7 @@ class Wire:
             up = tuple(interface for interface in by if interface.is_loopback)
             if not up:
                 raise OSError(errno.ENETUNREACH, os.strerror(errno.ENETUNREACH))
-        return [(interface, self._hearers(sender, group, interface)) for interface in up], len(by) - len(up)
+        return [(interface, self._recipients(sender, group, interface)) for interface in up], len(by) - len(up)
 
     def _to_one(self, sender: End, ip: Ip, port: int) -> _Copy:
         """Who has an address, and by which interface of the sender's it is reached."""
@@ -208,17 +208,17 @@ class Wire:
         end = ends.get(port)
         if end is None or (end.group.is_loopback and address != end.interfaces[0].address):
             return way, NOBODY
-        return way, Hearers([end.host], [(end.number, 0)])
+        return way, Recipients([end.host], [(end.number, 0)])
 
-    def _hearers(self, sender: End, group: Address, interface: Interface) -> Hearers:
-        room = self._rooms.get((*group, interface.is_loopback))
-        if room is None:
+    def _recipients(self, sender: End, group: Address, interface: Interface) -> Recipients:
+        listeners = self._listeners.get((*group, interface.is_loopback))
+        if listeners is None:
             return NOBODY
         stays = interface.is_loopback or sender.group.ttl == 0
-        hearers = room.hearers(interface.address, sender.host if stays else None)
+        recipients = listeners.recipients(interface.address, sender.host if stays else None)
         if sender.hears_itself:
-            return hearers
-        return Hearers(hearers.hosts, [end for end in hearers.ends if end[0] != sender.number])
+            return recipients
+        return Recipients(recipients.hosts, [end for end in recipients.ends if end[0] != sender.number])
 
     def _deliver_one(self, arrival: Arrival) -> None:
         """The same as :meth:`_deliver` of one, at less cost."""

@@ -21,13 +21,13 @@ def shown(capfdbinary: pytest.CaptureFixture[bytes], form: str, *findings: Findi
     return capfdbinary.readouterr().out.decode()
 
 
-def test_people_read_what_was_seen_what_it_means_and_what_mends_it(capfdbinary: pytest.CaptureFixture[bytes]) -> None:
+def test_people_read_what_was_seen_what_it_means_and_what_fixes_it(capfdbinary: pytest.CaptureFixture[bytes]) -> None:
     text = shown(capfdbinary, "human", ok("port", "port 1", "nobody else uses port 1"), SICK)
     assert text.splitlines() == [
         "     ok  port 1: nobody else uses port 1",
         "  FAULT  eth0: eth0 is switched off",
         "         means: nothing is heard",
-        "         mend:  sudo ip link set dev eth0 up",
+        "         fix:   sudo ip link set dev eth0 up",
         "",
         "1 fault",
     ]

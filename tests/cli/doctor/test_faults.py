@@ -64,7 +64,7 @@ def doctor(host: Host, *arguments: str) -> tuple[int, dict[str, str]]:
         with host.entered():
             code, out, _ = call("doctor", "--json", *arguments)
         findings = findings_in(out)
-    assert all(f.means and f.mend for f in findings if f.severity is Severity.FAULT)
+    assert all(f.means and f.fix for f in findings if f.severity is Severity.FAULT)
     return code, bad(findings)
 
 

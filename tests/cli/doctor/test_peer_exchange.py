@@ -9,7 +9,8 @@ from reactivex import operators as ops
 from reactivex.testing import TestScheduler
 
 from rx_multicast_ipc.cli.doctor.finding import Finding, Severity
-from rx_multicast_ipc.cli.doctor.peer_exchange import PATIENCE, Exchange, Peer, Silence
+from rx_multicast_ipc.cli.doctor.peer import Peer
+from rx_multicast_ipc.cli.doctor.peer_exchange import PATIENCE, Exchange, Silence
 from rx_multicast_ipc.cli.doctor.peer_findings import findings_of
 from rx_multicast_ipc.cli.ping_protocol import is_ping
 from rx_multicast_ipc.testing import VirtualNetwork
@@ -103,7 +104,7 @@ def test_a_switch_that_drops_the_group_after_260_seconds_is_told_with_its_time(n
     assert (silence.outgoing, silence.again, silence.alive) == (True, False, True)
     assert silence.after == pytest.approx(258, abs=0.1)
     assert a.findings["group-silent"].severity is Severity.FAULT
-    assert any("querier" in step for step in a.findings["group-silent"].mend)
+    assert any("querier" in step for step in a.findings["group-silent"].fix)
 
 
 def test_a_machine_that_is_gone_is_told_apart_from_a_group_that_is(network: VirtualNetwork) -> None:
@@ -149,7 +150,7 @@ def test_nobody_is_a_fault_that_says_what_to_run_there(network: VirtualNetwork) 
     a = Machine(network, A)
     network.scheduler.advance_by(10)
     assert a.findings["no-peer"].severity is Severity.FAULT
-    assert "doctor --peer" in a.findings["no-peer"].mend[0]
+    assert "doctor --peer" in a.findings["no-peer"].fix[0]
 
 
 @settings(max_examples=30)

@@ -67,7 +67,7 @@ def test_a_firewall_that_admits_the_groups_port_alone_is_told_where_it_is(networ
     assert bad(at_a) == {}  # which hears all that b sends
     assert set(bad(at_b)) == {"one-way"}
     assert "no replies arrive here" in seen(at_b, "one-way")
-    assert f"-s {a.address()} -j ACCEPT" in " ".join(mend for finding in at_b for mend in finding.mend)
+    assert f"-s {a.address()} -j ACCEPT" in " ".join(step for finding in at_b for step in finding.fix)
 
 
 def seen(findings: list[Finding], name: str) -> str:
@@ -97,7 +97,7 @@ def test_a_switch_that_forgets_the_group_is_told_with_when_it_did(network: Netwo
         code, findings = finish(process)
         assert code == 1
         assert set(bad(findings)) == {"group-silent"}
-        assert "querier" in " ".join(next(f for f in findings if f.name == "group-silent").mend)
+        assert "querier" in " ".join(next(f for f in findings if f.name == "group-silent").fix)
 
 
 def test_a_listener_that_only_answers_serves_for_a_watch_too(network: Network) -> None:

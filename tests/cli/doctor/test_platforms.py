@@ -105,7 +105,7 @@ class Patched:
         found = list(examine(examination))
         mine = COMMANDS[self.platform]
         for finding in found:
-            text = "\n".join(finding.mend)
+            text = "\n".join(finding.fix)
             assert not any(re.search(COMMANDS[other], text) for other in COMMANDS if other != self.platform), text
             if finding.severity is Severity.FAULT:
                 assert finding.means
@@ -332,7 +332,7 @@ def test_the_command_joins_and_sends_on_an_interface_of_the_other_platform(host:
         process = host.python(AS, platform, *arguments, "--receive-buffer", str(BUFFER))
         out, _ = process.communicate(timeout=2 * PATIENCE)
         found = [msgspec.json.decode(line, type=Finding) for line in out.splitlines()]
-        assert not re.search(COMMANDS["linux"], "\n".join(step for each in found for step in each.mend))
+        assert not re.search(COMMANDS["linux"], "\n".join(step for each in found for step in each.fix))
         return process.returncode, {f.name: f.subject for f in found if f.severity in ("warning", "fault")}
 
     for named in ("eth0", host.address(), "default", "lo"):

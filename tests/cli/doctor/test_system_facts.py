@@ -122,7 +122,7 @@ def test_a_container_is_a_warning_where_its_bridge_was_named(root: Path) -> None
     found = surroundings(examination(root, chosen=(elsewhere, bridge)))["container"]
     assert found.severity is Severity.WARNING
     assert "eth1 is on its bridge" in found.seen
-    assert "--network host" in found.mend[0]
+    assert "--network host" in found.fix[0]
 
 
 def test_wsl2_is_a_warning_where_a_network_was_named(root: Path) -> None:
@@ -130,13 +130,13 @@ def test_wsl2_is_a_warning_where_a_network_was_named(root: Path) -> None:
     assert surroundings(examination(root))["wsl2"].severity is Severity.NOTE
     found = surroundings(examination(root, chosen=(Interface(2, "eth0"),)))["wsl2"]
     assert found.severity is Severity.WARNING
-    assert "mirrored" in found.mend[0]
+    assert "mirrored" in found.fix[0]
 
 
 def test_the_environments_interfaces_are_noted_and_not_examined(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("RX_MULTICAST_IPC_INTERFACE", "eth0, eth1")
     found = surroundings(examination(root))["environment"]
-    assert [step.split()[-1] for step in found.mend] == ["eth0", "eth1"]
+    assert [step.split()[-1] for step in found.fix] == ["eth0", "eth1"]
     assert surroundings(examination(root, named=("eth0",))) == {}
 
 
@@ -148,7 +148,7 @@ def test_the_limit_of_receive_buffers_is_held_against_what_is_asked_for(
     assert found.severity is severity
     assert f"{asked} bytes" in found.seen or f"{asked} are asked for" in found.seen
     if severity is Severity.WARNING:
-        assert found.mend[0] == f"sudo sysctl -w net.core.rmem_max={asked}"
+        assert found.fix[0] == f"sudo sysctl -w net.core.rmem_max={asked}"
         assert ("root" in found.seen) == (os.geteuid() == 0)
 
 

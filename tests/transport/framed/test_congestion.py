@@ -9,21 +9,25 @@ TRIP = 0.005
 
 
 class Rounds:
-    """Round trips of one stream that always has more to send."""
+    """Round trips of one stream."""
 
     def __init__(self) -> None:
         self.now = 1000.0
         self.seen = 0
         self.congestion = Congestion(PACKET, None, self.now)
 
-    def go(self, count: int, queue: float, *, lost: bool = False) -> int:
-        """So many round trips, each behind ``queue`` seconds of it; returns the window after them."""
+    def go(self, count: int, queue: float, *, lost: bool = False, size: int | None = None) -> int:
+        """So many round trips, each behind ``queue`` seconds of it; returns the window after them.
+
+        Each brings ``size`` bytes, or what the window lets out.
+        """
         for _ in range(count):
-            self.congestion.on_limited()
+            if size is None:
+                self.congestion.on_limited()
             if lost:
                 self.congestion.on_lost(self.now)
-            self.now += 0.2  # longer than any of them
-            self.seen += self.congestion.window
+            self.now += 0.3  # longer than any of them
+            self.seen += self.congestion.window if size is None else size
             self.congestion.on_round_trip(1, TRIP + queue, TRIP, self.seen, self.now)
         return self.congestion.window
 
@@ -64,3 +68,12 @@ def test_random_loss_beside_a_receiver_that_comes_late_once_is_no_signal() -> No
     before = rounds.go(1, 0.0)
     assert rounds.go(1, 0.012, lost=True) >= before
     assert rounds.go(1, 0.012, lost=True) < before
+
+
+def test_who_sends_less_than_the_window_lets_out_does_not_give_way_to_others() -> None:
+    rounds = Rounds()
+    before = rounds.go(1, 0.04)
+    shrunk = rounds.go(5, 0.04)
+    while rounds.go(1, 0.04) == shrunk:  # the queue stays although less is sent, so it is of others
+        pass
+    assert min(rounds.go(1, 0.04, size=before * 4 // 5) for _ in range(20)) == before

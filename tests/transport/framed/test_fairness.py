@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from .loss_driven_flow import LossDrivenFlow
+from .model_driven_flow import ModelDrivenFlow
 from .simulation import Node, Simulation
 
 LINK = 10e6 / 8
@@ -84,3 +85,17 @@ def test_a_link_that_loses_a_tenth_is_filled_with_what_it_leaves() -> None:
     before = len(receiver.payloads)
     network.run(10.0)
     assert (len(receiver.payloads) - before) * len(BODY) > 0.75 * 0.9 * 10.0 * LINK
+
+
+@pytest.mark.parametrize("queue", [100, 1000])
+def test_traffic_that_fills_no_queue_gets_a_share_beside_it(queue: int) -> None:
+    network, sender, receiver = busy(queue=queue, latency=0.0005)
+    feed(network, sender)
+    network.run(0.3)
+    other = ModelDrivenFlow(network, sender)
+    network.run(5.0)
+    before = len(receiver.payloads), other.arrived
+    network.run(30.0)
+    ours = (len(receiver.payloads) - before[0]) * len(BODY)
+    assert 0.3 < ours / (other.arrived - before[1]) < 4.0
+    assert ours + other.arrived - before[1] > 0.9 * 30.0 * LINK

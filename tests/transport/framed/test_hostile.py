@@ -5,8 +5,8 @@ from __future__ import annotations
 from random import Random
 
 from rx_multicast_ipc import Reliable
+from rx_multicast_ipc.transport.framed.bundles_and_fragments import first_fragment
 from rx_multicast_ipc.transport.framed.endpoint import Endpoint
-from rx_multicast_ipc.transport.framed.message_bodies import first_fragment
 from rx_multicast_ipc.transport.framed.packet_codec import pack
 from rx_multicast_ipc.transport.framed.packets import (
     BEGIN,

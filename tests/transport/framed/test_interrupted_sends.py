@@ -12,7 +12,7 @@ import pytest
 import rx_multicast_ipc as ipc
 
 from ...helpers import THOROUGH, Seen, run, wait_until
-from ...interrupts import interrupted_at
+from ...interrupts import interrupted_at, traces_opcodes
 
 STRIDE = 1 if THOROUGH else 3
 
@@ -27,6 +27,7 @@ SENDS: dict[str, Callable[[ipc.Channel, bytes], object]] = {
 OPTIONS: list[Any] = [{"reliable": True}, {"reliable": True, "key": ipc.Key(bytes(32))}]
 
 pytestmark = [
+    traces_opcodes,
     pytest.mark.filterwarnings("ignore::rx_multicast_ipc.NeverSubscribedWarning"),
     pytest.mark.parametrize("options", OPTIONS, ids=["reliable", "sealed"]),
     pytest.mark.parametrize("send", SENDS),

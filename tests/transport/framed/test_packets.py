@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from rx_multicast_ipc.transport.framed import packets
-from rx_multicast_ipc.transport.framed.message_bodies import first_fragment, length_in, messages_of, whole_body
+from rx_multicast_ipc.transport.framed.bundles_and_fragments import first_fragment, length_in, messages_of, whole_body
 from rx_multicast_ipc.transport.framed.packet_codec import is_packet, pack, parse
 from rx_multicast_ipc.transport.framed.packets import BEGIN, END, Beat, Bye, Data, MalformedPacket, Packet, Status
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from rx_multicast_ipc.transport.framed.message_bodies import first_fragment, whole_body
+from rx_multicast_ipc.transport.framed.bundles_and_fragments import first_fragment, whole_body
 from rx_multicast_ipc.transport.framed.packet_codec import pack, pack_control
 from rx_multicast_ipc.transport.framed.packets import BEGIN, END, Beat, Bye, ControlPacket, Data, Status
 

@@ -510,7 +510,7 @@ def test_a_flood_of_old_recordings_neither_fills_the_memory_nor_keeps_a_new_end_
     net.say(one, b"hello")
     assert net.heard[two] == [b"hello"]
     net.advance(10.0)
-    assert (len(end._admission.newcomers), end._admission.newcomers._size) == (0, 0)
+    assert (len(end._admission.newcomers), end._admission.newcomers.size) == (0, 0)
     assert net.rejected(two) == 3600
 
 
@@ -529,7 +529,7 @@ def test_what_waits_for_an_answer_is_bounded_and_what_is_over_is_told(net: Net) 
     for _ in range(2000):
         net.inject((old.seal(b"x" * 5000), OUTSIDER, None))
     end: Any = net.ends[two]
-    assert end._admission.newcomers._size <= 2 << 20
+    assert end._admission.newcomers.size <= 2 << 20
     assert "TOO_MUCH" in net.reasons(two)
 
 
@@ -651,7 +651,8 @@ def test_no_nonce_is_used_twice_by_10_000_openings_and_many_threads(monkeypatch:
                 each.seal(b"x", None, 0.0)
             own.seal(b"y", OUTSIDER, 0.0)
             if number % 100 == 0:
-                shared.renew()
+                for keys in ((OTHER, KEY), (KEY, OTHER)):
+                    shared.change_keys(keys)
                 own.change_keys((OTHER, KEY))
                 own.seal(b"z", None, 0.0)
                 own.change_keys((KEY,))
@@ -664,3 +665,13 @@ def test_no_nonce_is_used_twice_by_10_000_openings_and_many_threads(monkeypatch:
         thread.join()
     assert len(Recording.used) >= 40_000
     assert len(set(Recording.used)) == len(Recording.used)
+
+
+def test_a_change_of_keys_tells_of_those_who_wait_with_the_new_one(net: Net) -> None:
+    one, two = net.open(1, KEY), net.open(2, KEY)
+    net.separate(one, two)
+    packet = net.ends[one].seal(b"x", None, net.now)
+    net.ends[two].open([Message(packet, *one)], net.now)
+    net.ends[two].change_keys((OTHER,))
+    (report,) = net.ends[two].rejections.take(net.now + 10)
+    assert report.detail == f"its key is {KEY.hint}, this channel's {OTHER.hint}"

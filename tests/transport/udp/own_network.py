@@ -13,9 +13,11 @@ from ...hosts.namespace import Namespace
 
 LINK = (
     "ip link add net0 type veth peer name net1 && ip link set net0 up && ip link set net1 up && "
-    "ip addr add 192.0.2.77/24 dev net0 && ip -6 addr add 2001:db8::77/64 dev net0 nodad"
+    "ip addr add 192.0.2.77/24 dev net0 && ip -6 addr add 2001:db8::77/64 dev net0 nodad && "
+    "until ip -6 route get 2001:db8::77 | grep -q ^local; do sleep 0.01; done"
 )
-"""A network interface with addresses of its own."""
+"""A network interface with addresses of its own. The kernel makes the way to the second one a while after the address:
+what is sent to it before goes out to look for a neighbour, and is lost."""
 
 
 def told(code: str, script: str = "true") -> str:

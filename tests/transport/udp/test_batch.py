@@ -6,7 +6,7 @@ import errno
 import gc
 import socket
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import pytest
@@ -95,6 +95,12 @@ def test_on_windows_a_loopback_channel_drops_what_does_not_come_from_loopback(
     assert type(reader_choice.group_reader(Group.of(port, interface="eth0"))) is type(reader_choice.reader("IPv4"))
 
 
+def send_many(sender: socket.socket, payloads: Sequence[bytes], receiver: socket.socket) -> int:
+    sent = batch_sending.SentMany()
+    batch_sending.send_many(sender, payloads, receiver.getsockname(), sent)
+    return sent.payloads
+
+
 @pytest.mark.parametrize("kind", [BatchReader, MessageReader])
 def test_sizes_that_change_back_and_forth_arrive_whole(
     receiver: socket.socket, sender: socket.socket, kind: type[MessageReader]
@@ -102,7 +108,7 @@ def test_sizes_that_change_back_and_forth_arrive_whole(
     reader = kind("IPv4")
     for size in (10, 60_000, 10, 8192, 8193, 0, 65_507, 1, 1, 30_000, 5):
         payloads = [bytes([size % 251]) * size for _ in range(20)]
-        assert batch_sending.send_many(sender, payloads, receiver.getsockname()).payloads == 20
+        assert send_many(sender, payloads, receiver) == 20
         assert [message.data for message in read_all(reader, receiver)] == payloads
 
 
@@ -134,7 +140,7 @@ def test_ipv6_addresses_are_those_that_the_socket_module_gives() -> None:
         receiver.bind(("::1", 0))
         receiver.setblocking(False)
         sender.bind(("::1", 0))
-        batch_sending.send_many(sender, [b"a", b"bc", b"de"], receiver.getsockname())
+        send_many(sender, [b"a", b"bc", b"de"], receiver)
         messages = read_all(BatchReader("IPv6"), receiver)
         assert [message.data for message in messages] == [b"a", b"bc", b"de"]
         assert {(message.sender, message.family) for message in messages} == {(sender.getsockname()[:2], "IPv6")}
@@ -142,7 +148,7 @@ def test_ipv6_addresses_are_those_that_the_socket_module_gives() -> None:
 
 def test_one_small_message_keeps_nothing_of_its_batch_alive(receiver: socket.socket, sender: socket.socket) -> None:
     reader = BatchReader("IPv4")
-    batch_sending.send_many(sender, [b"small"] + [bytes(1000)] * 50, receiver.getsockname())
+    send_many(sender, [b"small"] + [bytes(1000)] * 50, receiver)
     kept = read_all(reader, receiver)[0]
     assert type(kept.data) is bytes
     assert gc.get_referents(kept.data) == []
@@ -150,7 +156,7 @@ def test_one_small_message_keeps_nothing_of_its_batch_alive(receiver: socket.soc
 
 def test_reading_in_turns_takes_everything(receiver: socket.socket, sender: socket.socket) -> None:
     payloads = [b"%d" % number for number in range(300)]
-    batch_sending.send_many(sender, payloads, receiver.getsockname())
+    send_many(sender, payloads, receiver)
     assert [message.data for message in read_all(BatchReader("IPv4"), receiver)] == payloads
 
 
@@ -176,18 +182,18 @@ class NoSegmentation:
 def test_where_a_link_takes_no_trains_datagrams_go_one_by_one(receiver: socket.socket, sender: socket.socket) -> None:
     payloads = [b"%03d" % number for number in range(200)]
     link: Any = NoSegmentation(sender)
-    assert batch_sending.send_many(link, payloads, receiver.getsockname()).payloads == 200
+    assert send_many(link, payloads, receiver) == 200
     assert [message.data for message in read_all(BatchReader("IPv4"), receiver)] == payloads
 
 
 def test_a_send_that_fails_says_how_many_went_before_it(receiver: socket.socket, sender: socket.socket) -> None:
     payloads = [b"a", b"bb", bytes(65_508), b"c"]
-    assert batch_sending.send_many(sender, payloads, receiver.getsockname()).payloads == 2
+    assert send_many(sender, payloads, receiver) == 2
 
 
 def test_a_failed_transfer_says_how_many_were_sent(port: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    def send_three(*_: object) -> batch_sending.SentMany:
-        return batch_sending.SentMany(3, 3)
+    def send_three(_opened: object, _payloads: object, _to: object, sent: batch_sending.SentMany) -> None:
+        sent.payloads = sent.packets = 3
 
     monkeypatch.setattr(batch_sending, "send_many", send_three)
     with ipc.open_channel(port) as channel:

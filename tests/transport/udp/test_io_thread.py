@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
+from datetime import timedelta
 from functools import partial
 from itertools import count
 from typing import Any
@@ -84,8 +85,15 @@ def test_a_thread_polls_as_long_as_what_it_sends_is_answered_soon(
 def test_a_thread_that_spins_runs_timers_and_what_others_ask_for(port: int) -> None:
     with ipc.open_channel(port, spin=1.0) as channel:
         ran: list[str] = []
-        for due, name in ((0.02, "second"), (0.01, "first"), (0.0, "at once")):
-            channel.scheduler.schedule_relative(due, lambda _scheduler, _state, name=name: ran.append(name))
+
+        def begin() -> None:  # on its thread, so that none is run before all are there
+            now = channel.scheduler.now
+            for due, name in ((0.02, "second"), (0.01, "first"), (0.0, "at once")):
+                channel.scheduler.schedule_absolute(
+                    now + timedelta(seconds=due), lambda _scheduler, _state, name=name: ran.append(name)
+                )
+
+        channel.transport.call(begin)
         wait_until(lambda: len(ran) == 3)
         assert ran == ["at once", "first", "second"]
         with pytest.raises(ipc.MessageTimeout):
@@ -133,3 +141,70 @@ def test_an_action_may_catch_up_with_those_posted_after_it() -> None:
     assert over.wait(PATIENCE)
     wait_until(lambda: len(ran) == 3)
     assert ran == [1, 2, 0]
+
+
+class Burst:
+    """Lazy work for which another thread asks within each turn that does it, so many times.
+
+    Args:
+        times: how often.
+    """
+
+    crowded = False
+
+    def __init__(self, times: int) -> None:
+        self.pending = False
+        self._left = times
+        self.over = threading.Event()
+        self.thread = io_thread.IoThread("test", self, self._do)
+
+    def ask(self) -> None:
+        """Ask for it, on another thread."""
+
+        def ask() -> None:
+            self.pending = True
+            self.thread.run_soon(lambda: True)
+
+        asking = threading.Thread(target=ask)
+        asking.start()
+        asking.join()
+
+    def _do(self) -> None:
+        self.pending = False
+        if self._left:
+            self._left -= 1
+            self.ask()
+        else:
+            self.over.set()
+
+    def __enter__(self) -> Burst:
+        self._kept = self.thread.scheduler.schedule_relative(1e6, lambda _scheduler, _state: None)  # so that it lives
+        self.ask()
+        assert self.over.wait(PATIENCE)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._kept.dispose()
+
+
+def test_what_other_threads_ask_for_during_a_turn_waits_for_no_later_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(io_thread, "SOON", 1e6)
+    monkeypatch.setattr(io_thread, "_OFTEN", 1e6)
+    with Burst(5):
+        pass
+
+
+@pytest.mark.parametrize("gather", [1e6, 0.0])
+def test_what_other_threads_ask_for_without_end_gathers(monkeypatch: pytest.MonkeyPatch, gather: float) -> None:
+    """Once one turn follows at the heels of the other: as they all do within a long time, and none within no time."""
+    gathered: list[float] = []
+
+    class Time:
+        perf_counter, monotonic = staticmethod(time.perf_counter), staticmethod(time.monotonic)
+        sleep = staticmethod(gathered.append)
+
+    monkeypatch.setattr(io_thread, "time", Time)
+    monkeypatch.setattr(io_thread, "_GATHER", gather)
+    monkeypatch.setattr(io_thread, "_OFTEN", 1e6)
+    with Burst(10):
+        assert bool(gathered) is (gather > 0.0)

@@ -37,12 +37,12 @@ def talk(one, two):
         if message.direct:
             ended.set()
     with two.messages.subscribe(take):
-        sent = ipc.run(one.broadcast_all(payloads), timeout=20)
-        ipc.run(one.broadcast("end"), timeout=20)
+        sent = ipc.run(one.broadcast_all(payloads), timeout=60)
+        ipc.run(one.broadcast("end"), timeout=60)
         while heard[-1:] != [b"end"]:
             time.sleep(0.002)
-        ipc.run(one.send("alone", two.sender_address[1], two.sender_address[0]), timeout=20)
-        assert ended.wait(20)
+        ipc.run(one.send("alone", two.sender_address[1], two.sender_address[0]), timeout=60)
+        assert ended.wait(60)
     assert heard == [*payloads, b"end"], [len(data) for data in heard]
     assert direct == [b"alone"], direct
 """
@@ -266,7 +266,7 @@ with ipc.open_channel(61088) as channel:
     before = kernel_features.current()
     for payloads in (["one", "two"], ["one", "three"]):
         try:
-            print(ipc.run(channel.broadcast_all(payloads), timeout=10))
+            print(ipc.run(channel.broadcast_all(payloads), timeout=60))
         except ipc.SendFailed as error:
             print("a firewall refused it" in str(error))
     print(kernel_features.current() == before)

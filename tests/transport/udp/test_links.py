@@ -109,12 +109,12 @@ def told(self):
     return 0
 memberships.Memberships._look_around, memberships.Memberships._read_notices = counted, told
 with kernel, ipc.open_channel(interface="lo") as channel:
-    assert opened.wait(15)
+    assert opened.wait(60)
     for _ in range(3):
         kernel.send(notice(MISS))
-        assert read.acquire(timeout=15)
+        assert read.acquire(timeout=60)
     kernel.send(notice(ADD, FROM_A_GATEWAY))
-    assert again.wait(15)
+    assert again.wait(60)
     print(looks)
 kernel.close()
 """
@@ -269,16 +269,16 @@ def note(self, seconds):
         patient.set()
 memberships.Memberships._look_in = note
 with ipc.open_channel(interface="all") as channel:
-    assert enough.wait(15), tries
+    assert enough.wait(60), tries
     print([each for number, each in enumerate(tries) if each not in tries[:number]])
     join_refusals._FIRST_PAUSE = 1000.0
     subprocess.run(["ip", "addr", "add", "203.0.113.5/24", "dev", "net1"], check=True)
-    assert patient.wait(15)
+    assert patient.wait(60)
     joined = threading.Event()
     channel.events.subscribe(lambda event: event.interface == "net1" and joined.set())
     willing.set()
     subprocess.run(["ip", "addr", "add", "203.0.113.6/24", "dev", "net1"], check=True)
-    print(joined.wait(15))
+    print(joined.wait(60))
 """
     script = f"{LINK} && ip addr add 203.0.113.4/24 dev net1"
     assert told_apart(code, script) == "[0.01, 0.02, 0.04, 0.08]\nTrue\n"

@@ -72,7 +72,8 @@ def test_a_conversation_that_ended_costs_one_poll(clock: Clock) -> None:
 def test_a_given_time_is_polled_after_each_turn_that_read() -> None:
     clock = Clock(Polling(0.25))
     assert clock.turn(1.0, sent=False) == pytest.approx(0.25)
-    assert clock.turn(0.125, read=False) == 0.0
+    assert clock.turn(0.125, read=False) == pytest.approx(0.125)
+    assert clock.turn(0.25, read=False) == 0.0
 
 
 def test_no_time_is_never_polled_for() -> None:

@@ -26,7 +26,7 @@ def held():
     return len(os.listdir("/proc/self/fd")), threading.active_count()
 
 def settled(before):  # a thread ends a moment after its channel
-    deadline = time.monotonic() + 10
+    deadline = time.monotonic() + 60
     while held() != before:
         assert time.monotonic() < deadline, (before, held())
         time.sleep(0.002)

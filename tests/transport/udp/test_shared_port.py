@@ -79,17 +79,17 @@ with ipc.open_channel(6454, **where) as one, ipc.open_channel(6454, **where) as 
         foreign.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         foreign.setsockopt(socket.SOL_SOCKET, socket.SO_BROADCAST, 1)
         foreign.bind(("", 6454))
-        foreign.settimeout(10)
+        foreign.settimeout(60)
         ipc.run(one.broadcast_all(["Art-Net", "Art-Poll", "!"]))
         print(*[foreign.recv(100).decode() for _ in range(3)])
-        heard = [ipc.run(two.wait_for_message(timeout=10)) for _ in range(3)]
+        heard = [ipc.run(two.wait_for_message(timeout=60)) for _ in range(3)]
         print(*[m.text for m in heard], {(m.sender == one.sender_address, m.direct) for m in heard})
-        print(*[ipc.run(one.wait_for_message(timeout=10)).text for _ in range(3)])
+        print(*[ipc.run(one.wait_for_message(timeout=60)).text for _ in range(3)])
         foreign.setsockopt(socket.SOL_SOCKET, socket.SO_BINDTODEVICE, b"net0")
         foreign.sendto(b"theirs", (GROUP, 6454))
-        print(ipc.run(two.wait_for_message(timeout=10)).text)
+        print(ipc.run(two.wait_for_message(timeout=60)).text)
     ipc.run(two.reply(heard[0], "alone"))
-    print(ipc.run(one.wait_for_message(lambda m: m.direct, timeout=10)).text, one.statistics.dropped)
+    print(ipc.run(one.wait_for_message(lambda m: m.direct, timeout=60)).text, one.statistics.dropped)
 """
 
 
@@ -112,9 +112,9 @@ with ipc.open_channel(6454, "255.255.255.255", interface="net0") as here:
     with ipc.open_channel(6454, "255.255.255.255", interface="far0") as there:
         for _ in range(20):
             ipc.run(there.broadcast("there"))
-            assert ipc.run(there.wait_for_message(timeout=10)).text == "there"
+            assert ipc.run(there.wait_for_message(timeout=60)).text == "there"
     ipc.run(here.broadcast("here"))
-    print(ipc.run(here.wait_for_message(timeout=10)).text, here.statistics.received)
+    print(ipc.run(here.wait_for_message(timeout=60)).text, here.statistics.received)
 """
     far = "ip link add far0 type veth peer name far1 && ip link set far0 up && ip link set far1 up"
     script = f"{LINK} && {far} && ip addr add 198.51.100.1/24 dev far0"

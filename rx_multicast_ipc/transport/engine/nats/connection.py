@@ -9,52 +9,30 @@ import logging
 import time
 from collections.abc import Callable, Sequence
 from contextlib import suppress
-from typing import Any, Final, Protocol
+from typing import Any, Final
 
 from ....channel_events import Forbidden, NetworkChange
 from ....errors import SendFailed
-from ....message import Address, Message
+from ....message import Address
 from ....option_values.engines import Nats
-from ....strangers.decoding import whole_or_none
 from ...base import Hears
-from ..connection import End
 from ..sent_topics import Run
 from ..shared_connection import SharedConnection
-from . import subjects, wire
+from . import wire
+from .end_delivery import DIRECT, EndDelivery, NatsEnd
 from .login import PATIENCE, refusal
-from .publishing import Part, parts_of, together, written
+from .publishing import parts_of, together, written
 from .server_link import ServerLink
 from .subscriptions import Subscriptions
 from .wire import Delivered
 
 _log = logging.getLogger("rx_multicast_ipc")
 
-_DIRECT, _ANSWERS = b"1", b"2"
-"""The numbers of the connection's own two subscriptions: to what is sent to its ends alone, and to answers."""
+_ANSWERS: Final = b"2"
+"""The number of the connection's subscription to answers."""
 
 _MOST_TOLD: Final = 1000
 """Violations that are logged once each."""
-
-
-class NatsEnd(End, Protocol):
-    """What a connection asks of an end beside what every end has."""
-
-    listens_to: str
-    """The subscription that brings all that is sent to its group."""
-    filters: tuple[str, ...]
-    """Those that it has."""
-    speaks_to: str
-    """The subject that it sends to its group on; empty if it cannot."""
-    numbering: bytes
-    """What its running numbers stand behind."""
-
-    @property
-    def spoke_to(self) -> Sequence[str]: ...
-
-    def subject_of(self, destination: Address) -> str: ...
-
-    def message(self, subject: bytes, reply: bytes, payload: bytes, at: float) -> Message: ...
-
 
 Handler = Callable[[Delivered], None]
 
@@ -63,9 +41,9 @@ class NatsConnection(SharedConnection[NatsEnd]):
     """See :class:`rx_multicast_ipc.transport.engine.connection.Connection`.
 
     How this works. Ends that listen alike share a subscription, and the server does not send back what this connection
-    sends: it is handed to the other ends here. The socket is the *link*'s (``server_link.py``): senders write to it
-    themselves, and its thread hands what arrives to the ends' queues. When it lost a server and found another one, it
-    asks for the :meth:`greeting`, which subscribes to everything again.
+    sends: it is handed to the other ends here (``end_delivery.py``). The socket is the *link*'s (``server_link.py``):
+    senders write to it themselves, and its thread hands what arrives to the ends' queues. When it lost a server and
+    found another one, it asks for the :meth:`greeting`, which subscribes to everything again.
 
     Args:
         engine: where to, and who we are.
@@ -82,6 +60,7 @@ class NatsConnection(SharedConnection[NatsEnd]):
         self._told: set[bytes] = set()
         self._refused: bytes | None = None
         self._listeners: list[Callable[[bool], None]] = []
+        self._delivery = EndDelivery(self._ends, self._subscriptions, self._take_own)
         self._link = ServerLink(engine, self._thread, self._lock, self)
         try:
             self._link.begin()
@@ -131,7 +110,7 @@ class NatsConnection(SharedConnection[NatsEnd]):
             raise _no_one_subject(end)
         if destination is not None and destination[0] == self.session:
             self.check_up(self._link.why)
-            self._deliver_direct(destination[1], end.sender_address, payloads, number)
+            self._delivery.send_directly(destination[1], end.sender_address, payloads, number)
             return
         sent = 0
         parts = parts_of(subject, end.numbering, payloads, runs)
@@ -145,7 +124,7 @@ class NatsConnection(SharedConnection[NatsEnd]):
         finally:
             if destination is None and sent:
                 for part in parts:
-                    self._deliver_here(end, part, number, sent)
+                    self._delivery.copy_sent(end, part, number, sent)
 
     def publish_identified(
         self, end: NatsEnd, payloads: Sequence[bytes], reply: str, number: int, identity: str, runs: Sequence[Run]
@@ -155,7 +134,7 @@ class NatsConnection(SharedConnection[NatsEnd]):
             raise _no_one_subject(end)
         (part,) = parts_of(end.speaks_to, end.numbering, payloads, runs)
         self.write(wire.publish_with_id(part.subject, reply.encode(), identity, payloads[0]))
-        self._deliver_here(end, part, number, 1)
+        self._delivery.copy_sent(end, part, number, 1)
 
     def when_writable(self, action: Callable[[], None]) -> None:
         self._link.when_writable(action)
@@ -207,60 +186,17 @@ class NatsConnection(SharedConnection[NatsEnd]):
     # What the link asks for: see LinkOwner.
 
     def greeting(self) -> bytes:
-        own = (f"rx.to.{self.session}.>".encode(), _DIRECT), (f"_rx.{self.session}.>".encode(), _ANSWERS)
+        own = (f"rx.to.{self.session}.>".encode(), DIRECT), (f"_rx.{self.session}.>".encode(), _ANSWERS)
         return b"".join(b"SUB %b %b\r\n" % each for each in own) + self._subscriptions.lines
 
     def take(self, messages: list[Delivered]) -> None:
-        now = time.time()
-        of_sid = self._subscriptions.of_sid
-        batches: dict[NatsEnd, tuple[list[Message], list[int | None]]] = {}
-        for each in messages:
-            subscription = of_sid(each.sid)
-            if subscription is not None:
-                number = subjects.number_in(each.reply)
-                for end in subscription.ends:
-                    taken, numbers = batches.setdefault(end, ([], []))
-                    taken.append(end.message(each.subject, each.reply, each.payload, now))
-                    numbers.append(subjects.number_in_topic(each.reply) if end.by_topic else number)
-            elif each.sid == _DIRECT:
-                self._take_direct(each, now)
-            elif each.sid == _ANSWERS:
-                self._handlers.get(each.subject[len(self.session) + 5 :], _ignore)(each)
-            else:
-                self._brought.get(each.sid, _ignore)(each)
-        for end, (taken, numbers) in batches.items():
-            end.arrive(taken, numbers)
+        self._delivery.take(messages)
 
-    def _take_direct(self, arrived: Delivered, now: float) -> None:
-        words = arrived.subject.decode("utf-8", "replace").split(".")
-        sender = subjects.sender_in(".".join(words[4:]))
-        number = whole_or_none(words[3]) if len(words) == 6 else None
-        end = None if number is None else self._ends.get(number)
-        if end is not None and sender is not None and end.hears is not Hears.NOTHING:
-            message = Message(arrived.payload, *sender, end.group.family, now, True, "", end.sender_address)
-            end.arrive((message,), (subjects.number_in(arrived.reply),))
-
-    def _deliver_direct(self, number: int, sender: Address, payloads: Sequence[bytes], first: int) -> None:
-        end = self._ends.get(number)
-        if end is not None and end.hears is not Hears.NOTHING:
-            now = time.time()
-            fields = (*sender, end.group.family, now, True, "", end.sender_address)
-            messages = [Message(payload, *fields) for payload in payloads]
-            end.arrive(messages, range(first, first + len(messages)))
-
-    def _deliver_here(self, sending: NatsEnd, part: Part, number: int, sent: int) -> None:
-        """Bring what goes out to the other ends on this connection, to which the server does not send it."""
-        payloads = part.payloads[: max(0, sent - part.start)]
-        if not payloads:
-            return
-        for subscription in self._subscriptions.bringing(part.subject.decode(), sending.listens_to):
-            for end in subscription.ends:
-                if end is not sending:
-                    now, reply = time.time(), sending.numbering + b"0"
-                    messages = [end.message(part.subject, reply, payload, now) for payload in payloads]
-                    first = number + part.start - (part.others or 0 if end.by_topic else 0)
-                    begins = end.by_topic and part.others is None
-                    end.arrive(messages, (-first,) if begins else range(first, first + len(messages)))
+    def _take_own(self, arrived: Delivered) -> None:
+        if arrived.sid == _ANSWERS:
+            self._handlers.get(arrived.subject[len(self.session) + 5 :], _ignore)(arrived)
+        else:
+            self._brought.get(arrived.sid, _ignore)(arrived)
 
     def hear_violation(self, reason: str, text: bytes) -> None:
         subject = reason.partition('"')[2].partition('"')[0]

@@ -6,7 +6,6 @@ import base64
 import json
 import socket
 import ssl
-import threading
 import time
 from pathlib import Path
 from typing import Any, Final, NamedTuple
@@ -14,6 +13,7 @@ from typing import Any, Final, NamedTuple
 from ....errors import CannotOpen, InvalidOption, MissingExtra, NotAuthorized
 from ....option_values.engines import Nats
 from ....strangers.decoding import json_object_or_none
+from ....subscribing.start_thread import start_thread
 from ....validation.numeric_address import Ip
 from .wire import NotNats, Parser, Said
 
@@ -215,8 +215,7 @@ def _look_up(server: tuple[str, int], where: str, deadline: float) -> list[tuple
         except (OSError, UnicodeError) as error:
             faults.append(error if isinstance(error, OSError) else OSError(str(error)))
 
-    asking = threading.Thread(target=ask, daemon=True)
-    asking.start()
+    asking = start_thread(ask, name=f"look up {host}")
     asking.join(max(0.0, deadline - time.monotonic()))
     if not found:
         reason = faults[0] if faults else TimeoutError("no answer")

@@ -9,6 +9,7 @@ import threading
 from collections import deque
 from collections.abc import Callable
 from contextlib import suppress
+from functools import partial
 from typing import Any, Final, Protocol
 
 from ....errors import CannotOpen, SendFailed
@@ -50,7 +51,7 @@ class LinkOwner(Protocol):
         ...
 
     def lost(self) -> None:
-        """The server is away; without the lock, on any thread. The link tries to get back, unless it is closed here."""
+        """The server is away. The link tries to get back, unless it is closed here."""
         ...
 
     def back(self) -> None:
@@ -89,6 +90,7 @@ class ServerLink:
         self._pongs: deque[Callable[[bool], None]] = deque()
         self._waiting: list[Callable[[], None]] = []
         self._closed = False
+        self._used: socket.socket | None = None
         self._silent = 0
         self.up = False
         self.where = self.why = ""
@@ -113,6 +115,7 @@ class ServerLink:
             if not self.up:
                 raise SendFailed(f"{self._url} is away{self.why}; channel.events tells when it is back (UP)")
             if self._writer.waits:
+                self._writer.watch()
                 raise WouldBlock(f"{self._url} takes no more right now; send again, or wait until it does")
             try:
                 self._writer.write(data)
@@ -161,6 +164,7 @@ class ServerLink:
         with self._lock:
             if self._writer.waits and self.up:
                 self._waiting.append(action)
+                self._writer.watch()
                 return
         action()
 
@@ -261,7 +265,8 @@ class ServerLink:
 
     def _adopt(self, login: Login) -> None:
         """Use this server from now on."""
-        self._socket, self._parser = login.socket, login.parser
+        self._socket = self._used = login.socket
+        self._parser = login.parser
         self._writer = SocketWriter(login.socket, self._thread, self._go_on_writing)
         self.where = f"{login.server[0]}:{login.server[1]}"
         self._know(login.info)
@@ -278,15 +283,23 @@ class ServerLink:
                 self._thread.watch({self._socket: self._read})
 
     def _lose(self, error: Exception | None) -> None:
-        """The server is lost: refuse writes, tell, and try to get back; on any thread."""
+        """The server is lost: refuse writes, and have the thread deal with it; on any thread."""
         with self._lock:
-            if not self.up or self._closed:
-                return
+            if self.up and not self._closed:
+                self.why = self.why or (f" ({error})" if error is not None else "")
+                self._thread.post(partial(self._give_up, self._socket))  # first, for a signal handler may raise
+                self.up = False
+
+    def _give_up(self, opened: socket.socket) -> None:
+        """Let go of the server at the end of ``opened``, tell, and try to get back; on the thread."""
+        with self._lock:
+            if opened is not self._used:
+                return  # somebody else lost it as well
+            self._used = None
             self.up = False
-            self.why = self.why or (f" ({error})" if error is not None else "")
-            self._thread.unwatch(self._socket)
-            with suppress(OSError):  # it is closed on its own thread, which may be reading
-                self._socket.shutdown(socket.SHUT_RDWR)
+            self._thread.unwatch(opened)
+            with suppress(OSError):
+                opened.shutdown(socket.SHUT_RDWR)
             self._writer.stop()
             waiting, self._waiting = self._waiting, []
             pongs = list(self._pongs)
@@ -295,9 +308,9 @@ class ServerLink:
             action()
         for told in pongs:
             told(False)
-        self._owner.lost()
         if not self._closed:
-            self._thread.post(self._come_back)
+            self._owner.lost()
+            self._come_back()
 
     def _come_back(self, *_: object) -> None:
         if self._closed or self.up:
@@ -338,8 +351,12 @@ class ServerLink:
             self._thread.unwatch(self._socket)
             self._writer.stop()
             waiting, self._waiting = self._waiting, []
+            pongs = list(self._pongs)
+            self._pongs.clear()
         for action in waiting:
             action()
+        for told in pongs:
+            told(False)
 
     def close(self) -> None:
         """Close the socket; on the thread, after :meth:`shut`."""

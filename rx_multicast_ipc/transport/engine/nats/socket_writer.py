@@ -39,12 +39,28 @@ class SocketWriter:
         """Write ``data``, behind what waits; raises ``OSError``."""
         if self._pending:
             self._pending += data
-            return
-        sent = self._send(data)
-        if sent < len(data):
+        else:
+            size = len(data)
+            try:
+                (sent,) = map(self._socket.send, (data,))  # called so, no signal comes before what it returns is kept
+            except _FULL:
+                sent = 0
+            if sent == size:
+                return
             self._pending = data[sent:]
-            self._watched = _second(self._socket)
-            self._thread.watch({self._watched: self._writable}, for_writing=True)
+        self.watch()
+
+    def watch(self) -> None:
+        """Have what waits written as soon as the socket takes it; again where a signal handler raised before."""
+        if self._pending and self._watched is None:
+            second = _second(self._socket)
+            try:
+                self._thread.watch({second: self._writable}, for_writing=True)
+                self._watched = second
+            except BaseException:
+                self._thread.unwatch(second)
+                second.close()
+                raise
 
     def go_on(self) -> None:
         """Write what waits, as far as the socket takes it; raises ``OSError``."""

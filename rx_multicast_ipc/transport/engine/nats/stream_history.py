@@ -2,15 +2,11 @@
 
 from __future__ import annotations
 
-import json
-import threading
 import time
-from collections import deque
 from collections.abc import Callable
 from contextlib import suppress
 from datetime import UTC, datetime
-from itertools import count
-from typing import Any, Final, NamedTuple, cast
+from typing import Any, Final
 
 import msgspec
 from reactivex.disposable import SerialDisposable
@@ -19,17 +15,15 @@ from ....errors import CannotOpen, ChannelClosed, MulticastError, SendFailed
 from ....group import Group
 from ....message import Address, Family, Message
 from ....option_values.engines import Nats, Since
-from ....strangers.decoding import json_object_or_none, whole_or_none
-from ....strangers.printable_text import printable
 from ...latch import Latch
+from ...udp.error_advice import cannot_open
 from ...udp.io_thread import IoThread
 from .. import connections
 from . import subjects, wire
 from .connection import NatsConnection
+from .stream_arrivals import Kept, StreamArrivals, Taken
+from .stream_requests import API, ask
 from .wire import Delivered
-
-_PATIENCE: Final = 3.0
-"""Seconds for the server to answer a request."""
 
 _AGAIN: Final = 0.25
 """Seconds between two attempts to go on."""
@@ -43,33 +37,13 @@ _SILENT: Final = 3.5
 _AT_ONCE: Final = 1024
 """Messages that are delivered in one go."""
 
-_RECORD: Final = 256
-"""Bytes that a message counts beside its payload."""
-
-_MOST_WAITING: Final = 128 << 20
-"""Bytes that wait to be delivered: four times what a server sends before it waits for flow control."""
-
-_FLOW_CONTROL: Final = b"$JS.FC."
-_MOST_CONTROLS: Final = 1024
-"""Answers to flow control that wait for their turn; a server asks for one at a time."""
-
-_names = count(1)
-
-
-class _Item(NamedTuple):
-    """One thing that a consumer sent, in its order: a message, or a question whether what came before is dealt with."""
-
-    message: Message | None
-    pending: int
-    reply: bytes
-
 
 class NatsHistory:
     """One ordered consumer. It delivers on a thread of its own, and begins with :meth:`start`.
 
-    How this works. The server numbers what it sends to a consumer. A number that is missing, silence, or a connection
-    that was lost make it begin another consumer, behind the last message that arrived. The server waits for an answer
-    to its flow control, which is given once what came before was delivered, so that no queue runs over.
+    How this works. What the consumer sends is numbered (``stream_arrivals.py``). A number that is missing, silence, or
+    a connection that was lost make it begin another consumer, behind the last message that arrived. The server waits
+    for an answer to its flow control, which is given once what came before was delivered, so that no queue runs over.
 
     Args:
         engine: where.
@@ -90,6 +64,7 @@ class NatsHistory:
         ended: Callable[[Exception | None], None],
     ) -> None:
         self._engine = msgspec.structs.replace(engine, subject=None)
+        self._group = group
         self._foreign = engine.subject
         self._filter = engine.subject or f"{subjects.of_group(group)}.>"
         self._family: Family = group.family
@@ -103,21 +78,18 @@ class NatsHistory:
         self._stream = ""
         self._consumer = ""
         self._sid = 0
-        self._taking = 0
         self._connection: NatsConnection | None = None
-        self._lock = threading.RLock()
-        self._items: deque[_Item] = deque()
-        self._waiting = self._controls = 0
+        self._arrivals = StreamArrivals(self._message)
         self._woken = False
-        self._last = 0
-        self._next_of_consumer = 1
-        self._heard_at = 0.0
         self._left: int | None = None
         self._timer = SerialDisposable()
 
     def start(self) -> None:
         """Begin, on its own thread; from any thread."""
-        self._thread.post(self._begin)
+        try:
+            self._thread.post(self._begin)
+        except (OSError, MemoryError, RuntimeError) as error:  # no thread can be started
+            raise cannot_open(self._group, error) from error
 
     def dispose(self) -> None:
         """End without a word; idempotent, from any thread."""
@@ -138,7 +110,7 @@ class NatsHistory:
         try:
             self._connection = connection = connections.connected(self._engine, lambda: NatsConnection(self._engine))
             connection.listen(self._heed)
-            found = self._ask("STREAM.NAMES", {"subject": self._filter})
+            found = ask(connection, "STREAM.NAMES", {"subject": self._filter})
             if not found.get("streams"):
                 raise CannotOpen(
                     f"no stream of {connection.url} keeps {self._filter}; make one, such as: nats stream add HISTORY "
@@ -155,6 +127,8 @@ class NatsHistory:
         """Begin a consumer, behind the last message that arrived."""
         assert self._connection is not None
         self._drop_consumer()
+        number = self._arrivals.begin()  # first: the one before is to bring nothing more behind the place
+        waiting = self._arrivals.messages
         config: dict[str, Any] = {
             "filter_subject": self._filter,
             "ack_policy": "none",
@@ -166,24 +140,22 @@ class NatsHistory:
             "inactive_threshold": int(60e9),
             **self._place(),
         }
-        with self._lock:
-            generation = self._taking = next(_names)
-            self._next_of_consumer = 1
-            self._heard_at = time.monotonic()
-            subject, self._sid = self._connection.bring(lambda arrived: self._take(generation, arrived))
-        config["deliver_subject"] = subject
-        made = self._ask(f"CONSUMER.CREATE.{self._stream}", {"stream_name": self._stream, "config": config})
+        config["deliver_subject"], self._sid = self._connection.bring(lambda arrived: self._take(number, arrived))
+        question = {"stream_name": self._stream, "config": config}
+        made = ask(self._connection, f"CONSUMER.CREATE.{self._stream}", question)
         self._consumer = made["name"]
         pending = int(made.get("num_pending", 0))
         if self._left is None:
             self._left = pending
-        if self._until_now and (pending == 0 or self._left == 0) and not self._items:
+        if pending == 0:  # there is no more than what waits
+            self._left = min(self._left, waiting)
+        if self._until_now and self._left == 0:
             self._end(None)
 
     def _place(self) -> dict[str, Any]:
         since = self._since
-        if self._last:
-            return {"deliver_policy": "by_start_sequence", "opt_start_seq": self._last + 1}
+        if self._arrivals.last:
+            return {"deliver_policy": "by_start_sequence", "opt_start_seq": self._arrivals.last + 1}
         if since in ("all", "last"):
             return {"deliver_policy": since}
         try:
@@ -193,64 +165,31 @@ class NatsHistory:
         except (ValueError, OverflowError, OSError):  # before there were clocks
             return {"deliver_policy": "all"}
 
-    def _ask(self, what: str, question: dict[str, Any]) -> dict[str, Any]:
-        """What JetStream answers; raises ``CannotOpen``."""
-        assert self._connection is not None
-        connection = self._connection
-        answered, answers = Latch(), list[Delivered]()
-
-        def take(answer: Delivered) -> None:
-            answers.append(answer)
-            answered.set()
-
-        name = f"ask{next(_names)}"
-        reply = connection.handle(name, take)
-        try:
-            connection.write(wire.request(f"$JS.API.{what}".encode(), reply.encode(), json.dumps(question).encode()))
-            answered.wait(_PATIENCE)
-        except SendFailed as error:
-            raise CannotOpen(str(error)) from error
-        finally:
-            connection.unhandle(name)
-        if not answers:
-            raise CannotOpen(f"{connection.url} did not answer; does it let us use JetStream ($JS.API.>)?")
-        if wire.status(answers[0].headers) == 503:
-            raise CannotOpen(f"{connection.url} keeps no streams; set up JetStream there: nats-server -js")
-        answer = json_object_or_none(answers[0].payload)
-        if answer is None:
-            raise CannotOpen(f"{connection.url}: what answers $JS.API.{what} is no JetStream")
-        error: Any = answer.get("error")
-        if error is not None:
-            reason: Any = cast("dict[str, Any]", error).get("description") if isinstance(error, dict) else error
-            raise CannotOpen(f"{connection.url}: {printable(str(reason), limit=200)}")
-        return answer
-
     def _deliver_waiting(self) -> None:
         self._woken = False
-        while self._items and not self._over:
-            batch: list[Message] = []
-            done, size = False, 0
-            while self._items and len(batch) < _AT_ONCE and not done:
-                item = self._items.popleft()
-                if item.message is not None:
-                    batch.append(item.message)
-                    size += len(item.message.data) + _RECORD
-                    if self._left is not None:
-                        self._left -= 1
-                    done = self._until_now and (item.pending == 0 or self._left == 0)
-                elif batch:
-                    self._items.appendleft(item)
-                    break
-                else:
-                    with self._lock:
-                        self._controls -= 1
-                    self._answer(item.reply)
-            with self._lock:
-                self._waiting -= size
-            if batch:
-                self._deliver(batch)
+        while not self._over:
+            some = self._arrivals.take_out(_AT_ONCE)
+            if some:
+                self._deliver_some(some)
+                continue
+            question = self._arrivals.take_out_question()
+            if not question:
+                return
+            self._answer(question)
+
+    def _deliver_some(self, some: list[Kept]) -> None:
+        batch: list[Message] = []
+        done = False
+        for message, pending in some:
+            batch.append(message)
+            if self._left is not None:
+                self._left -= 1
+            done = self._until_now and (pending == 0 or self._left == 0)
             if done:
-                self._end(None)
+                break
+        self._deliver(batch)
+        if done:
+            self._end(None)
 
     def _answer(self, reply: bytes) -> None:
         assert self._connection is not None
@@ -266,7 +205,7 @@ class NatsHistory:
     def _look_alive(self, *_: object) -> None:
         if self._over:
             return
-        if time.monotonic() - self._heard_at > _SILENT and not self._items:
+        if time.monotonic() - self._arrivals.heard_at > _SILENT and not self._arrivals:
             self._go_on()
         self._timer.disposable = self._thread.scheduler.schedule_relative(_HEARTBEAT, self._look_alive)
 
@@ -279,12 +218,11 @@ class NatsHistory:
         except ChannelClosed as error:
             self._end(error)
         except MulticastError:
-            with self._lock:
-                self._heard_at = time.monotonic() - _SILENT + _AGAIN
+            self._arrivals.heard_at = time.monotonic() - _SILENT + _AGAIN
             self._thread.scheduler.schedule_relative(_AGAIN, lambda _scheduler, _state: self._go_on_if_silent())
 
     def _go_on_if_silent(self) -> None:
-        if time.monotonic() - self._heard_at > _SILENT - 2 * _AGAIN:
+        if time.monotonic() - self._arrivals.heard_at > _SILENT - 2 * _AGAIN:
             self._go_on()
 
     def _end(self, fault: Exception | None) -> None:
@@ -296,7 +234,7 @@ class NatsHistory:
     def _let_go(self) -> None:
         self._timer.dispose()
         self._drop_consumer()
-        self._items.clear()
+        self._arrivals.clear()
         if self._connection is not None:
             self._connection.unlisten(self._heed)
 
@@ -304,7 +242,7 @@ class NatsHistory:
         if self._connection is not None and self._sid:
             self._connection.bring_no_more(self._sid)
             if self._consumer:
-                subject = f"$JS.API.CONSUMER.DELETE.{self._stream}.{self._consumer}"
+                subject = f"{API}CONSUMER.DELETE.{self._stream}.{self._consumer}"
                 with suppress(MulticastError):  # the server drops it by itself after a while
                     self._connection.write(wire.request(subject.encode(), b"", b""))
                 self._consumer = ""
@@ -315,53 +253,13 @@ class NatsHistory:
         if back:
             self._thread.post(self._go_on)
 
-    def _take(self, generation: int, arrived: Delivered) -> None:
-        with self._lock:
-            if generation != self._taking or self._over:
-                return
-            self._heard_at = time.monotonic()
-            if wire.status(arrived.headers) == 100:
-                self._take_control(arrived)
-                return
-            place = wire.place_in_stream(arrived.reply)
-            if place is None:
-                return
-            cost = len(arrived.payload) + _RECORD
-            full = self._items and self._waiting + cost > _MOST_WAITING
-            if place.of_consumer != self._next_of_consumer or full:
-                self._begin_anew()
-                return
-            self._waiting += cost
-            self._next_of_consumer += 1
-            self._last = place.of_stream
-            self._items.append(_Item(self._message(arrived, place.at), place.pending, b""))
-            self._wake()
-
-    def _take_control(self, arrived: Delivered) -> None:
-        if arrived.reply:  # flow control
-            self._let_flow(arrived.reply)
+    def _take(self, consumer: int, arrived: Delivered) -> None:
+        if self._over:
             return
-        last = whole_or_none(wire.header(arrived.headers, b"Nats-Last-Consumer"))
-        if last is not None and last >= self._next_of_consumer:
-            self._begin_anew()
-        stalled = wire.header(arrived.headers, b"Nats-Consumer-Stalled")
-        if stalled:
-            self._let_flow(stalled)
-
-    def _let_flow(self, reply: bytes) -> None:
-        """Answer once what came before is dealt with. Anybody may send here, so it goes nowhere but to flow control."""
-        if _FLOW_CONTROL in reply and len(reply.split()) == 1 and self._controls < _MOST_CONTROLS:
-            self._controls += 1
-            self._items.append(_Item(None, 0, reply))
-            self._wake()
-
-    def _begin_anew(self) -> None:
-        """A message is missing: take nothing more of this consumer."""
-        self._taking = 0
-        self._thread.post(self._go_on)
-
-    def _wake(self) -> None:
-        if not self._woken:
+        taken = self._arrivals.take(consumer, arrived)
+        if taken is Taken.MISSING:
+            self._thread.post(self._go_on)
+        elif taken is Taken.WAITS and not self._woken:
             self._woken = True
             self._thread.post(self._deliver_waiting)
 

@@ -1,8 +1,8 @@
-"""What mends each fault, in the commands of each platform: sh on Linux and macOS, PowerShell and netsh on Windows.
+"""What fixes each fault, in the commands of each platform: sh on Linux and macOS, PowerShell and netsh on Windows.
 
-Sources: ip-link(8), ip-route(8), sysctl(8), nft(8) on Linux; ifconfig(8), route(8), ipconfig(8), pfctl(8),
-socketfilterfw on macOS; the NetAdapter, NetTCPIP and NetSecurity modules of PowerShell and netsh on Windows, where each
-of these takes a PowerShell that was started as administrator.
+Sources: ip-link(8), ip-route(8), sysctl(8) on Linux; ifconfig(8), route(8), ipconfig(8) on macOS; the NetAdapter and
+NetTCPIP modules of PowerShell and netsh on Windows, where each of these takes a PowerShell that was started as
+administrator. For firewalls: :mod:`.firewalls`.
 """
 
 from __future__ import annotations
@@ -10,15 +10,14 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Final
 
-from ...group import Group
 from ...transport.udp.platform import Platform
 
-Mends = tuple[str, ...]
+Fixes = tuple[str, ...]
 
 
 def list_interfaces(platform: Platform) -> str:
     """What lists the interfaces, with their names."""
-    return _pick(
+    return pick(
         platform,
         linux=("ip address",),
         darwin=("ifconfig",),
@@ -26,8 +25,8 @@ def list_interfaces(platform: Platform) -> str:
     )[0]
 
 
-def show_interface(platform: Platform, name: str) -> Mends:
-    return _pick(
+def show_interface(platform: Platform, name: str) -> Fixes:
+    return pick(
         platform,
         linux=(f"ip address show dev {name}",),
         darwin=(f"ifconfig {name}",),
@@ -35,8 +34,8 @@ def show_interface(platform: Platform, name: str) -> Mends:
     )
 
 
-def switch_on(platform: Platform, name: str) -> Mends:
-    return _pick(
+def switch_on(platform: Platform, name: str) -> Fixes:
+    return pick(
         platform,
         linux=(f"sudo ip link set dev {name} up",),
         darwin=(f"sudo ifconfig {name} up", f"networksetup -setairportpower {name} on  # if it is the wireless one"),
@@ -47,9 +46,9 @@ def switch_on(platform: Platform, name: str) -> Mends:
     )
 
 
-def connect(platform: Platform, name: str) -> Mends:
+def connect(platform: Platform, name: str) -> Fixes:
     """For one that is on and has no carrier."""
-    return _pick(
+    return pick(
         platform,
         linux=(f"ip link show dev {name}  # says NO-CARRIER until the cable or the network is there",),
         darwin=(f"ifconfig {name}  # says status: inactive until the cable or the network is there",),
@@ -57,15 +56,15 @@ def connect(platform: Platform, name: str) -> Mends:
     )
 
 
-def let_multicast(platform: Platform, name: str) -> Mends:
+def let_multicast(platform: Platform, name: str) -> Fixes:
     """For one that is said to be unable to."""
     other = f"no command makes {name} able to: use another interface; `rx-multicast-ipc doctor` lists them"
-    return _pick(platform, linux=(f"sudo ip link set dev {name} multicast on",), darwin=(other,), win32=(other,))
+    return pick(platform, linux=(f"sudo ip link set dev {name} multicast on",), darwin=(other,), win32=(other,))
 
 
-def give_address(platform: Platform, name: str, family: str) -> Mends:
+def give_address(platform: Platform, name: str, family: str) -> Fixes:
     if family == "IPv6":
-        return _pick(
+        return pick(
             platform,
             linux=(
                 f"sudo sysctl -w net.ipv6.conf.{name}.disable_ipv6=0  # it gives itself one then",
@@ -74,7 +73,7 @@ def give_address(platform: Platform, name: str, family: str) -> Mends:
             darwin=(f"networksetup -setv6automatic Wi-Fi  # or the name that networksetup gives {name}",),
             win32=(f'Enable-NetAdapterBinding -Name "{name}" -ComponentID ms_tcpip6  # it gives itself one then',),
         )
-    return _pick(
+    return pick(
         platform,
         linux=(f"sudo ip address add ADDRESS/24 dev {name}  # or have it ask: sudo dhclient {name}",),
         darwin=(f"sudo ipconfig set {name} DHCP", f"sudo ifconfig {name} inet ADDRESS/24 alias"),
@@ -85,16 +84,16 @@ def give_address(platform: Platform, name: str, family: str) -> Mends:
     )
 
 
-def route(platform: Platform, name: str, group: str) -> Mends:
+def route(platform: Platform, name: str, group: str) -> Fixes:
     """What leads multicast that names no interface to this one."""
     if ":" in group:
-        return _pick(
+        return pick(
             platform,
             linux=(f"sudo ip -6 route add ff00::/8 dev {name} table local",),
             darwin=(f"sudo route -n add -inet6 -net ff00::/8 -interface {name}",),
             win32=(f'Set-NetIPInterface -InterfaceAlias "{name}" -AddressFamily IPv6 -InterfaceMetric 1',),
         )
-    return _pick(
+    return pick(
         platform,
         linux=(f"sudo ip route add 224.0.0.0/4 dev {name}",),
         darwin=(f"sudo route -n add -net 224.0.0.0/4 -interface {name}",),
@@ -105,8 +104,8 @@ def route(platform: Platform, name: str, group: str) -> Mends:
     )
 
 
-def avoid_vpn(platform: Platform, group: str) -> Mends:
-    variable = _pick(
+def avoid_vpn(platform: Platform, group: str) -> Fixes:
+    variable = pick(
         platform,
         linux=("RX_MULTICAST_IPC_INTERFACE=NAME",),
         darwin=("RX_MULTICAST_IPC_INTERFACE=NAME",),
@@ -118,56 +117,9 @@ def avoid_vpn(platform: Platform, group: str) -> Mends:
     )
 
 
-def let_in(platform: Platform, group: Group) -> Mends:
-    """For a firewall on this machine that drops what comes."""
-    return _pick(
-        platform,
-        linux=_linux_firewall(group, "INPUT", "input"),
-        darwin=(
-            "System Settings > Network > Firewall > Options: allow incoming connections for Python, or in Terminal:",
-            'sudo /usr/libexec/ApplicationFirewall/socketfilterfw --add "$(which python3)"',
-            'sudo /usr/libexec/ApplicationFirewall/socketfilterfw --unblockapp "$(which python3)"',
-            "sudo pfctl -s rules  # look for a block",
-        ),
-        win32=(
-            f'New-NetFirewallRule -DisplayName "UDP {group.port}" -Direction Inbound -Protocol UDP'
-            f" -LocalPort {group.port} -Action Allow",
-            f'netsh advfirewall firewall add rule name="UDP {group.port}" dir=in action=allow protocol=UDP'
-            f" localport={group.port}",
-            "Get-NetConnectionProfile  # where it says Public, more is blocked: "
-            "Set-NetConnectionProfile -InterfaceAlias NAME -NetworkCategory Private",
-        ),
-    )
-
-
-def let_replies_in(address: str) -> Mends:
-    """For a firewall that admits the group's port, but not what one machine sends to this end alone."""
-    table = "ip6tables" if ":" in address else "iptables"
-    return (
-        f"on Linux: sudo {table} -I INPUT -p udp -s {address} -j ACCEPT, or: sudo ufw allow proto udp from {address}",
-        f'on Windows: New-NetFirewallRule -DisplayName "UDP of {address}" -Direction Inbound -Protocol UDP'
-        f" -RemoteAddress {address} -Action Allow",
-        "on macOS: System Settings > Network > Firewall > Options: allow incoming connections for Python",
-    )
-
-
-def let_out(platform: Platform, group: Group) -> Mends:
-    """For a firewall on this machine that drops what goes."""
-    return _pick(
-        platform,
-        linux=_linux_firewall(group, "OUTPUT", "output"),
-        darwin=("sudo pfctl -s rules  # look for a block", "look for another firewall: Little Snitch, LuLu, a VPN's"),
-        win32=(
-            f'New-NetFirewallRule -DisplayName "UDP {group.port} out" -Direction Outbound -Protocol UDP'
-            f" -RemotePort {group.port} -Action Allow",
-            "Get-NetFirewallRule -Direction Outbound -Action Block -Enabled True  # those that block",
-        ),
-    )
-
-
-def free_port(platform: Platform, port: int) -> Mends:
+def free_port(platform: Platform, port: int) -> Fixes:
     """For a port that a program keeps to itself."""
-    mends = _pick(
+    fixes = pick(
         platform,
         linux=(
             "stop that program, or have it set SO_REUSEADDR before it binds",
@@ -182,11 +134,11 @@ def free_port(platform: Platform, port: int) -> Mends:
             "netsh interface ipv4 show excludedportrange protocol=udp  # lists what Windows reserved",
         ),
     )
-    return (*mends, "choose another port: --port NUMBER")
+    return (*fixes, "choose another port: --port NUMBER")
 
 
-def raise_buffer_limit(platform: Platform, size: int) -> Mends:
-    return _pick(
+def raise_buffer_limit(platform: Platform, size: int) -> Fixes:
+    return pick(
         platform,
         linux=(
             f"sudo sysctl -w net.core.rmem_max={size}",
@@ -198,13 +150,13 @@ def raise_buffer_limit(platform: Platform, size: int) -> Mends:
     )
 
 
-def more_memberships(platform: Platform) -> Mends:
+def more_memberships(platform: Platform) -> Fixes:
     fewer = "close channels, or other programs', that are no longer needed"
-    return _pick(platform, linux=("sudo sysctl -w net.ipv4.igmp_max_memberships=100",), darwin=(fewer,), win32=(fewer,))
+    return pick(platform, linux=("sudo sysctl -w net.ipv4.igmp_max_memberships=100",), darwin=(fewer,), win32=(fewer,))
 
 
-def more_descriptors(platform: Platform) -> Mends:
-    return _pick(
+def more_descriptors(platform: Platform) -> Fixes:
+    return pick(
         platform,
         linux=("ulimit -n 4096",),
         darwin=("ulimit -n 4096",),
@@ -212,18 +164,9 @@ def more_descriptors(platform: Platform) -> Mends:
     )
 
 
-def _linux_firewall(group: Group, chain: str, hook: str) -> Mends:
-    table, family = ("iptables", "ip") if group.family == "IPv4" else ("ip6tables", "ip6")
-    return (
-        f"sudo {table} -I {chain} -p udp -d {group.address} --dport {group.port} -j ACCEPT",
-        f"sudo nft list ruleset  # look for a drop in a chain with 'hook {hook}', and put before it: "
-        f"{family} daddr {group.address} udp dport {group.port} accept",
-        f"sudo ufw allow proto udp to {group.address} port {group.port}",
-    )
-
-
-def _pick(platform: Platform, *, linux: Mends, darwin: Mends, win32: Mends) -> Mends:
-    by_platform: Mapping[Platform, Mends] = {"linux": linux, "darwin": darwin, "win32": win32}
+def pick(platform: Platform, *, linux: Fixes, darwin: Fixes, win32: Fixes) -> Fixes:
+    """Those of one platform."""
+    by_platform: Mapping[Platform, Fixes] = {"linux": linux, "darwin": darwin, "win32": win32}
     return by_platform.get(platform, linux)
 
 

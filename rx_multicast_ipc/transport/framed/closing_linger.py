@@ -14,7 +14,7 @@ _NOBODY: Final = 0.3
 more, so that one of them and its answer get through."""
 
 
-class Lingering:
+class ClosingLinger:
     """How long an ending stream lingers.
 
     Attributes:

@@ -46,7 +46,7 @@ class Key(NamedTuple):
     direct: bool
 
 
-class Senders:
+class IncomingStreams:
     """The streams that an end hears.
 
     Args:
@@ -58,6 +58,7 @@ class Senders:
 
     Attributes:
         refused: packets of streams that there was no place for.
+        get: gives the stream of a :class:`Key`, or of a plain tuple of the same; None if it is not heard.
     """
 
     def __init__(self, events: list[Event], options: Reliable, room: int, random: Random, now: float) -> None:
@@ -68,6 +69,7 @@ class Senders:
         self._random = random
         self._opened_at = now
         self._streams: dict[tuple[Hashable, int, bool], Incoming] = {}
+        self.get = self._streams.get
         self._earlier: OrderedDict[tuple[Hashable, int, bool], int] = OrderedDict()
         self._asked = self._repaired = self._holes = 0
         self._most_bytes = 2 * options.largest + 2 * options.keep
@@ -77,10 +79,6 @@ class Senders:
 
     def streams(self) -> ValuesView[Incoming]:
         return self._streams.values()
-
-    def get(self, key: tuple[Hashable, int, bool]) -> Incoming | None:
-        """The stream of a :class:`Key`, or of a plain tuple of the same."""
-        return self._streams.get(key)
 
     @property
     def asked(self) -> int:
@@ -111,10 +109,12 @@ class Senders:
             number: of its packet that came; 0 if it was none of DATA.
             now: seconds.
         """
-        moved = self._moved(key, now)
-        if moved is not None:
+        before = self._before_it_moved(key, now)
+        if before is not None:
+            moved = self._streams[before]
             moved.move_to(sender)
             self._streams[key] = moved
+            del self._streams[before]
             return moved
         own = [other for other in self._streams if other[0] == key.sender]
         if len(own) >= _MOST_OF_ONE:
@@ -126,33 +126,36 @@ class Senders:
                 self.refused += 1
                 return None
             self.close(oldest, now)
-        begin = self._earlier.pop(key, 0)
+        begin = self._earlier.get(key, 0)
         if not begin and number == 1 and (key.direct or now - self._opened_at >= _LONG_AGO):
             begin = 1
         common = self._options, self._room, self._opened_at, self._random
         incoming = Incoming(key.session, sender, self._events, *common, now, begin)
         self._streams[key] = incoming
+        self._earlier.pop(key, None)
         return incoming
 
-    def _moved(self, key: Key, now: float) -> Incoming | None:
-        """The stream of that session, if it fell silent at another address; it is taken away from there."""
+    def _before_it_moved(self, key: Key, now: float) -> tuple[Hashable, int, bool] | None:
+        """The key of the stream of that session that fell silent at another address; None if there is none."""
         for other, stream in self._streams.items():
             if other[1:] == key[1:] and not stream.left and now - stream.heard_at >= _MOVED:
-                return self._streams.pop(other)
+                return other
         return None
 
     def close(self, key: tuple[Hashable, int, bool], now: float) -> None:
         """Forget a stream, but for how far it was heard; what is missing is told."""
-        incoming = self._streams.pop(key)
+        incoming = self._streams[key]
         if not incoming.complete:
             incoming.give_up("too many senders", now)
-        self._asked += incoming.asked
-        self._repaired += incoming.repaired
-        self._holes += incoming.holes
         if incoming.settled:
             self._earlier[key] = incoming.number
             if len(self._earlier) > _REMEMBERED:
                 self._earlier.popitem(last=False)
+        asked, repaired, holes = incoming.asked, incoming.repaired, incoming.holes
+        del self._streams[key]  # no call from here on
+        self._asked += asked
+        self._repaired += repaired
+        self._holes += holes
 
     def keep_bounded(self, now: float) -> list[Incoming]:
         """Give up what the largest of the streams hold while all hold too much; returns them."""

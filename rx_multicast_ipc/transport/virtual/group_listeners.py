@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from typing import Final, NamedTuple
 
 
-class Hearers(NamedTuple):
+class Recipients(NamedTuple):
     """Ends that a datagram goes to, and their hosts.
 
     Attributes:
@@ -18,17 +18,17 @@ class Hearers(NamedTuple):
     ends: list[tuple[int, int]]
 
 
-NOBODY: Final = Hearers([], [])
+NOBODY: Final = Recipients([], [])
 
 
-class Room:
+class GroupListeners:
     """The ends that hear a group, on the network or on loopback. A sender looks once for all who are there."""
 
     def __init__(self) -> None:
         self._ends: dict[int, tuple[str, tuple[str, ...]]] = {}
         self._choosy = 0
-        self._all: Hearers | None = None
-        self._on_host: dict[str, Hearers] = {}
+        self._all: Recipients | None = None
+        self._on_host: dict[str, Recipients] = {}
 
     def join(self, end: int, host: str, sources: tuple[str, ...]) -> None:
         """An end begins to hear; only these sources, if there are any."""
@@ -44,10 +44,10 @@ class Room:
         self._all = None
         self._on_host.pop(host, None)
 
-    def hearers(self, source: str, host: str | None) -> Hearers:
+    def recipients(self, source: str, host: str | None) -> Recipients:
         """Who hears what comes from the address ``source``; only ends on ``host``, if it does not leave that one."""
         if self._choosy:
-            return _hearers(
+            return _recipients(
                 (end, where)
                 for end, (where, sources) in self._ends.items()
                 if (host is None or where == host) and (not sources or source in sources)
@@ -55,16 +55,16 @@ class Room:
         if host is not None:
             found = self._on_host.get(host)
             if found is None:
-                found = self._on_host[host] = _hearers(
+                found = self._on_host[host] = _recipients(
                     (end, where) for end, (where, _) in self._ends.items() if where == host
                 )
             return found
         if self._all is None:
-            self._all = _hearers((end, where) for end, (where, _) in self._ends.items())
+            self._all = _recipients((end, where) for end, (where, _) in self._ends.items())
         return self._all
 
 
-def _hearers(ends: Iterable[tuple[int, str]]) -> Hearers:
+def _recipients(ends: Iterable[tuple[int, str]]) -> Recipients:
     places: dict[str, int] = {}
     numbered = [(end, places.setdefault(host, len(places))) for end, host in ends]
-    return Hearers(list(places), numbered)
+    return Recipients(list(places), numbered)
