@@ -65,6 +65,7 @@ class FrontEnd:
     def inspect(self, text: str) -> str:
         """The content of the panel, once the row with this payload was clicked."""
         self.page.locator(".table td", has_text=text).first.click()
+        self.drawn()  # the branches of a tree are made after the click
         return self.page.locator(".inspector .content").inner_text()
 
 
@@ -159,6 +160,7 @@ def test_a_regular_expression_filters_and_a_broken_one_says_so(front: FrontEnd) 
     front.hear(said("a1"), said("a22"), said("b1"))
     front.update()
     front.button(".*").click()
+    front.drawn()
     search = front.page.get_by_label("Filter")
     search.fill(r"^a\d$")
     assert front.payloads() == ["a1"]
@@ -172,8 +174,10 @@ def test_a_click_on_a_sender_shows_that_sender_alone_until_the_next(front: Front
     front.update()
     ann = front.page.locator(".senders button").first
     ann.click()
+    front.drawn()
     assert front.payloads() == ["of Ann"]
     ann.click()
+    front.drawn()
     assert front.payloads() == ["of Bob", "of Ann"]
 
 
@@ -181,6 +185,7 @@ def test_paused_it_stands_still_and_counts_on(front: FrontEnd) -> None:
     front.hear(said("before"))
     front.update()
     front.button("Pause").click()
+    front.drawn()
     front.hear(said("after"), said("later"))
     front.update()
     assert front.payloads() == ["before"]
@@ -189,6 +194,7 @@ def test_paused_it_stands_still_and_counts_on(front: FrontEnd) -> None:
     assert front.payloads() == ["before"]
     front.page.get_by_label("Filter").fill("")
     front.button("Resume (2 new)").click()
+    front.drawn()
     assert front.payloads() == ["later", "after", "before"]
 
 
@@ -196,6 +202,7 @@ def test_clear_forgets_the_rows_and_keeps_the_totals(front: FrontEnd) -> None:
     front.hear(said("old"))
     front.update()
     front.button("Clear").click()
+    front.drawn()
     assert front.payloads() == []
     front.hear(said("new"))
     front.update()
@@ -237,6 +244,7 @@ def test_an_inspected_payload_stays_while_the_table_moves_on(front: FrontEnd) ->
             front.update()
     assert front.page.locator(".inspector .content").inner_text() == "kept"
     front.page.get_by_role("button", name="Close").click()
+    front.drawn()
     assert not front.page.locator(".inspector").is_visible()
 
 
@@ -340,9 +348,11 @@ def test_a_series_can_be_hidden_and_shown_again(front: FrontEnd) -> None:
     entry = front.page.get_by_role("button", name="humidity")
     entry.click()
     front.drawn()
+    front.drawn()
     assert front.page.locator(".values polyline").count() == 1
     assert entry.get_attribute("aria-pressed") == "false"
     entry.click()
+    front.drawn()
     front.drawn()
     assert front.page.locator(".values polyline").count() == 2
 
@@ -365,13 +375,16 @@ def test_paused_the_values_stand_still_too_and_clear_forgets_them(front: FrontEn
     front.hear(1)
     front.update()
     front.button("Pause").click()
+    front.drawn()
     front.hear(2)
     front.update()
     assert legend(front) == [["value", "1"]]
     front.button("Resume").click()
     front.drawn()
+    front.drawn()
     assert legend(front) == [["value", "2"]]
     front.button("Clear").click()
+    front.drawn()
     front.drawn()
     assert legend(front) == []
 
@@ -449,8 +462,10 @@ def test_arrow_keys_walk_through_the_messages(front: FrontEnd) -> None:
     table = front.page.get_by_role("region", name="Messages, the newest first")
     for key, shown in (("ArrowDown", "three"), ("ArrowDown", "two"), ("ArrowUp", "three")):
         table.press(key)
+        front.drawn()
         assert front.page.locator(".inspector .content").inner_text() == shown
     table.press("Escape")
+    front.drawn()
     assert not front.page.locator(".inspector").is_visible()
 
 
