@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 import threading
-import time
 from collections.abc import Callable
 from random import Random
 from typing import Final
@@ -12,9 +11,8 @@ from typing import Final
 import msgspec
 from reactivex import Observable
 from reactivex.abc import DisposableBase, ObserverBase, SchedulerBase
-from reactivex.scheduler import VirtualTimeScheduler
 
-from ...channel_scheduler import clock_of
+from ...channel_scheduler import clock_of, wall_clock_of
 from ...errors import ChannelClosed, PayloadTooLarge, SendFailed
 from ...message import Message
 from ...receiving.state_source import StateSource
@@ -65,14 +63,14 @@ class LatestDriver:
         self._name = name
         self._transport = transport
         self._packets = packets
-        self._scheduler = transport.scheduler
-        self._now = clock_of(self._scheduler)
-        self._wall = self._now if isinstance(self._scheduler, VirtualTimeScheduler) else time.time
+        scheduler = transport.scheduler
+        self._now = clock_of(scheduler)
+        self._wall = wall_clock_of(scheduler)
         self._limit = transport.payload_limit - latest_overhead(name)
         self._lock = threading.RLock()
         self._machine = LatestMachine(session, random, self._now(), repairs=repairs)
         self._rate = RateLimit(_REPAIRED_RATE, _REPAIRED_BURST, self._now) if repairs else AnswerLimit(self._now)
-        self._timer = NextTimer(self._scheduler, self._go_on)
+        self._timer = NextTimer(scheduler, self._go_on)
         self._over = False
         self.held: StateSource[Message] = StateSource(refusal, transport.call, f"latest value {name}")
 

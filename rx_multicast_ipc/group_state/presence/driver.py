@@ -3,14 +3,11 @@
 from __future__ import annotations
 
 import logging
-import time
 from collections.abc import Callable
 from random import Random
 
-from reactivex.scheduler import VirtualTimeScheduler
-
 from ...channel_events import Joined, Left
-from ...channel_scheduler import clock_of
+from ...channel_scheduler import clock_of, wall_clock_of
 from ...message import Address, Message
 from ...option_values.member import Member
 from ...option_values.presence import Presence
@@ -48,11 +45,11 @@ class PresenceDriver:
     ) -> None:
         self._packets = packets
         transport = packets.transport
-        self._scheduler = transport.scheduler
-        self._now = clock_of(self._scheduler)
-        self._wall = self._now if isinstance(self._scheduler, VirtualTimeScheduler) else time.time
+        scheduler = transport.scheduler
+        self._now = clock_of(scheduler)
+        self._wall = wall_clock_of(scheduler)
         self._machine = PresenceMachine(presence, session, transport.sender_address, random, self._now())
-        self._timer = NextTimer(self._scheduler, self._go_on)
+        self._timer = NextTimer(scheduler, self._go_on)
         self._over = self._warned = False
         self.members: StateSource[frozenset[Member]] = StateSource(
             refusal, transport.call, f"members of {transport.group}"
