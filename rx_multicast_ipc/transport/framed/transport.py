@@ -110,7 +110,7 @@ class FramedTransport(PacketTransport):
     def lacking(self, waiting: Acknowledgement) -> list[Address]:
         """Who has yet to acknowledge it."""
         with self._lock:
-            return self._endpoint.acknowledgements.lacking(waiting.mark)
+            return self._driver.awaiting.lacking(waiting)
 
     def when_writable(self, action: Callable[[], None]) -> None:
         with self._lock:
