@@ -12,6 +12,7 @@ from msgspec.structs import astuple, force_setattr
 from reactivex.scheduler import VirtualTimeScheduler
 
 from ...channel_events import ChannelEvent
+from ...channel_scheduler import clock_of, wall_clock_of
 from ...channel_statistics import Statistics
 from ...errors import ChannelClosed, SendFailed
 from ...message import Address, Message
@@ -50,13 +51,14 @@ class EnvelopedTransport(PacketTransport):
         super().__init__(transport, envelope)
         scheduler = transport.scheduler
         self._is_virtual = isinstance(scheduler, VirtualTimeScheduler)
-        self._now = (lambda: scheduler.to_seconds(scheduler.now)) if self._is_virtual else time.monotonic
-        clock = self._now if self._is_virtual else time.time
+        self._now = clock_of(scheduler)
         self._opening = envelope
         self._hears = hears
         self._echo = echo and hears is Hears.ALL
         self._buffer = transport.statistics.receive_buffer
-        self._queue = DeliveryQueue(self._lock, scheduler, clock, self._is_virtual, lambda: None, self._called)
+        self._queue = DeliveryQueue(
+            *(self._lock, scheduler, wall_clock_of(scheduler), self._is_virtual, lambda: None, self._called)
+        )
         self._group_end = transport.group.address, transport.group.port
         self._body_size = packet_size(transport.group) - self.packets.overhead - HEADER_SIZE
         self._session = random_of(transport).getrandbits(32) or 1
