@@ -10,6 +10,7 @@ from typing import Any, Final, NamedTuple
 from reactivex.abc import DisposableBase
 from reactivex.disposable import SingleAssignmentDisposable
 
+from ..errors import ChannelClosed
 from ..message import Message, Received
 from ..receiving.hot_source import HotSource, Subscriber
 from ..receiving.loss_counting import counted_by_sources
@@ -52,16 +53,16 @@ class TopicRouter:
     ) -> TopicListener:
         """What listens to ``name`` while its sources have subscribers; for the rest see :class:`TopicListener`."""
 
-        def changed() -> None:
-            self._refresh(self._topics, listener, listener.observed, name)
+        def source(text: str) -> RoutedSource[Any]:
+            return self._source(text, lambda: self._refresh(self._topics, listener, name))
 
-        listener = TopicListener(shown, decode, handle, lambda source: self._source(source, changed))
+        listener = TopicListener(shown, decode, handle, source)
         return listener
 
     def matching(self, pattern: str, levels: tuple[str, ...]) -> HotSource[TopicMessage]:
         """Hot: the datagrams of all topics that match."""
         source: RoutedSource[TopicMessage] = self._source(
-            f"topics {pattern}", lambda: self._refresh(self._patterns, source, source.observed, levels)
+            f"topics {pattern}", lambda: self._refresh(self._patterns, source, levels)
         )
         return source
 
@@ -76,17 +77,20 @@ class TopicRouter:
     def _source(self, shown: str, changed: Callable[[], None]) -> RoutedSource[Any]:
         return RoutedSource(shown, changed, self._messages)
 
-    def _refresh(self, place: dict[Any, Any], listener: Any, observed: bool, key: object) -> None:
+    def _refresh(self, place: dict[Any, Any], listener: Any, key: object) -> None:
         """Take up or let go of a listener whose subscribers changed. It goes by what holds now, in any order."""
         with self._lock:
-            if self._ended or (self._stopped and not observed):
-                return  # it was told of the end, or is still to be
-            if observed:
-                place[listener] = key
-            else:
-                place.pop(listener, None)
-            self._finder = None
-            self._listen_while_needed()
+            observed: bool = listener.observed
+            ended = self._ended
+            if not ended and (observed or not self._stopped):  # else it was told of the end, or is still to be
+                if observed:
+                    place[listener] = key
+                else:
+                    place.pop(listener, None)
+                self._finder = None
+                self._listen_while_needed()
+        if ended and observed:  # the channel ended since it let somebody subscribe
+            listener.end(ChannelClosed())
 
     def _listen_while_needed(self) -> None:
         needed = bool(self._topics or self._patterns)
