@@ -67,9 +67,10 @@ class PacketArrivals:
             return 0
         sender = ("", message.port) if self._several else (message.address, message.port)
         stream = self._stream_of((sender, session, message.direct))  # none of its own, which nobody opened
-        if stream is None or start != WHOLE_START:
+        deliver = queue.deliver
+        if stream is None or start != WHOLE_START or deliver is None:
             return 0
-        payload, deliver = data[HEADER_SIZE:], queue.deliver
+        payload = data[HEADER_SIZE:]
         size, taken = len(payload), [replace(message, data=payload)]
         queue.is_draining = True
         try:
