@@ -16,7 +16,7 @@ from ...channel_scheduler import clock_of, wall_clock_of
 from ...channel_statistics import Statistics
 from ...errors import ChannelClosed, SendFailed
 from ...message import Address, Message
-from ..base import Changed, Deliver, Ended, Hears, Transport, WouldBlock, may_wait, without_waiting
+from ..base import HERE, Changed, Deliver, Ended, Hears, Transport, WouldBlock, may_wait
 from ..latch import Latch
 from ..random_numbers import random_of
 from .bundles_and_fragments import bundled
@@ -89,8 +89,11 @@ class EnvelopedTransport(PacketTransport):
         with self._lock:
             try:
                 datagram = self._opening.wrap(pack_message(self._session, self._number + 1, payload), destination)
-                with without_waiting():
+                before, HERE.must_go_on = HERE.must_go_on, True
+                try:
                     self.inner.send(datagram, destination)
+                finally:
+                    HERE.must_go_on = before
             except WouldBlock:
                 pass
             else:
@@ -149,11 +152,14 @@ class EnvelopedTransport(PacketTransport):
         sent = 0
         try:
             datagrams = self._datagrams(bundles, destination)
-            with without_waiting():
+            before, HERE.must_go_on = HERE.must_go_on, True
+            try:
                 if len(datagrams) == 1:
                     self.inner.send(datagrams[0], destination)
                 else:
                     self.inner.send_many(datagrams)
+            finally:
+                HERE.must_go_on = before
             sent = len(payloads)
         except SendFailed as error:
             sent = error.sent = sum(map(len, bundles[: error.sent]))

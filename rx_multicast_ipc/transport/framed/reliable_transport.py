@@ -29,7 +29,7 @@ from .send_calls import SendCalls
 _log = logging.getLogger("rx_multicast_ipc")
 
 
-class FramedTransport(PacketTransport):
+class ReliableTransport(PacketTransport):
     """A transport on which nothing gets lost unseen: in order, repaired, of any size up to a limit.
 
     After closing, the end inside lives on for a second at most, until what was sent is acknowledged.
