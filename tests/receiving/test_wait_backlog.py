@@ -64,9 +64,9 @@ def test_waits_that_overlap_see_the_same_message(channel: ipc.Channel) -> None:
     assert first.wait_for_end().values == second.wait_for_end().values
 
 
-@pytest.mark.parametrize(("predicate", "reported"), [(lambda _: 1 / 0, []), (lambda _: sys.exit(), [SystemExit])])
+@pytest.mark.parametrize(("predicate", "reported"), [(divide_by_zero, []), (sys.exit, [SystemExit])])
 def test_a_predicate_that_raises_ends_its_own_wait_only(
-    channel: ipc.Channel, unhandled: list[BaseException], predicate: Callable[[object], bool], reported: list[type]
+    channel: ipc.Channel, unhandled: list[BaseException], predicate: Callable[[object], object], reported: list[type]
 ) -> None:
     bad, other = Seen(channel.wait_for_message(predicate)), Seen(channel.wait_for_message())
     ipc.run(channel.broadcast("x"))
