@@ -26,7 +26,6 @@ def narrow(monkeypatch: pytest.MonkeyPatch, term: str = "xterm") -> Generator[li
     import termios
 
     fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", 24, 20, 0, 0))
-    os.set_blocking(ours, False)
     seen: list[bytes] = []
     with monkeypatch.context() as patched, open(theirs, "w") as stderr:
         patched.setattr(progress_line, "_PAUSE", 0.0)
@@ -35,7 +34,10 @@ def narrow(monkeypatch: pytest.MonkeyPatch, term: str = "xterm") -> Generator[li
         yield seen
         stderr.write("after")
         stderr.flush()
-        seen.append(os.read(ours, 1000))
+        shown = os.read(ours, 1000)
+        while not shown.endswith(b"after"):  # the kernel brings it in parts
+            shown += os.read(ours, 1000)
+        seen.append(shown)
     os.close(ours)
 
 
