@@ -5,7 +5,7 @@ from __future__ import annotations
 import warnings
 from collections.abc import Callable, Sequence
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Literal, Self, TypeVar, overload
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, Self, TypeVar, overload
 
 import msgspec
 from reactivex import Observable
@@ -64,6 +64,7 @@ class Channel(HasStreams, NotCopied):
     """
 
     _stream_meant = "messages"
+    _called_here: ClassVar = {"publish": ".topic(name, type).publish(value), or .broadcast(data)"}
 
     def __init__(
         self,

@@ -231,6 +231,11 @@ def clock_of(scheduler: SchedulerBase) -> Callable[[], float]:
     return lambda: scheduler.to_seconds(scheduler.now)
 
 
+def wall_clock_of(scheduler: SchedulerBase) -> Callable[[], float]:
+    """Tells the time as messages do: seconds since 1970, or since virtual time began."""
+    return time.time if isinstance(scheduler, MonotonicTime) else clock_of(scheduler)
+
+
 class DeliveringScheduler(TimerScheduler):
     """The scheduler of a thread that reads and delivers.
 

@@ -139,7 +139,7 @@ class UnknownOption(InvalidOption, TypeError):
         super().__init__(name, known, close)
 
     def __str__(self) -> str:
-        meant = f"; did you mean {self._close!r}?" if self._close else ";"
+        meant = f"; did you mean {self._close!r}?" if self._close else "."
         return f"there is no option {self.name!r}{meant} A channel takes {', '.join(self.known)}"
 
 

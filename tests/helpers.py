@@ -135,7 +135,7 @@ def raw_sender() -> socket.socket:
     return sender
 
 
-def python(code: str, *arguments: object) -> subprocess.Popen[str]:
+def python(code: str, *arguments: object, **environment: str) -> subprocess.Popen[str]:
     """Another Python process that runs ``code`` in development mode, with pipes."""
     return subprocess.Popen(
         [sys.executable, "-X", "dev", "-c", code, *map(str, arguments)],
@@ -144,7 +144,13 @@ def python(code: str, *arguments: object) -> subprocess.Popen[str]:
         stderr=subprocess.PIPE,
         text=True,
         cwd=ROOT,
+        env={**os.environ, **environment},
     )
+
+
+def loaded_by(program: str) -> set[str]:
+    """The modules that are there once another Python process has run ``program``."""
+    return set(finish(python(f"import sys\n{program}\nprint(*sys.modules)")).split())
 
 
 def interrupt(process: subprocess.Popen[Any]) -> None:

@@ -6,8 +6,6 @@ import ast
 import inspect
 import pydoc
 import re
-import subprocess
-import sys
 from contextlib import suppress
 from functools import cache
 from pathlib import Path
@@ -18,7 +16,7 @@ import pytest
 import rx_multicast_ipc as ipc
 from rx_multicast_ipc import transport
 
-from .helpers import ROOT
+from .helpers import ROOT, loaded_by
 
 PACKAGE = ROOT / "rx_multicast_ipc"
 
@@ -90,6 +88,17 @@ NARROW = {
     },
 }
 """Rooms that know less than their height lets them."""
+
+
+BETWEEN = {
+    ("group_state", "group_state", "latest"),
+    ("group_state", "group_state", "presence"),
+    *(("transport", "opening", opened) for opened in ("engine", "framed", "sealed", "udp")),
+    *(("transport", room, "udp") for room in ("engine", "framed", "threaded_end", "virtual")),
+    ("transport", "sealed", "framed"),
+    ("transport", "framed", "sealed"),  # what a channel without a key says of sealed datagrams
+}
+"""Which room within a room is imported from by which others, or by a module beside them: room, importer, imported."""
 
 
 @cache
@@ -182,6 +191,26 @@ def test_imports_point_down(path: Path) -> None:
     assert imports(path) <= NARROW.get(here, below) | {here}
 
 
+def test_rooms_within_a_room_import_as_is_written_down() -> None:
+    found: set[tuple[str, str, str]] = set()
+    for path in MODULES:
+        outer, *inner = path.relative_to(PACKAGE).with_suffix("").parts
+        for parts in imported(text_of(path), path.relative_to(PACKAGE).parent.parts) if inner else ():
+            if parts[0] == outer and parts[1] != inner[0] and (PACKAGE / outer / parts[1]).is_dir():
+                found.add((outer, inner[0], parts[1]))
+    assert found == BETWEEN
+
+
+def test_what_says_that_it_is_pure_has_no_clock_thread_or_socket() -> None:
+    pure = [path for path in MODULES if re.match(r'"""[^"]*(Pure\b|without clock|without sockets)', text_of(path))]
+    assert len(pure) > 20
+    for path in pure:
+        names = {alias.name for node in nodes_of(path) if isinstance(node, ast.Import) for alias in node.names}
+        names |= {node.module or "" for node in nodes_of(path) if isinstance(node, ast.ImportFrom) and not node.level}
+        touching = {"asyncio", "logging", "os", "reactivex", "select", "socket", "threading", "time"}
+        assert not touching & {name.partition(".")[0] for name in names}, path
+
+
 def test_no_module_imports_itself_by_way_of_others() -> None:
     sources = {
         ".".join(path.relative_to(PACKAGE).with_suffix("").parts).removesuffix("__init__").rstrip("."): text_of(path)
@@ -230,17 +259,10 @@ def test_nothing_but_the_transport_asks_which_platform_this_is() -> None:
 
 
 def test_importing_the_package_loads_no_extra_and_no_testing_kit() -> None:
-    code = "import sys, rx_multicast_ipc; print(*sys.modules)"
-    loaded = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.split()
-    assert not {"pytest", "hypothesis", "anywidget", "html", "textual"} & set(loaded)
+    loaded = loaded_by("import rx_multicast_ipc")
+    assert not {"pytest", "hypothesis", "anywidget", "html", "textual"} & loaded
     assert "rx_multicast_ipc.testing" not in loaded
     assert "argparse" not in loaded
-
-
-def loaded_by(program: str) -> set[str]:
-    code = f"import sys\n{program}\nprint(*sys.modules)"
-    command = [sys.executable, "-c", code]
-    return set(subprocess.run(command, capture_output=True, text=True, check=True).stdout.split())
 
 
 def test_importing_the_package_loads_nothing_before_a_name_is_touched() -> None:

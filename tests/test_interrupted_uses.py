@@ -11,20 +11,22 @@ from contextlib import AbstractContextManager, contextmanager, suppress
 from dataclasses import dataclass
 from itertools import count
 from types import SimpleNamespace
-from typing import Any
+from typing import Any, cast
 
 import pytest
 from reactivex.observer import Observer
 from reactivex.subject import Subject
 
 import rx_multicast_ipc as ipc
+from rx_multicast_ipc.channel_options import complete
 from rx_multicast_ipc.option_values.engines import Nats
 from rx_multicast_ipc.receiving.bounded_queue import BoundedQueue
 from rx_multicast_ipc.receiving.event_loop_delivery import LoopObserver
+from rx_multicast_ipc.receiving.pending_wait import PendingWait
 from rx_multicast_ipc.sending import kept_sender
 from rx_multicast_ipc.subscribing.deadlocks import BLOCKED
 from rx_multicast_ipc.subscribing.subscriber_errors import delivering_here
-from rx_multicast_ipc.transport import delivered_batch
+from rx_multicast_ipc.transport import Hears, delivered_batch, may_wait
 from rx_multicast_ipc.transport.engine.nats import cluster
 from rx_multicast_ipc.transport.engine.nats.login import Login
 from rx_multicast_ipc.transport.engine.nats.server_link import ServerLink
@@ -32,8 +34,10 @@ from rx_multicast_ipc.transport.engine.nats.wire import Parser
 from rx_multicast_ipc.transport.engine.numbered_sends import NumberedSends
 from rx_multicast_ipc.transport.engine.running_numbers import RunningNumbers
 from rx_multicast_ipc.transport.engine.sent_topics import SentTopics
+from rx_multicast_ipc.transport.engine.transport import EngineTransport
 from rx_multicast_ipc.transport.own_messages import OwnMessages
 from rx_multicast_ipc.transport.udp.io_thread import IoThread
+from rx_multicast_ipc.transport.udp.transport import UdpTransport
 
 from .helpers import THOROUGH, Seen, is_observed, run, wait_until
 from .interrupts import interrupted_at, traces_opcodes
@@ -59,6 +63,7 @@ def sweep(scene: Scene) -> None:
         try:
             assert delivered_batch.HERE.batch is None
             assert BLOCKED.blocking is None
+            assert may_wait()
             scene.go_on(place)
         except BaseException as error:
             error.add_note(f"interrupted at place {place}")
@@ -514,6 +519,113 @@ def sends_by_an_engine(_port: int, _: pytest.MonkeyPatch) -> Generator[Scene]:
     yield Scene(use, go_on)
 
 
+class Engine:
+    """The connection of an engine that keeps what is published to itself."""
+
+    url, session, payload_limit = "nats://nowhere:4222", "0123456789abcdef", 1 << 20
+
+    def attach(self, end: object) -> None: ...
+
+    def detach(self, end: object) -> None: ...
+
+    def publish(self, *_: object) -> None: ...
+
+
+def own_messages_on_a_loop(make: Callable[[ipc.Group, Any], Any]) -> Callable[..., AbstractContextManager[Scene]]:
+    """What an event loop takes, and is interrupted before it has delivered it."""
+
+    @contextmanager
+    def scene(port: int, _: pytest.MonkeyPatch) -> Generator[Scene]:
+        loop, heard = asyncio.new_event_loop(), list[ipc.Message]()
+
+        async def start() -> Any:
+            end = make(ipc.Group.of(port), complete({"read_on": "loop"}))
+            end.start(heard.extend, print)
+            return end
+
+        def use(_: int) -> None:
+            with delivering_here():
+                end._thread._run_lazy()
+
+        def go_on(place: int) -> None:
+            assert heard or end._thread._lazy.pending
+            end.send(b"after")
+            use(place)
+            assert [message.data for message in heard] == [b"%d" % place, b"after"]
+            assert end.statistics.received == 2 * (place // STRIDE + 1)
+
+        def prepare(place: int) -> None:
+            heard.clear()
+            end.send(b"%d" % place)
+
+        end = loop.run_until_complete(start())
+        try:
+            yield Scene(use, go_on, prepare)
+        finally:
+            end.close()
+            loop.close()
+
+    return scene
+
+
+@contextmanager
+def waits_in_a_stream(_port: int, _: pytest.MonkeyPatch) -> Generator[Scene]:
+    source: Subject[ipc.Message] = Subject()
+    waiting: list[Seen[ipc.Message]] = []
+
+    def prepare(_: int) -> None:
+        waiting[:] = [Seen(source.pipe(ipc.operators.wait_for_message()))]
+
+    def go_on(place: int) -> None:
+        (seen,) = waiting
+        source.on_next(ipc.Message(b"after"))
+        seen.wait_for_end()
+        assert not source.observers
+
+    yield Scene(lambda place: source.on_next(ipc.Message(b"%d" % place)), go_on, prepare)
+
+
+@contextmanager
+def waits_for_what_comes(port: int, _: pytest.MonkeyPatch) -> Generator[Scene]:
+    """Where an event loop reads, which is what may be interrupted then."""
+    with ipc.open_channel(port) as channel:
+        backlog: Any = channel
+        backlog = backlog._inbox.backlog
+        told: list[list[object]] = []
+        waits: list[PendingWait] = []
+
+        def prepare(_: int) -> None:
+            told[:] = [[]]
+            observer = Observer[ipc.Message](told[0].append, told[0].append, lambda: told[0].append("completed"))
+            waits[:] = [PendingWait(lambda message: message.data != b"none", observer)]
+            waits[0].stand_in(backlog._waits)
+
+        def go_on(_: int) -> None:
+            backlog.put([ipc.Message(b"after")])
+            assert told[0][-1:] == ["completed"]
+            assert not backlog._waits
+            backlog._messages.clear()
+
+        yield Scene(lambda place: backlog.put([ipc.Message(b"%d" % place)]), go_on, prepare)
+
+
+@contextmanager
+def sealed_sends(port: int, _: pytest.MonkeyPatch) -> Generator[Scene]:
+    key = ipc.Key(bytes(range(32)))
+    with ipc.open_channel(port, key=key) as sender, ipc.open_channel(port, key=key) as other:
+        heard = Seen(other.messages)
+
+        def go_on(place: int) -> None:
+            run(sender.broadcast(b"%d after" % place))
+            heard.wait_for(lambda heard: heard.values[-1:] and heard.values[-1].data == b"%d after" % place)
+
+        def use(place: int) -> None:
+            sender.broadcast(b"%d" % place).subscribe()
+            ipc.run(sender.broadcast_all([b"%d-%d" % (place, number) for number in range(3)]))
+
+        yield Scene(use, go_on)
+
+
 SCENES: dict[str, Callable[[int, pytest.MonkeyPatch], AbstractContextManager[Scene]]] = {
     "single sends": single_sends,
     "direct sends": direct_sends,
@@ -534,6 +646,13 @@ SCENES: dict[str, Callable[[int, pytest.MonkeyPatch], AbstractContextManager[Sce
     "disposals": disposals,
     "subscriptions to topics": subscriptions_to_topics,
     "latest values": latest_values,
+    "own messages on a loop": own_messages_on_a_loop(UdpTransport),
+    "own messages of an engine on a loop": own_messages_on_a_loop(
+        lambda group, options: EngineTransport(group, options, Hears.ALL, cast("Any", Engine()))
+    ),
+    "waits in a stream": waits_in_a_stream,
+    "waits for what comes": waits_for_what_comes,
+    "sealed sends": sealed_sends,
 }
 
 

@@ -514,6 +514,14 @@ def test_a_stream_cannot_be_looped_over(
         way(made)
 
 
+@pytest.mark.parametrize("name", ["a wait", "a transfer", "playback", "an operator of ours", "piped", "fluent"])
+def test_async_for_over_a_pipeline_says_what_leads_to_it(channel: ipc.Channel, name: str) -> None:
+    made = STREAMS[name](channel)
+    made._subscribed = True  # it is thrown away on purpose
+    with pytest.raises(ipc.NotIterable, match=r"async for item in to_async_iterable\(stream\)"):
+        aiter(made)
+
+
 def test_what_reactivex_gives_a_stream_besides_is_still_there(channel: ipc.Channel) -> None:
     texts = channel.messages.pipe(ops.map(lambda m: m.text))
     seen: list[object] = []
@@ -662,6 +670,7 @@ def test_what_takes_messages_says_so_to_who_gives_it_something_else(operator: An
     [
         (lambda channel: channel.subscribe(print), ".messages.subscribe"),
         (lambda channel: channel.pipe(ops.map(str)), ".messages.pipe"),
+        (lambda channel: channel.publish("x"), ".topic(name, type).publish(value), or .broadcast(data)"),
         (lambda channel: channel.topic("x").subscribe(print), ".stream.subscribe"),
         (lambda channel: channel.topic("x").map(str), ".stream.map"),
     ],

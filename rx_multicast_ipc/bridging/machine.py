@@ -220,8 +220,9 @@ class BridgeMachine:
                 if self._had_a_role:
                     self.missed += self._uncarried.count(self._is_copy, now)
             if role in (BridgeRole.CARRYING, BridgeRole.STANDING_BY):
+                if role is BridgeRole.CARRYING or not self._had_a_role:  # else what it did not carry may yet be missed
+                    self._uncarried.clear()
                 self._had_a_role = True
-                self._uncarried.clear()
         return [(side, pack(hello)) for side, hello in tree.hellos(now)]
 
     def _announce_ends(self, side: int, *, everything: bool = False) -> ControlPackets:

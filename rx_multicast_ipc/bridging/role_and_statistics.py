@@ -31,9 +31,9 @@ class BridgeStatistics(msgspec.Struct, frozen=True, kw_only=True):
         to_local, to_local_bytes: the same for the local side.
         refused: messages that the other side did not take: too large for it, or it was away.
         dropped: messages that came faster than they could be read or sent on.
-        missed: messages that nobody carried while this bridge took over from another one, and that it heard. For
-            bridges side by side this is exact as far as their networks lose nothing; in a ring of segments, it is at
-            most so many.
+        missed: messages that nobody carried while this bridge took over from another one, or was stopped, and that it
+            heard; of the last 65 536. For bridges side by side this is exact as far as their networks lose nothing; in
+            a ring of segments, it is at most so many.
         unanswerable: messages that were carried by an end that several senders share, because all ends were in use, so
             that a reply to them reaches nobody.
         looped: messages that had crossed this bridge before, and were not carried again.

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import time
 from argparse import ArgumentParser, Namespace
+from collections import Counter
 from typing import Any, Final
 
+import reactivex as rx
 from reactivex import Observable
 from reactivex import operators as ops
 
@@ -21,20 +23,24 @@ from .closed_descriptors import check_open
 from .output import Output, tell
 from .progress_line import Status, amount, bar
 from .shared_arguments import add_form, add_group, add_other_name, examples, natural, open_sender, rate, seconds
+from .topic_arguments import TopicPattern
+from .topic_arguments import pattern as pattern_of_topics
 
 _DIRECT: Final = "sent to one address, not to a group"
+_OTHER_TOPIC: Final = "of another topic, or of none"
 
 
 def configure(parser: ArgumentParser) -> None:
     parser.description = (
         "Send the payloads that a capture file holds to a group, in order and with the gaps that they were captured "
         "with. Takes what record, tcpdump, Wireshark and others write: pcap and pcapng, also packed by gzip. What was "
-        "sent to a multicast group, or to all as a broadcast, is replayed, unless --from-port or --from-group choose; "
+        "sent to a multicast group, or to all as a broadcast, is replayed, unless the options below choose among it; "
         "other packets are skipped and counted. Of a damaged file it sends what is whole, and tells where that ends."
     )
     parser.epilog = examples(
         "rx-multicast-ipc replay today.pcap",
         "rx-multicast-ipc replay today.pcap --speed 10 --loop 3",
+        "rx-multicast-ipc replay today.pcap --topic 'robot/*'",
         "rx-multicast-ipc replay tcpdump.pcapng --from-port 61088 --port 61089",
         "rx-multicast-ipc replay old.pcap.gz --topspeed --json",
     )
@@ -51,6 +57,7 @@ def configure(parser: ArgumentParser) -> None:
     )
     parser.add_argument("--loop", type=natural, default=1, metavar="N", help="replay it N times; 0: for ever")
     chosen = parser.add_argument_group("which datagrams; all of these must hold")
+    chosen.add_argument("--topic", type=pattern_of_topics, metavar="PATTERN", help="those of these topics")
     chosen.add_argument("--from-port", type=int, metavar="PORT", help="those that were sent to this port")
     chosen.add_argument("--from-group", metavar="ADDRESS", help="those that were sent to this group")
     chosen.add_argument("--with-direct", action="store_true", help="also those that were sent to one address alone")
@@ -95,7 +102,7 @@ class _Replay:
         self._status = Status()
         self._loops = options.loop
         self._started = time.monotonic()
-        self._direct = 0
+        self._passed_over: Counter[str] = Counter()
         self._progress = Progress(0, None, 0, {})
         self.found = False
         messages = read(
@@ -107,7 +114,15 @@ class _Replay:
             on_progress=self._report,
         )
         chosen = messages if options.with_direct else messages.pipe(ops.filter(self._is_to_group))
-        self._payloads: Observable[Any] = chosen.pipe(ops.map(self._payload))
+        if options.topic is not None:
+            self._topics = TopicPattern(options.topic)
+            chosen = chosen.pipe(ops.filter(self._is_of_topic))
+
+        def begin(_: object) -> Observable[Message]:
+            self._passed_over.clear()
+            return chosen
+
+        self._payloads: Observable[Any] = rx.defer(begin).pipe(ops.map(self._payload))
 
     def run(self, transport: Transport) -> None:
         """Send it all, as often as was asked for."""
@@ -116,7 +131,7 @@ class _Replay:
 
     @property
     def skipped(self) -> dict[str, int]:
-        return self._progress.skipped | ({_DIRECT: self._direct} if self._direct else {})
+        return self._progress.skipped | self._passed_over
 
     @property
     def lost(self) -> bool:
@@ -140,16 +155,21 @@ class _Replay:
         output.lines(lines)
 
     def _is_to_group(self, message: Message) -> bool:
-        self._direct += message.direct
-        return not message.direct
+        return self._chosen(not message.direct, _DIRECT)
+
+    def _is_of_topic(self, message: Message) -> bool:
+        return self._chosen(self._topics.find(message) is not None, _OTHER_TOPIC)
+
+    def _chosen(self, chosen: bool, otherwise: str) -> bool:
+        if not chosen:
+            self._passed_over[otherwise] += 1
+        return chosen
 
     def _payload(self, message: Message) -> bytes:
         self.found = True
         return message.data
 
     def _report(self, progress: Progress) -> None:
-        if progress.position < self._progress.position:
-            self._direct = 0  # the file is read once more
         self._progress = progress
         if self._status.due:
             read_so_far = amount(progress.messages, "message")

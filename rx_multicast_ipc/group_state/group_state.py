@@ -23,9 +23,9 @@ from .latest.packets import ASK, LATEST_STARTS, read_ask, read_latest
 from .presence.packet import PRESENCE, read_presence
 
 if TYPE_CHECKING:
-    from .latest.keeper import ValueKeeper
+    from .latest.driver import LatestDriver
     from .latest.value import LatestValue
-    from .presence.watch import MemberWatch
+    from .presence.driver import PresenceDriver
 
 
 class GroupState:
@@ -45,8 +45,8 @@ class GroupState:
         self._transport = transport
         self._repairs = repairs
         self._lock = threading.RLock()
-        self._keepers: dict[str, ValueKeeper] = {}
-        self._watch: MemberWatch | None = None
+        self._latest: dict[str, LatestDriver] = {}
+        self._presence: PresenceDriver | None = None
         packets: PacketPort | None = getattr(transport, "packets", None)
         self._port = packets or PacketPort(transport, None, inbox.tell, self._on_writable)
         self._random = Random(random_of(transport).getrandbits(128))
@@ -55,30 +55,30 @@ class GroupState:
         if presence is None:
             self._port.handle(PRESENCE, _is_presence)
         else:
-            from .presence.watch import MemberWatch
+            from .presence.driver import PresenceDriver
 
-            self._watch = MemberWatch(self._port, presence, self._session, self._random, inbox.refusal)
+            self._presence = PresenceDriver(self._port, presence, self._session, self._random, inbox.refusal)
         inbox.sift(self._sift if packets is not None else self._sift_with_packets)
 
     def begin(self) -> None:
         """The channel receives now."""
         self._inbox.closing.add(self._end)
-        if self._watch is not None:
-            self._watch.begin()
+        if self._presence is not None:
+            self._presence.begin()
 
     @property
     def members(self) -> StateSource[frozenset[Member]]:
         """The members."""
-        if self._watch is None:
+        if self._presence is None:
             raise Unsupported(
                 'only a channel with presence knows who is there: open it with presence="a name", '
                 "or with presence=Presence(None) to say nothing itself"
             )
-        return self._watch.members
+        return self._presence.members
 
     def latest(self, name: str, type: Any, format: Format | Codec[Any], on_error: OnDecodeError) -> LatestValue[Any]:
         """See :meth:`rx_multicast_ipc.Channel.latest`."""
-        from .latest.keeper import ValueKeeper
+        from .latest.driver import LatestDriver
         from .latest.value import LatestValue, ValuePort
 
         check_name(name)
@@ -87,9 +87,9 @@ class GroupState:
 
         def port() -> ValuePort:
             with self._lock:
-                keeper = self._keepers.get(name)
-                if keeper is None:
-                    keeper = self._keepers[name] = ValueKeeper(
+                driver = self._latest.get(name)
+                if driver is None:
+                    driver = self._latest[name] = LatestDriver(
                         name,
                         self._transport,
                         self._port,
@@ -98,24 +98,24 @@ class GroupState:
                         self._inbox.refusal,
                         repairs=self._repairs,
                     )
-            keeper.begin()  # each time, for a signal handler may have raised before
-            return ValuePort(keeper.held, keeper.set)
+            driver.begin()  # each time, for a signal handler may have raised before
+            return ValuePort(driver.held, driver.set)
 
         return LatestValue(name, type, format, on_error, port)
 
     def stop(self) -> None:
         """Deliver nothing more than the call under way; from any thread."""
-        if self._watch is not None:
-            self._watch.members.stop()
-        for keeper in list(self._keepers.values()):
-            keeper.stop()
+        if self._presence is not None:
+            self._presence.members.stop()
+        for driver in list(self._latest.values()):
+            driver.stop()
 
     def _end(self, error: Exception) -> None:
         fault = None if isinstance(error, ChannelClosed) else error
-        if self._watch is not None:
-            self._watch.end(fault)
-        for keeper in list(self._keepers.values()):
-            keeper.end(fault)
+        if self._presence is not None:
+            self._presence.end(fault)
+        for driver in list(self._latest.values()):
+            driver.end(fault)
 
     def _sift_with_packets(self, batch: list[Message]) -> list[Message]:
         """Take packets out, too, where the transport does not."""
@@ -133,18 +133,18 @@ class GroupState:
         packet = read_latest(message.data) if message.data.startswith(LATEST_STARTS) else None
         if packet is None:
             return False
-        keeper = self._keepers.get(packet.name)
-        if keeper is not None:
-            keeper.on_value(packet, message)
+        driver = self._latest.get(packet.name)
+        if driver is not None:
+            driver.on_value(packet, message)
         return True
 
     def _on_ask(self, packet: ControlPacket, message: Message) -> bool:
         ask = read_ask(packet)
         if ask is None:
             return False
-        keeper = self._keepers.get(ask.name)
-        if keeper is not None:
-            keeper.on_ask(ask, message)
+        driver = self._latest.get(ask.name)
+        if driver is not None:
+            driver.on_ask(ask, message)
         return True
 
     def _on_writable(self) -> None:

@@ -48,8 +48,8 @@ def on_backpressure_buffer(
     What is lost is counted in the statistics of the channel that it came from (``discarded``).
 
     Args:
-        capacity: items that wait for the subscriber, beside a 64th of them that are being delivered; of ``batches``,
-            their messages.
+        capacity: items that wait for the subscriber, beside a 64th of them that are being delivered, and 256, or as
+            many as it, of the batch that arrives; of ``batches``, their messages.
         overflow: what goes when they are too many.
         scheduler: where the subscriber runs. If None: the subscription's scheduler (``run`` brings the
             calling thread, ``await`` its loop), or else, and in ``with_socket``, one thread for the subscription.

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from threading import Lock
 
 from reactivex import Observable
 from reactivex.abc import DisposableBase, ObserverBase, SchedulerBase
@@ -44,36 +43,50 @@ def wait_for_message(
         def subscribe(observer: ObserverBase[Message], scheduler: SchedulerBase | None = None) -> DisposableBase:
             timer = SerialDisposable()
             subscription = SerialDisposable()
-            once = Lock()
+            waits = [None]
 
             def on_next(message: Message) -> None:
                 try:
                     matched = predicate is None or predicate(message)
                 except Exception as error:
-                    end(lambda failure=error: observer.on_error(failure))
+                    fail(error)
                     return
-                if matched:
-                    end(lambda: (observer.on_next(message), observer.on_completed()))
+                if matched and ends_it():
+                    try:
+                        let_go()
+                    finally:  # whatever a signal handler raises, and where
+                        try:
+                            observer.on_next(message)
+                        finally:
+                            observer.on_completed()
 
-            def end(action: Callable[[], object]) -> None:
-                if not once.acquire(blocking=False):
-                    return  # the match and the time-out met
+            def fail(error: Exception) -> None:
+                if ends_it():
+                    try:
+                        let_go()
+                    finally:
+                        observer.on_error(error)
+
+            def ends_it() -> bool:
+                try:
+                    del waits[0]  # in one step
+                except IndexError:  # the match and the time-out met
+                    return False
+                return True
+
+            def let_go() -> None:
                 timer.dispose()
                 subscription.dispose()
-                action()
 
             def on_completed() -> None:
-                end(lambda: observer.on_error(SequenceContainsNoElementsError("the stream completed without a match")))
+                fail(SequenceContainsNoElementsError("the stream completed without a match"))
 
-            subscription.disposable = source.subscribe(
-                on_next, lambda error: end(lambda: observer.on_error(error)), on_completed, scheduler=scheduler
-            )
-            if timeout is not None and not timer.is_disposed:
+            subscription.disposable = source.subscribe(on_next, fail, on_completed, scheduler=scheduler)
+            if timeout is not None and waits:
                 late = MessageTimeout(timeout)
 
                 def on_timeout(_scheduler: object, _state: object) -> None:
-                    if not timer.is_disposed:
-                        end(lambda: observer.on_error(late))
+                    fail(late)
 
                 clock = scheduler or TimeoutScheduler.singleton()
                 timer.disposable = clock.schedule_relative(timeout, on_timeout)

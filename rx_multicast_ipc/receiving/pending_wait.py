@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from threading import Lock
 from typing import TypeAlias
 
 from reactivex.abc import DisposableBase, ObserverBase
@@ -11,7 +10,7 @@ from reactivex.disposable import SerialDisposable
 
 from ..errors import MessageTimeout
 from ..message import Message
-from ..subscribing.subscriber_errors import detach
+from ..subscribing.subscriber_errors import detach, is_for_the_caller
 
 Predicate: TypeAlias = Callable[[Message], object]
 """Chooses messages: any true value takes one."""
@@ -28,12 +27,12 @@ class PendingWait(DisposableBase):
         self._observer = observer
         self.takes_all = takes_all
         self._pending: dict[PendingWait, None] | None = None
-        self._over = Lock()  # acquired once, by what ends it
+        self._waits = [None]  # empty once it is over
         self.timer = SerialDisposable()
 
     @property
     def active(self) -> bool:
-        return not self._over.locked()
+        return self._waits != []
 
     def stand_in(self, pending: dict[PendingWait, None]) -> None:
         """Stand in ``pending`` while active."""
@@ -42,21 +41,27 @@ class PendingWait(DisposableBase):
         if not self.active:  # over before, or on another thread this very moment
             pending.pop(self, None)
 
-    def finish(self) -> bool:
-        """End without a word, and let go of everything; from any thread. Whether it was active."""
-        was_active = self._over.acquire(blocking=False)
-        if self._pending is not None:  # also if it was over: a signal handler may have raised here
+    def dispose(self) -> None:
+        self._ends()
+        self._let_go()
+
+    def _ends(self) -> bool:
+        """End it, in one step; from any thread. Whether this call did: then it is to tell the observer."""
+        try:
+            del self._waits[0]
+        except IndexError:
+            return False
+        return True
+
+    def _let_go(self) -> None:
+        if self._pending is not None:
             self._pending.pop(self, None)
         self.timer.dispose()
-        return was_active
-
-    def dispose(self) -> None:
-        self.finish()
 
     def offer(self, message: Message) -> bool:
         """Whether it takes ``message``."""
         if not self.active:
-            self.finish()
+            self._let_go()  # again, for a signal handler may have raised as it ended
             return False
         try:
             matched = self._predicate is None or self._predicate(message)
@@ -64,33 +69,51 @@ class PendingWait(DisposableBase):
             self.fail(error)
             return False
         except BaseException as error:  # sys.exit() in a predicate costs the others nothing
-            self.finish()
+            if is_for_the_caller(error):
+                raise
+            self.dispose()
             detach(self._observer.on_error, error)
             return False
-        if not matched or not (self.active if self.takes_all else self.finish()):  # the latter: it was disposed of
+        if not matched or not (self.active if self.takes_all else self._ends()):  # the latter: it was disposed of
             return False
         try:
-            self._observer.on_next(message)
             if not self.takes_all:
-                self._observer.on_completed()
-        except BaseException as error:
-            self.finish()
-            detach(self._observer.on_error, error)
+                self._let_go()
+        finally:  # whatever a signal handler raises, and where
+            self._tell(message)
         return True
+
+    def _tell(self, message: Message) -> None:
+        observer = self._observer
+        try:
+            observer.on_next(message)
+            if not self.takes_all:
+                observer.on_completed()
+        except BaseException as error:
+            self.dispose()
+            if is_for_the_caller(error):
+                observer.on_completed()  # so that nobody waits for ever on another thread
+            detach(observer.on_error, error)
 
     def time_out(self, seconds: float, waited_for: str) -> None:
         if not self.takes_all:
             self.fail(MessageTimeout(seconds, waited_for))
-        elif self.finish():
+        elif self._ends():
             try:
-                self._observer.on_completed()
-            except BaseException as raised:
-                detach(self._observer.on_error, raised)
+                self._let_go()
+            finally:
+                try:
+                    self._observer.on_completed()
+                except BaseException as raised:
+                    detach(self._observer.on_error, raised)
 
     def fail(self, error: Exception) -> None:
-        if self.finish():
+        if self._ends():
             try:
-                self._observer.on_error(error)
-            except BaseException as raised:
-                if raised is not error:
-                    detach(self._observer.on_error, raised)
+                self._let_go()
+            finally:
+                try:
+                    self._observer.on_error(error)
+                except BaseException as raised:
+                    if raised is not error:
+                        detach(self._observer.on_error, raised)

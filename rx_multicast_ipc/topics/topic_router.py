@@ -10,6 +10,7 @@ from typing import Any, Final, NamedTuple, Protocol, TypeVar
 from reactivex.abc import DisposableBase, SchedulerBase
 from reactivex.disposable import SingleAssignmentDisposable
 
+from ..errors import ChannelClosed
 from ..message import Message, Received
 from ..receiving.hot_source import HotSource, Subscriber
 from ..receiving.loss_counting import counted_by_sources
@@ -91,12 +92,12 @@ class TopicRouter:
 
     def source(self, listener: Listener, name: bytes, shown: str) -> RoutedSource[Any]:
         """Hot: one of those whose subscribers make ``listener`` listen to ``name``."""
-        return self._source(shown, lambda: self._refresh(self._topics, listener, listener.observed, name))
+        return self._source(shown, lambda: self._refresh(self._topics, listener, name))
 
     def matching(self, pattern: str, levels: tuple[str, ...]) -> HotSource[TopicMessage]:
         """Hot: the datagrams of all topics that match."""
         source: RoutedSource[TopicMessage] = self._source(
-            f"topics {pattern}", lambda: self._refresh(self._patterns, source, source.observed, levels)
+            f"topics {pattern}", lambda: self._refresh(self._patterns, source, levels)
         )
         return source
 
@@ -111,17 +112,20 @@ class TopicRouter:
     def _source(self, shown: str, changed: Callable[[], None]) -> RoutedSource[Any]:
         return RoutedSource(shown, changed, self._messages)
 
-    def _refresh(self, place: dict[Any, Any], listener: Any, observed: bool, key: object) -> None:
+    def _refresh(self, place: dict[Any, Any], listener: Any, key: object) -> None:
         """Take up or let go of a listener whose subscribers changed. It goes by what holds now, in any order."""
         with self._lock:
-            if self._ended or (self._stopped and not observed):
-                return  # it was told of the end, or is still to be
-            if observed:
-                place[listener] = key
-            else:
-                place.pop(listener, None)
-            self._finder = None
-            self._listen_while_needed()
+            observed: bool = listener.observed
+            ended = self._ended
+            if not ended and (observed or not self._stopped):  # else it was told of the end, or is still to be
+                if observed:
+                    place[listener] = key
+                else:
+                    place.pop(listener, None)
+                self._finder = None
+                self._listen_while_needed()
+        if ended and observed:  # the channel ended since it let somebody subscribe
+            listener.end(ChannelClosed())
 
     def _listen_while_needed(self) -> None:
         needed = bool(self._topics or self._patterns)

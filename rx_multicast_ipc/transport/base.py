@@ -6,7 +6,7 @@ import asyncio
 import threading
 from collections.abc import Callable, Sequence
 from enum import StrEnum
-from typing import Protocol
+from typing import Final, Protocol
 
 from reactivex.scheduler.periodicscheduler import PeriodicScheduler
 
@@ -191,24 +191,18 @@ def sent_before(error: BaseException) -> int:
 
 def may_wait() -> bool:
     """Whether this thread may block: it neither delivers messages nor runs an event loop, so nobody waits for it."""
-    return not (_here.must_go_on or on_delivering_thread()) and asyncio._get_running_loop() is None  # pyright: ignore
+    return not (HERE.must_go_on or on_delivering_thread()) and asyncio._get_running_loop() is None  # pyright: ignore
 
 
 class _Here(threading.local):
+    """What this thread does.
+
+    Attributes:
+        must_go_on: whether it holds a lock that the I/O thread takes, and so does not wait for a full send buffer. Set,
+            and set back, by who does, and not by a call, which a signal could keep from being made.
+    """
+
     must_go_on = False
 
 
-_here = _Here()
-
-
-class without_waiting:  # noqa: N801  # a context manager, and no generator, as it is on the way of every message
-    """Within it this thread does not wait for a full send buffer: for who holds a lock that the I/O thread takes."""
-
-    __slots__ = ("_before",)
-
-    def __enter__(self) -> None:
-        self._before = _here.must_go_on
-        _here.must_go_on = True
-
-    def __exit__(self, *_: object) -> None:
-        _here.must_go_on = self._before
+HERE: Final = _Here()

@@ -98,7 +98,11 @@ class OwnMessages:
         for payloads, _, (address, port), interface, sent_at in self._sends:
             fields = (address, port, self._family, sent_at, False, interface, self._group, self._topic)
             messages += map(Message, payloads, *map(repeat, fields))
-        self.clear()
+        nothing: deque[_Send] = deque()
+        # No call from here on, so that who adds them to its own in the same statement loses none to Ctrl-C.
+        self._sends = nothing
+        self._size = 0
+        self.pending = False
         return messages
 
     def clear(self) -> None:

@@ -13,6 +13,7 @@ from reactivex.scheduler.periodicscheduler import PeriodicScheduler
 from ..channel_statistics import Statistics
 from ..errors import ChannelClosed
 from ..group import Group
+from ..message import Message
 from ..subscribing.subscriber_errors import delivering_here, on_delivering_thread, report
 from . import close_at_exit
 from .base import Changed, Deliver, Ended
@@ -34,6 +35,9 @@ class ThreadedEnd:
 
     Attributes:
         closed: whether it was closed, or a fault did so.
+
+    Ctrl-C, or a signal handler that raises, may come while an event loop delivers. So what its kind takes from where it
+    waited, it adds to ``_taken`` in the same step, and has it delivered from there.
     """
 
     def __init__(self, group: Group, thread: IoThread) -> None:
@@ -44,6 +48,9 @@ class ThreadedEnd:
         self._end_lock = threading.RLock()
         self._started = False
         self._deliver: Deliver | None = None
+        self._taken: list[Message] = []
+        self._received: int = 0
+        self._received_bytes: int = 0
         self._awaited: Callable[[], bool] = _yes
         self._ended: Ended | None = None
         self._changed: Changed | None = None
@@ -138,6 +145,23 @@ class ThreadedEnd:
     def wait_ended(self, seconds: float) -> bool:
         """See :class:`close_at_exit.ClosesAtExit`."""
         return self._gone.wait(seconds)
+
+    def _deliver_taken(self) -> int:
+        """Deliver what was taken, on the I/O thread; how many messages that was."""
+        if not self._taken:
+            return 0
+        self._thread.run_posted()  # no message overtakes what was called for before it was sent
+        batch, deliver = self._taken, self._deliver
+        if not batch or deliver is None or self.closed:
+            return 0  # what was called for delivered it, or closed this end
+        count = len(batch)
+        size = len(batch[0].data) if count == 1 else sum([len(message.data) for message in batch])
+        # No call in between.
+        self._taken = []
+        self._received += count
+        self._received_bytes += size
+        deliver(batch)
+        return count
 
     def finish(self, deadline: float) -> None:
         """See :class:`close_at_exit.ClosesAtExit`."""

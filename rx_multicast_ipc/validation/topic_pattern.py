@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Generic, TypeVar
+from typing import Final, Generic, TypeVar
 
 from ..errors import InvalidTopic
 from .topic_name import ONE_LEVEL, REST, check_levels
 
 _T = TypeVar("_T")
+
+_WILDCARDS_ELSEWHERE: Final = {"+": ONE_LEVEL, "#": REST, ">": REST}
+"""Those of MQTT and NATS, which would be levels here, to which nobody publishes."""
 
 
 def check_pattern(pattern: str) -> tuple[str, ...]:
@@ -15,6 +18,13 @@ def check_pattern(pattern: str) -> tuple[str, ...]:
     check_levels(pattern)
     levels = tuple(pattern.split("/"))
     for level in levels:
+        if level in _WILDCARDS_ELSEWHERE or level.endswith(".>"):
+            words = (pattern.replace(".", "/") if level.endswith(".>") else pattern).split("/")
+            meant = "/".join(_WILDCARDS_ELSEWHERE.get(word, word) for word in words)
+            raise InvalidTopic(
+                f"{pattern!r} is a pattern of MQTT or NATS; "
+                f'here "*" stands for one level and "**" for the rest: {meant!r}'
+            )
         if ONE_LEVEL in level and level not in (ONE_LEVEL, REST):
             raise InvalidTopic(
                 f'{level!r} in {pattern!r}: "*" stands for one whole level and "**" for the rest, '

@@ -11,6 +11,7 @@ from reactivex import operators as ops
 
 import rx_multicast_ipc as ipc
 from rx_multicast_ipc import Bridge, BridgeRole, Channel, Message
+from rx_multicast_ipc.bridging.machine import BridgeMachine
 from rx_multicast_ipc.testing import VirtualNetwork
 from rx_multicast_ipc.testing.virtual_clock import VirtualClock
 
@@ -193,6 +194,27 @@ def test_a_bridge_that_did_not_run_for_a_while_carries_nothing_twice() -> None:
     texts = world.texts(there)
     assert len(texts) - len(set(texts)) <= 20  # two that parted for good carry both until they hear of each other
     assert len(world.carrying()) == 1
+
+
+def test_what_waited_for_a_bridge_that_was_stopped_and_that_nobody_carried_is_counted() -> None:
+    now, machine = 0.0, BridgeMachine((5000, 5000), 0.8, Random(1), 0.0)
+
+    def run_until_it_carries() -> None:
+        nonlocal now
+        for _ in range(1000):
+            now += machine.timing.tick
+            machine.tick(now)
+            if machine.may_carry(now):
+                return
+        raise AssertionError("it does not carry")
+
+    run_until_it_carries()
+    now += 3.0
+    for sender in (("10.0.0.1", 1), ("10.0.0.2", 1)):
+        assert machine.path_across(0, sender, [b"1", b"2"], now) is None
+    run_until_it_carries()
+    machine.tick(now)
+    assert (machine.role, machine.missed) == (BridgeRole.CARRYING, 4)
 
 
 @settings(max_examples=15)

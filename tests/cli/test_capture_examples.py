@@ -74,7 +74,9 @@ def test_an_example_of_record(line: str, tmp_path: Path) -> None:
 @pytest.mark.parametrize("line", examples(replay))
 def test_an_example_of_replay(line: str, tmp_path: Path) -> None:
     with Writer(tmp_path / "today.pcap") as writer:
-        writer.write([ipc.Message(b"hello", received_at=1.7e9 + n / 10) for n in range(5)], ("224.0.2.1", 61088))
+        writer.write(
+            [ipc.Message(b"robot/pose\0{}", received_at=1.7e9 + n / 10) for n in range(5)], ("224.0.2.1", 61088)
+        )
     (tmp_path / "tcpdump.pcapng").write_bytes(section() + interface(RAW) + enhanced(HELLO, 1))
     (tmp_path / "old.pcap.gz").write_bytes(gzip.compress((tmp_path / "today.pcap").read_bytes()))
     code, out = run(line, tmp_path, talk=False)

@@ -15,7 +15,7 @@ from reactivex import operators as ops
 
 from rx_multicast_ipc.cli.main import COMMANDS
 
-from ..helpers import PATIENCE, ROOT, interrupt, ipc, needs_posix
+from ..helpers import PATIENCE, ROOT, interrupt, ipc, loaded_by, needs_posix
 from .helpers import PROGRAM, Listen, call, command, end, start, wait_until_listening
 
 
@@ -190,17 +190,13 @@ def test_nothing_is_opened_in_the_place_of_a_standard_stream() -> None:
 
 
 def test_little_is_loaded_before_ctrl_c_is_caught() -> None:
-    code = "import sys, rx_multicast_ipc.cli.main; print(*sys.modules)"
-    loaded = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=ROOT)
-    assert not set(loaded.stdout.split()) & {"reactivex", "msgspec", "asyncio"}
+    assert not loaded_by("import rx_multicast_ipc.cli.main") & {"reactivex", "msgspec", "asyncio"}
 
 
 @needs_posix
 def test_only_the_command_that_is_asked_for_is_loaded() -> None:
-    code = "import os, sys; from rx_multicast_ipc.cli.main import main; main(['send', '--file', os.devnull, '--lines'])"
-    code += "; print(*sys.modules)"
-    loaded = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=ROOT)
-    modules = set(loaded.stdout.split())
+    code = "import os; from rx_multicast_ipc.cli.main import main; main(['send', '--file', os.devnull, '--lines'])"
+    modules = loaded_by(code)
     assert "rx_multicast_ipc.cli.send" in modules
     assert not modules & {"rx_multicast_ipc.cli.listen", "rx_multicast_ipc.cli.doctor", "textual", "shutil"}
 

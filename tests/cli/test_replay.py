@@ -142,6 +142,14 @@ def test_only_what_was_sent_to_groups_is_replayed_and_the_rest_is_told(
     assert data(heard.wait_for_count(7))[2:] == [b"mdns", b"hello", b"hello", b"direct", b"mdns"]
 
 
+def test_one_topic_is_replayed_and_the_rest_is_told(tmp_path: Path, port: int, heard: Seen[ipc.Message]) -> None:
+    path = capture(tmp_path, [b"robot/pose\0[1]", b"robot/battery\x0087", b"text", b"robot/pose\0[2]"])
+    code, out, _ = command("replay", path, "--port", port, "--topic", "robot/pose", "--loop", 2)
+    assert (code, records(out)[0]["sent"]) == (0, 4)
+    assert records(out)[0]["skipped"] == {"of another topic, or of none": 2}
+    assert data(heard.wait_for_count(4)) == [b"robot/pose\0[1]", b"robot/pose\0[2]"] * 2
+
+
 def test_a_damaged_file_is_sent_as_far_as_it_goes(tmp_path: Path, port: int, heard: Seen[ipc.Message]) -> None:
     path = saved(tmp_path, pcap(HELLO, HELLO, HELLO)[:-1])
     code, out, err = command("replay", path, "--port", port)

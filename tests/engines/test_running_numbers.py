@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
+import gc
 from typing import Any, cast
 
 import msgspec
 import pytest
 
 import rx_multicast_ipc as ipc
+from rx_multicast_ipc.channel_events import NetworkChange
 from rx_multicast_ipc.channel_options import complete
 from rx_multicast_ipc.message import Message
 from rx_multicast_ipc.transport import Hears
-from rx_multicast_ipc.transport.engine import transport
+from rx_multicast_ipc.transport.engine import channel_numbers, transport
 from rx_multicast_ipc.transport.engine.arrival_queue import ArrivalQueue
 from rx_multicast_ipc.transport.engine.channel_numbers import give_back, take_number
 from rx_multicast_ipc.transport.engine.running_numbers import RunningNumbers
+from rx_multicast_ipc.transport.latch import Latch
 
 from .helpers import until
 
@@ -50,11 +53,12 @@ def test_senders_and_what_they_send_to_one_are_counted_apart() -> None:
 
 
 def test_a_number_that_is_used_again_goes_on_where_it_ended() -> None:
-    number, first = take_number()
+    owner = DeadEngine()
+    number, first = take_number(owner)
     give_back(number, first + 7)
     again = following = 0
     while again != number:
-        again, following = take_number()
+        again, following = take_number(owner)
         give_back(again, following)
     assert (again, following) == (number, first + 7)
 
@@ -64,7 +68,9 @@ def test_a_full_queue_drops_the_newest_and_counts_them() -> None:
     messages = [Message(bytes([number]) * 10) for number in range(5)]
     assert queue.put(messages[:2]) == 0
     assert queue.put(messages[2:]) == 2
-    assert (queue.take(), queue.dropped) == (messages[:3], 2)
+    taken: list[Message] = []
+    queue.move_to(taken)
+    assert (taken, queue.dropped) == (messages[:3], 2)
     assert queue.put([Message(bytes(10_000))]) == 0  # an empty one takes any
 
 
@@ -80,6 +86,42 @@ class DeadEngine:
     def attach(self, end: object) -> None: ...
 
     def detach(self, end: object) -> None: ...
+
+
+def test_the_number_of_an_end_whose_opening_was_interrupted_is_free_again() -> None:
+    owner = DeadEngine()
+    number, _ = take_number(owner)
+    assert number in channel_numbers._owners  # pyright: ignore[reportPrivateUsage]
+    del owner
+    gc.collect()
+    assert number not in channel_numbers._owners  # pyright: ignore[reportPrivateUsage]
+
+
+def test_what_came_is_told_in_order_however_busy_the_thread_was() -> None:
+    told: list[Any] = []
+    done = Latch()
+    connection: Any = DeadEngine()
+    end = transport.EngineTransport(ipc.Group.of(), complete({}), Hears.ALL, connection)
+    try:
+        end.start(
+            lambda batch: told.extend(each.data for each in batch), lambda _: None, lambda event: told.append(event)
+        )
+
+        def set_done(_scheduler: object, _state: object) -> None:
+            done.set()
+
+        def come() -> None:
+            for number in (1, 2):
+                end.arrive([Message(b"%d" % number, "fedcba9876543210", 1)], [number])
+                end.tell_of(NetworkChange.DOWN if number == 1 else NetworkChange.UP)
+            end.scheduler.schedule(set_done)
+
+        end.call(come)
+        assert done.wait(60)
+        assert told[:2] == [b"1", b"2"]
+        assert [event.change for event in told[2:]] == [NetworkChange.DOWN, NetworkChange.UP]
+    finally:
+        end.close()
 
 
 def test_losses_on_an_engine_are_logged(caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -7,7 +7,7 @@ from itertools import count
 from random import Random
 
 from rx_multicast_ipc import Presence
-from rx_multicast_ipc.group_state.presence.machine import CAME, MOVED, Outgoing, Roster
+from rx_multicast_ipc.group_state.presence.machine import CAME, MOVED, Outgoing, PresenceMachine
 from rx_multicast_ipc.group_state.presence.packet import PresencePacket
 from rx_multicast_ipc.message import Address
 
@@ -23,7 +23,7 @@ class Node:
     def __init__(self, presence: Presence, number: int, random: Random, now: float) -> None:
         self.name = presence.name or f"watcher {number}"
         self.address: Address = f"10.0.{number // 250}.{number % 250 + 1}", 5000
-        self.roster = Roster(presence, number + 1, self.address, random, now)
+        self.machine = PresenceMachine(presence, number + 1, self.address, random, now)
         self.crashed = False
         self.due = now
         self.came: list[tuple[float, str]] = []
@@ -31,7 +31,7 @@ class Node:
 
     @property
     def names(self) -> list[str]:
-        return sorted(member.name for member in self.roster.members)
+        return sorted(member.name for member in self.machine.members)
 
 
 class Simulation:
@@ -63,12 +63,12 @@ class Simulation:
         return node
 
     def leave(self, node: Node) -> None:
-        self._carry(node, node.roster.leave())
+        self._carry(node, node.machine.leave())
         node.crashed = True
 
     def lose(self, node: Node, other: Node) -> None:
         """An engine tells ``node`` that ``other`` is gone."""
-        node.roster.lose(other.address, self.now)
+        node.machine.lose(other.address, self.now)
         node.due = self.now
         self._run_one(node, None, node.address)
 
@@ -83,28 +83,28 @@ class Simulation:
 
     def _run_one(self, node: Node, packet: PresencePacket | None, source: Address) -> None:
         if packet is not None:
-            node.roster.receive(packet, source, self.now)
-            if not node.roster.changes and node.roster.timer() >= node.due:
+            node.machine.receive(packet, source, self.now)
+            if not node.machine.changes and node.machine.timer() >= node.due:
                 return
         elif self.now < node.due:
             return
-        self._carry(node, node.roster.due(self.now))
+        self._carry(node, node.machine.due(self.now))
         self._take(node)
-        self._wake(node, node.roster.timer())
+        self._wake(node, node.machine.timer())
 
     def receive(self, node: Node, packet: PresencePacket, source: Address) -> None:
         """What a stranger sends to one end."""
-        node.roster.receive(packet, source, self.now)
+        node.machine.receive(packet, source, self.now)
         self._take(node)
-        self._wake(node, node.roster.timer())
+        self._wake(node, node.machine.timer())
 
     def _take(self, node: Node) -> None:
-        for member, what in node.roster.changes:
+        for member, what in node.machine.changes:
             if what == CAME:
                 node.came.append((self.now, member.name))
             elif what != MOVED:
                 node.gone.append((self.now, member.name, what))
-        node.roster.changes.clear()
+        node.machine.changes.clear()
 
     def _wake(self, node: Node, due: float) -> None:
         node.due = due

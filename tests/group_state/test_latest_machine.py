@@ -10,7 +10,7 @@ from random import Random
 
 import pytest
 
-from rx_multicast_ipc.group_state.latest.machine import NONE, Ask, Give, Replica
+from rx_multicast_ipc.group_state.latest.machine import NONE, Ask, Give, LatestMachine
 from rx_multicast_ipc.group_state.latest.packets import Version
 from rx_multicast_ipc.message import Address
 
@@ -23,8 +23,8 @@ class Copy:
         served_at: when it had the first.
     """
 
-    def __init__(self, replica: Replica, address: Address, now: float) -> None:
-        self.replica = replica
+    def __init__(self, machine: LatestMachine, address: Address, now: float) -> None:
+        self.machine = machine
         self.address = address
         self.opened_at = now
         self.served_at: float | None = None
@@ -54,16 +54,16 @@ class Simulation:
 
     def add(self) -> Copy:
         number = len(self.copies)
-        replica = Replica(number + 1, Random(self.random.random()), self.now, repairs=self.repairs)
-        copy = Copy(replica, (f"10.0.0.{number}", 5000), self.now)
+        machine = LatestMachine(number + 1, Random(self.random.random()), self.now, repairs=self.repairs)
+        copy = Copy(machine, (f"10.0.0.{number}", 5000), self.now)
         self.copies.append(copy)
         self._wake(copy)
         return copy
 
     def set(self, copy: Copy, value: bytes) -> None:
-        version = copy.replica.next_version()
+        version = copy.machine.next_version()
         self._send(copy, None, lambda to: self._receive_value(to, version, value), self.repairs)
-        if copy.replica.set(version, value, self.now):
+        if copy.machine.set(version, value, self.now):
             self._see(copy)
         self._wake(copy)
 
@@ -76,22 +76,22 @@ class Simulation:
 
     @property
     def values(self) -> set[bytes | None]:
-        return {copy.replica.value for copy in self.copies if not copy.crashed}
+        return {copy.machine.value for copy in self.copies if not copy.crashed}
 
     def _at(self, when: float, action: Callable[[], None]) -> None:
         heapq.heappush(self._queue, (when, next(self._count), action))
 
     def _wake(self, copy: Copy) -> None:
-        copy.due = due = copy.replica.timer()
+        copy.due = due = copy.machine.timer()
         if due < float("inf"):
             self._at(max(due, self.now), lambda: self._turn(copy, due))
 
     def _turn(self, copy: Copy, due: float) -> None:
         if due != copy.due or copy.crashed:
             return
-        replica = copy.replica
-        for action in replica.due(self.now):
-            version, value, source = replica.version, replica.value, copy.address
+        machine = copy.machine
+        for action in machine.due(self.now):
+            version, value, source = machine.version, machine.value, copy.address
             if isinstance(action, Ask):
                 self.asks += 1
                 attempt = action.attempt
@@ -119,22 +119,22 @@ class Simulation:
                 self._at(self.now + self.latency, lambda copy=copy: None if copy.crashed else receive(copy))
 
     def _receive_value(self, copy: Copy, version: Version, value: bytes, held: bool = False) -> None:
-        if copy.replica.on_value(version, value, self.now, held=held):
+        if copy.machine.on_value(version, value, self.now, held=held):
             self._see(copy)
         self._wake(copy)
 
     def _receive_ask(self, copy: Copy, version: Version, attempt: int, source: Address) -> None:
-        copy.replica.on_ask(version, attempt, source, self.now)
+        copy.machine.on_ask(version, attempt, source, self.now)
         self._wake(copy)
 
     def _receive_tell(self, copy: Copy, version: Version, direct: bool) -> None:
-        copy.replica.on_tell(version, self.now, direct=direct)
+        copy.machine.on_tell(version, self.now, direct=direct)
         self._wake(copy)
 
     def _see(self, copy: Copy) -> None:
-        assert copy.replica.value is not None
-        copy.seen.append(copy.replica.value)
-        copy.versions.append(copy.replica.version)
+        assert copy.machine.value is not None
+        copy.seen.append(copy.machine.value)
+        copy.versions.append(copy.machine.version)
         if copy.served_at is None:
             copy.served_at = self.now
 
@@ -213,8 +213,8 @@ def test_a_partition_keeps_two_values_and_its_heal_the_later_one(seed: int) -> N
     simulation.run(until=100)
     simulation.set(copies[9], b"right 2")
     simulation.run(until=200)
-    assert {copy.replica.value for copy in copies[:5]} == {b"left"}
-    assert {copy.replica.value for copy in copies[5:]} == {b"right 2"}
+    assert {copy.machine.value for copy in copies[:5]} == {b"left"}
+    assert {copy.machine.value for copy in copies[5:]} == {b"right 2"}
     for copy in copies:
         copy.side = 0
     simulation.run(until=230)
@@ -287,7 +287,7 @@ def test_nobody_asks_for_ever_for_a_value_that_was_never_set() -> None:
         simulation.add()
     simulation.run(until=1000)
     assert simulation.asks == 36
-    assert {copy.replica.version for copy in simulation.copies} == {NONE}
+    assert {copy.machine.version for copy in simulation.copies} == {NONE}
 
 
 def test_a_large_value_goes_once_to_who_asked_where_it_is_repaired() -> None:

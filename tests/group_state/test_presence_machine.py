@@ -144,7 +144,7 @@ def test_who_is_cut_off_itself_goes_by_the_beats() -> None:
     other.crashed = True  # as one that has no way to the engine either, for a while
     simulation.lose(one, other)
     simulation.run(until=5.1)
-    one.roster.forgive(simulation.now)
+    one.machine.forgive(simulation.now)
     simulation.run(until=20)
     other.crashed = False
     simulation._wake(other, simulation.now)  # pyright: ignore[reportPrivateUsage]
@@ -194,7 +194,7 @@ def test_strangers_fill_a_bounded_roster_and_it_empties_again() -> None:
     for session in range(2 * MOST_MEMBERS):
         simulation.receive(one, beat(1000 + session), STRANGER)
     assert len(one.names) == MOST_MEMBERS + 1
-    assert one.roster.refused == MOST_MEMBERS
+    assert one.machine.refused == MOST_MEMBERS
     simulation.run(until=20)
     assert one.names == ["member 0"]
 
@@ -218,7 +218,7 @@ def test_strangers_that_come_and_leave_again_and_again_leave_nothing_behind() ->
         simulation.receive(one, beat(1000 + session, 1, interval=3600.0), STRANGER)
         simulation.receive(one, beat(1000 + session, 2, LEAVE, interval=3600.0), STRANGER)
     assert one.names == ["member 0"]
-    assert len(one.roster._deadlines) < 200  # pyright: ignore[reportPrivateUsage]
+    assert len(one.machine._deadlines) < 200  # pyright: ignore[reportPrivateUsage]
 
 
 def test_a_session_on_another_port_is_an_impostor_and_changes_nothing() -> None:
@@ -236,12 +236,12 @@ def test_a_member_that_speaks_over_two_interfaces_is_one_and_keeps_its_address()
         simulation.run(until=number)
         for address in ("10.1.1.1", "10.2.2.2"):
             simulation.receive(one, beat(77, number), (address, 6000))
-    assert [member.address for member in one.roster.members if member.session == 77] == ["10.1.1.1"]
+    assert [member.address for member in one.machine.members if member.session == 77] == ["10.1.1.1"]
     assert len(one.came) == 1
     for number in range(20, 24):  # the first address is gone
         simulation.run(until=number)
         simulation.receive(one, beat(77, number), ("10.2.2.2", 6000))
-    assert [member.address for member in one.roster.members if member.session == 77] == ["10.2.2.2"]
+    assert [member.address for member in one.machine.members if member.session == 77] == ["10.2.2.2"]
     assert (len(one.came), one.gone) == (1, [])
 
 

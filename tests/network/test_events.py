@@ -282,12 +282,7 @@ def test_sends_that_the_system_refuses_say_what_to_do(host: Host) -> None:
         with pytest.raises(ipc.SendFailed, match="bring it up"):
             ipc.run(channel.broadcast("x"))
         host.link_up()
-        host.namespace.run(
-            "nft",
-            "-f",
-            "-",
-            text="add table ip f; add chain ip f out { type filter hook output priority 0; policy drop; }",
-        )
+        host.namespace.run("nft", "-f", "-", text=FIREWALL)
         with pytest.raises(ipc.SendFailed, match="firewall"):
             ipc.run(channel.broadcast("x"))
 

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import os
 import socket
-import subprocess
-import sys
 from collections.abc import Callable
 from contextlib import suppress
 from unittest import SkipTest
@@ -17,6 +15,7 @@ from rx_multicast_ipc.testing.conformance import RULES, BrokenPromise, Rig, Rule
 from rx_multicast_ipc.testing.conformance.broken_promise import expect, raises
 from rx_multicast_ipc.transport import Hears, Transport
 
+from ..helpers import loaded_by
 from ..transport_rigs import Wrap, udp, virtual
 from . import broken_transports as broken
 
@@ -202,10 +201,9 @@ def test_every_rule_is_shown_to_fail() -> None:
 
 
 def test_the_kit_needs_neither_pytest_nor_hypothesis() -> None:
-    code = "import sys, rx_multicast_ipc.testing.conformance; print(*{name.partition('.')[0] for name in sys.modules})"
-    loaded = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.split()
-    assert "rx_multicast_ipc" in loaded
-    assert not {"pytest", "hypothesis"} & set(loaded)
+    loaded = loaded_by("import rx_multicast_ipc.testing.conformance")
+    assert "rx_multicast_ipc.testing.conformance" in loaded
+    assert not {"pytest", "hypothesis"} & loaded
 
 
 def test_every_rule_has_a_name_of_its_own_and_says_its_promise() -> None:

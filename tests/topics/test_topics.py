@@ -389,6 +389,66 @@ def test_a_close_while_others_subscribe_ends_them_all(channel: ipc.Channel, _: i
     assert not is_observed(channel.messages)
 
 
+@pytest.mark.parametrize("pattern", [False, True])
+def test_who_subscribes_while_the_channel_closes_is_told(
+    channel: ipc.Channel, monkeypatch: pytest.MonkeyPatch, pattern: bool
+) -> None:
+    source = channel.topics() if pattern else channel.topic("a", int).stream
+    other = Seen(channel.topic("b", int).stream)
+
+    def closed_meanwhile() -> None:
+        channel.close()
+        other.wait_for_end()
+
+    monkeypatch.setattr(source, "_refusal", closed_meanwhile)
+    assert isinstance(Seen(source).wait_for_end().error, ipc.ChannelClosed)
+
+
+def test_who_subscribes_while_the_last_other_one_leaves_hears(channel: ipc.Channel) -> None:
+    router: Any = channel._router  # pyright: ignore[reportPrivateUsage]
+    topic = channel.topic("a", int)
+    leaving = Seen(topic.stream)
+    left, joined = threading.Event(), threading.Event()
+
+    def dispose() -> None:
+        router._lock = LateLock(router._lock, left, joined)
+        leaving.subscription.dispose()
+
+    lock = router._lock
+    thread = threading.Thread(target=dispose)
+    thread.start()
+    assert left.wait(PATIENCE)
+    router._lock = lock
+    staying = Seen(topic.stream)
+    joined.set()
+    thread.join()
+    run(topic.publish(1))
+    assert staying.wait_for_count(1) == [1]
+
+
+class LateLock:
+    """A lock that whoever takes it next gets late.
+
+    Args:
+        lock: the lock.
+        wanted: set when it is wanted.
+        go_on: waited for then.
+    """
+
+    def __init__(self, lock: Any, wanted: threading.Event, go_on: threading.Event) -> None:
+        self._lock = lock
+        self._wanted = wanted
+        self._go_on = go_on
+
+    def __enter__(self) -> None:
+        self._wanted.set()
+        assert self._go_on.wait(PATIENCE)
+        self._lock.acquire()
+
+    def __exit__(self, *_: object) -> None:
+        self._lock.release()
+
+
 def unbind(channel: ipc.Channel) -> None:
     run(channel.unbind())
 

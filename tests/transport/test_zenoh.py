@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import http.server
-import os
 import signal
 import socket
-import subprocess
 import sys
 import threading
 import time
@@ -24,7 +22,7 @@ from rx_multicast_ipc import Zenoh
 from rx_multicast_ipc.channel_events import NetworkChange
 from rx_multicast_ipc.transport.engine.zenoh import login
 
-from ..helpers import PATIENCE, ROOT, Seen, finish, run, wait_until
+from ..helpers import PATIENCE, Seen, finish, python, run, wait_until
 from ..nats_servers import free_tcp_port
 from ..zenoh_routers import ZenohRouter, needs_zenoh
 
@@ -35,19 +33,6 @@ pytestmark = needs_zenoh
 def router() -> Iterator[ZenohRouter]:
     with ZenohRouter() as router:
         yield router
-
-
-def process(code: str, url: str, *arguments: object) -> subprocess.Popen[str]:
-    """Another process, whose channels are on Zenoh by the environment alone."""
-    return subprocess.Popen(
-        [sys.executable, "-X", "dev", "-c", code, *map(str, arguments)],
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-        cwd=ROOT,
-        env={**os.environ, "RX_MULTICAST_IPC_INTERFACE": url},
-    )
 
 
 class TestNames:
@@ -153,7 +138,7 @@ def test_processes_talk_and_a_reply_reaches_the_one_who_asked(router: ZenohRoute
         "    print('ready', flush=True)\n"
         "    sys.stdin.read()\n"
     )
-    responder = process(code, router.url, port)
+    responder = python(code, port, RX_MULTICAST_IPC_INTERFACE=router.url)
     assert responder.stdout is not None
     assert responder.stdout.readline() == "ready\n"
     with (
@@ -177,7 +162,7 @@ def test_a_process_ends_with_channels_open_and_its_last_words_arrive(router: Zen
     )
     with ipc.open_channel(port, interface=router.url) as channel:
         heard = Seen(channel.messages)
-        finish(process(code, router.url, port))
+        finish(python(code, port, RX_MULTICAST_IPC_INTERFACE=router.url))
         assert [message.text for message in heard.wait_for_count(100)] == [str(number) for number in range(100)]
 
 
@@ -202,7 +187,7 @@ def test_a_crash_is_told_at_once_and_the_end_of_the_router_is_none(port: int) ->
     presence = ipc.Presence("Ann", interval=3600)  # so that beats tell nothing
     with ZenohRouter() as router, ipc.open_channel(port, interface=router.url, presence=presence) as ann:
         members, events, changes = Seen(ann.members), Seen(ann.events), Seen(network_changes(ann))
-        bob = process(code, router.url, port)
+        bob = python(code, port, RX_MULTICAST_IPC_INTERFACE=router.url)
         members.wait_for(lambda seen: member_names(seen) == {"Ann", "Bob"})
         for _ in range(2):
             before = len(changes.values)
@@ -244,7 +229,7 @@ def test_a_forked_child_is_told_at_once_and_ends_and_its_parent_goes_on(router: 
         "ipc.run(channel.broadcast('from the parent'))\n"
         "print(ipc.run(channel.wait_for_message()).text, code)\n"
     )
-    assert finish(process(code, router.url, port)) == "True\nfrom the parent 0\n"
+    assert finish(python(code, port, RX_MULTICAST_IPC_INTERFACE=router.url)) == "True\nfrom the parent 0\n"
 
 
 def test_a_router_that_is_killed_and_comes_back_costs_what_is_counted(router: ZenohRouter, port: int) -> None:
@@ -298,7 +283,7 @@ def test_a_receiver_that_stopped_delays_nobody_and_counts_what_it_lost(router: Z
         "    end.wait()\n"
         "    print(heard + channel.statistics.lost, channel.statistics.lost, flush=True)\n"
     )
-    others = [process(code, router.url, port) for _ in range(3)]
+    others = [python(code, port, RX_MULTICAST_IPC_INTERFACE=router.url) for _ in range(3)]
     for other in others:
         assert other.stdout is not None
         assert other.stdout.readline() == "ready\n"

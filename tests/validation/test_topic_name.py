@@ -52,6 +52,16 @@ def test_what_is_no_pattern_is_refused_with_advice(pattern: str) -> None:
 
 
 @pytest.mark.parametrize(
+    ("pattern", "meant"),
+    [("robot/#", "robot/**"), ("+/pose", "*/pose"), ("#", "**"), (">", "**"), ("robot.arm.>", "robot/arm/**")],
+)
+def test_a_pattern_of_mqtt_or_nats_is_refused_with_what_it_is_called_here(pattern: str, meant: str) -> None:
+    with pytest.raises(ipc.InvalidTopic, match=re.escape(f"for the rest: '{meant}'")):
+        check_pattern(pattern)
+    assert check_pattern(meant)
+
+
+@pytest.mark.parametrize(
     ("pattern", "name", "matches"),
     [
         ("robot/pose", "robot/pose", True),

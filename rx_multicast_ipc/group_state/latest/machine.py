@@ -84,8 +84,8 @@ class Give(NamedTuple):
 Action = Ask | Tell | Give
 
 
-class Replica:
-    """A copy. Times are seconds on any clock that only goes forward.
+class LatestMachine:
+    """One end's copy. Times are seconds on any clock that only goes forward.
 
     Args:
         session: tells this end from others.

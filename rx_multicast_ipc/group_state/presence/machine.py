@@ -105,7 +105,7 @@ class _Known:
         self.lost_at: float | None = None
 
 
-class Roster:
+class PresenceMachine:
     """Who is there. Times are seconds on any clock that only goes forward.
 
     Args:

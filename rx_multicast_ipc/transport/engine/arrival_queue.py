@@ -51,7 +51,9 @@ class ArrivalQueue:
         self.dropped += gone
         return gone
 
-    def take(self) -> list[Message]:
-        """All that waits."""
-        taken, self._waiting, self._size = self._waiting, [], 0
-        return taken
+    def move_to(self, taken: list[Message]) -> None:
+        """Move all that waits to the end of a list."""
+        # No call, so that Ctrl-C comes before all of it or after.
+        taken += self._waiting
+        self._waiting = []
+        self._size = 0

@@ -64,7 +64,7 @@ class NumberedArrivals:
                 self.lost += self._arrivals.put(taken)
         return bool(taken)
 
-    def take(self) -> list[Message]:
-        """All that waits."""
+    def move_to(self, taken: list[Message]) -> None:
+        """Move all that waits to the end of a list."""
         with self._lock:
-            return self._arrivals.take()
+            self._arrivals.move_to(taken)

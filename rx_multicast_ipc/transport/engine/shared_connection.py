@@ -89,14 +89,15 @@ class SharedConnection(Generic[_E]):
 
     def attach(self, end: _E) -> None:
         """See :class:`.connection.Connection`."""
-        with self._lock:
-            if self.closed:
-                raise ChannelClosed
-            self._ends[end.number] = end
         try:
+            with self._lock:
+                if self.closed:
+                    raise ChannelClosed
+                self._ends[end.number] = end
             self._subscribe(end)
-        except BaseException:
-            self.detach(end)
+        except BaseException:  # Ctrl-C, too
+            if end.number in self._ends:
+                self.detach(end)
             raise
 
     def detach(self, end: _E) -> None:

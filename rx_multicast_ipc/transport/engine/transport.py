@@ -18,6 +18,7 @@ from __future__ import annotations
 
 import logging
 import time
+from collections import deque
 from collections.abc import Callable, Sequence
 from typing import Any, Final
 
@@ -85,7 +86,7 @@ class EngineTransport(ThreadedEnd):
         self.to_group: Address = group.address, group.port
         self.hears = hears
         self.connection = connection
-        self.number, first = take_number()
+        self.number, first = take_number(self)
         self.sender_address: Address = connection.session, self.number
         self.own_addresses = frozenset({self.sender_address})
         self._capacity = options["receive_buffer"] * _QUEUE
@@ -96,7 +97,8 @@ class EngineTransport(ThreadedEnd):
         self._incoming = NumberedArrivals(self.sender_address, group.sources, self._capacity, by_topic=self.by_topic)
         topics = SentTopics(self.place_of) if self._has_topics else None
         self._outgoing = NumberedSends(self, connection, first, topics, self._own, self._thread.post, self._hear_itself)
-        self._received = self._received_bytes = self._losses_reported = 0
+        self._events: deque[ChannelEvent] = deque()
+        self._losses_reported = 0
         self._loss_check: DisposableBase | None = None
         self._gave_back = False
         self._staying: DisposableBase | None = None
@@ -171,13 +173,9 @@ class EngineTransport(ThreadedEnd):
             self._thread.run_soon(_yes)
 
     def tell(self, event: ChannelEvent) -> None:
-        def tell_here() -> None:
-            self._deliver_what_came()
-            if self._changed is not None and not self.closed:
-                self._changed(event)
-
         if self._started and not self.closed:
-            self._thread.post(tell_here)
+            self._events.append(event)
+            self._thread.post(self._tell_events)
 
     def tell_of(self, change: NetworkChange) -> None:
         self.tell(NetworkEvent(change, self.connection.url, self.connection.session, time.time()))
@@ -188,6 +186,14 @@ class EngineTransport(ThreadedEnd):
 
     # Delivery, on the I/O thread.
 
+    def _tell_events(self) -> None:
+        self._deliver_what_came()  # and the events of those that were posted since
+        events, changed = self._events, self._changed
+        while events and changed is not None and not self.closed:
+            event = events[0]
+            del events[0]  # no call in between
+            changed(event)
+
     def _hear_itself(self) -> None:
         if self._started:
             self._thread.run_soon(self._awaited)
@@ -196,23 +202,15 @@ class EngineTransport(ThreadedEnd):
         """Deliver all that waits, own messages before what may be the answer to them; returns how many there were."""
         if self.closed or self._deliver is None:
             return 0
-        others = self._incoming.take()
+        taken = self._taken
+        place = len(taken)
+        self._incoming.move_to(taken)
         if self._loss_check is None and self._incoming.lost > self._losses_reported:
             self._loss_check = self.scheduler.schedule_relative(_LOSS_CHECK, self._report_losses)
-        own: list[Message] = []
         if self._own is not None:
             with self._outgoing.lock:
-                own = self._own.take()
-        batch = own + others if own else others
-        if not batch:
-            return 0
-        self._thread.run_posted()  # no message overtakes what was asked for before it was sent
-        if self.closed:
-            return 0
-        self._received += len(batch)
-        self._received_bytes += sum([len(message.data) for message in batch])
-        self._deliver(batch)
-        return len(batch)
+                taken[place:place] = self._own.take()
+        return self._deliver_taken()
 
     def _report_losses(self, _scheduler: object, _state: object) -> None:
         self._loss_check = None
@@ -262,7 +260,8 @@ class EngineTransport(ThreadedEnd):
                 self._final = self._count()
             if self._own is not None:
                 self._own.stop()
-        self._incoming.take()
+        self._incoming.move_to([])
+        self._taken = []
         for timer in (self._staying, self._loss_check):
             if timer is not None:
                 timer.dispose()
@@ -285,7 +284,7 @@ class _Waiting:
     def pending(self) -> bool:
         end = self._end
         own = end._own  # pyright: ignore[reportPrivateUsage]
-        return end._started and bool(end._incoming or (own is not None and own.pending))  # pyright: ignore[reportPrivateUsage]
+        return end._started and bool(end._incoming or end._taken or (own is not None and own.pending))  # pyright: ignore[reportPrivateUsage]
 
     @property
     def crowded(self) -> bool:

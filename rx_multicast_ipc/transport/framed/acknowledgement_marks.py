@@ -1,11 +1,17 @@
-"""Messages of a stream whose acknowledgement somebody waits for."""
+"""Messages of a stream whose acknowledgement somebody waits for, and who has them. Pure: time is passed in."""
 
 from __future__ import annotations
 
 from collections import deque
+from collections.abc import Iterable
+from typing import Final
 
 from ...message import Address
+from ...option_values.reliable import Acknowledged
 from .stream_receivers import Members
+
+_ANSWERED: Final = 0.2
+"""Seconds after which somebody who is there would have answered."""
 
 
 class Mark:
@@ -35,11 +41,17 @@ class Marks:
 
     Attributes:
         waiting: those whose message has yet to go out.
+        settled_at: from when on it is known who is there, seconds.
     """
 
     def __init__(self, members: Members) -> None:
         self._members = members
         self.waiting: deque[Mark] = deque()
+        self.settled_at = 0.0
+
+    def opened(self, now: float) -> None:
+        """The end begins to be there: who else is has yet to answer."""
+        self.settled_at = now + _ANSWERED
 
     def set(self, message: int, number: int) -> Mark:
         """Mark a message; ``number`` is that of the packet that ended it, 0 if it has yet to go out."""
@@ -54,8 +66,21 @@ class Marks:
             self.waiting[0].number = number
             self.waiting.popleft()  # last: one that is nowhere would wait for ever
 
-    def lacking(self, mark: Mark) -> set[int]:
-        """Who of those that are waited for has yet to acknowledge it."""
+    def outcome(self, mark: Mark, now: float) -> Acknowledged | None:
+        """Who has the message, and who went without it; None as long as somebody is waited for."""
+        if now < self.settled_at:  # who is there may not have answered yet
+            mark.expected |= self._members.addresses()
+            return None
+        if not mark.number or self._lacking(mark):
+            return None
+        missing = mark.expected.keys() - mark.acknowledged
+        return Acknowledged(_addresses(mark, mark.acknowledged), _addresses(mark, missing))
+
+    def lacking(self, mark: Mark) -> list[Address]:
+        """Who of those that are waited for has yet to acknowledge the message."""
+        return [*_addresses(mark, self._lacking(mark))]
+
+    def _lacking(self, mark: Mark) -> set[int]:
         lacking: set[int] = set()
         for end in mark.expected.keys() - mark.acknowledged:
             member = self._members.get(end)
@@ -70,3 +95,7 @@ class Marks:
             else:
                 lacking.add(end)
         return lacking
+
+
+def _addresses(mark: Mark, ends: Iterable[int]) -> tuple[Address, ...]:
+    return tuple(sorted(mark.expected[end] for end in ends))

@@ -14,7 +14,6 @@ from typing import Any, Final, NamedTuple
 
 from ...message import Address
 from ...option_values.reliable import Reliable
-from .acknowledgements import Acknowledgements
 from .announcements import Announcements
 from .incoming import Incoming
 from .incoming_streams import IncomingStreams, Key
@@ -60,25 +59,25 @@ class Endpoint:
 
     Attributes:
         events: what is to be delivered, in order; whoever takes them empties the list.
-        packet_of: see :meth:`Outgoing.packet_of`, of the stream to the group.
-        beats: of the stream to the group; who sent a packet of ``packet_of`` sees to it that :attr:`due` is no later.
+        to_group: the stream to the group.
+        packet_of: see :meth:`Outgoing.packet_of`, of that stream.
+        beats: of that stream; who sent a packet of ``packet_of`` sees to it that :attr:`due` is no later.
         stream_of: the stream that is heard of a :class:`Key`, or of a plain tuple of the same. What its
             :meth:`Incoming.take_next` takes is to be delivered; :meth:`look_for_status` follows if it owes enough.
-        acknowledgements: who has what was sent to the group.
         due: when one of the streams has something to send, if nothing happens before.
     """
 
     def __init__(self, options: Reliable, packet_size: int, room: int, random: Random, now: float) -> None:
         self.events: list[Event] = []
         self._outgoing = OutgoingStreams(options, packet_size, random, now)
-        self._to_group = self._outgoing.to_group
+        self.to_group = self._outgoing.to_group
+        self.to_group.marks.opened(now)
         self._incoming = IncomingStreams(self.events, options, room, random, now)
         # Not wrapped: between a message and its answer each call counts.
-        self.packet_of = self._to_group.packet_of
-        self.beats = self._to_group.beats
+        self.packet_of = self.to_group.packet_of
+        self.beats = self.to_group.beats
         self.stream_of = self._incoming.get
         self._announcements = Announcements(random)
-        self.acknowledgements = Acknowledgements(self._to_group, now)
         self._opened_at = now
         self._ending = False
         self._foreign = 0
@@ -130,7 +129,7 @@ class Endpoint:
         self, messages: Sequence[bytes], destination: Address | None, now: float, *, all_of_them: bool = False
     ) -> int:
         """Take messages to be sent; returns how many there was room for, unless it is to take ``all_of_them``."""
-        stream = self._to_group
+        stream = self.to_group
         if destination is not None:
             stream = self._outgoing.find(destination) or self._outgoing.open(destination, now)
         self._touched[stream] = None
@@ -270,8 +269,8 @@ class Endpoint:
                 stream.on_leave(status.end)
             self.due = now
         elif not self._ending:
-            self._to_group.on_hello(status.end, source, now)
-            self._touched[self._to_group] = None
+            self.to_group.on_hello(status.end, source, now)
+            self._touched[self.to_group] = None
             self._announcements.on_hello(status.end, source, direct, status.highest > 0, now)
 
     def _on_stream(

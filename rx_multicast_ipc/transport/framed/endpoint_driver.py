@@ -54,7 +54,7 @@ class EndpointDriver:
         self.now = now
         self.is_virtual = is_virtual
         self.waiters = SpaceWaiters(self.lock)
-        self.awaiting = AcknowledgementWaiters(endpoint.acknowledgements, transport.scheduler)
+        self.awaiting = AcknowledgementWaiters(endpoint.to_group, transport.scheduler)
         self.timer = NextTimer(transport.scheduler, on_due)
         self._transport = transport
         self._packets = packets

@@ -10,10 +10,10 @@ from ...group import Group
 from ...option_values.reliable import Reliable
 from ..base import Hears, OpenTransport
 from .envelope import Envelope
-from .enveloped import EnvelopedTransport
+from .enveloped_transport import EnvelopedTransport
 from .packet_transport import PacketTransport
-from .transport import FramedTransport
-from .unrepaired import UnrepairedTransport
+from .reliable_transport import ReliableTransport
+from .unrepaired_transport import UnrepairedTransport
 
 NewEnvelope = Callable[[], Envelope]
 """Makes the envelope of one opening of a channel."""
@@ -53,7 +53,7 @@ class OpenFramed:
         try:
             if self._reliable is None and envelope is not None:
                 return EnvelopedTransport(transport, envelope, hears, echo=echo)
-            return FramedTransport(transport, self._reliable or Reliable(), hears, echo=echo, envelope=envelope)
+            return ReliableTransport(transport, self._reliable or Reliable(), hears, echo=echo, envelope=envelope)
         except BaseException:  # Ctrl-C, too
             transport.close(wait=False)
             raise

@@ -29,7 +29,7 @@ Every packet begins with 16 bytes, big-endian:
 
 from __future__ import annotations
 
-from enum import IntEnum, IntFlag
+from enum import IntEnum
 from typing import Final, NamedTuple
 
 from ...group import Group
@@ -74,20 +74,12 @@ class Kind(IntEnum):
     MESSAGE = 5
 
 
-class DataFlag(IntFlag):
-    """What a DATA packet holds. Used as plain numbers: arithmetic on the enumeration itself is slow."""
-
-    BEGIN = 1
-    END = 2
-    BUNDLE = 4
-    EQUAL = 8
-
-
 BEGIN: Final = 1
-WHOLE: Final = 3
-BUNDLE: Final = 7
-EQUAL: Final = 11
 END: Final = 2
+WHOLE: Final = BEGIN | END
+BUNDLE: Final = WHOLE | 4
+EQUAL: Final = WHOLE | 8
+"""Flags of a DATA packet, in the combinations that there are; see above."""
 
 
 class Data(NamedTuple):
@@ -96,7 +88,7 @@ class Data(NamedTuple):
     Attributes:
         session: of the sender's stream.
         number: in the session.
-        flags: of :class:`DataFlag`, in a permitted combination.
+        flags: what it holds: BEGIN, END, WHOLE, BUNDLE, EQUAL, or 0.
         message_count: messages in it; 0 for a fragment.
         body: what follows the header.
     """

@@ -4,14 +4,11 @@ from __future__ import annotations
 
 import logging
 import math
-import time
 from collections.abc import Iterable
 from typing import Final
 
-from reactivex.scheduler import VirtualTimeScheduler
-
 from ...channel_events import Rejected
-from ...channel_scheduler import clock_of
+from ...channel_scheduler import clock_of, wall_clock_of
 from ...message import Address, Message
 from ...option_values.key import Keys
 from ...strangers.bounded_map import BoundedMap
@@ -56,7 +53,7 @@ class PacketSealing:
         self._port = port
         transport = port.transport
         self._now = clock_of(transport.scheduler)
-        self._wall_clock = self._now if isinstance(transport.scheduler, VirtualTimeScheduler) else time.time
+        self._wall_clock = wall_clock_of(transport.scheduler)
         self._timer = NextTimer(transport.scheduler, self._on_timer)
         group = transport.group
         self._sessions = Sessions(

@@ -112,6 +112,7 @@ class IoLoop(IoThread):
     def forget(self) -> None:
         self._loop = None  # the parent's, in whose poller this process must change nothing
         self._attached = False
+        deadlocks.loop_reads_no_more(self)
         super().forget()
 
     def _wake(self) -> None:

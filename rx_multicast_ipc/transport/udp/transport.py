@@ -63,7 +63,6 @@ class UdpTransport(ThreadedEnd):
         self._reader: datagram_readers.Reader = datagram_readers.PlainReader(group.family)
         self._direct_reader = self._reader
         self._filtering: dict[int, datagram_readers.Reader] = {}
-        self._received = self._own_bytes = 0
         self._drops_reported = 0
         self._drop_check: DisposableBase | None = None
         try:
@@ -154,6 +153,7 @@ class UdpTransport(ThreadedEnd):
                 self._final = self._count()
             if self._own is not None:
                 self._own.stop()
+            self._taken = []
             self._thread.unwatch(self._outlet.socket)
             self._memberships.close()
         self._outlet.close()
@@ -165,7 +165,7 @@ class UdpTransport(ThreadedEnd):
         readers = {self._reader, self._direct_reader, *self._filtering.values()}
         return Statistics(
             received=self._received,
-            received_bytes=sum(reader.bytes_read for reader in readers) + self._own_bytes,
+            received_bytes=sum(reader.bytes_read for reader in readers) + self._received_bytes,
             sent=self._outlet.sent,
             sent_bytes=self._outlet.sent_bytes,
             refused=self._outlet.refused,
@@ -202,16 +202,16 @@ class UdpTransport(ThreadedEnd):
 
     def _deliver_own(self) -> int:
         """Deliver its own messages that wait, and return how many there were; on the I/O thread."""
-        if self._own is None or self.closed or self._deliver is None:
+        own = self._own
+        if own is None or self.closed or self._deliver is None:
             return 0
-        with self._outlet.lock:
-            batch = self._own.take()
-        self._thread.run_posted()  # no message overtakes what was called for before it was sent
-        if batch and not self.closed:
-            self._received += len(batch)
-            self._own_bytes += sum([len(message.data) for message in batch])
-            self._deliver(batch)
-        return len(batch)
+        try:
+            with self._outlet.lock:
+                self._taken += own.take()
+            return self._deliver_taken()
+        finally:
+            if self._taken:  # it was interrupted, and the next turn delivers them
+                own.pending = True
 
     def _without_own(self, batch: list[Message], listener: Listener) -> list[Message]:
         """The messages of others, where the socket did not keep its own out."""
@@ -224,7 +224,7 @@ class UdpTransport(ThreadedEnd):
             own = {(address, port) for address in suspects if host_addresses.is_local(address)}
         others = [message for message in batch if message.sender not in own]
         if len(others) < len(batch):
-            self._own_bytes -= sum([len(message.data) for message in batch if message.sender in own])
+            self._received_bytes -= sum([len(message.data) for message in batch if message.sender in own])
         return others
 
     def _read(

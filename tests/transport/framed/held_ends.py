@@ -20,7 +20,7 @@ from rx_multicast_ipc.channel_scheduler import TimerScheduler
 from rx_multicast_ipc.message import Address
 from rx_multicast_ipc.subscribing.subscriber_errors import HERE, delivering_here
 from rx_multicast_ipc.transport import Hears, WouldBlock
-from rx_multicast_ipc.transport.framed import enveloped, send_calls, transport
+from rx_multicast_ipc.transport.framed import enveloped_transport, send_calls
 from rx_multicast_ipc.transport.framed.open_framed import OpenFramed
 from rx_multicast_ipc.transport.framed.packet_transport import PacketTransport
 from rx_multicast_ipc.transport.sealed import packet_sealing
@@ -44,7 +44,7 @@ class HeldNetwork:
         self.links: list[Link] = []
         self._arrivals: list[tuple[float, int, Link, Message]] = []
         self._numbers = count()
-        for module in (enveloped, send_calls, transport, packet_sealing):
+        for module in (enveloped_transport, send_calls):
             patch.setattr(module, "time", self)
         patch.setattr("rx_multicast_ipc.channel_scheduler.time", self)
 

@@ -284,12 +284,12 @@ def test_who_leaves_acknowledges_what_it_has() -> None:
     network = Simulation(seed=18)
     sender, (end,) = settled(network)
     sender.send(b"last")
-    mark = sender.endpoint.acknowledgements.mark()
+    mark = sender.endpoint.to_group.mark()
     network.run(0.01, lambda: bool(end.payloads))
     end.endpoint.end(network.now)
     end.poll()
     network.run(0.1)
-    acknowledged = sender.endpoint.acknowledgements.of(mark, network.now)
+    acknowledged = sender.endpoint.to_group.marks.outcome(mark, network.now)
     assert acknowledged is not None
     assert (acknowledged.by, acknowledged.missing) == ((end.address,), ())
 

@@ -16,7 +16,6 @@ import pytest
 from rx_multicast_ipc import Key, Message, Reliable
 from rx_multicast_ipc.subscribing.subscriber_errors import delivering_here
 from rx_multicast_ipc.transport import WouldBlock
-from rx_multicast_ipc.transport.base import without_waiting
 
 from ...helpers import THOROUGH
 from ...interrupts import interrupted_at, interrupted_often, traces_opcodes
@@ -79,7 +78,7 @@ class World:
         while self.waiting:
             payload = self.waiting[0]
             try:
-                with without_waiting():
+                with delivering_here():
                     self.first.transport.send(payload)
             except WouldBlock:
                 self.first.transport.when_writable(self.go_on)
@@ -92,7 +91,7 @@ class World:
     def interrupt(self, place: int, send: Send) -> bool:
         """Send a message, and interrupt that."""
         payload = self.payload()
-        with without_waiting():
+        with delivering_here():
             reached = interrupted_at(place, partial(send, self, payload))
         if reached:
             self.unsure.add(payload)
@@ -204,7 +203,7 @@ def test_what_a_signal_handler_sends_amid_a_send_is_heard(opened: Callable[[], W
         world = opened()
         world.send()
         before, inside = world.payload(), world.payload()
-        with without_waiting():
+        with delivering_here():
             reached = interrupted_at(
                 place, partial(send, world, before), lambda world=world, inside=inside: send(world, inside)
             )

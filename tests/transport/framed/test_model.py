@@ -40,7 +40,6 @@ class Program:
     def restart(self, place: int) -> None:
         life = self.living(place)
         life.node.crash()
-        life.died = True
         self.start(place)
 
     def cut_off(self, place: int) -> None:
@@ -62,8 +61,6 @@ class Life:
     def __init__(self, program: Program, place: int, number: int) -> None:
         self.place = place
         self.number = number
-        self.died = False
-        self.born_before = [life for life in program.lives if not life.died]
         self.node = program.network.add(OPTIONS, 6000 + place)
         self.sent: list[bytes] = []
         self.sent_to: dict[int, list[bytes]] = {}

@@ -12,8 +12,8 @@ from typing import Any
 import pytest
 
 from rx_multicast_ipc import Reliable, SendFailed
+from rx_multicast_ipc.subscribing.subscriber_errors import delivering_here
 from rx_multicast_ipc.transport import WouldBlock
-from rx_multicast_ipc.transport.base import without_waiting
 from rx_multicast_ipc.transport.framed.packets import ControlPacket
 from rx_multicast_ipc.transport.framed.space_waiters import SpaceWaiters
 from rx_multicast_ipc.transport.latch import Latch
@@ -29,7 +29,7 @@ def test_what_an_end_sends_to_itself_alone_is_bounded_and_who_waits_is_told(monk
     end = HeldEnd(network, Reliable())
     network.run(3.0)
     sent = 0
-    with without_waiting(), suppress(WouldBlock):
+    with delivering_here(), suppress(WouldBlock):
         while sent < 100:
             end.transport.send(MESSAGE, end.transport.sender_address)
             sent += 1
@@ -66,7 +66,7 @@ def test_a_thread_that_sends_to_another_end_alone_is_woken_while_own_messages_ha
     network = HeldNetwork(monkeypatch)
     end: Any = HeldEnd(network, Reliable()).transport
     network.run(3.0)
-    with without_waiting(), suppress(WouldBlock):
+    with delivering_here(), suppress(WouldBlock):
         while True:
             end.send(MESSAGE, end.sender_address)
     told: list[int] = []

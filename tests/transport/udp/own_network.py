@@ -8,7 +8,7 @@ from contextlib import redirect_stdout
 from io import StringIO
 from typing import Any
 
-from ...helpers import PATIENCE, ROOT, THOROUGH, in_namespace
+from ...helpers import PATIENCE, ROOT, THOROUGH, finish, in_namespace, python
 from ...hosts.namespace import Namespace
 
 LINK = (
@@ -35,8 +35,10 @@ def told(code: str, script: str = "true") -> str:
     return out.getvalue()
 
 
-def told_apart(code: str, script: str = "true") -> str:
-    """The same of code that changes its process."""
+def told_apart(code: str, script: str = "") -> str:
+    """The same of code that changes its process; with no script, in this network."""
+    if not script:
+        return finish(python(code))
     command = in_namespace(f'{script} && exec "$@"', sys.executable, "-X", "dev", "-c", code)
     done = subprocess.run(command, capture_output=True, text=True, timeout=PATIENCE, cwd=ROOT, check=False)
     assert (done.returncode, done.stderr) == (0, ""), done.stdout + done.stderr

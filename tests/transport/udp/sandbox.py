@@ -8,8 +8,8 @@ import sys
 
 import pytest
 
-from ...helpers import PATIENCE, ROOT, in_namespace
 from . import seccomp
+from .own_network import told_apart
 
 
 def sandboxed(code: str, script: str = "") -> str:
@@ -19,12 +19,7 @@ def sandboxed(code: str, script: str = "") -> str:
         code: of the child.
         script: shell commands before it, in a network namespace for both.
     """
-    command = [sys.executable, "-X", "dev", "-c", "from tests.transport.udp.seccomp import Refusal, refuse\n" + code]
-    if script:
-        command = in_namespace(f'{script} && exec "$@"', *command)
-    out = subprocess.run(command, capture_output=True, text=True, timeout=PATIENCE, cwd=ROOT, check=False)
-    assert (out.returncode, out.stderr) == (0, ""), (out.returncode, out.stderr)
-    return out.stdout
+    return told_apart("from tests.transport.udp.seccomp import Refusal, refuse\n" + code, script)
 
 
 def _works() -> bool:

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import errno
 import socket
-import subprocess
-import sys
 import time
 from typing import Any
 
@@ -15,7 +13,7 @@ import rx_multicast_ipc as ipc
 from rx_multicast_ipc.transport.udp import kernel_features
 from rx_multicast_ipc.transport.udp.kernel_features import KernelFeatures
 
-from ...helpers import PATIENCE, ROOT, needs_linux, needs_namespaces
+from ...helpers import finish, needs_linux, needs_namespaces, python
 from .own_network import LINK
 from .sandbox import needs_seccomp, sandboxed
 from .test_transport import FOREIGN_JOIN
@@ -176,15 +174,7 @@ with ipc.open_channel(port) as one, ipc.open_channel(port) as two:
     print(one.statistics.sent, kernel_features.current().udp_segment)
 """
     )
-    out = subprocess.run(
-        [sys.executable, "-X", "dev", "-c", OLD_KERNEL + code],
-        capture_output=True,
-        text=True,
-        timeout=PATIENCE,
-        cwd=ROOT,
-        check=False,
-    )
-    assert (out.stdout, out.stderr) == ("110 False\n", "")
+    assert finish(python(OLD_KERNEL + code)) == "110 False\n"
 
 
 @pytest.fixture
@@ -203,8 +193,7 @@ import rx_multicast_ipc
 from rx_multicast_ipc.transport.udp import kernel_features
 print(kernel_features.current() == kernel_features.PLAIN)
 """
-    out = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=PATIENCE, check=False)
-    assert (out.stdout, out.stderr) == ("True\n", "")
+    assert finish(python(code)) == "True\n"
 
 
 @pytest.mark.usefixtures("untried")

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import struct
-import subprocess
-import sys
 from collections.abc import Callable
 from typing import Any
 
@@ -12,9 +10,9 @@ import pytest
 
 from rx_multicast_ipc.transport.udp.platform import platform_of
 
-from ...helpers import PATIENCE, ROOT, in_namespace, ipc, needs_linux, needs_namespaces, nothing_left_behind
+from ...helpers import finish, ipc, needs_linux, needs_namespaces, nothing_left_behind, python
 from ...hosts.namespace import Namespace
-from .own_network import LINK
+from .own_network import LINK, told_apart
 
 pytestmark = needs_linux
 
@@ -49,12 +47,7 @@ settled(before)
 
 
 def told(code: str, script: str = "") -> str:
-    command = [sys.executable, "-X", "dev", "-c", TELL + code]
-    if script:
-        command = in_namespace(f'{script} && exec "$@"', *command)
-    out = subprocess.run(command, capture_output=True, text=True, timeout=PATIENCE, cwd=ROOT, check=False)
-    assert (out.returncode, out.stderr) == (0, ""), out.stdout + out.stderr
-    return out.stdout
+    return told_apart(TELL + code, script)
 
 
 @pytest.mark.parametrize("interface", ["loopback", "lo", "127.0.0.1", "default", "all"])
@@ -205,6 +198,5 @@ try:
 except ipc.Unsupported as error:
     print(error)
 """
-    out = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=PATIENCE, check=False)
-    assert name in out.stdout, out.stderr
+    assert name in finish(python(code))
     assert platform_of(name) == "other"

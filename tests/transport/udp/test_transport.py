@@ -20,10 +20,12 @@ from ...helpers import (
     PATIENCE,
     ROOT,
     Seen,
+    finish,
     in_namespace,
     needs_linux,
     needs_namespaces,
     nothing_left_behind,
+    python,
     raw_sender,
     wait_until,
 )
@@ -114,21 +116,14 @@ with ipc.open_channel(port, backlog=10_000) as channel:
             ops.filter(lambda m: m.text.startswith("ask ")), ops.flat_map(lambda m: replier.reply(m, "answer"))
         )
         answers.subscribe()
-
-        def start(kind: str) -> subprocess.Popen[str]:
-            return subprocess.Popen(
-                [sys.executable, "-c", code, str(port), kind], stdout=subprocess.PIPE, text=True, cwd=ROOT
-            )
-
-        bystander = start("bystander")
+        bystander = python(code, port, "bystander")
         ipc.run(replier.wait_for_message(lambda m: m.text == "bystander ready", timeout=PATIENCE))
-        asker = start("asker")
+        asker = python(code, port, "asker")
         rx.interval(0.05).pipe(
             ops.flat_map(lambda _: replier.broadcast("ready")),
             ops.take_until(replier.messages.pipe(ops.filter(lambda m: m.text == "end"))),
         ).run()
-        results = [process.communicate(timeout=PATIENCE)[0].strip() for process in (asker, bystander)]
-    assert results == ["1000", "0"]
+        assert [finish(process) for process in (asker, bystander)] == ["1000\n", "0\n"]
 
 
 def test_a_read_that_fails_for_good_ends_the_channel_and_says_why(port: int) -> None:
@@ -213,11 +208,7 @@ for spare in range(1, 8):
     assert settled() == count, (spare, outcome)
     print(outcome)
 """
-    out = subprocess.run(
-        [sys.executable, "-c", code], capture_output=True, text=True, timeout=PATIENCE, cwd=ROOT, check=False
-    )
-    assert (out.returncode, out.stderr) == (0, "")
-    outcomes = out.stdout.split()
+    outcomes = finish(python(code)).split()
     assert (outcomes[0], outcomes[-1]) == ("CannotOpen", "opened")
 
 
@@ -242,11 +233,7 @@ for spare in range(1, 8):
     assert outcome == "sent" or len(os.listdir("/proc/self/fd")) == before, (spare, outcome)
     print(outcome)
 """
-    out = subprocess.run(
-        [sys.executable, "-c", code], capture_output=True, text=True, timeout=PATIENCE, cwd=ROOT, check=False
-    )
-    assert (out.returncode, out.stderr) == (0, "")
-    outcomes = out.stdout.split()
+    outcomes = finish(python(code)).split()
     assert (outcomes[0], outcomes[-1]) == ("CannotOpen", "sent")
 
 

@@ -301,13 +301,9 @@ class ServerLink:
             with suppress(OSError):
                 opened.shutdown(socket.SHUT_RDWR)
             self._writer.stop()
-            waiting, self._waiting = self._waiting, []
-            pongs = list(self._pongs)
-            self._pongs.clear()
-        for action in waiting:
-            action()
-        for told in pongs:
-            told(False)
+            waiters = self._take_waiters()
+        for tell in waiters:
+            tell()
         if not self._closed:
             self._owner.lost()
             self._come_back()
@@ -339,6 +335,13 @@ class ServerLink:
         if answered:
             self._owner.back()
 
+    def _take_waiters(self) -> list[Callable[[], None]]:
+        """Who waits to write or for a pong: to be told, without the lock, that nothing comes of it; with it held."""
+        waiters = [*self._waiting, *(partial(told, False) for told in self._pongs)]
+        self._waiting = []
+        self._pongs.clear()
+        return waiters
+
     # The end.
 
     def shut(self) -> None:
@@ -350,13 +353,9 @@ class ServerLink:
                 self._keep_alive.dispose()
             self._thread.unwatch(self._socket)
             self._writer.stop()
-            waiting, self._waiting = self._waiting, []
-            pongs = list(self._pongs)
-            self._pongs.clear()
-        for action in waiting:
-            action()
-        for told in pongs:
-            told(False)
+            waiters = self._take_waiters()
+        for tell in waiters:
+            tell()
 
     def close(self) -> None:
         """Close the socket; on the thread, after :meth:`shut`."""

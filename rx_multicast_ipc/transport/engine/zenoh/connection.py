@@ -158,9 +158,14 @@ class ZenohConnection(SharedConnection[ZenohEnd]):
 
     def flush(self, seconds: float = _PATIENCE) -> None:
         """Wait until the router has taken note of all that was said before; raises ``CannotOpen`` if it is away."""
-        answered = Latch()
-        self._ask(answered.set)
-        if not answered.wait(seconds) or not self._up:
+        ended, answers = Latch(), list[bool]()
+
+        def hear() -> None:
+            answers.append(self._up)  # now: that it goes away after it has answered is no failure
+            ended.set()
+
+        self._ask(hear)
+        if not ended.wait(seconds) or not answers[0]:
             raise CannotOpen(f"{self.url} does not answer; open the channel again when it is back")
 
     def _ask(self, answered: Callable[[], object]) -> None:

@@ -1,10 +1,9 @@
-"""One latest value of one channel: timers and packets around :class:`.machine.Replica`, which knows the protocol."""
+"""Latest value of one name: timers and packets around :class:`.machine.LatestMachine`, which knows the protocol."""
 
 from __future__ import annotations
 
 import logging
 import threading
-import time
 from collections.abc import Callable
 from random import Random
 from typing import Final
@@ -12,9 +11,8 @@ from typing import Final
 import msgspec
 from reactivex import Observable
 from reactivex.abc import DisposableBase, ObserverBase, SchedulerBase
-from reactivex.scheduler import VirtualTimeScheduler
 
-from ...channel_scheduler import clock_of
+from ...channel_scheduler import clock_of, wall_clock_of
 from ...errors import ChannelClosed, PayloadTooLarge, SendFailed
 from ...message import Message
 from ...receiving.state_source import StateSource
@@ -25,7 +23,7 @@ from ...transport import Transport
 from ...transport.framed.packet_port import PacketPort
 from ...transport.framed.packets import NUMBER_LIMIT
 from ...transport.next_timer import NextTimer
-from .machine import Ask, Give, Replica, Tell
+from .machine import Ask, Give, LatestMachine, Tell
 from .packets import AskPacket, LatestValuePacket, Version, latest_overhead, pack_ask, pack_latest
 
 _log = logging.getLogger("rx_multicast_ipc")
@@ -35,7 +33,7 @@ _REPAIRED_BURST: Final = 256 << 20
 """Bytes a second, and at once, that answers take of a reliable channel at most, whoever asks."""
 
 
-class ValueKeeper:
+class LatestDriver:
     """Keeps the value of one name. All of it happens on the I/O thread, but for :meth:`set`.
 
     Args:
@@ -65,14 +63,14 @@ class ValueKeeper:
         self._name = name
         self._transport = transport
         self._packets = packets
-        self._scheduler = transport.scheduler
-        self._now = clock_of(self._scheduler)
-        self._wall = self._now if isinstance(self._scheduler, VirtualTimeScheduler) else time.time
+        scheduler = transport.scheduler
+        self._now = clock_of(scheduler)
+        self._wall = wall_clock_of(scheduler)
         self._limit = transport.payload_limit - latest_overhead(name)
         self._lock = threading.RLock()
-        self._replica = Replica(session, random, self._now(), repairs=repairs)
+        self._machine = LatestMachine(session, random, self._now(), repairs=repairs)
         self._rate = RateLimit(_REPAIRED_RATE, _REPAIRED_BURST, self._now) if repairs else AnswerLimit(self._now)
-        self._timer = NextTimer(self._scheduler, self._go_on)
+        self._timer = NextTimer(scheduler, self._go_on)
         self._over = False
         self.held: StateSource[Message] = StateSource(refusal, transport.call, f"latest value {name}")
 
@@ -90,7 +88,7 @@ class ValueKeeper:
 
         def subscribe(observer: ObserverBase[None], scheduler: SchedulerBase | None = None) -> DisposableBase:
             with self._lock:
-                version = self._replica.next_version()
+                version = self._machine.next_version()
             if version.number >= NUMBER_LIMIT:
                 raise SendFailed(
                     f"no later version of the latest value {self._name!r} is left: somebody in the group used them up; "
@@ -111,7 +109,7 @@ class ValueKeeper:
     def on_value(self, packet: LatestValuePacket, message: Message) -> None:
         """A value came."""
         with self._lock:
-            is_new = self._replica.on_value(packet.version, packet.value, self._now(), held=packet.held)
+            is_new = self._machine.on_value(packet.version, packet.value, self._now(), held=packet.held)
         if is_new:
             self.held.put(msgspec.structs.replace(message, data=packet.value))
         self._go_on()
@@ -121,9 +119,9 @@ class ValueKeeper:
         now = self._now()
         with self._lock:
             if packet.attempt is None:
-                self._replica.on_tell(packet.version, now, direct=message.direct)
+                self._machine.on_tell(packet.version, now, direct=message.direct)
             else:
-                self._replica.on_ask(packet.version, packet.attempt, message.sender, now)
+                self._machine.on_ask(packet.version, packet.attempt, message.sender, now)
         self._go_on()
 
     def stop(self) -> None:
@@ -138,7 +136,7 @@ class ValueKeeper:
 
     def _on_set(self, version: Version, value: bytes) -> None:
         with self._lock:
-            is_new = self._replica.set(version, value, self._now())
+            is_new = self._machine.set(version, value, self._now())
         if is_new:
             address, port = self._transport.sender_address
             family = self._transport.group.family
@@ -150,14 +148,14 @@ class ValueKeeper:
             return
         now = self._now()
         with self._lock:
-            actions = self._replica.due(now)
-            due = self._replica.timer()
+            actions = self._machine.due(now)
+            due = self._machine.timer()
         self._timer.call_at(due, now)
         for action in actions:
             if isinstance(action, Ask):
-                self._send_ask(AskPacket(self._name, self._replica.version, action.attempt), None)
+                self._send_ask(AskPacket(self._name, self._machine.version, action.attempt), None)
             elif isinstance(action, Tell):
-                self._send_ask(AskPacket(self._name, self._replica.version, None), action.destination)
+                self._send_ask(AskPacket(self._name, self._machine.version, None), action.destination)
             else:
                 self._give(action)
 
@@ -165,14 +163,14 @@ class ValueKeeper:
         self._packets.send(pack_ask(packet), destination)
 
     def _give(self, action: Give) -> None:
-        replica = self._replica
-        if replica.value is None:
+        machine = self._machine
+        if machine.value is None:
             return
-        size = len(replica.value)
+        size = len(machine.value)
         rate = self._rate
         if not (rate.allows(size) if isinstance(rate, RateLimit) else rate.allows("", size)):
             return  # they ask again
-        packet = pack_latest(LatestValuePacket(self._name, replica.version, replica.value, held=True))
+        packet = pack_latest(LatestValuePacket(self._name, machine.version, machine.value, held=True))
         Send(self._transport, packet, action.destination).subscribe(on_error=self._on_failed)
 
     def _on_failed(self, error: Exception) -> None:

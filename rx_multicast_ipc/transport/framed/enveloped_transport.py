@@ -12,10 +12,11 @@ from msgspec.structs import astuple, force_setattr
 from reactivex.scheduler import VirtualTimeScheduler
 
 from ...channel_events import ChannelEvent
+from ...channel_scheduler import clock_of, wall_clock_of
 from ...channel_statistics import Statistics
 from ...errors import ChannelClosed, SendFailed
 from ...message import Address, Message
-from ..base import Changed, Deliver, Ended, Hears, Transport, WouldBlock, may_wait, without_waiting
+from ..base import HERE, Changed, Deliver, Ended, Hears, Transport, WouldBlock, may_wait
 from ..latch import Latch
 from ..random_numbers import random_of
 from .bundles_and_fragments import bundled
@@ -50,13 +51,14 @@ class EnvelopedTransport(PacketTransport):
         super().__init__(transport, envelope)
         scheduler = transport.scheduler
         self._is_virtual = isinstance(scheduler, VirtualTimeScheduler)
-        self._now = (lambda: scheduler.to_seconds(scheduler.now)) if self._is_virtual else time.monotonic
-        clock = self._now if self._is_virtual else time.time
+        self._now = clock_of(scheduler)
         self._opening = envelope
         self._hears = hears
         self._echo = echo and hears is Hears.ALL
         self._buffer = transport.statistics.receive_buffer
-        self._queue = DeliveryQueue(self._lock, scheduler, clock, self._is_virtual, lambda: None, self._called)
+        self._queue = DeliveryQueue(
+            *(self._lock, scheduler, wall_clock_of(scheduler), self._is_virtual, lambda: None, self._called)
+        )
         self._group_end = transport.group.address, transport.group.port
         self._body_size = packet_size(transport.group) - self.packets.overhead - HEADER_SIZE
         self._session = random_of(transport).getrandbits(32) or 1
@@ -87,8 +89,11 @@ class EnvelopedTransport(PacketTransport):
         with self._lock:
             try:
                 datagram = self._opening.wrap(pack_message(self._session, self._number + 1, payload), destination)
-                with without_waiting():
+                before, HERE.must_go_on = HERE.must_go_on, True
+                try:
                     self.inner.send(datagram, destination)
+                finally:
+                    HERE.must_go_on = before
             except WouldBlock:
                 pass
             else:
@@ -147,11 +152,14 @@ class EnvelopedTransport(PacketTransport):
         sent = 0
         try:
             datagrams = self._datagrams(bundles, destination)
-            with without_waiting():
+            before, HERE.must_go_on = HERE.must_go_on, True
+            try:
                 if len(datagrams) == 1:
                     self.inner.send(datagrams[0], destination)
                 else:
                     self.inner.send_many(datagrams)
+            finally:
+                HERE.must_go_on = before
             sent = len(payloads)
         except SendFailed as error:
             sent = error.sent = sum(map(len, bundles[: error.sent]))

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import logging
-import time
 from collections.abc import Callable
 
 from msgspec.structs import replace
 from reactivex.scheduler import VirtualTimeScheduler
 
 from ...channel_events import ChannelEvent
+from ...channel_scheduler import clock_of, wall_clock_of
 from ...channel_statistics import Statistics
 from ...message import Address, Message
 from ...option_values.reliable import Acknowledged, Reliable
@@ -29,7 +29,7 @@ from .send_calls import SendCalls
 _log = logging.getLogger("rx_multicast_ipc")
 
 
-class FramedTransport(PacketTransport):
+class ReliableTransport(PacketTransport):
     """A transport on which nothing gets lost unseen: in order, repaired, of any size up to a limit.
 
     After closing, the end inside lives on for a second at most, until what was sent is acknowledged.
@@ -54,14 +54,14 @@ class FramedTransport(PacketTransport):
         super().__init__(transport, envelope)
         scheduler = transport.scheduler
         is_virtual = isinstance(scheduler, VirtualTimeScheduler)
-        now = (lambda: scheduler.to_seconds(scheduler.now)) if is_virtual else time.monotonic
+        now = clock_of(scheduler)
         self._options = reliable
         self._hears = hears
         self._buffer = transport.statistics.receive_buffer
         size = packet_size(transport.group) - self.packets.overhead
         self._endpoint = Endpoint(reliable, size, self._buffer, random_of(transport), now())
         self._queue = DeliveryQueue(
-            *(self._lock, scheduler, now if is_virtual else time.time, is_virtual, self._on_own_taken, self._called)
+            *(self._lock, scheduler, wall_clock_of(scheduler), is_virtual, self._on_own_taken, self._called)
         )
         self._driver = EndpointDriver(
             *(transport, self.packets, self._endpoint, self._queue, now, self._on_due),
@@ -110,7 +110,7 @@ class FramedTransport(PacketTransport):
     def lacking(self, waiting: Acknowledgement) -> list[Address]:
         """Who has yet to acknowledge it."""
         with self._lock:
-            return self._endpoint.acknowledgements.lacking(waiting.mark)
+            return self._driver.awaiting.lacking(waiting)
 
     def when_writable(self, action: Callable[[], None]) -> None:
         with self._lock:
