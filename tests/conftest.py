@@ -15,6 +15,7 @@ from hypothesis import HealthCheck, settings
 
 import rx_multicast_ipc as ipc
 from rx_multicast_ipc.subscribing.subscriber_errors import UnhandledErrorHook
+from rx_multicast_ipc.testing import VirtualClock
 from rx_multicast_ipc.testing.conformance.transport_rig import free_port
 
 from . import npm, seclusion, wine
@@ -81,6 +82,12 @@ def port() -> int:
 def node_modules(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Where npm installed the package that this one succeeds."""
     return npm.install(tmp_path_factory.mktemp("npm"))
+
+
+@pytest.fixture
+def clock() -> VirtualClock:
+    """Virtual time."""
+    return VirtualClock()
 
 
 @pytest.fixture

@@ -83,6 +83,14 @@ def interrupted_at(place: int, action: Callable[[], object], handler: Callable[[
     called: dict[FrameType, int] = {}
     """By the caller: where in it a Python function was called last, by its own name."""
 
+    def pass_place(frame: FrameType) -> None:
+        nonlocal passed
+        passed += 1
+        if passed == place:
+            sys.settrace(None)
+            frame.f_trace = None
+            handler()
+
     def on_call(frame: FrameType, event: str, _: object) -> Any:
         code, caller = frame.f_code, frame.f_back
         if (
@@ -96,16 +104,13 @@ def interrupted_at(place: int, action: Callable[[], object], handler: Callable[[
             return None
         frame.f_trace_opcodes = True
         places = _places(code)
+        if places.get(frame.f_lasti) == -1 and code.co_name != "__del__":  # on entry, of which no opcode is told
+            pass_place(frame)
 
         def on_opcode(frame: FrameType, event: str, _: object) -> Any:
-            nonlocal passed
             call = places.get(frame.f_lasti) if event == "opcode" else None
             if call is not None and (call < 0 or not call <= called.pop(frame, -1) < frame.f_lasti):
-                passed += 1
-                if passed == place:
-                    sys.settrace(None)
-                    frame.f_trace = None
-                    handler()
+                pass_place(frame)
             return on_opcode
 
         return on_opcode

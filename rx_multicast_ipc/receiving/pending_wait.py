@@ -76,24 +76,21 @@ class PendingWait(DisposableBase):
             return False
         if not matched or not (self.active if self.takes_all else self._ends()):  # the latter: it was disposed of
             return False
+        observer = self._observer
         try:
             if not self.takes_all:
                 self._let_go()
         finally:  # whatever a signal handler raises, and where
-            self._tell(message)
+            try:
+                observer.on_next(message)
+                if not self.takes_all:
+                    observer.on_completed()
+            except BaseException as error:
+                self.dispose()
+                if is_for_the_caller(error):
+                    observer.on_completed()  # so that nobody waits for ever on another thread
+                detach(observer.on_error, error)
         return True
-
-    def _tell(self, message: Message) -> None:
-        observer = self._observer
-        try:
-            observer.on_next(message)
-            if not self.takes_all:
-                observer.on_completed()
-        except BaseException as error:
-            self.dispose()
-            if is_for_the_caller(error):
-                observer.on_completed()  # so that nobody waits for ever on another thread
-            detach(observer.on_error, error)
 
     def time_out(self, seconds: float, waited_for: str) -> None:
         if not self.takes_all:

@@ -152,7 +152,11 @@ class VirtualClock(VirtualTimeScheduler):
         self._advance_to(self._now + _microseconds(time))
 
     def sleep(self, time: RelativeTime) -> None:
-        """Set the clock forward by ``time`` and run nothing; what became due runs late."""
+        """Set the clock forward by ``time`` and run nothing; what became due runs late.
+
+        Raises:
+            InvalidOption: a time that is negative, or beyond what a date can be.
+        """
         span = _microseconds(time)
         if span < 0:
             raise InvalidOption(f"virtual time goes forward, not by {span / 1_000_000:g} s")

@@ -78,7 +78,7 @@ class VirtualNetwork:
         return self._datagrams
 
     def sends(self, channel: Channel) -> Observable[Datagram]:
-        """Hot: the datagrams that one channel sends."""
+        """Hot: the datagrams that one channel sends; raises ``InvalidOption`` for what is no channel."""
         if not isinstance(channel, Channel):
             raise InvalidOption(f"sends() takes a channel of this network, not {shown(channel)}")
         source = channel.sender_address

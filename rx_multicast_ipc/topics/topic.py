@@ -3,21 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from functools import partial
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from reactivex import Observable
 
-from ..message import Message, Received
+from ..message import Received
 from ..payload_codecs import Codec, Format
 from ..receiving.async_iteration import HotObservable
-from ..receiving.hot_source import Subscriber
 from ..subscribing.decode_errors import OnDecodeError, decode_error_handler
-from ..subscribing.subscriber_errors import detach, tell_all
 from ..validation.not_copied import NotCopied
 from ..validation.stream import HasStreams
 from ..validation.topic_name import check_name
-from .topic_router import Hearing, RoutedSource, TopicRouter
+from .topic_router import TopicRouter
 from .value_codec import ValueCodec
 
 if TYPE_CHECKING:
@@ -58,12 +55,10 @@ class Topic(HasStreams, NotCopied, Generic[_T]):
         self._name = name
         self._prefix = encoded + b"\0"
         self._codec = ValueCodec(f"topic {name}", type, format)
-        self._handle = decode_error_handler(on_error, f"cannot decode topic {name}", f"topic {name}: ")
+        handle = decode_error_handler(on_error, f"cannot decode topic {name}", f"topic {name}: ")
         self._broadcast = broadcast
         self._open_latest = open_latest
-        self._stream: RoutedSource[_T] = router.source(self, encoded, f"topic {name}")
-        self._received: RoutedSource[Received[_T]] | None = None
-        self._router = router
+        self._listener = router.listener(encoded, name, self._codec.decode, handle)
 
     @property
     def name(self) -> str:
@@ -73,16 +68,12 @@ class Topic(HasStreams, NotCopied, Generic[_T]):
     @property
     def stream(self) -> HotObservable[_T]:
         """Hot: every value that is published, from subscription on, by this channel too; completes on close."""
-        return self._stream
+        return self._listener.values
 
     @property
     def received(self) -> HotObservable[Received[_T]]:
         """Hot: the same values, each with the message that brought it: who sent it, when, and where a reply goes."""
-        received = self._received
-        if received is None:  # whoever makes it at the same time, a signal handler too, gets the same one
-            made = self._router.source(self, self._prefix[:-1], f"received of topic {self._name}")
-            received = self._received = self.__dict__.setdefault("_first_received", made)
-        return received
+        return self._listener.received
 
     @property
     def latest(self) -> LatestValue[_T]:
@@ -113,48 +104,5 @@ class Topic(HasStreams, NotCopied, Generic[_T]):
         """
         return self._prefix + self._codec.encode(value)
 
-    @property
-    def observed(self) -> bool:
-        """Whether anybody is subscribed."""
-        return any(source.observed for source in self._sources)
-
-    def hearing(self) -> Hearing:
-        """For the router: what a message comes to, as long as nobody comes or goes."""
-        received = self._received
-        return Hearing(self._codec.decode, self._stream.subscribers, received.subscribers if received else (), self)
-
-    def refuse(self, message: Message, error: BaseException) -> None:
-        """For the router: a payload could not be decoded."""
-        if not isinstance(error, Exception):  # sys.exit() in a codec costs other topics nothing
-            detach(self._end_subscribers, error)
-            return
-        try:
-            self._handle(message, error)
-        except Exception as raised:
-            self._end_subscribers(raised)
-        except BaseException as raised:
-            detach(self._end_subscribers, raised)
-
-    def detach(self, subscriber: Subscriber[Any], error: BaseException) -> None:
-        """For the router: a subscriber raised."""
-        source = next((source for source in self._sources if subscriber in source.subscribers), self._stream)
-        source.detach(subscriber, error)
-
-    def stop(self) -> None:
-        """For the router: the channel is being closed."""
-        for source in self._sources:
-            source.stop()
-
-    def end(self, error: Exception | None = None) -> None:
-        """For the router: the channel ended."""
-        tell_all([partial(source.end, error) for source in self._sources])
-
     def __repr__(self) -> str:
         return f"<Topic {self._name}>"
-
-    def _end_subscribers(self, error: Exception) -> None:
-        tell_all([partial(source.end_subscribers, error) for source in self._sources])
-
-    @property
-    def _sources(self) -> tuple[RoutedSource[Any], ...]:
-        return (self._stream,) if self._received is None else (self._stream, self._received)

@@ -38,7 +38,7 @@ class TopicMessage(NamedTuple):
         return self.payload.decode("utf-8", "replace")
 
     def decode(self, type: TypeForm[_T], *, format: Format | Codec[Any] = "json") -> _T:
-        """The payload as a value of ``type``; as :meth:`Message.decode`."""
+        """The payload as a value of ``type``; as :meth:`Message.decode`. Raises ``DecodeFailed``."""
         decode = format_of(type, format).decode
         try:
             return decode(self.payload)

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable
 from functools import partial
 from threading import RLock
-from typing import Any, Final, NamedTuple, Protocol, TypeVar
+from typing import Any, Final, NamedTuple
 
-from reactivex.abc import DisposableBase, SchedulerBase
+from reactivex.abc import DisposableBase
 from reactivex.disposable import SingleAssignmentDisposable
 
 from ..errors import ChannelClosed
@@ -17,57 +17,11 @@ from ..receiving.loss_counting import counted_by_sources
 from ..subscribing.subscriber_errors import tell_all
 from ..validation.topic_name import name_end, read_name
 from ..validation.topic_pattern import PatternTree
+from .topic_listener import Hearing, RoutedSource, TopicListener
 from .topic_message import TopicMessage
-
-_T = TypeVar("_T")
 
 _MOST_ROUTES: Final = 8192
 """Names whose routes are remembered: strangers may make up any number of them."""
-
-
-class Listener(Protocol):
-    """One who listens to one name."""
-
-    @property
-    def observed(self) -> bool:
-        """Whether somebody listens."""
-        ...
-
-    def hearing(self) -> Hearing:
-        """What a message comes to, as long as nobody comes or goes."""
-        ...
-
-    def refuse(self, message: Message, error: BaseException) -> None:
-        """What stands behind the name could not be decoded."""
-        ...
-
-    def detach(self, subscriber: Subscriber[Any], error: BaseException) -> None:
-        """A subscriber raised."""
-        ...
-
-    def stop(self) -> None:
-        """Deliver nothing more; from any thread."""
-        ...
-
-    def end(self, error: Exception | None = None) -> None:
-        """Complete, or err, for good."""
-        ...
-
-
-class Hearing(NamedTuple):
-    """What a message comes to at one listener.
-
-    Attributes:
-        decode: makes a value of what stands behind the name, once for all who listen.
-        values: who gets the value.
-        received: who gets it with the message.
-        listener: is told what was raised.
-    """
-
-    decode: Callable[[bytes], Any]
-    values: tuple[Subscriber[Any], ...]
-    received: tuple[Subscriber[Any], ...]
-    listener: Listener
 
 
 class TopicRouter:
@@ -83,16 +37,27 @@ class TopicRouter:
     def __init__(self, messages: HotSource[Message]) -> None:
         self._messages = messages
         self._lock = RLock()  # a signal handler may dispose while its thread subscribes
-        self._topics: dict[Listener, bytes] = {}
+        self._topics: dict[TopicListener, bytes] = {}
         self._patterns: dict[RoutedSource[TopicMessage], tuple[str, ...]] = {}
         self._finder: _RouteFinder | None = None
         self._subscription: DisposableBase | None = None
         self._stopped = False
         self._ended = False
 
-    def source(self, listener: Listener, name: bytes, shown: str) -> RoutedSource[Any]:
-        """Hot: one of those whose subscribers make ``listener`` listen to ``name``."""
-        return self._source(shown, lambda: self._refresh(self._topics, listener, name))
+    def listener(
+        self,
+        name: bytes,
+        shown: str,
+        decode: Callable[[bytes], Any],
+        handle: Callable[[Message, Exception], None],
+    ) -> TopicListener:
+        """What listens to ``name`` while its sources have subscribers; for the rest see :class:`TopicListener`."""
+
+        def source(text: str) -> RoutedSource[Any]:
+            return self._source(text, lambda: self._refresh(self._topics, listener, name))
+
+        listener = TopicListener(shown, decode, handle, source)
+        return listener
 
     def matching(self, pattern: str, levels: tuple[str, ...]) -> HotSource[TopicMessage]:
         """Hot: the datagrams of all topics that match."""
@@ -105,7 +70,7 @@ class TopicRouter:
         """Deliver nothing more than the call under way; from any thread. Who is subscribed is still told of the end."""
         with self._lock:
             self._stopped = True
-            listeners: list[Listener | HotSource[TopicMessage]] = [*self._topics, *self._patterns]
+            listeners: list[TopicListener | HotSource[TopicMessage]] = [*self._topics, *self._patterns]
         for listener in listeners:
             listener.stop()
 
@@ -168,7 +133,7 @@ class TopicRouter:
     def _end(self, error: Exception | None = None) -> None:
         with self._lock:
             self._ended = True
-            listeners: list[Listener | HotSource[TopicMessage]] = [*self._topics, *self._patterns]
+            listeners: list[TopicListener | HotSource[TopicMessage]] = [*self._topics, *self._patterns]
             self._topics.clear()
             self._patterns.clear()
             self._finder = None
@@ -176,36 +141,7 @@ class TopicRouter:
         tell_all([partial(listener.end, error) for listener in listeners])
 
 
-class RoutedSource(HotSource[_T]):
-    """A part of a channel's messages: it tells when somebody came or went, and counts its losses among theirs."""
-
-    def __init__(self, name: str, changed: Callable[[], None], messages: HotSource[Message]) -> None:
-        super().__init__(messages._refusal, name)
-        self._changed = changed
-        self._messages = messages
-
-    def end_subscribers(self, error: Exception | None = None) -> None:
-        super().end_subscribers(error)
-        self._changed()
-
-    def _add(self, subscriber: Any, observer: Any, scheduler: SchedulerBase | None) -> DisposableBase:
-        try:
-            added = super()._add(subscriber, observer, scheduler)
-            self._changed()
-        except BaseException:  # of a signal handler: nobody has it, so it must not take part
-            self.remove(subscriber)
-            raise
-        return added
-
-    def remove(self, subscriber: Any) -> None:
-        super().remove(subscriber)
-        self._changed()
-
-    def _count_discarded(self, messages: int) -> None:
-        self._messages._count_discarded(messages)
-
-
-def _tell(subscribers: tuple[Subscriber[Any], ...], item: Any, listener: Listener) -> None:
+def _tell(subscribers: tuple[Subscriber[Any], ...], item: Any, listener: TopicListener) -> None:
     for subscriber in subscribers:
         if not subscriber.stopped:
             try:
@@ -230,10 +166,10 @@ class _RouteFinder:
     """
 
     def __init__(
-        self, topics: dict[Listener, bytes], patterns: dict[RoutedSource[TopicMessage], tuple[str, ...]]
+        self, topics: dict[TopicListener, bytes], patterns: dict[RoutedSource[TopicMessage], tuple[str, ...]]
     ) -> None:
         self.routes: dict[bytes, _Route] = {}
-        self._topics: dict[bytes, list[Listener]] = {}
+        self._topics: dict[bytes, list[TopicListener]] = {}
         for topic, name in topics.items():
             self._topics.setdefault(name, []).append(topic)
         self._patterns: PatternTree[HotSource[TopicMessage]] = PatternTree()

@@ -23,16 +23,6 @@ class Pose(msgspec.Struct):
     y: float
 
 
-@pytest.fixture
-def clock() -> VirtualClock:
-    return VirtualClock()
-
-
-@pytest.fixture
-def network(clock: VirtualClock) -> VirtualNetwork:
-    return VirtualNetwork(clock, latency=0.001)
-
-
 MODES: dict[str, ipc.ChannelOptions] = {
     "raw": {},
     "presence": {"presence": "somebody"},

@@ -22,16 +22,6 @@ from ..helpers import PATIENCE
 Names = list[list[str]]
 
 
-@pytest.fixture
-def clock() -> VirtualClock:
-    return VirtualClock()
-
-
-@pytest.fixture
-def network(clock: VirtualClock) -> VirtualNetwork:
-    return VirtualNetwork(clock, latency=0.001)
-
-
 def names_of(channel: ipc.Channel) -> Names:
     seen: Names = []
     channel.members.subscribe(lambda members: seen.append(sorted(member.name for member in members)))

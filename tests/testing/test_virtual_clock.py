@@ -20,11 +20,6 @@ from ..helpers import divide_by_zero
 from ..interrupts import interrupted_at, traces_opcodes
 
 
-@pytest.fixture
-def clock() -> VirtualClock:
-    return VirtualClock()
-
-
 def note(log: list[Any], value: Any) -> Callable[[Any, Any], None]:
     """An action that leaves a trace."""
     return lambda _scheduler, _state: log.append(value)

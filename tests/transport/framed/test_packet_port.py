@@ -49,11 +49,6 @@ Open = Callable[[int], End]
 
 
 @pytest.fixture
-def clock() -> VirtualClock:
-    return VirtualClock()
-
-
-@pytest.fixture
 def wire(clock: VirtualClock) -> Wire:
     return Wire(clock, Link(latency=0.01))
 

@@ -23,11 +23,6 @@ Open = Callable[..., Channel]
 
 
 @pytest.fixture
-def clock() -> VirtualClock:
-    return VirtualClock()
-
-
-@pytest.fixture
 def network(clock: VirtualClock) -> VirtualNetwork:
     return VirtualNetwork(clock, latency=0.01)
 

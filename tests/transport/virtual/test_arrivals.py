@@ -100,8 +100,3 @@ def test_what_is_on_its_way_costs_the_collector_nothing(clock: VirtualClock) -> 
     arrivals.put([Arrival(at, 0, CARRIED) for at in range(1000) for _ in range(100)])
     gc.collect()
     assert len(gc.get_objects()) - before < 100
-
-
-@pytest.fixture
-def clock() -> VirtualClock:
-    return VirtualClock()
