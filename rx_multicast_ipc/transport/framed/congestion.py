@@ -9,8 +9,8 @@ A queue of our own gets shorter as the window shrinks, and no less comes through
 it is somebody else's: of traffic that fills it until it overflows, as most of TCP does. Who gave way to that would get
 nothing. So the window is then the one from before, and grows and gives way as such traffic does (CUBIC, RFC 9438);
 after a while it is tried anew whether the other one has gone. Traffic that fills no queue, as TCP with BBR, would
-then get nothing in a deep one: so the window gives way, too, where most of what the link carries is ours, as
-:mod:`.link_share` tells.
+then get nothing in a deep one: so the window gives way, too, where most of the queue is ours, as :mod:`.link_share`
+tells.
 
 With several receivers, the one with the longest queue before it decides. Packets go out evenly, a window over a round
 trip, so that short queues are enough.
@@ -22,7 +22,7 @@ import math
 from collections.abc import Hashable
 from typing import Final
 
-from .link_share import LinkShare
+from .link_share import PART, LinkShare, Turn
 
 _TARGET: Final = 0.02
 """Seconds of queueing that the window aims at (RFC 6817 permits 0.1 at most): a queue of 25 packets at 10 Mbit/s
@@ -101,6 +101,11 @@ class Congestion:
         self._most = 0.0
         self._gave_way_at = now
         self._share = LinkShare(now)
+        self._before_trial: tuple[int, float, float] = (
+            self.window,
+            0.0,
+            0.0,
+        )  # the window, its most, and seconds since it gave way
         self._queues: dict[Hashable, float] = {}
         self._trips: dict[Hashable, float] = {}
         self._round_ends = now
@@ -147,8 +152,10 @@ class Congestion:
         standing, self._queue_before = min(queue, self._queue_before), queue
         if standing > _TARGET / 2:
             self._doubling = False
-        takes_most = self._share.takes_most(self._seen, self.window, trip, now, contended=self._strife > 0)
         if self._lost and (queue if self._doubling else standing) > _TARGET / 4:
+            if self._strife:
+                self.window = self._before_trial[0] if self._share.tries else self.window
+                self._share.on_overflow(self._seen, now)
             self._give_way(max(_CUT if self._gave_way or self._strife else _CUT_FIRST, 1 - queue / trip), now)
         elif self._strife:
             self._longest_trip = max(self._longest_trip, trip)
@@ -158,10 +165,8 @@ class Congestion:
             if self._is_newcomer and rate > self._rate_before / 2:
                 self._is_newcomer = False  # it has its share
                 self._most, self._gave_way_at = float(self.window), now
-            if takes_most and self._limited and not self._is_newcomer:
-                self._share.on_gave_way(self.window)
-                self._give_way(_CUT, now)
-            else:
+            self._share_link(trip, now)
+            if not self._share.tries:
                 self._grow_beside_others(now)
         elif standing > _TARGET:
             self._shrink(queue, rate, now)
@@ -183,6 +188,18 @@ class Congestion:
         self.window = int(part * self.window)
         self._window_before = int(part * self._window_before)
 
+    def _share_link(self, trip: float, now: float) -> None:
+        """Let others that fill no queue have a part of the link."""
+        turn = self._share.look(self._seen, trip, now, limited=self._limited and not self._is_newcomer)
+        if turn is Turn.BEGINS:
+            self._before_trial = self.window, self._most, now - self._gave_way_at
+            self.window = int(PART * self.window)
+        elif turn is not Turn.NONE:
+            self.window, self._most, since = self._before_trial
+            self._gave_way_at = now - since
+            if turn is Turn.OURS:
+                self._give_way(PART, now)
+
     def _grow(self, queue: float) -> None:
         """The queue is shorter than it should be."""
         if self._doubling:
@@ -202,6 +219,7 @@ class Congestion:
         else:  # and it is not ours
             self._shrinking, self._strife, self._longest_trip = 0, _STRIFE, 0.0
             self.window = self._window_before
+            self._share.restart(self._seen, now)
             self._most, self._gave_way_at = float(self.window), now
 
     def _grow_beside_others(self, now: float) -> None:

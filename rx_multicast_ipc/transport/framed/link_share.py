@@ -1,74 +1,105 @@
-"""Whether a stream takes nearly all that a link carries, although others want it too. Pure: time is passed in."""
+"""Whether most of a queue that others fill, too, is a stream's own: told by a smaller window. Pure: time is passed in.
+
+A queue lets through of each as it holds of each. So a smaller window lets as much less through where nearly all of the
+queue is of others, and hardly less where nearly all is the stream's own. A trial tells, a few seconds apart; where it
+was in vain, the window is then what it was. Nothing is remembered of the link: it may become slower or faster.
+"""
 
 from __future__ import annotations
 
+from enum import Enum, auto
 from typing import Final
+
+PART: Final = 0.7
+"""What the window is to be of what it was, for a trial."""
+
+_MOST: Final = 0.7
+"""The part of the queue that leaves too little to others."""
+
+_KEPT: Final = PART / (1 - _MOST * (1 - PART))
+"""The part of the rate that is kept where that much of the queue is the stream's own."""
 
 _SPAN: Final = 0.25
 """Seconds over which it is measured what comes through, at least."""
 
-_MOST: Final = 0.7
-"""The part of what the link carries that leaves too little to others."""
+_PAUSE: Final = 16
+_AFTER_OVERFLOW: Final = 40
+"""Spans from a trial in vain, or a queue that overflowed, to the next trial."""
 
-_LEAST_SHARE: Final = 0.1
 
-_LEAST_KEPT: Final = 0.9
-"""The part of the rate that is kept at least, beside the part of the window, where the window is what limits it."""
+class Turn(Enum):
+    """What is to be done.
+
+    Attributes:
+        NONE: nothing.
+        BEGINS: make the window :data:`PART` of what it is, for a trial.
+        OURS: leave it so. The trial is over, and most of the queue was the stream's own.
+        OTHERS: make it what it was. The trial is over, in vain.
+    """
+
+    NONE = auto()
+    BEGINS = auto()
+    OURS = auto()
+    OTHERS = auto()
 
 
 class LinkShare:
-    """What a stream gets of a link, beside what the link carries.
-
-    That is known from when the stream was alone, or told from what becomes of its rate as its window gives way: if the
-    queue is its own, nearly as much comes through; if it is of others, as much less as the window is smaller.
+    """The trials of a stream.
 
     Args:
         now: seconds.
+
+    Attributes:
+        tries: whether one is under way, so that the window is to stay as it is.
     """
 
     def __init__(self, now: float) -> None:
-        self._capacity = 0.0
-        self._began_at = now
-        self._seen = 0
+        self.tries = False
         self._settles = False
-        self._rate = 0.0
-        self._tried: tuple[float, int] | None = None
+        self._pause: int = 0
+        self._began_at: float = now
+        self._seen_before: int = 0
+        self._rate: float = 0.0
 
-    def takes_most(self, seen: int, window: int, trip: float, now: float, *, contended: bool) -> bool:
-        """Whether it does, so that its window is to give way if that is what limits it; asked every round trip.
+    def look(self, seen: int, trip: float, now: float, *, limited: bool) -> Turn:
+        """Begin a trial, or end it; called every round trip.
 
         Args:
             seen: bytes of the stream that came through.
-            window: bytes.
             trip: seconds of a round trip.
             now: seconds.
-            contended: whether others fill the queue.
+            limited: whether the window was what limited the stream.
         """
+        if not limited:
+            tried = self.tries
+            self.restart(seen, now)
+            return Turn.OTHERS if tried else Turn.NONE
         seconds = now - self._began_at
         if seconds < max(_SPAN, trip):
-            return False
-        rate = (seen - self._seen) / seconds
-        self._began_at, self._seen = now, seen
-        if self._settles:
-            self._settles = False
-            return False
-        if self._tried is not None:
-            self._learn(*self._tried, rate, window)
-            self._tried = None
-        if not contended:
-            self._capacity = max(self._capacity, rate)
-        self._rate = rate
-        return contended and rate > _MOST * self._capacity
+            return Turn.NONE
+        rate, rate_before = (seen - self._seen_before) / seconds, self._rate
+        self._began_at, self._seen_before, self._rate = now, seen, rate
+        if self.tries:
+            if self._settles:
+                self._settles, self._rate = False, rate_before
+                return Turn.NONE
+            self.tries = False
+            if rate > _KEPT * rate_before:
+                return Turn.OURS
+            self._pause = _PAUSE
+            return Turn.OTHERS
+        if self._pause:
+            self._pause -= 1
+            return Turn.NONE
+        self.tries = self._settles = True
+        return Turn.BEGINS
 
-    def on_gave_way(self, window: int) -> None:
-        """The window, of so many bytes before, gives way to that."""
-        self._tried = self._rate, window
-        self._settles = True
+    def restart(self, seen: int, now: float) -> None:
+        """What was measured tells nothing."""
+        self.tries = False
+        self._began_at, self._seen_before = now, seen
 
-    def _learn(self, rate_before: float, window_before: int, rate: float, window: int) -> None:
-        """The window gave way: what part of the queue was its own, if that of the others stayed."""
-        less = window / window_before
-        kept = rate / rate_before
-        if less < 1 and kept > _LEAST_KEPT * less:  # what others take is no more than that; the sender paused
-            ours = min(max((1 - less / kept) / (1 - less), _LEAST_SHARE), 1.0)
-            self._capacity = max(self._capacity, rate_before / ours)
+    def on_overflow(self, seen: int, now: float) -> None:
+        """The queue has overflowed, and the window gave way to that: who else is there fills it."""
+        self.restart(seen, now)
+        self._pause = _AFTER_OVERFLOW

@@ -225,12 +225,9 @@ class Outgoing:
 
     def _measure(self, member: Member, status: Status, now: float) -> None:
         sent = self._sent.get(status.highest)
-        if (
-            sent is None
-            or status.highest in self._sent.again_at
-            or (self.beats.count and status.highest == self.number - 1)
-        ):
-            return  # which of its copies, or of the beats that told of it, was seen is not known
+        beat_may_have_told = self.beats.count and status.highest == self.number - 1 and status.number <= status.highest
+        if sent is None or status.highest in self._sent.again_at or beat_may_have_told:
+            return  # which of its copies was seen, or when it was sent, is not known
         seconds = now - sent.sent_at - status.ago
         if seconds >= 0:
             self._congestion.on_round_trip(status.end, seconds, member.on_round_trip(seconds, now), sent.end, now)

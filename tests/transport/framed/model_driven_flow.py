@@ -50,9 +50,13 @@ class ModelDrivenFlow:
         self._phase = -2  # -2 begins, -1 drains, then which of the cycle
         self._full_rate, self._full_rounds = 0.0, 0
         self._paused_until = 0.0
-        self._waits = False
+        self._waits = self._stopped = False
         self._send()
         self._watch()
+
+    def stop(self) -> None:
+        """Send nothing more."""
+        self._stopped = True
 
     @property
     def _rate(self) -> float:
@@ -71,7 +75,7 @@ class ModelDrivenFlow:
 
     def _send(self) -> None:
         network = self._network
-        while len(self._on_the_way) < self._window:
+        while len(self._on_the_way) < self._window and not self._stopped:
             if network.now < self._next_at:
                 if not self._waits:
                     self._waits = True

@@ -163,10 +163,11 @@ class Node:
         self.poll()
 
     def resume(self, keep: int = 100) -> None:
-        """Read again; what did not fit in the receive buffer is lost."""
+        """Read again, a packet after the other; what did not fit in the receive buffer is lost."""
         self.stopped = False
         for packet, source, direct in self._waiting[:keep]:
             self.endpoint.receive(packet, source.address, direct, None, self.network.now)
+            self.poll()
         self._waiting.clear()
         self.poll()
 
