@@ -230,6 +230,11 @@ def _check_interface(interface: str, group: Ip) -> None:
     if interface == DEFAULT_INTERFACE and group.family == "IPv6" and group.packed[1] & 0x0F <= _LINK_LOCAL_SCOPE:
         raise InvalidGroup(f'{group} belongs to one link (RFC 4291); name the interface: interface="eth0"')
     address = Ip.parse(interface)
+    if address is not None and not any(address.packed):  # what programs bind to, to say any
+        raise InvalidInterface(
+            f'{interface} is no interface\'s address; "{DEFAULT_INTERFACE}" is the one that the multicast route leads '
+            f'to, "{ALL_INTERFACES}" every one, and "{LOOPBACK}" this machine alone'
+        )
     if address is not None and address.is_mapped:
         raise InvalidInterface(f"{interface} is an IPv4 address; write it as {address.unmapped}")
     if address is not None and address.family != group.family:

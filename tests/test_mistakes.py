@@ -83,6 +83,12 @@ def test_an_interface_that_is_no_name(interface: Any) -> None:
         ipc.open_channel(61088, interface=interface)
 
 
+@pytest.mark.parametrize(("interface", "group"), [("0.0.0.0", "224.0.2.1"), ("::", "ff02::1:7")])
+def test_any_address_is_no_interface(interface: str, group: str) -> None:
+    with pytest.raises(ipc.InvalidInterface, match=r'"default" is .*, "all" every one, and "loopback"'):
+        ipc.open_channel(61088, group, interface=interface)
+
+
 @pytest.mark.parametrize("interface", ["loopback", "all"])
 def test_an_interface_that_stands_alone(interface: str) -> None:
     with pytest.raises(ipc.InvalidInterface, match="stands alone"):

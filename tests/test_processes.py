@@ -5,12 +5,13 @@ from __future__ import annotations
 import signal
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
 import rx_multicast_ipc as ipc
 
-from .helpers import PATIENCE, finish, interrupt, needs_linux, python
+from .helpers import PATIENCE, ROOT, finish, interrupt, needs_linux, python
 
 SAYS_WHEN_DISPOSED = """
 import sys
@@ -209,6 +210,45 @@ if __name__ == "__main__":
         print(worker.exitcode)
 """
     assert finish(python(code, port)).splitlines() == ["from a worker", "0"]
+
+
+WORKER = """
+import sys, multiprocessing, queue, warnings
+sys.path.insert(0, sys.argv[1])
+warnings.simplefilter("ignore", DeprecationWarning)
+import rx_multicast_ipc as ipc
+opened = []
+def work(port):
+    opened.append(ipc.open_channel(port, presence="worker"))
+    ipc.run(opened[0].wait_for_message(lambda m: m.text == "go", timeout=120))
+if __name__ == "__main__":
+    port, events = int(sys.argv[3]), queue.SimpleQueue()
+    def next_of(kind):
+        while not isinstance(event := events.get(), kind):
+            pass
+        return event
+    with ipc.open_channel(port, presence="parent") as channel:
+        channel.events.subscribe(events.put)
+        worker = multiprocessing.get_context(sys.argv[2]).Process(target=work, args=(port,))
+        worker.start()
+        next_of(ipc.Joined)
+        ipc.run(channel.broadcast("go"))
+        print(next_of(ipc.Left).reason)
+        worker.join()
+        print(worker.exitcode)
+"""
+
+
+@needs_linux
+@pytest.mark.parametrize("method", ["fork", "forkserver"])
+def test_a_multiprocessing_worker_that_ends_with_a_channel_open_says_goodbye(
+    port: int, tmp_path: Path, method: str
+) -> None:
+    program = tmp_path / "program.py"  # for those that import it
+    program.write_text(WORKER)
+    started = [sys.executable, "-X", "dev", str(program), str(ROOT), method, str(port)]
+    process = subprocess.Popen(started, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    assert finish(process).splitlines() == ["said goodbye", "0"]
 
 
 def test_a_killed_process_leaves_the_port_to_others(channel: ipc.Channel) -> None:

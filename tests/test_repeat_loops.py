@@ -14,9 +14,9 @@ from reactivex.testing import TestScheduler
 
 import rx_multicast_ipc as ipc
 
-from .helpers import PATIENCE, THOROUGH, Seen
+from .helpers import PATIENCE, Seen
 
-TURNS = 100_000 if THOROUGH else 10_000
+TURNS = 10_000
 """More than any stack is deep."""
 
 

@@ -45,6 +45,14 @@ def configure(parser: ArgumentParser) -> None:
         metavar="N",
         help="senders of each side that can be answered at a time (default: %(default)s)",
     )
+    parser.add_argument(
+        "--takeover",
+        type=seconds,
+        default=0.8,
+        metavar="SECONDS",
+        help="within which another one takes over, the same for all that may meet; more where machines are busy "
+        "(default: %(default)s)",
+    )
     add_form(parser)
 
 
@@ -56,7 +64,7 @@ def run(options: Namespace, output: Output) -> int:
         options.wide,
         options.ttl,
     )
-    joined = bridge(local, wide, ends=options.ends)
+    joined = bridge(local, wide, ends=options.ends, takeover=options.takeover)
     try:
         with joined:
             ends = [joined.roles.pipe(ops.do_action(lambda role: _tell(output, joined, role))), reader_gone()]

@@ -5,10 +5,9 @@ from __future__ import annotations
 import logging
 import os
 import sys
-from argparse import ArgumentParser, Namespace, RawDescriptionHelpFormatter
+from argparse import ArgumentParser, Namespace
 from collections.abc import Generator, Sequence
 from contextlib import contextmanager, suppress
-from functools import partial
 from importlib import import_module
 from typing import TYPE_CHECKING, Final, NoReturn, Protocol, TextIO, cast
 
@@ -17,6 +16,7 @@ from ..strangers.printable_text import printable
 from . import PROGRAM, exit_codes
 from .closed_descriptors import occupy_closed
 from .ending_signals import ended_by_signals
+from .help_format import HelpFormatter
 
 if TYPE_CHECKING:
     from .output import Output
@@ -36,10 +36,6 @@ COMMANDS: Final = {
     "doctor": "find out why multicast does not work",
     "completion": "print a script that completes commands and options in a shell",
 }
-
-
-_format = partial(RawDescriptionHelpFormatter, width=80)
-"""A width, or else argparse imports much to find out the terminal's, at every start."""
 
 
 class _Parser(ArgumentParser):
@@ -108,7 +104,7 @@ def _run(arguments: Sequence[str]) -> int:
             _overview().parse_args(arguments or ["--help"])
             return exit_codes.USAGE
         command = cast("Command", import_module(f".{name}", __package__))
-        parser = _Parser(prog=f"{PROGRAM} {name}", formatter_class=_format, allow_abbrev=False)
+        parser = _Parser(prog=f"{PROGRAM} {name}", formatter_class=HelpFormatter, allow_abbrev=False)
         command.configure(parser)
         parser.epilog = f"{parser.epilog}\n{exit_codes.TOLD}"
         options = parser.parse_args(arguments[1:])
@@ -127,7 +123,7 @@ def _overview() -> ArgumentParser:
         description="Talk, listen and look into UDP multicast groups.\n"
         "Private by default: nothing leaves this machine until an --interface is named.",
         epilog=f"'{PROGRAM} COMMAND --help' tells more, with examples.\n\n{exit_codes.TOLD}",
-        formatter_class=_format,
+        formatter_class=HelpFormatter,
     )
     parser.add_argument("--version", action="version", version=f"%(prog)s {_version()}")
     commands = parser.add_subparsers(required=True, metavar="COMMAND", title="commands")

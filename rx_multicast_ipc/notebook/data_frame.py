@@ -160,7 +160,8 @@ def _row(item: Any) -> _Row:
         received = cast("Received[Any]", item)
         return _Row(received.message, None, received.message.data, received)
     raise InvalidOption(
-        f"to_frame() makes a table of Message records, not of {shown(item)}; give values to the library itself"
+        f"to_frame() makes a table of Message records, not of {shown(item)}; of values alone, "
+        "pandas.DataFrame(values) or polars.DataFrame(values) makes one"
     )
 
 

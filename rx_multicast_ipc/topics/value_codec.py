@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 import sys
-from typing import Any
+from typing import Any, Final
 
 from ..errors import InvalidOption, InvalidPayload
 from ..payload_codecs import Codec, Format, PayloadFormat, format_of
 from ..strangers.printable_text import printable, shown, text_of
 from ..validation.arguments import check_codec
 from ..validation.payload import as_payload
+
+_ADVICE: Final = (
+    "; make of it what msgspec knows, such as numbers, text and lists, "
+    "or pass format= an object with encode() and decode()"
+)
 
 
 class ValueCodec:
@@ -30,6 +35,7 @@ class ValueCodec:
     def __init__(self, what: str, type: Any, format: Format | Codec[Any] | PayloadFormat) -> None:
         self._what = what
         self._class = _checked_class(what, type)
+        self._advice = _ADVICE if isinstance(format, str) else ""
         if not isinstance(format, PayloadFormat):
             check_codec(format)
             format = format_of(type, format)
@@ -44,7 +50,7 @@ class ValueCodec:
             return payload if type(payload) is bytes else as_payload(payload, sys.maxsize)
         except Exception as error:
             raise InvalidPayload(
-                f"{self._what} cannot carry {shown(value)}: {printable(text_of(error), limit=200)}"
+                f"{self._what} cannot carry {shown(value)}: {printable(text_of(error), limit=200)}{self._advice}"
             ) from error
 
 

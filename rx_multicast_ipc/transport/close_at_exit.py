@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import atexit
 import os
+import sys
 import time
 from contextlib import suppress
-from typing import Final, Protocol
+from typing import Any, Final, Protocol
 
 _EXIT_WAIT: Final = 0.5
 """Seconds that the end of the interpreter waits for all of them together; longer only for those that ask for it."""
@@ -29,6 +30,7 @@ class ClosesAtExit(Protocol):
 
 
 _open: dict[ClosesAtExit, float] = {}
+_closes_with_worker = False
 
 
 def add(end: ClosesAtExit, wait: float = _EXIT_WAIT) -> None:
@@ -39,11 +41,21 @@ def add(end: ClosesAtExit, wait: float = _EXIT_WAIT) -> None:
         wait: seconds that the interpreter waits for it at most.
     """
     _open[end] = wait
+    _close_with_worker()
 
 
 def discard(end: ClosesAtExit) -> None:
     """``end`` has closed."""
     _open.pop(end, None)
+
+
+def _close_with_worker() -> None:
+    """Have multiprocessing close all at the end of its worker, if this is one: most end without what atexit knows."""
+    global _closes_with_worker
+    util: Any = sys.modules.get("multiprocessing.util")
+    if util is not None and not _closes_with_worker and sys.modules["multiprocessing"].parent_process() is not None:
+        util.Finalize(None, _close_all, exitpriority=0)
+        _closes_with_worker = True
 
 
 def _close_all() -> None:
@@ -61,6 +73,8 @@ def _close_all() -> None:
 
 
 def _forget_all() -> None:
+    global _closes_with_worker
+    _closes_with_worker = False
     for end in list(_open):
         end.forget()
     _open.clear()

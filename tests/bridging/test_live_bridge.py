@@ -18,6 +18,8 @@ from ..helpers import Seen, finish, needs_linux, needs_posix, nothing_left_behin
 from ..wine import is_wine
 
 WIDE_GROUP = "239.255.7.7"
+PATIENT = 2.0
+"""Seconds. A bridge that the machine does not run for a quarter of its ``takeover`` may be taken for gone."""
 
 
 def wide_port(port: int) -> int:
@@ -29,7 +31,7 @@ def wide_port(port: int) -> int:
 def joined(port: int, **options: float) -> Generator[Bridge]:
     """A bridge that carries between the default group and WIDE_GROUP."""
     sides = ipc.Group.of(port), ipc.Group.of(wide_port(port), WIDE_GROUP)
-    with ipc.bridge(*sides, **options) as bridge:  # pyright: ignore[reportArgumentType]
+    with ipc.bridge(*sides, **{"takeover": PATIENT, **options}) as bridge:  # pyright: ignore[reportArgumentType]
         run(bridge.roles.pipe(ops.first(lambda role: role is BridgeRole.CARRYING)))
         yield bridge
 
@@ -119,13 +121,14 @@ def test_reliable_channels_do_not_notice_it(port: int) -> None:
 @needs_posix
 def test_a_bridge_that_is_stopped_and_goes_on_carries_nothing_twice(port: int) -> None:
     """What waited in its sockets was carried by the other one, or was missed, and is not carried late."""
-    command = ("bridge", "loopback", "loopback", "-p", port, "--wide-group", WIDE_GROUP)
+    command = ("bridge", "loopback", "loopback", "-p", port, "--wide-group", WIDE_GROUP, "--takeover", PATIENT)
     processes = [start(*command)]
     try:
         with ipc.open_channel(port) as here, ipc.open_channel(wide_port(port), WIDE_GROUP) as there:
             seen = Seen(there.messages)
             probe(here, seen)
-            with ipc.bridge(ipc.Group.of(port), ipc.Group.of(wide_port(port), WIDE_GROUP)) as other:
+            sides = ipc.Group.of(port), ipc.Group.of(wide_port(port), WIDE_GROUP)
+            with ipc.bridge(*sides, takeover=PATIENT) as other:
                 run(other.roles.pipe(ops.first(lambda role: role is BridgeRole.STANDING_BY)))
                 processes[0].send_signal(signal.SIGSTOP)
                 os.waitpid(processes[0].pid, os.WUNTRACED)  # until it has stopped

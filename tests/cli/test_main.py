@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import signal
 import socket
 import subprocess
 import sys
+from argparse import ArgumentParser
+from importlib import import_module
 from pathlib import Path
 
 import pytest
@@ -32,6 +35,19 @@ def test_without_a_command_it_tells_which_there_are() -> None:
     assert (code, err) == (0, "")
     for name in ("listen", "send", "ping", "spy", "doctor"):
         assert f"    {name} ".encode() in out
+
+
+@pytest.mark.parametrize("name", ["", *COMMANDS])
+def test_help_fits_in_80_columns_and_its_examples_can_be_copied(name: str) -> None:
+    code, out, _ = command(*name.split(), "--help")
+    assert code == 0
+    assert max(map(len, out.decode().splitlines())) <= 80
+    parser = ArgumentParser()
+    if name:
+        import_module(f"rx_multicast_ipc.cli.{name}").configure(parser)
+    written = [line.partition("  #")[0] for line in (parser.epilog or "").splitlines() if line.startswith("  $ ")]
+    joined = re.sub(r" \\\n +", " ", out.decode())  # as a shell does
+    assert [line.partition("  #")[0] for line in joined.splitlines() if line.startswith("  $ ")] == written
 
 
 @pytest.mark.parametrize(

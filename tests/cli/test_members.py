@@ -16,7 +16,7 @@ def test_it_tells_who_is_there(port: int) -> None:
         ipc.open_channel(port, presence=ipc.Presence("Ann", b"likes tea"), reliable=True) as ann,
         ipc.open_channel(port),
     ):
-        code, out, err = command("members", "--port", port, "--timeout", 2)
+        code, out, err = command("members", "--port", port, "--timeout", 5)
     assert (code, err) == (0, "")
     assert records(out) == [
         {
@@ -38,7 +38,7 @@ def test_it_tells_who_is_there(port: int) -> None:
 
 def test_people_get_a_table_and_nothing_steers_their_terminal(port: int) -> None:
     with ipc.open_channel(port, presence=ipc.Presence("Ann", b"\x1b[2J")):
-        code, out, _ = command("members", "--port", port, "--timeout", 2, "--human")
+        code, out, _ = command("members", "--port", port, "--timeout", 5, "--human")
     head, line = out.decode().splitlines()
     assert code == 0
     assert head.split() == ["name", "address", "about"]

@@ -49,7 +49,7 @@ def test_a_raw_listener_says_once_that_others_are_reliable(listen: Listen, port:
 
 
 def test_a_reliable_listener_says_that_others_are_raw(listen: Listen, channel: ipc.Channel) -> None:
-    process = listen("--reliable", "--timeout", 2)
+    process = listen("--reliable", "--timeout", 5)
     for _ in range(5):
         ipc.run(channel.broadcast("raw"))
     code, out, err = end(process)
@@ -87,6 +87,7 @@ def test_reliable_ends_ping_each_other(port: int) -> None:
     try:
         wait_until_listening(responder)
         asked = ["ping", "--reliable", "--port", port, "--count", 3, "--interval", 0.05, "--json", "--quiet"]
+        asked += ["--timeout", PATIENCE / 12]
         code, out, _ = command(*asked)
     finally:
         responder.kill()
@@ -106,7 +107,7 @@ def test_the_doctor_tells_of_reliable_channels(port: int, told: str) -> None:
         other = start(*asked, "--reliable", "--timeout", 1000)
         try:
             run(ear.wait_for_message(lambda message: message.data[:1] == b"\xf5"))  # it is there
-            mine = ["--reliable", "--timeout", PATIENCE] if told == "reliable" else ["--timeout", 3]
+            mine = ["--reliable", "--timeout", PATIENCE] if told == "reliable" else ["--timeout", 6]
             code, out, _ = command(*asked, *mine)
             assert told in found(out)
             assert code in (exit_codes.OK, exit_codes.NOTHING)

@@ -59,7 +59,7 @@ def test_mistakes_are_told(arguments: list[str]) -> None:
 
 
 def test_it_tells_who_publishes_what_how_often_and_how_much(port: int, channel: ipc.Channel) -> None:
-    process = start("topics", "robot/**", "--verbose", "--timeout", 2, "--port", port)
+    process = start("topics", "robot/**", "--verbose", "--timeout", 5, "--port", port)
     wait_until_listening(process)
     with ipc.open_channel(port) as other:
         publish(channel, robot__pose=1, robot__battery=2, elsewhere=3)
@@ -84,7 +84,7 @@ def test_it_tells_who_publishes_what_how_often_and_how_much(port: int, channel: 
 
 
 def test_on_a_terminal_it_is_a_table(port: int, channel: ipc.Channel) -> None:
-    process = start("topics", "--verbose", "--human", "--timeout", 1, "--port", port)
+    process = start("topics", "--verbose", "--human", "--timeout", 5, "--port", port)
     wait_until_listening(process)
     publish(channel, robot__pose=1)
     ipc.run(channel.broadcast(b"\x1b[2J\0hello"))

@@ -10,6 +10,8 @@ from urllib.parse import urlsplit
 
 import pytest
 
+from ..helpers import PATIENCE
+
 CHROMIUM = os.environ.get("CHROMIUM") or shutil.which("chromium") or shutil.which("chromium-browser")
 
 VIEWPORT = {"width": 1000, "height": 700}
@@ -45,6 +47,7 @@ def page(browser: Any) -> Iterator[Any]:
         faults.append(str(error))
 
     page = browser.new_page()
+    page.set_default_timeout(2 * PATIENCE * 1000)
     page.on("request", asked)
     page.on("websocket", asked)
     page.on("pageerror", raised)

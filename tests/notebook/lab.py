@@ -17,12 +17,6 @@ from typing import Any, NamedTuple
 
 from ..helpers import PATIENCE, ROOT
 
-START_WAIT = 60.0
-"""Seconds that JupyterLab may take to start."""
-
-OPEN_WAIT = 40_000
-"""Milliseconds that it may take to show a notebook, or a cell to run."""
-
 SETTINGS = {
     "@jupyterlab/apputils-extension:notification": {
         "fetchNews": "false",
@@ -123,16 +117,15 @@ class Notebook:
         (lab.folder / name).write_text(
             json.dumps({"nbformat": 4, "nbformat_minor": 5, "metadata": {"kernelspec": kernel}, "cells": code})
         )
-        page.goto(f"{lab.url}/doc/tree/{name}?token={lab.token}&reset", timeout=OPEN_WAIT)
+        page.goto(f"{lab.url}/doc/tree/{name}?token={lab.token}&reset")
         page.wait_for_function(
             "n => [...document.querySelectorAll('.jp-InputPrompt')].filter((prompt) => prompt.innerText).length === n",
             arg=len(cells),
-            timeout=OPEN_WAIT,
         )
         page.evaluate("() => jupyterapp.shell.currentWidget.sessionContext.ready")
-        page.wait_for_selector('.jp-Notebook-ExecutionIndicator[data-status="idle"]', timeout=OPEN_WAIT)
+        page.wait_for_selector('.jp-Notebook-ExecutionIndicator[data-status="idle"]')
         self.command("apputils:change-theme", theme=theme)
-        page.wait_for_selector(f'body[data-jp-theme-name="{theme}"]', state="attached", timeout=OPEN_WAIT)
+        page.wait_for_selector(f'body[data-jp-theme-name="{theme}"]', state="attached")
 
     def command(self, command: str, **arguments: Any) -> None:
         """One of JupyterLab's own commands."""
@@ -148,7 +141,6 @@ class Notebook:
         self.page.wait_for_function(
             "cell => !document.querySelectorAll('.jp-InputPrompt')[cell].innerText.includes('[ ]')",
             arg=cell,
-            timeout=OPEN_WAIT,
         )
 
     def is_running(self, cell: int) -> bool:
@@ -164,7 +156,6 @@ class Notebook:
         self.page.wait_for_function(
             "cell => /\\d/.test(document.querySelectorAll('.jp-InputPrompt')[cell].innerText)",
             arg=cell,
-            timeout=OPEN_WAIT,
         )
 
     def output(self, cell: int) -> str:
@@ -173,7 +164,7 @@ class Notebook:
 
 
 def _wait_for(url: str, process: subprocess.Popen[bytes], log: Path) -> None:
-    deadline = time.monotonic() + START_WAIT
+    deadline = time.monotonic() + 2 * PATIENCE
     while True:
         try:
             with urllib.request.urlopen(url, timeout=PATIENCE):

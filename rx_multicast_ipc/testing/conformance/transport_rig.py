@@ -97,9 +97,9 @@ class Rig:
         """Start an end that was opened before."""
         return End(transport)
 
-    def until(self, what: str, condition: Callable[[], object], patience: float = PATIENCE) -> None:
+    def until(self, what: str, condition: Callable[[], object], patience: float | None = None) -> None:
         """Let time pass until ``condition`` holds; raises ``BrokenPromise``, saying ``what``, if it never does."""
-        for pass_time in self._moments(patience):
+        for pass_time in self._moments(PATIENCE if patience is None else patience):
             if condition():
                 return
             pass_time()

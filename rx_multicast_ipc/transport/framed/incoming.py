@@ -180,11 +180,18 @@ class Incoming:
         elif number >= due + WINDOW_LIMIT:
             self._challenge.doubt(now)
         elif self._early.hold(data, origin):
-            if number in missing:
-                missing.on_repair(number, now)
-            if number > self._known:
-                self._known, self._known_at = number, now
-            self._catch_up(now)
+            if number == self._known + 1 == missing.listed + 1 and due not in self._early:
+                self._known, self._known_at, missing.listed = (
+                    number,
+                    now,
+                    number,
+                )  # nothing else has become known, or due
+            else:
+                if number in missing:
+                    missing.on_repair(number, now)
+                if number > self._known:
+                    self._known, self._known_at = number, now
+                self._catch_up(now)
             self.status.on_packet(len(data.body), now)
 
     def on_beat(self, beat: Beat, now: float) -> None:
