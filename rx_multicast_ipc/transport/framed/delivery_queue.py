@@ -50,6 +50,8 @@ class DeliveryQueue:
     Attributes:
         received, received_bytes: messages delivered, and their payloads.
         ready: what waits.
+        awaits_own: whether a message of its own is on its way, and not here yet. Whoever takes its answer waits for the
+            lock.
         is_draining: whether something is delivered right now.
         is_stopped: whether it delivers nothing more.
     """
@@ -72,14 +74,14 @@ class DeliveryQueue:
         self.ready: deque[tuple[list[Message] | ChannelEvent, int]] = deque()
         self._own_put = self._own_taken = 0  # bytes of own messages; each is counted up on one side only
         self._timer = NextTimer(scheduler, self.drain, least_pause=0.0)
-        self._deliver: Deliver | None = None
+        self.deliver: Deliver | None = None
         self._changed: Changed | None = None
         self._awaited: Callable[[], bool] = _always
-        self.is_draining = self.is_stopped = False
+        self.awaits_own = self.is_draining = self.is_stopped = False
 
     def start(self, deliver: Deliver, changed: Changed | None) -> None:
         """Deliver from now on; with the lock."""
-        self._deliver, self._changed = deliver, changed
+        self.deliver, self._changed = deliver, changed
         self._awaited = getattr(deliver, "awaited", _always)
         self.post()
 
@@ -142,13 +144,13 @@ class DeliveryQueue:
 
     def post(self) -> None:
         """Have what is ready delivered on the I/O thread soon; with the lock."""
-        if self.ready and self._deliver is not None and not self.is_draining and self._timer.due == math.inf:
+        if self.ready and self.deliver is not None and not self.is_draining and self._timer.due == math.inf:
             delay = _OWN_DELAY if self._awaited() else _OWN_DELAY_UNAWAITED
             self._timer.call_at(0.0 if self._is_virtual else delay, 0.0)
 
     def deliver_first(self, messages: list[Message], size: int) -> None:
         """As :meth:`drain`, in fewer calls, where these are ready first: of others, with ``size`` bytes of payloads."""
-        count, deliver = len(messages), self._deliver
+        count, deliver = len(messages), self.deliver
         if deliver is None:
             return
         self.is_draining = True
@@ -174,7 +176,7 @@ class DeliveryQueue:
             return
         self.is_draining = True
         try:
-            while ready and not self.is_stopped and (deliver := self._deliver) is not None:
+            while ready and not self.is_stopped and (deliver := self.deliver) is not None:
                 what, own_size = ready[0]
                 if own_size and self._called:
                     self._called.run()

@@ -64,7 +64,8 @@ class Endpoint:
         beats: of that stream; who sent a packet of ``packet_of`` sees to it that :attr:`due` is no later.
         stream_of: the stream that is heard of a :class:`Key`, or of a plain tuple of the same. What its
             :meth:`Incoming.take_next` takes is to be delivered; :meth:`look_for_status` follows if it owes enough.
-        due: when one of the streams has something to send, if nothing happens before.
+        due: when one of the streams that are sent has something to send, if nothing happens before.
+        heard_due: the same for those that are heard.
     """
 
     def __init__(self, options: Reliable, packet_size: int, room: int, random: Random, now: float) -> None:
@@ -81,8 +82,9 @@ class Endpoint:
         self._opened_at = now
         self._ending = False
         self._foreign = 0
-        self._touched: dict[Outgoing | Incoming, None] = {}
-        self.due = math.inf
+        self._touched: dict[Outgoing, None] = {}
+        self._heard: dict[Incoming, None] = {}
+        self.due = self.heard_due = math.inf
         self._parting: list[Datagram] = []
 
     @property
@@ -161,10 +163,10 @@ class Endpoint:
         if type(packet) is Data:
             stream = self._incoming.get((sender or source, packet.session, direct))
             if stream is not None and not self._ending:
-                self._touched[stream] = None
+                self._heard[stream] = None
                 stream.on_data(packet, origin, now)
                 if stream.buffered:
-                    self._touched |= dict.fromkeys(self._incoming.keep_bounded(now))
+                    self._heard |= dict.fromkeys(self._incoming.keep_bounded(now))
                 return
         elif type(packet) is Status:
             self._on_status(packet, source, direct, now)
@@ -175,10 +177,10 @@ class Endpoint:
     def look_for_status(self, stream: Incoming, now: float) -> None:
         """A message that a stream took was delivered, and its status owes a look."""
         due = stream.status.look(now)
-        if due < self.due:
-            self.due = due
+        if due < self.heard_due:
+            self.heard_due = due
         if due <= now:
-            self._touched[stream] = None
+            self._heard[stream] = None
 
     def end(self, now: float) -> None:
         """Send what waits, wait for acknowledgements for a second at most, say goodbye; then ``ended``."""
@@ -196,31 +198,31 @@ class Endpoint:
         """Whether every stream has ended."""
         return self._outgoing.ended
 
-    def datagrams(self, now: float) -> list[Datagram]:
+    def datagrams(self, now: float, *, heard: bool = True) -> list[Datagram]:
         """What is to be sent now.
 
         Only streams that something happened to are asked, until the time comes at which one of the others has more.
+
+        Args:
+            now: seconds.
+            heard: whether those that are heard are asked, too. Not by another thread than calls :meth:`receive`.
         """
-        ready, touched, due = [*self._parting], self._touched, self.due
-        is_due = now >= due
-        if is_due:
-            due = math.inf
+        ready, due, heard_due, heard_of = [*self._parting], self.due, self.heard_due, self._heard
+        if heard:
+            all_heard = now >= heard_due
+            heard_due, heard_of = math.inf if all_heard else heard_due, {}
             if not self._ending:
-                for stream in self._incoming.streams():
-                    due = min(due, self._poll_incoming(stream, now, ready))
+                for stream in self._incoming.streams() if all_heard else self._heard:
+                    heard_due = min(heard_due, self._poll_incoming(stream, now, ready))
         if self._announcements.at <= now:
             ready += self._announcements.take(now)
-        if is_due:
-            for stream in self._outgoing.all():
-                due = min(due, self._poll_outgoing(stream, now, ready))
-        else:
-            for stream in touched:
-                if isinstance(stream, Outgoing):
-                    due = min(due, self._poll_outgoing(stream, now, ready))
-                elif not self._ending:
-                    due = min(due, self._poll_incoming(stream, now, ready))
+        all_sent = now >= due
+        due = math.inf if all_sent else due
+        for stream in self._outgoing.all() if all_sent else self._touched:
+            due = min(due, self._poll_outgoing(stream, now, ready))
         # Last, without a call between: where Ctrl-C comes before, all of them are asked once more.
         self.due, self._touched, self._parting = due, {}, []
+        self.heard_due, self._heard = heard_due, heard_of
         return ready
 
     @property
@@ -232,7 +234,7 @@ class Endpoint:
 
     def timer(self) -> float:
         """When :meth:`datagrams` is to be called again if nothing happens before, or sooner; infinity for never."""
-        return min(self.due, self._announcements.at)
+        return min(self.due, self.heard_due, self._announcements.at)
 
     def _poll_incoming(self, stream: Incoming, now: float, ready: list[Datagram]) -> float:
         """Add what a stream has to send; returns when to ask it again."""
@@ -288,7 +290,7 @@ class Endpoint:
             stream = incoming.open(key, source, packet.number if is_data else 0, now)
             if stream is None:
                 return
-        self._touched[stream] = None
+        self._heard[stream] = None
         if isinstance(packet, Data):
             stream.on_data(packet, origin, now)
         elif isinstance(packet, Beat):
@@ -296,4 +298,4 @@ class Endpoint:
         elif isinstance(packet, Bye):
             stream.on_bye(packet.number, now)
         if stream.buffered:
-            self._touched |= dict.fromkeys(incoming.keep_bounded(now))
+            self._heard |= dict.fromkeys(incoming.keep_bounded(now))

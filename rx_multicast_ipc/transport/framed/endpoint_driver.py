@@ -65,11 +65,15 @@ class EndpointDriver:
         """Whether another message is taken."""
         return self.is_virtual or (not self.endpoint.congested and self.queue.has_room)
 
-    def go_on(self) -> None:
-        """Let the protocol go on, and send what it gives."""
+    def go_on(self, *, heard: bool = True) -> None:
+        """Let the protocol go on, and send what it gives.
+
+        Args:
+            heard: whether it says what it heard, too: on the I/O thread alone.
+        """
         now, endpoint, outlet, waiters = self.now(), self.endpoint, self._packets.outlet, self.waiters
         if not outlet.is_full:
-            ready = endpoint.datagrams(now)
+            ready = endpoint.datagrams(now, heard=heard)
             if ready:
                 outlet.put(ready)
         if endpoint.events:
@@ -104,11 +108,11 @@ class EndpointDriver:
         else:
             self.waiters.actions.append(action)
 
-    def keep_time(self, now: float) -> None:
-        """Go on when an acknowledgement or a beat is due, where that has become sooner."""
-        due = self.endpoint.due
+    def keep_time(self, now: float, *, heard: bool) -> None:
+        """Go on when a beat is due, or if ``heard`` an acknowledgement, where that has become sooner."""
+        due = self.endpoint.heard_due if heard else self.endpoint.due
         if due <= now:
-            self.go_on()
+            self.go_on(heard=heard)
         elif due < self.timer.due:
             self.timer.call_at(due, now, exact=False)
 

@@ -11,7 +11,7 @@ import math
 from random import Random
 from typing import Any, Final
 
-from ...message import Address, Message
+from ...message import Address
 from ...option_values.reliable import Reliable
 from .challenge import Challenge
 from .early_packets import EarlyPackets
@@ -138,7 +138,7 @@ class Incoming:
                 self._early.drop(held)
         self._catch_up(now)
 
-    def take_next(self, number: int, message: Message, size: int, now: float, taken: list[Message]) -> bool:
+    def take_next(self, number: int, size: int, now: float) -> bool:
         """Whether a packet is the next one, of one message with ``size`` bytes, and nothing is missing: it is taken.
 
         Once it is delivered, the status is to be looked at, if it owes enough. Nothing is called: an answer waits for
@@ -147,7 +147,6 @@ class Incoming:
         messages = self._messages
         if number != messages.number or self._known >= number or messages.parts is not None or self.left:
             return False
-        taken += (message,)
         messages.number = number + 1
         self._known = number  # so nothing is held, or missing, either
         self._known_at = self.heard_at = now

@@ -102,7 +102,7 @@ class ReliableTransport(PacketTransport):
 
         def wait() -> None:
             waiting.append(self._driver.awaiting.wait(done, self._forget_acknowledgement))
-            self._driver.go_on()
+            self._driver.go_on(heard=False)
 
         self._sends.send_all((payload,), then=wait)
         return waiting[0]
@@ -137,7 +137,7 @@ class ReliableTransport(PacketTransport):
         if self._hears is Hears.ALL:
             with self._lock:
                 self._endpoint.announce(self._driver.now())
-                self._driver.go_on()
+                self._driver.go_on(heard=False)
         self._close_with_the_process()
 
     def _count(self) -> Statistics:

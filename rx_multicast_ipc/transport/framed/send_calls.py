@@ -70,17 +70,19 @@ class SendCalls:
                 if not (outlet.packets or queue.is_stopped) and (not self._echo or queue.has_room):
                     packet = self._packet_of(payload, now)
                 if packet is not None:
+                    queue.awaits_own = self._echo
                     outlet.send_now(packet)
                     # The rest is done while it is on its way; nothing that answers is taken before the lock is free.
                     self.sent += 1
                     self.sent_bytes += len(payload)
                     if self._echo:
                         queue.put_own((payload,), self._transport.sender_address)
+                        queue.awaits_own = False
                         queue.post()
                     beat_at, driver, endpoint = self._beats.at, self._driver, self._endpoint
                     if beat_at < driver.timer.due or beat_at < endpoint.due:  # the one alone, if Ctrl-C came amid this
                         endpoint.due = min(endpoint.due, beat_at)
-                        driver.keep_time(now)
+                        driver.keep_time(now, heard=False)
                     return
         self.send_all((payload,), destination)
 
@@ -170,7 +172,7 @@ class SendCalls:
             self._count(some)
             if destination is None and self._echo:
                 queue.put_own(some, transport.sender_address)
-        self._driver.go_on()
+        self._driver.go_on(heard=False)
         queue.post()
         return taken
 

@@ -47,7 +47,8 @@ class Polling:
         if read and self.watches:
             self._answers_soon = woke - self._sent < ANSWERED
             self.watches = False
-            self.until = -math.inf
+            if not self._answers_soon:
+                self.until = -math.inf
         if sent:
             self._sent = now
             self.watches = True

@@ -62,6 +62,15 @@ def test_a_turn_between_a_send_and_its_answer_changes_nothing(clock: Clock) -> N
     assert clock.turn(SOON) == pytest.approx(ANSWERED)
 
 
+def test_what_comes_beside_an_answer_does_not_end_the_wait_for_it(clock: Clock) -> None:
+    """Such as an acknowledgement."""
+    clock.turn(1.0)
+    clock.turn(SOON)
+    assert clock.turn(SOON / 2, sent=False) == pytest.approx(ANSWERED - SOON / 2)
+    assert clock.turn(SOON / 2) == pytest.approx(ANSWERED)
+    assert clock.turn(LATE, sent=False) == 0.0
+
+
 def test_a_conversation_that_ended_costs_one_poll(clock: Clock) -> None:
     clock.turn(1.0)
     clock.turn(SOON)
