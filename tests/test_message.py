@@ -40,7 +40,7 @@ STEERING = "\x1b[2J\x1b]0;pwned\x07\u202e\u200b\u2028\x9b"
         ipc.Received(STEERING, ipc.Message(b"x", topic=STEERING)),
         ipc.Member(STEERING, STEERING, 5, STEERING.encode()),
         ipc.Joined(ipc.Member(STEERING, STEERING, 5), 1.0),
-        ipc.Left(ipc.Member(STEERING, STEERING, 5), STEERING, 1.0),
+        ipc.Left(ipc.Member(STEERING, STEERING, 5), "silent", 1.0),
         ipc.NetworkEvent(ipc.NetworkChange.DOWN, STEERING, STEERING, 1.0),
         ipc.CaptureCorrupt(STEERING, 5, "cut"),
         ipc.CaptureFailed(f"cannot read {STEERING}"),
