@@ -298,3 +298,31 @@ os.wait()
 @needs_linux
 def test_no_lock_of_the_process_is_held_in_a_forked_child() -> None:
     assert finish(python(HOLDS_LOCKS)).splitlines() == ["True", "[]"]
+
+
+FORKS_WHILE_INTERFACES_ARE_LOOKED_AT = """
+import os, sys, threading, warnings
+warnings.simplefilter("ignore", DeprecationWarning)
+import rx_multicast_ipc as ipc
+channel = ipc.open_channel(int(sys.argv[1]))
+held = threading.Event()
+def hold():
+    channel.transport._memberships._look._lock.acquire()
+    held.set()
+    threading.Event().wait()
+threading.Thread(target=hold, daemon=True).start()
+held.wait()
+if os.fork() == 0:
+    try:
+        ipc.run(channel.broadcast("x"))
+    except ipc.ChannelClosed:
+        print("closed", flush=True)
+    os._exit(0)
+os.wait()
+os._exit(0)
+"""
+
+
+@needs_linux
+def test_a_fork_waits_for_no_lock_of_another_thread(port: int) -> None:
+    assert finish(python(FORKS_WHILE_INTERFACES_ARE_LOOKED_AT, port)) == "closed\n"

@@ -87,6 +87,10 @@ class NextTimer:
             if self._timer is not None:
                 self._timer.dispose()
 
+    def forget(self) -> None:
+        """Let go of a lock that a thread of the parent held, in a forked child."""
+        self._lock = threading.RLock()
+
     def _on_timer(self, _scheduler: object, _state: object) -> None:
         with self._lock:  # which who scheduled it lets go of once that is noted
             if self.due == -math.inf:

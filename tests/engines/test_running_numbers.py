@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import threading
 from typing import Any, cast
 
 import msgspec
@@ -19,7 +20,7 @@ from rx_multicast_ipc.transport.engine.channel_numbers import give_back, take_nu
 from rx_multicast_ipc.transport.engine.running_numbers import RunningNumbers
 from rx_multicast_ipc.transport.latch import Latch
 
-from .helpers import until
+from .helpers import PATIENCE, until
 
 ONE, OTHER = ("a" * 16, 1), ("b" * 16, 1)
 
@@ -117,11 +118,34 @@ def test_what_came_is_told_in_order_however_busy_the_thread_was() -> None:
             end.scheduler.schedule(set_done)
 
         end.call(come)
-        assert done.wait(60)
+        assert done.wait(PATIENCE)
         assert told[:2] == [b"1", b"2"]
         assert [event.change for event in told[2:]] == [NetworkChange.DOWN, NetworkChange.UP]
     finally:
         end.close()
+
+
+def test_in_a_forked_child_an_end_waits_for_no_send_of_its_parent() -> None:
+    connection: Any = DeadEngine()
+    end: Any = transport.EngineTransport(ipc.Group.of(), complete({}), Hears.ALL, connection)
+    held, done = Latch(), Latch()
+
+    def hold() -> None:
+        end._outgoing.lock.acquire()
+        held.set()
+
+    def use() -> None:
+        assert end.statistics.sent == 0
+        with pytest.raises(ipc.ChannelClosed):
+            end.send(b"x")
+        end.close()
+        done.set()
+
+    threading.Thread(target=hold).start()
+    assert held.wait(PATIENCE)
+    end.forget()
+    threading.Thread(target=use, daemon=True).start()
+    assert done.wait(PATIENCE)
 
 
 def test_losses_on_an_engine_are_logged(caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch) -> None:

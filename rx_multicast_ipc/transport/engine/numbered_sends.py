@@ -76,6 +76,11 @@ class NumberedSends(Generic[E_contra]):
         """Whether the caller is a signal handler that interrupted a send of its own thread."""
         return self.lock._is_owned()  # pyright: ignore
 
+    def forget(self) -> None:
+        """Refuse everything, in a forked child, without waiting for a lock that a thread of its parent held."""
+        self.closed = True
+        self.lock = threading.RLock()
+
     def send(self, payloads: Sequence[bytes], destination: Address | None) -> None:
         """Send all of them, and wait for space where this thread may; raises as ``Transport.send_many``."""
         sent = 0

@@ -270,7 +270,7 @@ class EngineTransport(ThreadedEnd):
             give_back(self.number, self._outgoing.next)
 
     def forget(self) -> None:
-        self._outgoing.closed = True
+        self._outgoing.forget()
         super().forget()
 
 

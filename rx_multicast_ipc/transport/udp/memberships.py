@@ -159,6 +159,7 @@ class Memberships:
     def forget(self) -> None:
         """Let go of the parent's sockets in a forked child, without waiting for a lock."""
         self._lock = threading.RLock()
+        self._look.forget()
         with suppress(OSError):
             self.close()
 
