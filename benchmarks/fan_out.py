@@ -15,8 +15,8 @@ from .report import load
 from .workers import Worker
 
 CONTENDERS = (
-    *("zeromq", "zeromq_pipeline", "ours_pipeline", "ours_linger", "ours_linger_batches", "ours_forwarded", "ours"),
-    "raw",
+    *("zeromq", "zeromq_pipeline", "ours_pipeline", "ours_linger", "ours_linger_batches", "ours_forwarded"),
+    *("ours_forwarded_batches", "ours", "raw"),
 )
 SIZE = 64
 

@@ -231,15 +231,6 @@ def test_a_far_timer_leaves_the_channel_hearing(channel: ipc.Channel) -> None:
     assert far.error is None
 
 
-def test_an_exit_in_a_predicate_ends_its_own_wait_only(channel: ipc.Channel, unhandled: list[BaseException]) -> None:
-    leaving, staying = Seen(channel.wait_for_message(lambda _: sys.exit())), Seen(channel.wait_for_message())
-    ipc.run(channel.broadcast("x"))
-    assert staying.wait_for_end().values[0].text == "x"
-    assert leaving.wait_for_end().error
-    assert [type(error) for error in unhandled] == [SystemExit]
-    unhandled.clear()
-
-
 def test_waking_the_thread_from_many_threads_loses_no_wait(channel: ipc.Channel) -> None:
     interval = sys.getswitchinterval()
     sys.setswitchinterval(1e-6)

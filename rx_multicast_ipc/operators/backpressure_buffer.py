@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import weakref
+from collections import deque
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from functools import partial
+from itertools import repeat, starmap
 from queue import SimpleQueue
 from threading import RLock
 from typing import Any, Final, TypeVar
@@ -110,7 +113,7 @@ class _Buffer(DisposableBase):
         self._ends: list[Callable[[], None]] = []
         self._most_at_once = max(1, min(_MOST_AT_ONCE, items.capacity // _PART))
         self._gate = RLock()  # a signal handler may be the source while its thread is
-        self._gathered: list[Any] = []
+        self._gathered: deque[Any] = deque()
         self._most_gathered = min(_MOST_GATHERED, items.capacity)
         self._drain: object = None
         """The one that is to come or under way; None if there is none."""
@@ -123,13 +126,15 @@ class _Buffer(DisposableBase):
         """Queue ``item``, at once or together with those that follow in the batch that is being delivered."""
         if self._ends or self._disposed:
             return
-        with self._gate:
-            gathered = self._gathered
-            gathered.append(item)
-            waits = len(gathered) < self._most_gathered and self._drain is not None
-            if waits and (len(gathered) > 1 or at_end_of_batch(self._end_batch)):
-                return
-        self._queue_gathered()
+        gathered = self._gathered  # without the lock: this is done for every item
+        is_first = not gathered
+        gathered.append(item)
+        if (
+            self._drain is None
+            or len(gathered) >= self._most_gathered
+            or (is_first and not at_end_of_batch(self._end_batch))
+        ):
+            self._queue_gathered()
 
     def put_all(self, items: Sequence[Any]) -> None:
         if not self._ends and not self._disposed:
@@ -147,7 +152,7 @@ class _Buffer(DisposableBase):
 
     def _queue_gathered(self) -> None:
         with self._gate:  # and no longer: what is lost is told to the caller's function
-            gathered, self._gathered = self._gathered, []
+            gathered = self._take_from_gathered(len(self._gathered))
             if not gathered or self._disposed:
                 return
             lost = self._items.put_all(gathered) if len(gathered) > 1 else self._items.put(gathered[0])
@@ -241,11 +246,15 @@ class _Buffer(DisposableBase):
         if not self._gathered:
             return []
         with self._gate:
-            some = self._items.take_some(self._most_at_once)  # queued meanwhile
-            if not some:
-                some = self._gathered[: self._most_at_once]
-                del self._gathered[: self._most_at_once]
-            return some
+            # or what was queued meanwhile
+            return self._items.take_some(self._most_at_once) or self._take_from_gathered(self._most_at_once)
+
+    def _take_from_gathered(self, most: int) -> list[Any]:
+        """The oldest of them, which then are nowhere else; with the lock held."""
+        some: list[Any] = []
+        with suppress(IndexError):  # there are no more
+            some.extend(starmap(self._gathered.popleft, repeat((), most)))
+        return some
 
 
 class _DrainThread:

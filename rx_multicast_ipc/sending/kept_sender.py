@@ -89,16 +89,16 @@ def _keep(place: _Place) -> tuple[Transport, bool]:
             return kept, False
         opened = _open(open_live, *place)
         try:
+            _kept[place] = opened  # first, for its time may be over before anything else happens here
             with suppress(RuntimeError):  # no thread can be started: it is kept until the next one is dropped
                 opened.scheduler.schedule_relative(_KEPT, lambda _scheduler, _state: _drop(place, opened))
-            _kept[place] = opened  # last, so that none is kept that nobody drops
         except OSError as error:  # no descriptor is left for what would close it in time
             from ..transport.udp.error_advice import cannot_open
 
-            opened.close(wait=False)
+            _drop(place, opened)
             raise cannot_open(place.group, error) from error
         except BaseException:
-            opened.close(wait=False)
+            _drop(place, opened)
             raise
     return opened, True
 

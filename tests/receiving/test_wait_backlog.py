@@ -3,6 +3,7 @@ from __future__ import annotations
 import asyncio
 import gc
 import logging
+import sys
 import threading
 import time
 import warnings
@@ -63,12 +64,16 @@ def test_waits_that_overlap_see_the_same_message(channel: ipc.Channel) -> None:
     assert first.wait_for_end().values == second.wait_for_end().values
 
 
-def test_a_predicate_that_raises_ends_its_own_wait_only(channel: ipc.Channel) -> None:
-    other = Seen(channel.wait_for_message())
-    bad = Seen(channel.wait_for_message(lambda m: 1 / 0))
+@pytest.mark.parametrize(("predicate", "reported"), [(divide_by_zero, []), (sys.exit, [SystemExit])])
+def test_a_predicate_that_raises_ends_its_own_wait_only(
+    channel: ipc.Channel, unhandled: list[BaseException], predicate: Callable[[object], object], reported: list[type]
+) -> None:
+    bad, other = Seen(channel.wait_for_message(predicate)), Seen(channel.wait_for_message())
     ipc.run(channel.broadcast("x"))
-    assert isinstance(bad.wait_for_end().error, ZeroDivisionError)
-    assert other.wait_for_end().completed
+    assert other.wait_for_end().values[0].text == "x"
+    assert bad.wait_for_end().error
+    assert [type(error) for error in unhandled] == reported
+    unhandled.clear()
 
 
 def test_a_wait_that_times_out_says_how_long_it_waited(channel: ipc.Channel) -> None:

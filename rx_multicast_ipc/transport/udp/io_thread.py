@@ -25,10 +25,10 @@ _FINE = 3e-3
 _LONGEST_WAIT = 3600.0
 """Seconds: the system calls that wait take no more than some weeks."""
 
-SOON: Final = 10e-3
+SOON: Final = 50e-3
 """Seconds that lazy work may wait which nobody waits for: a turn for it costs more than a send, and delays answers."""
 
-_OFTEN = 50e-3
+_OFTEN = 100e-3
 """Seconds between two turns of lazy work that are worth looking for more."""
 
 _MOST_FAILURES = 10
@@ -167,7 +167,7 @@ class IoThread:
     def run_soon(self, awaited: Callable[[], bool]) -> None:
         """Have what may wait a moment done by then; from any thread.
 
-        Where this happens often and nobody awaits what comes of it, the thread looks by itself a hundred times a second
+        Where this happens often and nobody awaits what comes of it, the thread looks by itself twenty times a second
         and is not woken each time. Where it is awaited and happens in bursts, the thread gathers as it does for what it
         reads.
         """
