@@ -231,7 +231,7 @@ class DecodeFailed(MulticastError):
     def __str__(self) -> str:
         message = self.message
         reason = printable(self._reason, limit=_REASON)  # on one line, whatever a datagram put into it
-        return f"cannot decode {len(message.data)} bytes from {message.address}:{message.port}: {reason}"
+        return f"cannot decode {len(message.data)} bytes from {printable(message.address)}:{message.port}: {reason}"
 
 
 _REASON: Final = 200
@@ -288,6 +288,9 @@ class CaptureFailed(MulticastError):
     What was written before it is in the file, whole.
     """
 
+    def __str__(self) -> str:  # a file's name is anybody's
+        return printable(super().__str__())
+
 
 class CaptureCorrupt(MulticastError):
     """A capture file is cut, damaged or of another kind. What stands before ``offset`` was read.
@@ -306,7 +309,7 @@ class CaptureCorrupt(MulticastError):
 
     def __str__(self) -> str:
         before = "; all that stands before it was read" if self.offset else ""
-        return f"{self.path}, byte {self.offset}: {self.reason}{before}"
+        return f"{printable(self.path)}, byte {self.offset}: {self.reason}{before}"
 
 
 class Unsupported(MulticastError, NotImplementedError):

@@ -9,6 +9,7 @@ import msgspec
 from ._html import html_table
 from .errors import DecodeFailed
 from .payload_codecs import Codec, Format, format_of
+from .strangers.printable_text import printable
 
 if TYPE_CHECKING:
     from typing_extensions import TypeForm  # what checkers bring with them; nothing is imported at run time
@@ -87,7 +88,7 @@ class Message(msgspec.Struct, frozen=True, gc=False):
         direct = " direct" if self.direct else ""
         by = f" by {self.interface}" if self.interface else ""
         on = f" on {self.topic}" if self.topic else ""
-        return f"<Message {shown} from {self.address}:{self.port}{by}{on}{direct}>"
+        return printable(f"<Message {shown} from {self.address}:{self.port}{by}{on}{direct}>")
 
     def _repr_html_(self) -> str:
         """For notebooks: every field, and the beginning of the payload as text, or in hexadecimal where it is none."""

@@ -29,6 +29,7 @@ from .transport.ip_datagrams import PAYLOAD_LIMITS, check_ip_destination, no_nam
 from .transport.opening import current
 from .transport.sealed.wire_format import MESSAGE_OVERHEAD
 from .transport.turns import Turns
+from .validation.arguments import check_flag
 from .validation.payload import Payload, as_payload
 
 
@@ -66,7 +67,7 @@ def messages(
         from .receiving.past_messages import check_since, history
 
         return history(check_since(since, until_now, joined, checked), joined, since, until_now, checked.get("topics"))
-    if until_now:
+    if check_flag("until_now", until_now):
         raise InvalidOption('until_now ends what since= begins; pass since="all" with it')
 
     def subscribe(observer: ObserverBase[Message], scheduler: SchedulerBase | None = None) -> DisposableBase:

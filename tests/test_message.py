@@ -28,6 +28,32 @@ def test_repr_is_short_whatever_the_payload() -> None:
     assert len(repr(ipc.Message(bytes(65_507)))) < 400
 
 
+STEERING = "\x1b[2J\x1b]0;pwned\x07\u202e\u200b\u2028\x9b"
+"""What steers a terminal, or shows text in another order."""
+
+
+@pytest.mark.parametrize(
+    "record",
+    [
+        ipc.Message(STEERING.encode(), STEERING, 5, interface=STEERING, topic=STEERING, destination=(STEERING, 5)),
+        ipc.TopicMessage(STEERING, ipc.Message(b"x", topic=STEERING)),
+        ipc.Received(STEERING, ipc.Message(b"x", topic=STEERING)),
+        ipc.Member(STEERING, STEERING, 5, STEERING.encode()),
+        ipc.Joined(ipc.Member(STEERING, STEERING, 5), 1.0),
+        ipc.Left(ipc.Member(STEERING, STEERING, 5), "silent", 1.0),
+        ipc.NetworkEvent(ipc.NetworkChange.DOWN, STEERING, STEERING, 1.0),
+        ipc.CaptureCorrupt(STEERING, 5, "cut"),
+        ipc.CaptureFailed(f"cannot read {STEERING}"),
+        ipc.DecodeFailed(ipc.Message(STEERING.encode(), STEERING), ValueError(STEERING)),
+    ],
+    ids=lambda record: type(record).__name__,
+)
+def test_no_record_that_is_printed_steers_a_terminal(record: object) -> None:
+    """On an engine, a stranger chooses what stands in the place of an address and a topic; and files have any name."""
+    assert str(record).isprintable()
+    assert repr(record).isprintable()
+
+
 @given(st.binary(max_size=5000))
 def test_in_a_notebook_it_is_a_table_whatever_was_sent(data: bytes) -> None:
     shown = ipc.Message(data)._repr_html_()  # pyright: ignore[reportPrivateUsage]

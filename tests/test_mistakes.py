@@ -850,6 +850,10 @@ OTHERS: dict[str, Callable[[ipc.Channel, Any], object]] = {
     "seed": lambda _, value: VirtualNetwork(VirtualClock(), seed=value),
     "sends": lambda _, value: VirtualNetwork(VirtualClock()).sends(value),
     "take_down": lambda _, value: VirtualNetwork(VirtualClock()).take_down(value),
+    "marbles' clock": lambda channel, value: marbles(channel, 0, scheduler=value),
+    "read's clock": lambda _, value: capture.read("x.pcap", scheduler=value),
+    "until_now": lambda _, value: ipc.messages(until_now=value),
+    "until_now since": lambda _, value: ipc.messages(since="all", until_now=value),
     "marbles": lambda _, value: Marbles().hot(value),
     "advance_by": lambda _, value: VirtualClock().advance_by(value),
     "advance_to": lambda _, value: VirtualClock().advance_to(value),
@@ -868,6 +872,35 @@ def test_what_is_of_the_wrong_type_is_refused_at_once(channel: ipc.Channel, use:
     with pytest.raises(ipc.InvalidArgument) as refused:
         OTHERS[use](channel, value)
     assert 0 < len(str(refused.value)) < 700
+
+
+@pytest.mark.parametrize("side", [None, 5, object(), ["10.0.0.2", 5], "10.0.0.9"])
+def test_a_side_of_a_partition_is_hosts(virtual_network: VirtualNetwork, side: Any) -> None:
+    for host in ("10.0.0.1", "10.0.0.2"):
+        virtual_network.add_host(host)
+    with pytest.raises(ipc.InvalidAddress, match="there is no host"):
+        virtual_network.partition("10.0.0.1", side)
+
+
+PATHS: dict[str, Callable[[ipc.Channel, Any], object]] = {
+    "read": lambda _, path: capture.read(path),
+    "Reader": lambda _, path: capture.Reader(path),
+    "write": lambda channel, path: capture.write(path, channel),
+    "Writer": lambda _, path: capture.Writer(path),
+    "to_frame": lambda _, path: to_frame(path),
+    "Key.from_file": lambda _, path: ipc.Key.from_file(path),
+    "Key.save": lambda _, path: ipc.Key.new().save(path),
+    "Key.from_environment": lambda _, path: ipc.Key.from_environment(path),
+}
+
+
+@pytest.mark.parametrize(
+    "path", ["a\0b", "a\ud800b", Path("a\ud800b")], ids=["NUL", "surrogate", "surrogate in a Path"]
+)
+@pytest.mark.parametrize("use", PATHS)
+def test_what_no_file_can_be_called_is_refused_at_once(channel: ipc.Channel, use: str, path: Any) -> None:
+    with pytest.raises(ipc.InvalidArgument):
+        PATHS[use](channel, path)
 
 
 @pytest.mark.parametrize("time", [float("inf"), float("nan"), 1e300, 10**400])

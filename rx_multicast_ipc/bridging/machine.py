@@ -8,6 +8,7 @@ from typing import Final, NamedTuple
 
 from ..message import Address
 from ..strangers.bounded_map import BoundedMap
+from ..strangers.rate_limit import RateLimit
 from .control_packets import MOST_HOPS, Ask, Ends, Hello, pack, pack_ends, parse_or_none
 from .role_and_statistics import BridgeRole
 from .spanning_tree import SIDES, SpanningTree, Timing
@@ -24,6 +25,10 @@ _FORGET: Final = 2.5 * _ANNOUNCE_AGAIN
 
 _ASKS: Final = 3
 """How often a newcomer asks for the ends of the others."""
+
+_TELLS_ALL: Final = 1.0
+_TELLS_ALL_AT_ONCE: Final = 2 * _ASKS
+"""How often a second, and how often at once, it announces all its ends to those who ask: strangers may."""
 
 _MOST_ENDS: Final = 65_536
 """Ends of other bridges that are remembered, on each side."""
@@ -90,6 +95,8 @@ class BridgeMachine:
         self._uncarried = Uncarried(_MEMORY * takeover)
         self._asks = _ASKS
         self._was_asked = [False, False]
+        self._now = now
+        self._tells_all = [RateLimit(_TELLS_ALL, _TELLS_ALL_AT_ONCE, lambda: self._now) for _ in SIDES]
         self._announces_again_at = now + _ANNOUNCE_AGAIN
         self._role = BridgeRole.LISTENING
         self._had_a_role = False
@@ -105,6 +112,7 @@ class BridgeMachine:
 
     def tick(self, now: float) -> ControlPackets:
         """Do what is due, every ``timing.tick``; returns control packets and the sides that they go to."""
+        self._now = now
         if now >= self._announces_again_at:
             self._announces_again_at = now + _ANNOUNCE_AGAIN
             self._was_asked = [True, True]
@@ -117,8 +125,10 @@ class BridgeMachine:
             self._asks -= 1
             packets += [(side, pack(Ask(self._ports[side]))) for side in SIDES]
         for side in SIDES:
-            packets += self._announce_ends(side, everything=self._was_asked[side])
-        self._was_asked = [False, False]
+            everything = self._was_asked[side] and self._tells_all[side].allows()
+            if everything:
+                self._was_asked[side] = False
+            packets += self._announce_ends(side, everything=everything)
         return packets
 
     def hear_control(self, side: int, data: bytes, now: float) -> ControlPackets:

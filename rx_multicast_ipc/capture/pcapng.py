@@ -30,8 +30,8 @@ _SHORTEST: Final = 12
 _LONGEST: Final = 1 << 24
 """Bytes of a block. One that claims more is damaged."""
 
-_LAST: Final = 253_402_300_800 * 1_000_000_000
-"""The end of the year 9999 in nanoseconds, where clocks end."""
+_LAST: Final = 253_402_300_799 * 1_000_000_000
+"""The last second of the year 9999 in nanoseconds, where clocks end: within it, floats are rounded to the next year."""
 
 
 class _Interface(NamedTuple):

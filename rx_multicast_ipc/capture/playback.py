@@ -19,7 +19,7 @@ from ..message import Message
 from ..receiving.event_loop_delivery import on_its_loop
 from ..subscribing.subscriber_errors import detach
 from ..transport.udp.io_thread import IoThread
-from ..validation.arguments import check_callable, is_number, shown
+from ..validation.arguments import check_callable, check_scheduler, is_number, shown
 from ..validation.stream import Stream
 from .captured_datagram import Datagram
 from .gaps import DEFAULT_LONGEST_GAP, Gaps
@@ -75,6 +75,7 @@ def read(
     """
     path = check_path(path)
     check_filter(port, group)
+    check_scheduler(scheduler)
     pace = _check_speed(speed)
     longest = _check_longest_gap(longest_gap)
     if on_progress is not None:

@@ -12,7 +12,7 @@ import msgspec
 from ..errors import InvalidGroup, InvalidOption
 from ..group import check_port
 from ..message import Message
-from ..validation.arguments import shown
+from ..validation.arguments import is_path, shown
 from ..validation.numeric_address import Ip
 from . import pcap, pcapng
 from .captured_datagram import Datagram
@@ -167,7 +167,7 @@ class Reader(Iterator[Datagram]):
 
 def check_path(path: str | os.PathLike[str]) -> str:
     """``path`` as text; raises ``InvalidOption``."""
-    if not isinstance(path, str | os.PathLike) or not isinstance(text := os.fspath(path), str) or "\0" in text:
+    if not isinstance(path, str | os.PathLike) or not isinstance(text := os.fspath(path), str) or not is_path(text):
         raise InvalidOption(f"path is the name of a capture file, as str or pathlib.Path, not {shown(path)}")
     return text
 

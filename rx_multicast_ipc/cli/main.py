@@ -9,9 +9,10 @@ from argparse import ArgumentParser, Namespace
 from collections.abc import Generator, Sequence
 from contextlib import contextmanager, suppress
 from importlib import import_module
-from typing import TYPE_CHECKING, Final, Protocol, TextIO, cast
+from typing import TYPE_CHECKING, Final, NoReturn, Protocol, TextIO, cast
 
 from ..errors import InvalidArgument, MulticastError
+from ..strangers.printable_text import printable
 from . import PROGRAM, exit_codes
 from .closed_descriptors import occupy_closed
 from .ending_signals import ended_by_signals
@@ -35,6 +36,13 @@ COMMANDS: Final = {
     "doctor": "find out why multicast does not work",
     "completion": "print a script that completes commands and options in a shell",
 }
+
+
+class _Parser(ArgumentParser):
+    """Repeats nothing as it was given: arguments may be names of files, which are anybody's."""
+
+    def error(self, message: str) -> NoReturn:
+        super().error(printable(message))
 
 
 class Command(Protocol):
@@ -96,7 +104,7 @@ def _run(arguments: Sequence[str]) -> int:
             _overview().parse_args(arguments or ["--help"])
             return exit_codes.USAGE
         command = cast("Command", import_module(f".{name}", __package__))
-        parser = ArgumentParser(prog=f"{PROGRAM} {name}", formatter_class=HelpFormatter, allow_abbrev=False)
+        parser = _Parser(prog=f"{PROGRAM} {name}", formatter_class=HelpFormatter, allow_abbrev=False)
         command.configure(parser)
         parser.epilog = f"{parser.epilog}\n{exit_codes.TOLD}"
         options = parser.parse_args(arguments[1:])
@@ -110,7 +118,7 @@ def _run(arguments: Sequence[str]) -> int:
 
 def _overview() -> ArgumentParser:
     """Tells which commands there are."""
-    parser = ArgumentParser(
+    parser = _Parser(
         prog=PROGRAM,
         description="Talk, listen and look into UDP multicast groups.\n"
         "Private by default: nothing leaves this machine until an --interface is named.",

@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterable, Mapping
 from datetime import UTC, datetime
 from importlib import import_module
 from importlib.util import find_spec
+from itertools import islice
 from typing import TYPE_CHECKING, Any, Final, NamedTuple, cast
 
 import msgspec
@@ -32,6 +33,9 @@ LIBRARIES: Final = ("pandas", "polars")
 _EXAMPLE: Final = "to_frame(collect(channel, 5))"
 
 _log = logging.getLogger("rx_multicast_ipc")
+
+MOST_FIELDS: Final = 1000
+"""Columns that fields of values get: strangers may make up any number of names."""
 
 Items = Iterable[Message | TopicMessage | Received[Any]]
 """What a table can be made of."""
@@ -63,7 +67,8 @@ def to_frame(
 
     Without a type its columns are the fields of :class:`Message`, ``text`` and ``size`` (bytes); with one:
     ``received_at``, ``address``, ``port``, and the fields of its values, or ``value`` where these have none. Times are
-    UTC. Topics have a column, and so have values that came with ``Received``.
+    UTC. Topics have a column, and so have values that came with ``Received``. Of fields without number, as of ``dict``,
+    the first 1 000 have one, and one log line tells how many have none.
 
     Args:
         source: messages, for example what :func:`collect` returned, of a channel or of its ``topics``; or
@@ -113,7 +118,7 @@ def columns(
         rows = _decoded(rows, decode)
     if decode is None and not any(isinstance(row.value, Received) for row in rows):
         return _of_messages(rows, names)
-    return _of_values(rows, _field_names(type), names)
+    return _of_values(rows, dict.fromkeys(_field_names(type)), names)
 
 
 def _names(members: Any) -> Mapping[Address, str]:
@@ -184,9 +189,9 @@ def _of_messages(rows: list[_Row], members: Mapping[Address, str] | None) -> dic
     }
 
 
-def _of_values(rows: list[_Row], names: list[str], members: Mapping[Address, str] | None) -> dict[str, list[Any]]:
+def _of_values(rows: list[_Row], names: dict[str, None], members: Mapping[Address, str] | None) -> dict[str, list[Any]]:
     """Time and sender, then a column a field; one that some values lack is None there."""
-    about = {
+    table = {
         **_time_and_topic(rows),
         **_members(rows, members),
         "address": [row.message.address for row in rows],
@@ -194,9 +199,16 @@ def _of_values(rows: list[_Row], names: list[str], members: Mapping[Address, str
     }
     records = [_record(_value_of(row)) for row in rows]
     for record in records:
-        names += [name for name in record if name not in names]
-    fields = {name: [record.get(name) for record in records] for name in names}
-    return about | {f"{name}_" if name in about else name: values for name, values in fields.items()}
+        names |= dict.fromkeys(record)
+    if len(names) > MOST_FIELDS:
+        left_out = len(names) - MOST_FIELDS
+        _log.warning("to_frame() left out %d of %d fields; a type names those that are meant", left_out, len(names))
+    for name in islice(names, MOST_FIELDS):
+        column = name
+        while column in table:
+            column += "_"
+        table[column] = [record.get(name) for record in records]
+    return table
 
 
 def _value_of(row: _Row) -> Any:
@@ -205,9 +217,18 @@ def _value_of(row: _Row) -> Any:
 
 
 def _time_and_topic(rows: list[_Row]) -> dict[str, list[Any]]:
-    times = [datetime.fromtimestamp(row.message.received_at, UTC) for row in rows]
+    times = [_time(row.message.received_at) for row in rows]
     topics = [row.topic for row in rows]
     return {"received_at": times} | ({"topic": topics} if any(topics) else {})
+
+
+def _time(received_at: float) -> datetime:
+    try:
+        return datetime.fromtimestamp(received_at, UTC)
+    except (ValueError, OverflowError, OSError) as error:
+        raise InvalidOption(
+            f"received_at is seconds since 1970, in a year up to 9999, not {shown(received_at)}"
+        ) from error
 
 
 def _members(rows: list[_Row], names: Mapping[Address, str] | None) -> dict[str, list[Any]]:

@@ -16,6 +16,7 @@ from ..blocking_run import run
 from ..channel import Channel
 from ..errors import InvalidOption
 from ..testing import Event, Recording
+from ..testing.virtual_clock import check_virtual_clock
 from ..validation.arguments import check_timeout, shown
 from .marble_drawing import draw_svg, draw_text
 from .marble_lanes import Lane, by_name, by_sender
@@ -50,6 +51,8 @@ def marbles(
         WouldDeadlock: called by a subscriber on a delivering thread.
     """
     duration = check_timeout(seconds)
+    if scheduler is not None:
+        check_virtual_clock(scheduler)
     named: dict[str, Any] = dict(source) if isinstance(source, Mapping) else {"": source}
     events = {name: list(_events(one)) for name, one in named.items() if not isinstance(one, Channel | Observable)}
     streams = {name: observable_of(one) for name, one in named.items() if name not in events}

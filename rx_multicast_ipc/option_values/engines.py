@@ -237,7 +237,7 @@ def _with_port(text: str, port: int) -> str:
     if not colon or text.endswith("]"):
         host, number = text, str(port)
     right = 0 < (whole_or_none(number) or 0) < 65_536
-    return f"{host}:{number}" if host and right and not set(host) & set("/?# ") else ""
+    return f"{host}:{number}" if host and host.isprintable() and right and not set(host) & set("/?# ") else ""
 
 
 def _check_subject(subject: object) -> None:
@@ -248,7 +248,7 @@ def _check_subject(subject: object) -> None:
         or "" in tokens
         or wild
         or ">" in tokens[:-1]
-        or any(character.isspace() or character == "\0" for character in subject)
+        or any(each.isspace() or each == "\0" or "\ud800" <= each <= "\udfff" for each in subject)
     ):
         raise InvalidOption(
             f'subject has tokens between dots, such as "orders.new", in which "*" stands for one whole token and ">" '

@@ -10,8 +10,9 @@ from typing import Any, Final, Literal, NoReturn, TypeAlias, cast
 
 from ..errors import InvalidKey, InvalidOption, KeyUnreadable, Unsupported
 from ..strangers.bounded_map import BoundedMap
+from ..strangers.printable_text import printable
 from ..validation import environment
-from ..validation.arguments import shown
+from ..validation.arguments import is_path, shown
 from . import key_text
 from .key_text import KEY_SIZE
 
@@ -97,14 +98,16 @@ class Key:
             InvalidKey: it is not set, or as for :meth:`from_file`.
             KeyUnreadable: as for :meth:`from_file`.
         """
-        if not isinstance(variable, str) or not variable or set(variable) & set("=\0"):
+        if not isinstance(variable, str) or not variable or "=" in variable or not is_path(variable):
             raise InvalidKey(f"Key.from_environment takes the name of a variable, not {shown(variable)}")
         keys = _keys_of(variable)
         if len(keys) > 1:
             raise InvalidKey(f"the environment variable {variable} names {len(keys)} keys; leave key= out to use all")
         for key in keys:
             return key
-        raise InvalidKey(f"the environment variable {variable} names no key; set it to the name of a key file")
+        raise InvalidKey(
+            f"the environment variable {printable(variable)} names no key; set it to the name of a key file"
+        )
 
     @classmethod
     def from_passphrase(cls, passphrase: str, context: str = "") -> Key:
@@ -273,8 +276,10 @@ def _check_path(use: str, path: Any) -> str:
     if not isinstance(path, str | bytes | os.PathLike):
         raise InvalidKey(f"Key.{use} takes the path of a file that holds a key, not a {type(path).__name__}")
     found = os.fsdecode(cast("str", path))
-    if "\0" in found:
-        raise InvalidKey(f"Key.{use} takes the path of a file that holds a key, and no path has a NUL in it")
+    if not is_path(found):
+        raise InvalidKey(
+            f"Key.{use} takes the path of a file that holds a key, and no path has a NUL or a lone surrogate in it"
+        )
     return found
 
 

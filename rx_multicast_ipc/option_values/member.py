@@ -7,6 +7,8 @@ from collections.abc import Iterable
 
 import msgspec
 
+from ..strangers.printable_text import printable
+
 
 class Member(msgspec.Struct, frozen=True):
     """A channel that says who it is, with ``presence=``.
@@ -32,7 +34,7 @@ class Member(msgspec.Struct, frozen=True):
 
     def __repr__(self) -> str:
         about = f", about {self.about[:32]!r}{'...' if len(self.about) > 32 else ''}" if self.about else ""
-        return f"<Member {self.name} at {self.address}:{self.port}{about}>"
+        return f"<Member {printable(self.name)} at {printable(self.address)}:{self.port}{about}>"
 
 
 def names_by_sender(members: Iterable[Member]) -> dict[tuple[str, int], str]:

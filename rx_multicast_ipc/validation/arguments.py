@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import enum
 import inspect
+import os
 from collections.abc import Callable
 from math import inf, isfinite
 from types import BuiltinFunctionType, FunctionType, MethodType
@@ -155,6 +156,14 @@ def is_number(value: object) -> TypeGuard[float]:
     except OverflowError:
         return False
     return True
+
+
+def is_path(text: str) -> bool:
+    """Whether a file can have that name: it has no NUL in it, nor anything that the system's encoding lacks."""
+    try:
+        return b"\0" not in os.fsencode(text)
+    except UnicodeEncodeError:
+        return False
 
 
 def check_timeout(timeout: float | None) -> float | None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import struct
 import tracemalloc
+from datetime import UTC, datetime
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -293,6 +294,17 @@ def test_a_damaged_file_is_told_with_the_place(tmp_path: Path, content: bytes, o
     with pytest.raises(ipc.CaptureCorrupt, match=reason) as raised:
         read(tmp_path, content)
     assert (raised.value.offset, raised.value.path) == (offset, str(tmp_path / "given.pcap"))
+
+
+@given(st.integers(0, 1 << 64) | st.integers(253_402_300_790_000_000, 253_402_300_810_000_000))
+def test_every_time_that_is_read_is_one_of_the_calendar(ticks: int) -> None:
+    """Also once it is a float: what was captured within the last second of the year 9999 may be rounded up."""
+    with TemporaryDirectory() as folder:
+        try:
+            (datagram,) = read(Path(folder), section() + interface(RAW) + enhanced(HELLO, min(ticks, (1 << 64) - 1)))[0]
+        except ipc.CaptureCorrupt:
+            return
+        assert datetime.fromtimestamp(datagram.message.received_at, UTC).year <= 9999
 
 
 HUGE = struct.pack("<IIII", 0, 0, 3_000_000_000, 3_000_000_000)

@@ -19,7 +19,7 @@ from reactivex import operators as ops
 from rx_multicast_ipc.cli.main import COMMANDS
 
 from ..helpers import PATIENCE, ROOT, interrupt, ipc, loaded_by, needs_posix
-from .helpers import PROGRAM, Listen, command, end, start, wait_until_listening
+from .helpers import PROGRAM, Listen, call, command, end, start, wait_until_listening
 
 
 def test_the_console_script_and_the_module_are_the_same_program() -> None:
@@ -65,6 +65,23 @@ def test_a_mistake_in_the_command_line_is_code_2_and_says_what_is_right(argument
     code, out, err = command(*arguments)
     assert (code, out) == (2, b"")
     assert err.splitlines()[-1].startswith("rx-multicast-ipc")
+    assert "error: " in err.splitlines()[-1]
+
+
+@pytest.mark.parametrize("place", ["command", "option", "behind", "value"])
+@pytest.mark.parametrize("name", COMMANDS)
+def test_nothing_that_is_given_steers_a_terminal(name: str, place: str) -> None:
+    """Arguments may be names of files, which somebody else chose."""
+    steering = "\x1b]0;pwned\x07\x1b[2J\u202e\u200b\x9b\x7f"
+    arguments = {
+        "command": [steering],
+        "option": [name, f"--{steering}"],
+        "behind": [name, "one", "two", "three", steering, f"-{steering}"],
+        "value": [name, "--port", steering],
+    }
+    code, out, err = call(*arguments[place])
+    assert (code, out) == (2, b"")
+    assert all(line.isprintable() for line in err.splitlines())
     assert "error: " in err.splitlines()[-1]
 
 

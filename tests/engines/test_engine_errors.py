@@ -164,6 +164,7 @@ def test_what_is_no_nats_server(kind: str) -> None:
         *(f"{odd}" for odd in (f"nats:/ann:{SECRET}@host", f"nats:ann:{SECRET}@host", f"ann:{SECRET}@host")),
         *(f"nats://ann:{SECRET}@{hosts}" for hosts in ("", "host:0", "host:x", "host:99999", "a,,b", "host/path")),
         f"nats://ann:{SECRET},more@host:0",
+        *(f"nats://ann:{SECRET}@{host}:1" for host in ("a\udcff", "\x1b[2J", "a\u202eb")),
     ],
 )
 def test_a_url_of_no_engine_names_those_there_are(url: str, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -139,6 +139,28 @@ def test_payloads_that_stand_for_none_are_left_out_and_told_in_one_line(caplog: 
     assert record.getMessage().startswith("to_frame() left out 3 of 5 messages: ")
 
 
+@pytest.mark.parametrize("time", [float("nan"), float("inf"), 1e300, -1e18, 253_402_300_800.0])
+def test_a_time_that_is_in_no_calendar_is_told(time: float) -> None:
+    with pytest.raises(ipc.InvalidOption, match="received_at"):
+        to_frame([ipc.Message(b"x", received_at=time)])
+
+
+def test_names_without_number_are_bounded_and_told_in_one_line(caplog: pytest.LogCaptureFixture) -> None:
+    """Also in what they cost: 40 messages have 80 000 names."""
+    messages = [said(msgspec.json.encode({f"{name} of {number}": 1 for name in range(2000)})) for number in range(40)]
+    found = data_frame.columns(messages, dict[str, int])
+    assert len(found) == len(data_frame.columns([], dict)) + data_frame.MOST_FIELDS
+    assert found["0 of 0"] == [1] + [None] * 39
+    (record,) = caplog.records
+    assert record.getMessage().startswith("to_frame() left out 79000 of 80000 fields")
+
+
+def test_a_field_with_the_name_of_another_column_loses_neither() -> None:
+    found = data_frame.columns([said(b'{"port": 1, "port_": 2, "address_": 3, "address": 4}')], dict[str, int])
+    assert (found["port"], found["port_"], found["port__"]) == ([MESSAGES[0].port], [1], [2])
+    assert (found["address_"], found["address__"]) == ([3], [4])
+
+
 def test_other_formats_are_read_as_decode_reads_them() -> None:
     message = said(msgspec.msgpack.encode({"sensor": "roof", "celsius": 21.5}))
     assert data_frame.columns([message], Reading, "msgpack")["celsius"] == [21.5]

@@ -53,7 +53,7 @@ class TestNames:
     def test_tls_is_spoken_where_it_is_asked_for(self) -> None:
         assert Zenoh("zenoh://hub", tls=True).endpoints == ("tls/hub:7447",)
 
-    @pytest.mark.parametrize("wrong", ["zenoh://", "http://hub", "zenoh://hub:0", "zenoh://hub/path", 7, "hub:7447"])
+    @pytest.mark.parametrize("wrong", ["zenoh://", "http://hub", "zenoh://hub:0", "zenoh://a\ud800", 7, "hub:7447"])
     def test_what_is_none_is_refused(self, wrong: str) -> None:
         with pytest.raises(ipc.InvalidInterface):
             Zenoh(wrong)
@@ -84,8 +84,9 @@ class TestErrors:
     def test_nothing_listens(self) -> None:
         assert "nothing listens" in str(self.opening(f"zenoh://127.0.0.1:{free_tcp_port()}"))
 
-    def test_a_host_that_is_not_known(self) -> None:
-        assert "no host" in str(self.opening("zenoh://no.such.host.invalid"))
+    @pytest.mark.parametrize("host", ["no.such.host.invalid", "two..dots", "a" * 300])
+    def test_a_host_that_is_not_known(self, host: str) -> None:
+        assert "no host" in str(self.opening(f"zenoh://{host}"))
 
     def test_an_http_server(self) -> None:
         with http.server.ThreadingHTTPServer(("127.0.0.1", 0), _Silent) as server:

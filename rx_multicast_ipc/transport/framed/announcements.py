@@ -9,6 +9,7 @@ from random import Random
 from typing import Final
 
 from ...message import Address
+from ...strangers.rate_limit import RateLimit
 from .packet_codec import pack
 from .packets import Datagram, Status
 from .stream_receivers import MOST_MEMBERS
@@ -18,6 +19,9 @@ _HELLOS: Final = (0.0, 0.02, 0.06, 0.15, 0.4, 1.0)
 
 _REPLY_SPREAD: Final = 0.002
 """Seconds for each that is there, within which all answer a newcomer."""
+
+_ANSWERS: Final = 400
+"""Answers a second for long; at once, one for each that may be there. Whose address a hello gives, nobody knows."""
 
 
 class Announcements:
@@ -38,6 +42,8 @@ class Announcements:
         self._peers: dict[int, Address] = {}
         self._waiting: list[tuple[float, int, Datagram]] = []  # a heap; no bytes stand for what it says when it is due
         self._numbers = count()
+        self._now = 0.0
+        self._answers = RateLimit(_ANSWERS, MOST_MEMBERS, lambda: self._now)
 
     @property
     def peers(self) -> frozenset[Address]:
@@ -71,7 +77,8 @@ class Announcements:
         is_new = end not in self._peers
         if is_new and len(self._peers) >= MOST_MEMBERS:
             return
-        if not direct and (is_new or not knows_somebody):
+        self._now = now
+        if not direct and (is_new or not knows_somebody) and self._answers.allows():
             wait = self._random.random() * _REPLY_SPREAD * (len(self._peers) + is_new)
             self._put(now + wait, (b"", source))
         self._peers[end] = source  # last: one that is known is not answered again

@@ -21,6 +21,9 @@ _MOST_OF_ONE: Final = 4
 _FRESH: Final = 3.0
 """Seconds for which a stream that was heard is not given up for a new one: three beats."""
 
+_ANSWER: Final = 0.1
+"""Seconds that the sender of a new stream has to answer, before another new one of that sender takes its place."""
+
 _REMEMBERED: Final = 1024
 """Streams that were heard earlier: if they come again, they go on where they were."""
 
@@ -118,7 +121,11 @@ class IncomingStreams:
             return moved
         own = [other for other in self._streams if other[0] == key.sender]
         if len(own) >= _MOST_OF_ONE:
-            self.close(min(own, key=self._heard_at), now)
+            oldest = min(own, key=self._heard_at)
+            if not self._streams[oldest].settled and now - self._heard_at(oldest) < _ANSWER:
+                self.refused += 1  # else any number of forged ones would have an answer sent to that address
+                return None
+            self.close(oldest, now)
         elif len(self._streams) >= MOST_STREAMS:
             over = [other for other, stream in self._streams.items() if stream.left and stream.complete]
             oldest = min(over or self._streams, key=self._heard_at)

@@ -112,9 +112,8 @@ class Wire:
 
     def partition(self, sides: Iterable[str | Iterable[str]]) -> None:
         """See :meth:`Links.partition`; a side may be one host."""
-        self._links.partition(
-            [[self.hosts.known(host) for host in ((side,) if isinstance(side, str) else side)] for side in sides]
-        )
+        named = [side if isinstance(side, Iterable) and not isinstance(side, str) else (side,) for side in sides]
+        self._links.partition([[self.hosts.known(host) for host in side] for side in named])
 
     def heal(self) -> None:
         """Make the network whole again."""

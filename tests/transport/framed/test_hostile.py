@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from random import Random
 
+import pytest
+
 from rx_multicast_ipc import Reliable
 from rx_multicast_ipc.transport.framed.bundles_and_fragments import first_fragment
 from rx_multicast_ipc.transport.framed.endpoint import Endpoint
@@ -19,6 +21,7 @@ from rx_multicast_ipc.transport.framed.packets import (
     Status,
 )
 from rx_multicast_ipc.transport.framed.reassembly import Hole
+from rx_multicast_ipc.transport.framed.stream_receivers import MOST_MEMBERS
 
 from .simulation import Node, Simulation
 
@@ -159,6 +162,43 @@ def test_announcements_of_strangers_are_bounded() -> None:
         hello = pack(Status(0, hello=True, end=number))
         end.receive(hello, (f"10.1.{number >> 8}.{number & 255}", 9), False, None, 1.0)
     assert len(end.peers) <= 4096
+
+
+@pytest.mark.parametrize("ends", [1, 3, 20_000], ids=lambda ends: f"of {ends}")
+@pytest.mark.parametrize("leave", [False, True], ids=["who stay", "who leave"])
+def test_hellos_of_strangers_are_answered_at_a_limit_and_newcomers_after_them(ends: int, leave: bool) -> None:
+    """Each comes to the whole group, so that all of it answers the one address that it gives, which may be forged."""
+    end = Endpoint(Reliable(), 1400, 0, Random(1), 0.0)
+    now, answers = 1.0, 0
+    for number in range(12_000):
+        now += 1 / 1200
+        end.receive(pack(Status(0, hello=True, end=1 + number % ends)), ("10.0.0.9", 9), False, None, now)
+        if leave:
+            end.receive(pack(Status(0, leave=True, end=1 + number % ends)), ("10.0.0.9", 9), False, None, now)
+        answers += len(end.datagrams(now))
+    assert answers <= MOST_MEMBERS + 10 * 400
+    for number in range(1, ends + 1):
+        end.receive(pack(Status(0, leave=True, end=number)), ("10.0.0.9", 9), False, None, now)
+    now += 20
+    end.datagrams(now)
+    end.receive(pack(Status(0, hello=True, end=99_999)), ("10.0.0.7", 7), False, None, now)
+    assert ("10.0.0.7", 7) in [destination for _, destination in end.datagrams(now + 1)]
+
+
+@pytest.mark.parametrize("kind", ["data", "beats"])
+def test_new_streams_of_one_address_are_asked_for_at_a_limit_and_others_are_heard(kind: str) -> None:
+    """Whose address a packet gives may be forged: what is sent there is bounded, from each of the group."""
+    network, sender, end, _ = conversation()
+    victim = "10.9.9.9", 9
+    asked = 0
+    for number in range(1, 4_001):
+        stream = Data(number, 50, WHOLE, 1, b"x") if kind == "data" else Beat(number, 50, 1, ask=True)
+        end.endpoint.receive(pack(stream), victim, False, None, network.now + number / 2_000)
+        packets = end.endpoint.datagrams(network.now + number / 2_000)
+        asked += sum(destination == victim for _, destination in packets)
+    assert asked <= 2 * 220
+    network.now += 2
+    goes_on(network, sender, end)
 
 
 def test_foreign_datagrams_are_counted() -> None:

@@ -123,7 +123,7 @@ def _look(engine: Zenoh, protocol: str, host: str, port: int) -> CannotOpen:
     where = f"{host}:{port}"
     try:
         opened = socket.create_connection((host, port), _PROBE)
-    except socket.gaierror:
+    except (socket.gaierror, UnicodeError):  # the latter for what no name can be
         return CannotOpen(f"{host} is no host that is known here; is its name right?")
     except ConnectionRefusedError:
         return CannotOpen(f"nothing listens at {where}; is the router started, and the port right?")
