@@ -7,6 +7,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
+from itertools import pairwise
 from statistics import median
 
 import rx_multicast_ipc as ipc
@@ -16,7 +17,7 @@ _BURST = 2000
 """Messages that a receive buffer holds, so that raw ones are not lost."""
 
 Cost = tuple[float, float]
-"""Microseconds a message: of time, and of processor in both processes."""
+"""Microseconds: of time, for round trips the median and else of a message; and of processor in both processes."""
 
 
 def far() -> None:
@@ -73,23 +74,22 @@ class _Far:
 
 
 def _round_trips(channel: ipc.Channel, far: _Far, count: int) -> Cost:
-    left = count
+    at: list[float] = []
     over = threading.Event()
 
     def answer(message: ipc.Message) -> None:
-        nonlocal left
-        left -= 1
-        if left > 0:
+        at.append(time.perf_counter())
+        if len(at) <= count:
             channel.broadcast(message.data).subscribe()
         else:
             over.set()
 
     with channel.messages.subscribe(answer):
-        cpu, far_cpu, begun = time.process_time(), far.look()[0], time.perf_counter()
+        cpu, far_cpu = time.process_time(), far.look()[0]
         channel.broadcast(bytes(64)).subscribe()
         over.wait(60)
-        seconds = time.perf_counter() - begun
-    return seconds / count * 1e6, (time.process_time() - cpu + far.look()[0] - far_cpu) / count * 1e6
+    trips = [later - earlier for earlier, later in pairwise(at)]
+    return median(trips) * 1e6, (time.process_time() - cpu + far.look()[0] - far_cpu) / count * 1e6
 
 
 def _bundles(channel: ipc.Channel, far: _Far, count: int, index: int) -> Cost:
