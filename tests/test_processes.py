@@ -219,7 +219,7 @@ warnings.simplefilter("ignore", DeprecationWarning)
 import rx_multicast_ipc as ipc
 opened = []
 def work(port):
-    opened.append(ipc.open_channel(port, presence="worker"))
+    opened.append(ipc.open_channel(port, presence=ipc.Presence("worker", interval=600)))  # never silent
     ipc.run(opened[0].wait_for_message(lambda m: m.text == "go", timeout=120))
 if __name__ == "__main__":
     port, events = int(sys.argv[3]), queue.SimpleQueue()
