@@ -329,8 +329,9 @@ class Channel(HasStreams, NotCopied):
         """Cold: while subscribed, answers each message that matches, to the asker alone, and emits it then.
 
         The channel's own messages are not answered. What the predicate or the handler raises, and a reply that fails,
-        is reported (see :func:`set_unhandled_error_hook`), and the next one who asks is answered all the same. A
-        stranger may ask with somebody else's address, who gets the answer: keep it short there, or use ``key=``.
+        is reported (see :func:`set_unhandled_error_hook`), and the next one who asks is answered all the same. On a
+        network, a stranger may ask in the name of another address, which then gets the answer: keep answers short, or
+        use ``key=``.
 
         Args:
             predicate: chooses the messages that are questions.

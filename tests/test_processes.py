@@ -219,7 +219,7 @@ warnings.simplefilter("ignore", DeprecationWarning)
 import rx_multicast_ipc as ipc
 opened = []
 def work(port):
-    opened.append(ipc.open_channel(port, presence="worker"))
+    opened.append(ipc.open_channel(port, presence=ipc.Presence("worker", interval=600)))  # never silent
     ipc.run(opened[0].wait_for_message(lambda m: m.text == "go", timeout=120))
 if __name__ == "__main__":
     port, events = int(sys.argv[3]), queue.SimpleQueue()
@@ -249,6 +249,39 @@ def test_a_multiprocessing_worker_that_ends_with_a_channel_open_says_goodbye(
     started = [sys.executable, "-X", "dev", str(program), str(ROOT), method, str(port)]
     process = subprocess.Popen(started, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
     assert finish(process).splitlines() == ["said goodbye", "0"]
+
+
+WORKER_WITH_THREAD = """
+import sys, multiprocessing, multiprocessing.util, threading, warnings
+warnings.simplefilter("ignore", DeprecationWarning)
+import rx_multicast_ipc as ipc
+opened = []
+def work(port):
+    channel = ipc.open_channel(port)
+    opened.append(channel)
+    ends, closed = threading.Event(), threading.Event()
+    multiprocessing.util.Finalize(None, ends.set, exitpriority=10)
+    channel.messages.subscribe(on_completed=closed.set)
+    def go_on():
+        ends.wait()
+        if not closed.wait(0.5):
+            ipc.run(channel.broadcast("from a thread"))
+    threading.Thread(target=go_on).start()
+if __name__ == "__main__":
+    port = int(sys.argv[1])
+    with ipc.open_channel(port) as channel:
+        worker = multiprocessing.get_context("fork").Process(target=work, args=(port,))
+        worker.start()
+        worker.join()
+        print(ipc.run(channel.wait_for_message(timeout=60)).text)
+        print(worker.exitcode)
+"""
+
+
+@needs_linux
+def test_a_multiprocessing_worker_closes_no_channel_before_its_threads_have_ended(port: int) -> None:
+    """Those that are no daemons, for which any process waits before it closes what is open."""
+    assert finish(python(WORKER_WITH_THREAD, port)).splitlines() == ["from a thread", "0"]
 
 
 def test_a_killed_process_leaves_the_port_to_others(channel: ipc.Channel) -> None:

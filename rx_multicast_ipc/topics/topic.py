@@ -87,7 +87,8 @@ class Topic(HasStreams, NotCopied, Generic[_T]):
     def publish(self, value: _T) -> Observable[None]:
         """Cold: each subscription sends ``value`` to everyone in the group and emits None.
 
-        ``value`` is encoded at once, so later changes to it do not matter. Its class is checked, and not what is in it.
+        ``value`` is encoded at once, so later changes to it do not matter. Its class is checked where the topic's type
+        is one, and never what is in it.
 
         Raises:
             InvalidPayload, PayloadTooLarge: at once.

@@ -5,6 +5,7 @@ from __future__ import annotations
 import atexit
 import os
 import sys
+import threading
 import time
 from contextlib import suppress
 from typing import Any, Final, Protocol
@@ -54,8 +55,17 @@ def _close_with_worker() -> None:
     global _closes_with_worker
     util: Any = sys.modules.get("multiprocessing.util")
     if util is not None and not _closes_with_worker and sys.modules["multiprocessing"].parent_process() is not None:
-        util.Finalize(None, _close_all, exitpriority=0)
+        util.Finalize(None, _close_after_threads, exitpriority=-1)  # after its own children have ended
         _closes_with_worker = True
+
+
+def _close_after_threads() -> None:
+    """Close all once the threads have ended for which a worker waits only later, and which may still send."""
+    while others := [
+        each for each in threading.enumerate() if each is not threading.current_thread() and not each.daemon
+    ]:
+        others[0].join()
+    _close_all()
 
 
 def _close_all() -> None:

@@ -88,8 +88,9 @@ class NextTimer:
                 self._timer.dispose()
 
     def forget(self) -> None:
-        """Let go of a lock that a thread of the parent held, in a forked child."""
+        """Call no more, in a forked child, without waiting for a lock that a thread of the parent held."""
         self._lock = threading.RLock()
+        self.stop()
 
     def _on_timer(self, _scheduler: object, _state: object) -> None:
         with self._lock:  # which who scheduled it lets go of once that is noted

@@ -125,6 +125,29 @@ def test_what_came_is_told_in_order_however_busy_the_thread_was() -> None:
         end.close()
 
 
+def test_what_came_while_a_subscriber_was_told_of_an_event_is_heard_before_the_next_one() -> None:
+    told: list[Any] = []
+    done = Latch()
+    connection: Any = DeadEngine()
+    end = transport.EngineTransport(ipc.Group.of(), complete({}), Hears.ALL, connection)
+
+    def changed(event: Any) -> None:
+        told.append(event.change)
+        if event.change is NetworkChange.UP:
+            end.arrive([Message(b"1", "fedcba9876543210", 1)], [1])
+            end.tell_of(NetworkChange.DOWN)
+        else:
+            done.set()
+
+    try:
+        end.start(lambda batch: told.extend(each.data for each in batch), lambda _: None, changed)
+        end.tell_of(NetworkChange.UP)
+        assert done.wait(PATIENCE)
+        assert told == [NetworkChange.UP, b"1", NetworkChange.DOWN]
+    finally:
+        end.close()
+
+
 def test_in_a_forked_child_an_end_waits_for_no_send_of_its_parent() -> None:
     connection: Any = DeadEngine()
     end: Any = transport.EngineTransport(ipc.Group.of(), complete({}), Hears.ALL, connection)

@@ -187,12 +187,13 @@ class EngineTransport(ThreadedEnd):
     # Delivery, on the I/O thread.
 
     def _tell_events(self) -> None:
-        self._deliver_what_came()  # and the events of those that were posted since
         events, changed = self._events, self._changed
         while events and changed is not None and not self.closed:
             event = events[0]
-            del events[0]  # no call in between
-            changed(event)
+            self._deliver_what_came()  # before it did; and events, where this was posted meanwhile
+            if events and events[0] is event and not self.closed:
+                del events[0]  # no call in between
+                changed(event)
 
     def _hear_itself(self) -> None:
         if self._started:

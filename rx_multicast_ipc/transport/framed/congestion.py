@@ -101,11 +101,8 @@ class Congestion:
         self._most = 0.0
         self._gave_way_at = now
         self._share = LinkShare(now)
-        self._before_trial: tuple[int, float, float] = (
-            self.window,
-            0.0,
-            0.0,
-        )  # the window, its most, and seconds since it gave way
+        # The window, its most, and seconds since it gave way.
+        self._before_trial: tuple[int, float, float] = self.window, 0.0, 0.0
         self._queues: dict[Hashable, float] = {}
         self._trips: dict[Hashable, float] = {}
         self._round_ends = now

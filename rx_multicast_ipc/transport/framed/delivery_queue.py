@@ -51,7 +51,7 @@ class DeliveryQueue:
         received, received_bytes: messages delivered, and their payloads.
         ready: what waits.
         awaits_own: whether a message of its own is on its way, and not here yet. Whoever takes its answer waits for the
-            lock.
+            lock. To be looked at before ``ready``, where without the lock.
         is_draining: whether something is delivered right now.
         is_stopped: whether it delivers nothing more.
     """
@@ -94,6 +94,13 @@ class DeliveryQueue:
         if not self.is_draining:
             self.ready.clear()
         self._own_taken = self._own_put
+
+    def forget(self, lock: threading.RLock) -> None:
+        """Let go of everything, in a forked child, maybe amid a delivery; ``lock`` guards it from now on."""
+        self._lock = lock
+        self._timer.forget()
+        self.stop()
+        self.clear()
 
     @property
     def has_room(self) -> bool:

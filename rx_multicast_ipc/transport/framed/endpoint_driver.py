@@ -120,5 +120,5 @@ class EndpointDriver:
         """Let go of everything, in a forked child."""
         self.lock = self._packets.lock
         self.waiters = SpaceWaiters(self.lock)
-        self.queue.stop()
-        self.queue.clear()
+        self.timer.forget()
+        self.queue.forget(self.lock)

@@ -109,7 +109,7 @@ class EnvelopedTransport(PacketTransport):
 
     def forget(self) -> None:
         super().forget()
-        self._queue.clear()
+        self._queue.forget(self._lock)
 
     @property
     def _lingers(self) -> bool:

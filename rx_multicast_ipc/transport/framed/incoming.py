@@ -180,11 +180,8 @@ class Incoming:
             self._challenge.doubt(now)
         elif self._early.hold(data, origin):
             if number == self._known + 1 == missing.listed + 1 and due not in self._early:
-                self._known, self._known_at, missing.listed = (
-                    number,
-                    now,
-                    number,
-                )  # nothing else has become known, or due
+                # Nothing else has become known, or due.
+                self._known, self._known_at, missing.listed = number, now, number
             else:
                 if number in missing:
                     missing.on_repair(number, now)

@@ -121,7 +121,8 @@ class IncomingStreams:
             return moved
         own = [other for other in self._streams if other[0] == key.sender]
         if len(own) >= _MOST_OF_ONE:
-            oldest = min(own, key=self._heard_at)
+            # First those whose sender has not answered: forged ones take the place of none that is heard.
+            oldest = min(own, key=lambda other: (self._streams[other].settled, self._heard_at(other)))
             if not self._streams[oldest].settled and now - self._heard_at(oldest) < _ANSWER:
                 self.refused += 1  # else any number of forged ones would have an answer sent to that address
                 return None

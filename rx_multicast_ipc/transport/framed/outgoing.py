@@ -109,7 +109,7 @@ class Outgoing:
         return self._queue.put(messages, all_of_them=all_of_them)
 
     def mark(self) -> Mark:
-        """Watch who acknowledges the message that was taken last; see :meth:`Marks.lacking`."""
+        """Watch who acknowledges the message that was taken last; see :meth:`Marks.outcome`."""
         queue = self._queue
         return self.marks.set(queue.taken, self.number - 1 if queue.gone_out == queue.taken else 0)
 

@@ -55,7 +55,8 @@ class PacketArrivals:
         for this, and what is heard is looked at on this thread alone.
         """
         queue = self._queue
-        if queue.ready or queue.awaits_own or queue.is_draining or queue.is_stopped or self._events:
+        # In this order: another thread moves an own message from the one to the other meanwhile.
+        if self._events or queue.awaits_own or queue.ready or queue.is_draining or queue.is_stopped:
             return 0
         if len(batch) > 1:
             return self._take_several(batch)

@@ -72,7 +72,7 @@ class SendCalls:
                 if packet is not None:
                     queue.awaits_own = self._echo
                     outlet.send_now(packet)
-                    # The rest is done while it is on its way; nothing that answers is taken before the lock is free.
+                    # The rest is done while it is on its way; no answer is delivered here before an own message is.
                     self.sent += 1
                     self.sent_bytes += len(payload)
                     if self._echo:

@@ -201,6 +201,16 @@ def test_new_streams_of_one_address_are_asked_for_at_a_limit_and_others_are_hear
     goes_on(network, sender, end)
 
 
+def test_new_streams_in_the_name_of_a_sender_take_the_place_of_none_that_it_has() -> None:
+    network, sender, end, _ = conversation()
+    for number in range(1, 901):
+        forge(network, end, sender, Data(number, 50, WHOLE, 1, b"x"))
+        network.run(0.0005)
+    sender.send(b"three")
+    assert network.run(0.05, lambda: b"three" in end.payloads)
+    assert end.holes == []
+
+
 def test_foreign_datagrams_are_counted() -> None:
     end = Endpoint(Reliable(), 1400, 0, Random(1), 0.0)
     for noise in (b"", b"plain text", b"\xf5", b"\xf5" + bytes(30)):
