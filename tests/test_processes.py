@@ -252,19 +252,17 @@ def test_a_multiprocessing_worker_that_ends_with_a_channel_open_says_goodbye(
 
 
 WORKER_WITH_THREAD = """
-import sys, multiprocessing, multiprocessing.util, threading, warnings
+import sys, multiprocessing, threading, warnings
 warnings.simplefilter("ignore", DeprecationWarning)
 import rx_multicast_ipc as ipc
 opened = []
 def work(port):
     channel = ipc.open_channel(port)
     opened.append(channel)
-    ends, closed = threading.Event(), threading.Event()
-    multiprocessing.util.Finalize(None, ends.set, exitpriority=10)
+    closed = threading.Event()
     channel.messages.subscribe(on_completed=closed.set)
     def go_on():
-        ends.wait()
-        if not closed.wait(0.5):
+        if not closed.wait(1.0):
             ipc.run(channel.broadcast("from a thread"))
     threading.Thread(target=go_on).start()
 if __name__ == "__main__":
