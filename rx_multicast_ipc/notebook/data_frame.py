@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import os
 from collections.abc import Callable, Iterable, Mapping
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from importlib import import_module
 from importlib.util import find_spec
 from itertools import islice
@@ -31,6 +31,7 @@ if TYPE_CHECKING:
 LIBRARIES: Final = ("pandas", "polars")
 
 _EXAMPLE: Final = "to_frame(collect(channel, 5))"
+_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 
 _log = logging.getLogger("rx_multicast_ipc")
 
@@ -224,8 +225,8 @@ def _time_and_topic(rows: list[_Row]) -> dict[str, list[Any]]:
 
 def _time(received_at: float) -> datetime:
     try:
-        return datetime.fromtimestamp(received_at, UTC)
-    except (ValueError, OverflowError, OSError) as error:
+        return _EPOCH + timedelta(seconds=received_at)  # fromtimestamp() ends with the year 3000 on Windows
+    except (ValueError, OverflowError) as error:
         raise InvalidOption(
             f"received_at is seconds since 1970, in a year up to 9999, not {shown(received_at)}"
         ) from error
