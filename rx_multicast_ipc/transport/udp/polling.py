@@ -55,6 +55,7 @@ class Polling:
             self.until = now + ANSWERED if self._answers_soon else -math.inf
 
     def missed(self) -> None:
-        """Nothing came while it polled."""
-        self._answers_soon = False
+        """Nothing came while it polled, or nothing more than an answer."""
+        if self.watches:
+            self._answers_soon = False
         self.until = -math.inf

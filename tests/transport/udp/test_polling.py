@@ -71,6 +71,15 @@ def test_what_comes_beside_an_answer_does_not_end_the_wait_for_it(clock: Clock) 
     assert clock.turn(LATE, sent=False) == 0.0
 
 
+def test_who_asks_now_and_then_and_is_answered_soon_polls_for_each_answer(clock: Clock) -> None:
+    """From a timer, say: the answer is not answered, and nothing follows it."""
+    clock.turn(1.0)
+    clock.turn(SOON)
+    for _ in range(5):
+        clock.turn(SOON, sent=False)
+        assert clock.turn(LATE, read=False) == pytest.approx(ANSWERED)
+
+
 def test_a_conversation_that_ended_costs_one_poll(clock: Clock) -> None:
     clock.turn(1.0)
     clock.turn(SOON)
