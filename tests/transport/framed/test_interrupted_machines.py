@@ -126,15 +126,22 @@ def test_all_is_heard_whatever_is_interrupted(scene: Callable[[World], None]) ->
     assert interrupts > len(FIRST)
 
 
-def test_what_was_taken_is_held_no_more_whatever_is_interrupted() -> None:
-    def packet(number: int) -> Data:
-        return Data(7, number, WHOLE, 1, bytes(100))
+def packet(number: int) -> Data:
+    return Data(7, number, WHOLE, 1, bytes(100))
 
+
+def lacking_the_first() -> tuple[Incoming, list[Event]]:
+    """A stream that holds packets 2 to 4, and what it delivers."""
+    events: list[Event] = []
+    stream = Incoming(7, ("a", 1), events, Reliable(), 1 << 20, 0.0, Random(1), 0.0, 1)
+    for number in (4, 2, 3):
+        stream.on_data(packet(number), None, 0.1)
+    return stream, events
+
+
+def test_what_was_taken_is_held_no_more_whatever_is_interrupted() -> None:
     for place in count(1):
-        events: list[Event] = []
-        stream = Incoming(7, ("a", 1), events, Reliable(), 1 << 20, 0.0, Random(1), 0.0, 1)
-        for number in (4, 2, 3):
-            stream.on_data(packet(number), None, 0.1)
+        stream, events = lacking_the_first()
         reached = interrupted_at(place, partial(stream.on_data, packet(1), None, 0.2))
         for number in range(1, 9):
             stream.on_data(packet(number), None, 0.3)
@@ -145,14 +152,8 @@ def test_what_was_taken_is_held_no_more_whatever_is_interrupted() -> None:
 
 
 def test_what_is_held_and_due_is_delivered_with_whatever_comes_next() -> None:
-    def packet(number: int) -> Data:
-        return Data(7, number, WHOLE, 1, bytes(100))
-
     for place in count(1):
-        events: list[Event] = []
-        stream = Incoming(7, ("a", 1), events, Reliable(), 1 << 20, 0.0, Random(1), 0.0, 1)
-        for number in (4, 2, 3):
-            stream.on_data(packet(number), None, 0.1)
+        stream, events = lacking_the_first()
         reached = interrupted_at(place, partial(stream.on_data, packet(1), None, 0.2))
         for number in (1, 5):
             stream.on_data(packet(number), None, 0.3)
